@@ -1,0 +1,38 @@
+# What the README tells people to type; `make` alone lists it.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: help install run demo test lint bench lock
+
+help:
+	@echo "make demo | run | test | lint | bench | install | lock"
+
+install: .venv/installed
+
+.venv/installed: requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Metka needs Python 3.11 or newer: install it, or say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+run: install
+	$(BIN)/python -m bot
+
+demo: install
+	$(BIN)/python -m sandbox.demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+lock: install
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 pyproject.toml -o requirements/prod.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 pyproject.toml --group dev -c requirements/prod.txt -o requirements/dev.txt
