@@ -1,0 +1,124 @@
+"""The engine and its transactions, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+#: How long a writer waits for the parser's own transaction on the same SQLite file.
+BUSY_TIMEOUT_SECONDS = 15
+
+
+class DatabaseUrlError(ValueError):
+    """DATABASE_URL is none that Metka understands; the message says what is allowed and holds no password."""
+
+
+def parse_url(url: str) -> URL:
+    """`sqlite:///…` or `postgresql://…` (also postgres://, and with any driver named) → URL with our driver.
+
+    Raises:
+        DatabaseUrlError: another database, or not a URL at all.
+    """
+    allowed = "use sqlite:///path/to/file.db or postgresql://user:password@host/name"
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except Exception as error:
+        raise DatabaseUrlError(f"is not a database address: {allowed}") from error
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseUrlError(f"names no file: {allowed}")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+asyncpg")
+    raise DatabaseUrlError(f"is of another kind ({backend}): {allowed}")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is away for now (gone, locked, full, restarting), rather than the statement wrong."""
+    if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or _is_connection_error(error.orig)
+    )
+
+
+def _is_connection_error(error: BaseException | None) -> bool:
+    # asyncpg's classes for a server that shuts down, starts, or is full: SQLSTATE classes 08, 53, 57.
+    return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "53", "57"}
+
+
+class Database:
+    """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.engine = _make_engine(url)
+        # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
+        self._writer = asyncio.Lock() if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading; whatever it changed is rolled back."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed at the end, rolled back on an exception."""
+        if self._writer is None:
+            async with self._transaction() as session:
+                yield session
+            return
+        async with self._writer, self._transaction() as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        engine = self.engine.execution_options(metka_write=True)
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def _make_engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10)
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
+    event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    # Python's sqlite3 must not begin transactions by itself: `_on_sqlite_begin` says which kind.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Any) -> None:
+    # A writer takes the lock at once: upgrading a reader's snapshot fails with "database is locked" whatever
+    # the busy timeout is (https://www.sqlite.org/isolation.html).
+    write = connection.get_execution_options().get("metka_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,75 @@
+"""Column types that read what the parser wrote and write what it can read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime in Python, a naive UTC timestamp in the database (the parser's convention).
+
+    On SQLite the text is read tolerantly, since other programs write it: with a blank or a `T`, with or
+    without a fraction or an offset. What cannot be read is None.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite, where a timestamp is text anyway."""
+        return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Aware (or naive UTC) → naive UTC, in SQLAlchemy's own text format on SQLite."""
+        if value is None:
+            return None
+        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Whatever the column holds → aware UTC, or None."""
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                return None
+        if not isinstance(value, datetime):
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class TagList(TypeDecorator[list[str]]):
+    """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """JSON on PostgreSQL (the parser's type), text on SQLite."""
+        if dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import JSON  # noqa: PLC0415 - one dialect's own
+
+            return dialect.type_descriptor(JSON())
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        """A list, or None for SQL NULL."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return json.dumps(value, ensure_ascii=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> list[str]:
+        """Always a list of strings, empty when there are none."""
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return []
+        if not isinstance(value, list):
+            return []
+        return [item for item in value if isinstance(item, str) and item.strip()]
