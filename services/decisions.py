@@ -1,0 +1,195 @@
+"""PURE: an outcome, a post and the time → what happens to the post next, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from services.outcomes import DELAYED_KINDS, Kind, Outcome
+
+LONGEST_BACKOFF = 3600.0
+#: How lately another post must have got its tags for a fault to be the post's own.
+SERVED_WITHIN = timedelta(minutes=5)
+#: Outcomes that say nothing of the post: it goes on, or waits, with nothing counted.
+NOT_THE_POSTS = frozenset({Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.UNSUPPORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """TAGGING_MAX_RETRIES, TAGGING_RETRY_DELAY, TAGGING_MAX_ATTEMPTS, TAGGING_BACKOFF_SECONDS."""
+
+    max_retries: int = 3
+    retry_delay: float = 2.0
+    max_attempts: int = 5
+    backoff_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The attempt under way: models asked that count, delayed retries so far, whether all of it was refusals.
+
+    `refused` outlives an attempt: a model that refused the post is never asked for it again.
+    """
+
+    asked: tuple[str, ...] = ()
+    delays: int = 0
+    refused: tuple[str, ...] = ()
+    only_refusals: bool = True
+    answered: bool = False
+    started_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """For `posts.attempt_trail`; None when there is nothing to keep."""
+        if not self.asked and not self.refused:
+            return None
+        return {
+            "asked": list(self.asked),
+            "delays": self.delays,
+            "refused": list(self.refused),
+            "only_refusals": self.only_refusals,
+            "answered": self.answered,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Trail:
+        """Tolerant: whatever cannot be read is an attempt that has just begun."""
+        if not isinstance(value, dict):
+            return cls()
+        try:
+            started = value.get("started_at")
+            return cls(
+                asked=tuple(map(str, value.get("asked", ()))),
+                delays=int(value.get("delays", 0)),
+                refused=tuple(map(str, value.get("refused", ()))),
+                only_refusals=bool(value.get("only_refusals", True)),
+                answered=bool(value.get("answered", False)),
+                started_at=datetime.fromisoformat(started) if started else None,
+            )
+        except (TypeError, ValueError):
+            return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The post has its tags."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The attempt goes on: at once (`at` None) or later. The post keeps its status and its place."""
+
+    at: datetime | None
+    trail: Trail
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """The attempt failed; another one follows. `counts`: it used up one of TAGGING_MAX_ATTEMPTS."""
+
+    at: datetime
+    error: str
+    counts: bool
+    trail: Trail
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The post failed: 'refused' by every model, or its attempts are 'exhausted'."""
+
+    kind: str
+    error: str
+
+
+Decision = Tagged | AskAgain | RetryAt | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What matters of the rest of the world: the models that are not gone, whether any may still be asked,
+    and when any post last got its tags."""
+
+    models: Collection[str]
+    is_down: bool
+    last_success_at: datetime | None
+
+
+def retry_delay(policy: Policy, retry: int, random: Random) -> float:
+    """Seconds before the n-th delayed retry of an attempt (from 0): TAGGING_RETRY_DELAY·2ⁿ ± 20 %."""
+    return policy.retry_delay * 2.0 ** min(retry, 30) * random.uniform(0.8, 1.2)
+
+
+def backoff(policy: Policy, attempts: int, random: Random) -> float:
+    """Seconds before the next attempt after `attempts` failed ones (from 1): doubling to an hour, ± 20 %."""
+    seconds = min(LONGEST_BACKOFF, policy.backoff_seconds * 2.0 ** min(max(attempts, 1) - 1, 30))
+    return seconds * random.uniform(0.8, 1.2)
+
+
+def decide(
+    attempts: int,
+    trail: Trail,
+    model: str,
+    outcome: Outcome,
+    upstream: Upstream,
+    policy: Policy,
+    now: datetime,
+    random: Random,
+) -> Decision:
+    """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one."""
+    if outcome.kind is Kind.TAGGED:
+        return Tagged(outcome.tags)
+    if outcome.kind in NOT_THE_POSTS:
+        return AskAgain(None, trail)
+    trail = _extend(trail, model, outcome, now)
+    error = f"{outcome.reason} ({model})"
+    if outcome.kind is Kind.REFUSED and set(upstream.models) <= set(trail.refused):
+        return GiveUp("refused", error)
+    if len(trail.asked) <= policy.max_retries:
+        return _next_request(trail, outcome, policy, now, random)
+    return _end_attempt(attempts, trail, error, upstream, policy, now, random)
+
+
+def _extend(trail: Trail, model: str, outcome: Outcome, now: datetime) -> Trail:
+    refused = outcome.kind is Kind.REFUSED
+    return replace(
+        trail,
+        asked=(*trail.asked, model),
+        refused=(*trail.refused, model) if refused else trail.refused,
+        only_refusals=trail.only_refusals and refused,
+        answered=trail.answered or outcome.kind in {Kind.MALFORMED, Kind.REFUSED},
+        started_at=trail.started_at or now,
+    )
+
+
+def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime, random: Random) -> AskAgain:
+    if outcome.kind not in DELAYED_KINDS:
+        return AskAgain(None, trail)
+    at = now + timedelta(seconds=retry_delay(policy, trail.delays, random))
+    return AskAgain(at, replace(trail, delays=trail.delays + 1))
+
+
+def _end_attempt(
+    attempts: int, trail: Trail, error: str, upstream: Upstream, policy: Policy, now: datetime, random: Random
+) -> Decision:
+    fresh = Trail(refused=trail.refused)
+    counts = trail.answered or (not upstream.is_down and _served_lately(trail, upstream))
+    if not counts:
+        at = now + timedelta(seconds=backoff(policy, attempts + 1, random))
+        return RetryAt(at, error, counts=False, trail=fresh)
+    if attempts + 1 >= policy.max_attempts:
+        return GiveUp("refused" if trail.only_refusals else "exhausted", error)
+    # Models are left that have not seen the post: nothing is gained by waiting.
+    wait = 0.0 if trail.only_refusals else backoff(policy, attempts + 1, random)
+    return RetryAt(now + timedelta(seconds=wait), error, counts=True, trail=fresh)
+
+
+def _served_lately(trail: Trail, upstream: Upstream) -> bool:
+    since = (trail.started_at or upstream.last_success_at) if upstream.last_success_at else None
+    return (
+        since is not None and upstream.last_success_at is not None and upstream.last_success_at >= since - SERVED_WITHIN
+    )

@@ -1,0 +1,187 @@
+"""The HTTP client of one OpenAI-compatible server: one request → one outcome a post."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import structlog
+
+from services.outcomes import Classified, Kind, Outcome, Reply, Usage, classify, connection_failed, timed_out
+from services.prompts import answer_schema, build_messages, max_tokens
+
+log = structlog.get_logger(__name__)
+
+#: An answer larger than this is no list of tags.
+MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Posts' texts for one call, the model asked first, and `models` as sent (it first, at most three)."""
+
+    texts: tuple[str, ...]
+    models: tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        """The model asked."""
+        return self.models[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it went: the outcomes in the order of its texts, and what `metka_attempts` keeps."""
+
+    request: Request
+    outcomes: tuple[Outcome, ...]
+    answered: str | None
+    status: int | None
+    seconds: float
+    usage: Usage
+    at: datetime
+
+
+class Provider:
+    """Asks one server. Use as an async context manager: it holds one HTTP session.
+
+    OpenRouter's extras (`models`, plugins) go along only with a key; what a server answers 400 or 404 to is
+    left out from then on: the extras for good, `response_format` for the model that refused it.
+    """
+
+    def __init__(self, base_url: str, key: str, timeout_seconds: float, clock: Callable[[], datetime]) -> None:
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._headers = {"X-Title": "Metka", "Accept-Encoding": "identity"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._timeout = timeout_seconds
+        self._clock = clock
+        self.extras = bool(key)
+        self._unstructured: set[str] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # The one limit on time is asyncio.timeout in `ask`: two of them would fight.
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None),
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, request: Request) -> Call:
+        """One call to chat/completions. Never raises for what a server or a network can do."""
+        sent_extras = self.extras
+        structured = request.model not in self._unstructured
+        started = time.monotonic()
+        reply, failure = await self._post(self._payload(request, structured=structured))
+        if reply is None:
+            classified = Classified((failure or connection_failed("unknown"),) * len(request.texts))
+        else:
+            classified = classify(reply, request.texts, self._clock())
+            classified = self._learn(request, reply, classified, extras=sent_extras, structured=structured)
+        return Call(
+            request=request,
+            outcomes=classified.outcomes,
+            answered=classified.model,
+            status=reply.status if reply else None,
+            seconds=time.monotonic() - started,
+            usage=classified.usage,
+            at=self._clock(),
+        )
+
+    def _payload(self, request: Request, *, structured: bool) -> dict[str, Any]:
+        payload: dict[str, Any] = {
+            "model": request.model,
+            "messages": build_messages(request.texts),
+            "max_tokens": max_tokens(len(request.texts)),
+        }
+        if structured:
+            payload["response_format"] = answer_schema(len(request.texts))
+        if self.extras:
+            payload["plugins"] = [{"id": "response-healing"}]
+            if len(request.models) > 1:
+                payload["models"] = list(request.models)
+        return payload
+
+    async def _post(self, payload: dict[str, Any]) -> tuple[Reply | None, Outcome | None]:
+        if self._session is None:
+            raise RuntimeError("use the provider as an async context manager")
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                # A redirect would carry the texts, and perhaps the key, to another host.
+                self._session.post(self._url, json=payload, allow_redirects=False) as response,
+            ):
+                body = await _read_capped(response)
+                return Reply(response.status, response.headers, body), None
+        except TimeoutError:
+            return None, timed_out(self._timeout)
+        except _TooLargeError:
+            return None, Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return None, connection_failed(type(error).__name__)
+
+    def _learn(
+        self, request: Request, reply: Reply, classified: Classified, *, extras: bool, structured: bool
+    ) -> Classified:
+        """Drop what the server may have refused, so that the next request goes without it.
+
+        A plain 404 (no word of a model) from a server that got extras is taken for their refusal.
+        """
+        kind = classified.outcomes[0].kind
+        body = reply.body[:4096].decode("utf-8", "replace").lower()
+        if kind is Kind.MODEL_GONE and reply.status == 404 and extras and not _speaks_of_a_model(body, request):
+            kind = Kind.UNSUPPORTED
+        if kind is not Kind.UNSUPPORTED:
+            return classified
+        learnt = self._drop(request.model, body, structured=structured)
+        if learnt is None:
+            outcome = Outcome(Kind.REFUSED, classified.outcomes[0].reason)
+        else:
+            log.info("provider_feature_dropped", model=request.model, feature=learnt)
+            outcome = Outcome(Kind.UNSUPPORTED, f"{classified.outcomes[0].reason}: {learnt}")
+        return Classified((outcome,) * len(request.texts), classified.model, classified.usage)
+
+    def _drop(self, model: str, body: str, *, structured: bool) -> str | None:
+        names_format = any(word in body for word in ("response_format", "json_schema", "structured"))
+        if structured and (names_format or not self.extras):
+            self._unstructured.add(model)
+            return "response_format"
+        if self.extras:
+            self.extras = False
+            return "models, plugins"
+        return None
+
+
+def _speaks_of_a_model(body: str, request: Request) -> bool:
+    return "model" in body or "endpoint" in body or "availability" in body or request.model.lower() in body
+
+
+class _TooLargeError(Exception):
+    """The answer passed MOST_BYTES."""
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_chunked(65536):
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise _TooLargeError
+        chunks.append(chunk)
+    return b"".join(chunks)

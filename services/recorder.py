@@ -1,0 +1,296 @@
+"""Writes what finished requests mean: posts, tags, attempts, models' states, and what people are to be told.
+
+All of a group in the caller's one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.decisions import AskAgain, Decision, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
+from services.outcomes import Kind, Outcome
+from services.provider import Call
+from services.upstream import Aside, ModelState, fell_back, observe, pause_reason
+from storage import outbox, queue
+from storage import people as people_rows
+from storage import upstream as upstream_rows
+from storage.models import UpstreamRow
+from storage.queue import ClaimedPost, Priority
+
+log = structlog.get_logger(__name__)
+
+_ALERTS = {
+    Aside.ACCOUNT: "account",
+    Aside.FORBIDDEN: "account",
+    Aside.DOWN: "outage",
+    Aside.GONE: "outage",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request that has ended, and the posts that went in it, in its order."""
+
+    posts: tuple[ClaimedPost, ...]
+    call: Call
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What a group came to: counts for the log, and whether anybody is to be told."""
+
+    tagged: int = 0
+    failed: int = 0
+    retried: int = 0
+    lost: int = 0
+    notices: bool = False
+    waiting_for_upstream: bool = False
+    told: list[int] = field(default_factory=list)
+
+
+async def load_states(session: AsyncSession) -> dict[str, ModelState]:
+    """The models' states by name."""
+    return {row.model: _state(row) for row in await upstream_rows.load(session)}
+
+
+def _state(row: UpstreamRow) -> ModelState:
+    reason = Aside(row.reason) if row.reason in set(Aside) else None
+    return ModelState(row.model, row.aside_until, reason, row.detail, row.since, row.faults, row.pauses)
+
+
+async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
+    """Keep changed states."""
+    await upstream_rows.save(session, [_row(state) for state in changed])
+
+
+def _row(state: ModelState) -> dict[str, Any]:
+    values = asdict(state)
+    values["aside_until"] = values.pop("until")
+    return values
+
+
+class Recorder:
+    """Turns groups of finished requests into rows; the decisions are `services.decisions`'."""
+
+    def __init__(
+        self,
+        chain: Sequence[str],
+        policy: Policy,
+        admin_ids: frozenset[int],
+        clock: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._chain = tuple(chain)
+        self._policy = policy
+        self._admin_ids = admin_ids
+        self._clock = clock
+        self._random = random
+
+    async def record(self, session: AsyncSession, group: Sequence[Finished]) -> Recorded:
+        """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
+        now = self._clock()
+        states = await load_states(session)
+        before = pause_reason(self._chain, states, now)
+        changed = self._observe(states, group, now)
+        states.update(changed)
+        upstream = await self._upstream(session, states, group, now)
+        recorded = Recorded()
+        for finished in group:
+            await self._record_one(session, finished, upstream, recorded, now)
+        await save_states(session, list(changed.values()))
+        await self._tell(session, group, states, before, recorded, now)
+        return recorded
+
+    def _observe(
+        self, states: dict[str, ModelState], group: Sequence[Finished], now: datetime
+    ) -> dict[str, ModelState]:
+        known, changed = dict(states), dict[str, ModelState]()
+        for finished in group:
+            call = finished.call
+            news = observe(known, self._chain, call.request.models, call.answered, call.outcomes[0], now, self._random)
+            self._log_changes(known, news)
+            known.update(news)
+            changed.update(news)
+        return changed
+
+    def _log_changes(self, known: dict[str, ModelState], news: dict[str, ModelState]) -> None:
+        for model, state in news.items():
+            old = known.get(model)
+            if state.reason is not None and (old is None or old.until != state.until):
+                log.warning(
+                    "model_set_aside",
+                    model=model,
+                    reason=state.reason.value,
+                    until=state.until.isoformat(timespec="seconds") if state.until else None,
+                    detail=state.detail,
+                )
+
+    async def _upstream(
+        self, session: AsyncSession, states: dict[str, ModelState], group: Sequence[Finished], now: datetime
+    ) -> Upstream:
+        served = any(outcome.kind is Kind.TAGGED for finished in group for outcome in finished.call.outcomes)
+        gone = {model for model, state in states.items() if state.reason is Aside.GONE and state.is_aside(now)}
+        return Upstream(
+            models=[model for model in self._chain if model not in gone],
+            is_down=pause_reason(self._chain, states, now) is not None,
+            last_success_at=now if served else await queue.last_success_at(session),
+        )
+
+    async def _record_one(
+        self, session: AsyncSession, finished: Finished, upstream: Upstream, recorded: Recorded, now: datetime
+    ) -> None:
+        call = finished.call
+        request_id = uuid4().hex
+        rows = []
+        for index, (post, outcome) in enumerate(zip(finished.posts, call.outcomes, strict=True)):
+            trail = Trail.from_json(post.trail)
+            model = _culprit(call)
+            decision = decide(post.attempts, trail, model, outcome, upstream, self._policy, now, self._random)
+            if await queue.settle(session, post, _values(post, decision, now)):
+                await self._count(session, post, call, outcome, decision, recorded, now)
+            else:
+                recorded.lost += 1
+                log.info("lease_lost", post_id=post.id)
+            rows.append(_attempt(post, call, outcome, request_id, with_usage=index == 0))
+        await queue.log_attempts(session, rows)
+
+    async def _count(
+        self,
+        session: AsyncSession,
+        post: ClaimedPost,
+        call: Call,
+        outcome: Outcome,
+        decision: Decision,
+        recorded: Recorded,
+        now: datetime,
+    ) -> None:
+        _log_decision(self._chain, post, call, outcome, decision)
+        match decision:
+            case Tagged():
+                recorded.tagged += 1
+                recorded.told.append(post.id)
+            case AskAgain():
+                recorded.retried += 1
+            case RetryAt():
+                recorded.retried += 1
+                recorded.told.append(post.id)
+                recorded.waiting_for_upstream |= not decision.counts
+            case GiveUp():
+                recorded.failed += 1
+                recorded.told.append(post.id)
+                await self._notify(session, post, now)
+
+    async def _notify(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> None:
+        owner = await people_rows.telegram_id_of(session, post.user_id)
+        # The nightly retry of a failed post is no news when it fails again.
+        if owner is not None and post.work_class != Priority.NIGHTLY:
+            await outbox.post_failed(session, post.id, owner, now)
+
+    async def _tell(
+        self,
+        session: AsyncSession,
+        group: Sequence[Finished],
+        states: dict[str, ModelState],
+        before: Aside | None,
+        recorded: Recorded,
+        now: datetime,
+    ) -> None:
+        if recorded.told:
+            await outbox.outcome_ready(session, recorded.told, now)
+        after = pause_reason(self._chain, states, now)
+        alert = _ALERTS.get(after) if after else None
+        detail = next((f.call.outcomes[0].reason for f in group if f.call.outcomes[0].kind is not Kind.TAGGED), "")
+        if alert and (before is None or _ALERTS.get(before) != alert):
+            await outbox.tell_admins(session, self._admin_ids, {"text": alert, "reason": detail}, now)
+        elif before in _ALERTS and after is None:
+            await outbox.tell_admins(session, self._admin_ids, {"text": "recovered"}, now)
+            await queue.upstream_is_back(session)
+        recorded.notices = bool(recorded.told) or alert is not None or before is not None
+
+
+def _culprit(call: Call) -> str:
+    """The model that the outcome is put down to: who answered, if it is one of those sent, else the one asked."""
+    return call.answered if call.answered in call.request.models else call.request.model
+
+
+def _values(post: ClaimedPost, decision: Decision, now: datetime) -> dict[str, Any]:
+    """The columns that a decision sets."""
+    if isinstance(decision, AskAgain):
+        return {"next_attempt_at": decision.at, "attempt_trail": decision.trail.to_json()}
+    if isinstance(decision, RetryAt):
+        return {
+            "tagging_status": "retrying",
+            "tagging_attempts": post.attempts + decision.counts,
+            "last_tagging_attempt": now,
+            "tagging_error": decision.error,
+            "next_attempt_at": decision.at,
+            "attempt_trail": decision.trail.to_json(),
+            "work_class": max(post.work_class, Priority.RETRY.value),
+            "waits_for_upstream": None if decision.counts else True,
+        }
+    over = {
+        "tagging_attempts": post.attempts + 1,
+        "last_tagging_attempt": now,
+        "next_attempt_at": None,
+        "attempt_trail": None,
+        "requested_at": None,
+        "work_class": None,
+        "waits_for_upstream": None,
+    }
+    if isinstance(decision, Tagged):
+        tagged = {
+            "tagging_status": "success",
+            "tagging_error": None,
+            "failure_kind": None,
+            "nightly_retries": None,
+        }
+        return {**over, **tagged, "tags": list(decision.tags)}
+    # Tags that the post has already stand: a failed wish for new ones loses nothing.
+    status = "success" if post.tags else "failed"
+    return {**over, "tagging_status": status, "tagging_error": decision.error, "failure_kind": decision.kind}
+
+
+def _attempt(post: ClaimedPost, call: Call, outcome: Outcome, request_id: str, *, with_usage: bool) -> dict[str, Any]:
+    usage = asdict(call.usage) if with_usage else {}
+    return {
+        "post_id": post.id,
+        "request_id": request_id,
+        "at": call.at,
+        "model_asked": call.request.model,
+        "model_answered": call.answered,
+        "outcome": outcome.kind.value,
+        "http_status": call.status,
+        "seconds": round(call.seconds, 3),
+        "error": outcome.reason or None,
+        "answer": outcome.excerpt.replace("\x00", "") if outcome.excerpt else None,
+        **usage,
+    }
+
+
+def _log_decision(chain: Sequence[str], post: ClaimedPost, call: Call, outcome: Outcome, decision: Decision) -> None:
+    fields = {"post_id": post.id, "model": call.request.model, "outcome": outcome.kind.value, "http": call.status}
+    match decision:
+        case Tagged() if fell_back(call.request.models, call.answered) or call.request.model != chain[0]:
+            log.info("fallback", answered=call.answered, **fields)
+        case Tagged():
+            log.debug("tagged", seconds=round(call.seconds, 3), **fields)
+        case AskAgain():
+            log.info("retry", at=decision.at.isoformat() if decision.at else "now", error=outcome.reason, **fields)
+        case RetryAt():
+            log.info(
+                "attempt_failed",
+                at=decision.at.isoformat(),
+                counts=decision.counts,
+                error=outcome.reason,
+                **fields,
+            )
+        case GiveUp():
+            log.warning("post_failed", kind=decision.kind, error=outcome.reason, **fields)

@@ -1,0 +1,249 @@
+"""Every statement on the queue. The posts table is the queue; nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any, cast
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    CursorResult,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from storage.models import QUEUED, Attempt, Post, User
+
+
+class Priority(IntEnum):
+    """Order of work (`posts.work_class`): lower first. NULL in the row means FRESH."""
+
+    ASKED = 0
+    FRESH = 1
+    RETRY = 2
+    BULK = 3
+    BACKFILL = 4
+    NIGHTLY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPost:
+    """A post under our lease, as it was when claimed."""
+
+    id: int
+    user_id: int
+    text: str | None
+    tags: tuple[str, ...]
+    attempts: int
+    work_class: int
+    requested_at: datetime | None
+    trail: Any
+    token: str
+
+
+def is_due(post: Any, now: datetime) -> ColumnElement[bool]:
+    """Waiting time over, and no live lease. Goes with QUEUED, spelt out for SQLite's partial index."""
+    return and_(
+        or_(post.next_attempt_at.is_(None), post.next_attempt_at <= now),
+        or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now),
+    )
+
+
+def _queued(alias: str) -> ColumnElement[bool]:
+    return literal_column(QUEUED.replace("tagging_status", f"{alias}.tagging_status"), Boolean)
+
+
+async def claim(
+    session: AsyncSession, *, limit: int, now: datetime, lease_seconds: float, token: str, after_user: int
+) -> list[ClaimedPost]:
+    """Take up to `limit` due posts under a lease, in one statement.
+
+    First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
+    their second ones, …); of one user the newest first. Users are picked by their best due post, which the
+    queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
+    """
+    ids = _locked(_in_turn(limit, now, after_user), now)
+    statement = (
+        update(Post)
+        .where(Post.id.in_(ids))
+        .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds))
+        .returning(
+            Post.id,
+            Post.user_id,
+            Post.text,
+            Post.tags,
+            Post.tagging_attempts,
+            Post.work_class,
+            Post.requested_at,
+            Post.attempt_trail,
+            Post.posted_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    rows = (await session.execute(statement)).all()
+    claimed = [
+        ClaimedPost(
+            id=row.id,
+            user_id=row.user_id,
+            text=row.text,
+            tags=tuple(row.tags),
+            attempts=row.tagging_attempts or 0,
+            work_class=Priority.FRESH if row.work_class is None else row.work_class,
+            requested_at=row.requested_at,
+            trail=row.attempt_trail,
+            token=token,
+        )
+        for row in rows
+    ]
+    # UPDATE … RETURNING promises no order.
+    return sorted(claimed, key=lambda post: (post.work_class, -post.id))
+
+
+def _in_turn(limit: int, now: datetime, after_user: int) -> Any:
+    first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
+    best = (
+        select(func.coalesce(first.work_class, Priority.FRESH.value))
+        .where(first.user_id == User.id, _queued("first"), is_due(first, now))
+        .order_by(*_order(first))
+        .limit(1)
+        .scalar_subquery()
+    )
+    known = select(User.id.label("id"), best.label("best")).subquery("known")
+    turn = case((known.c.id <= after_user, 1), else_=0)
+    users = (
+        select(known.c.id, known.c.best, turn.label("turn"))
+        .where(known.c.best.is_not(None))
+        .order_by(known.c.best, turn, known.c.id)
+        .limit(limit)
+        .subquery("picked")
+    )
+    theirs = (
+        select(own.id)
+        .where(own.user_id == users.c.id, _queued("own"), is_due(own, now))
+        .order_by(*_order(own))
+        .limit(limit)
+        .correlate(users)
+    )
+    work_class = func.coalesce(chosen.work_class, Priority.FRESH.value)
+    rank = func.row_number().over(partition_by=chosen.user_id, order_by=_order(chosen))
+    return (
+        select(chosen.id)
+        .join(users, chosen.id.in_(theirs))
+        .order_by(work_class, rank, users.c.turn, users.c.id)
+        .limit(limit)
+    )
+
+
+def _order(post: Any) -> tuple[Any, ...]:
+    # The very expression of the index ix_metka_posts_queue, with its literal.
+    return (func.coalesce(post.work_class, literal_column("1")), post.posted_at.desc(), post.id.desc())
+
+
+def _locked(ids: Any, now: datetime) -> Any:
+    """The rows among `ids` that are still due and that no other worker holds (SQLite drops the lock clause)."""
+    row = aliased(Post, name="locked")
+    return select(row.id).where(row.id.in_(ids), _queued("locked"), is_due(row, now)).with_for_update(skip_locked=True)
+
+
+async def next_due_at(session: AsyncSession, now: datetime) -> datetime | None:
+    """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
+    due = select(literal(1)).where(exists(select(Post.id).where(sql(QUEUED), is_due(Post, now)).correlate(None)))
+    if (await session.execute(due)).first() is not None:
+        return now
+    waiting = select(func.min(Post.next_attempt_at)).where(sql(QUEUED), Post.next_attempt_at > now)
+    return (await session.execute(waiting)).scalar_one_or_none()
+
+
+async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: datetime) -> None:
+    """Prolong the leases that are still ours."""
+    for token in {post.token for post in posts}:
+        ids = [post.id for post in posts if post.token == token]
+        await session.execute(
+            update(Post)
+            .where(Post.id.in_(ids), Post.lease_token == token)
+            .values(lease_expires_at=until)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
+    """Give back what is still ours, unchanged."""
+    for post in posts:
+        await session.execute(_ours(post).values(lease_token=None, lease_expires_at=None))
+
+
+async def release_all(session: AsyncSession) -> int:
+    """Void every lease: for SQLite at start, when the file lock says that no other process works on it."""
+    result = await session.execute(
+        update(Post)
+        .where(sql(QUEUED), Post.lease_token.is_not(None))
+        .values(lease_token=None, lease_expires_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def _ours(post: ClaimedPost) -> Any:
+    """The post while our lease and the text that was asked about still stand."""
+    return (
+        update(Post)
+        .where(
+            Post.id == post.id,
+            Post.lease_token == post.token,
+            Post.text.is_not_distinct_from(post.text),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def settle(session: AsyncSession, post: ClaimedPost, values: dict[str, Any]) -> bool:
+    """Write a claimed post's new state and end its lease; False (and nothing written) when the lease was lost
+    or the text changed meanwhile."""
+    statement = _ours(post).values(lease_token=None, lease_expires_at=None, **values)
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
+
+
+async def log_attempts(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Append to `metka_attempts`; rows of posts that were deleted meanwhile are left out."""
+    if not rows:
+        return
+    ids = {row["post_id"] for row in rows}
+    alive = set((await session.execute(select(Post.id).where(Post.id.in_(ids)))).scalars())
+    session.add_all(Attempt(**row) for row in rows if row["post_id"] in alive)
+
+
+async def last_success_at(session: AsyncSession) -> datetime | None:
+    """When any post last got tags from a model."""
+    return (await session.execute(select(func.max(Attempt.at)).where(Attempt.outcome == "tagged"))).scalar_one_or_none()
+
+
+async def upstream_is_back(session: AsyncSession) -> int:
+    """Make every post due that waited only for the provider."""
+    result = await session.execute(
+        update(Post)
+        .where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
+        .values(next_attempt_at=None, waits_for_upstream=None)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", result).rowcount
+
+
+async def prune_attempts(session: AsyncSession, before: datetime) -> int:
+    """Delete attempts older than `before`."""
+    result = await session.execute(delete(Attempt).where(Attempt.at < before))
+    return cast("CursorResult[Any]", result).rowcount

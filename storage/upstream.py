@@ -1,0 +1,22 @@
+"""What is known of the models, kept for all processes and over restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.models import UpstreamRow
+
+
+async def load(session: AsyncSession) -> list[UpstreamRow]:
+    """Every model of which anything is known."""
+    return list((await session.execute(select(UpstreamRow))).scalars())
+
+
+async def save(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert or replace the states of models; each row has all of `metka_upstream`'s columns."""
+    for row in rows:
+        await session.merge(UpstreamRow(**row))
