@@ -1,0 +1,73 @@
+"""Which fault, if any, the next request gets."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sandbox.provider.faults import FAULTS, TRANSIENT
+
+
+@dataclass
+class FaultPlan:
+    """Random faults: a share of all requests."""
+
+    rate: float = 0.0
+    names: Sequence[str] = TRANSIENT
+    seed: int | None = None
+    _random: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        checked(self.names)
+        self._random = random.Random(self.seed)
+
+    def draw(self) -> str | None:
+        """A fault's name, or None."""
+        return self._random.choice(list(self.names)) if self._random.random() < self.rate else None
+
+
+@dataclass
+class _PostFault:
+    marker: str
+    name: str
+    times: int | None
+
+
+class Script:
+    """Faults laid out beforehand; the first that fits is taken."""
+
+    def __init__(self) -> None:
+        self.random = FaultPlan()
+        self.next: deque[str | None] = deque()
+        self.models: dict[str, str] = {}
+        self.posts: list[_PostFault] = []
+
+    def add_post(self, marker: str, name: str, times: int | None) -> None:
+        """Requests that hold `marker` fail."""
+        checked([name])
+        self.posts.append(_PostFault(marker, name, times))
+
+    def forget_post(self, marker: str) -> None:
+        """They do no more."""
+        self.posts = [fault for fault in self.posts if fault.marker != marker]
+
+    def take(self, message: str, model: str) -> str | None:
+        """The fault of this request: queued, the post's, the model's or a random one."""
+        if self.next:
+            return self.next.popleft()
+        for fault in self.posts:
+            if fault.marker in message and fault.times != 0:
+                fault.times = None if fault.times is None else fault.times - 1
+                return fault.name
+        return self.models.get(model) or self.random.draw()
+
+
+def checked(names: Iterable[str]) -> list[str]:
+    """The names, if all of them are faults."""
+    listed = list(names)
+    unknown = [name for name in listed if name not in FAULTS]
+    if unknown:
+        raise ValueError(f"no such fault: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+    return listed

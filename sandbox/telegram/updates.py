@@ -1,0 +1,127 @@
+"""Updates for the bot: a queue with long polling, and delivery to a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from sandbox.telegram.changes import Changes
+from sandbox.telegram.errors import ApiError
+
+Update = dict[str, Any]
+# What Telegram leaves out unless it is asked for.
+SPECIAL = {"chat_member", "message_reaction", "message_reaction_count"}
+
+
+@dataclass
+class Webhook:
+    """Where updates are sent to, if anywhere."""
+
+    url: str = ""
+    secret: str = ""
+    last_error: str | None = None
+    last_error_date: int | None = None
+
+
+class UpdateQueue:
+    """Unconfirmed updates in order."""
+
+    def __init__(self) -> None:
+        self.pending: list[Update] = []
+        self.webhook = Webhook()
+        self.allowed: list[str] | None = None
+        self._next_id = 1
+        self._changes = Changes()
+        self._poll: asyncio.Future[None] | None = None
+
+    def push(self, update: Update, *, filtered: bool = True) -> int:
+        """Queue an update under the next number; one that the bot did not ask for is dropped."""
+        number = self._next_id
+        self._next_id += 1
+        if not filtered or all(self._wanted(kind) for kind in update):
+            self.pending.append({"update_id": number, **update})
+            self._changes.touch()
+        return number
+
+    def _wanted(self, kind: str) -> bool:
+        return kind in self.allowed if self.allowed else kind not in SPECIAL
+
+    def clear(self) -> None:
+        """Forget what is not confirmed (drop_pending_updates)."""
+        self.pending.clear()
+
+    def confirm(self, offset: int) -> None:
+        """Everything before `offset` has arrived; a negative one keeps that many from the end."""
+        if offset < 0:
+            self.pending = self.pending[offset:]
+        elif offset > 0:
+            self.pending = [u for u in self.pending if u["update_id"] >= offset]
+        self._changes.touch()
+
+    async def poll(self, offset: int, limit: int, seconds: float) -> list[Update]:
+        """getUpdates: at once if there is something, else wait; a later poll ends an earlier one with 409."""
+        if self.webhook.url:
+            raise ApiError(
+                409,
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete "
+                "the webhook first",
+            )
+        if self._poll is not None and not self._poll.done():
+            self._poll.set_exception(_conflict())
+        self.confirm(offset)
+        self._poll = mine = asyncio.get_running_loop().create_future()
+        try:
+            return await self._await_updates(mine, limit, seconds)
+        finally:
+            if not mine.done():
+                mine.cancel()
+
+    async def _await_updates(self, mine: asyncio.Future[None], limit: int, seconds: float) -> list[Update]:
+        waiting: asyncio.Future[Any] = asyncio.ensure_future(
+            self._changes.wait_for(lambda: self.pending, max(seconds, 0.001))
+        )
+        try:
+            await asyncio.wait({waiting, mine}, return_when=asyncio.FIRST_COMPLETED)
+            if mine.done():
+                mine.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        return self.pending[:limit]
+
+    async def deliver(self) -> None:
+        """Send updates to the webhook, one after another, for ever; an update refused is sent again."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+            while True:
+                await self._changes.wait_for(lambda: self.pending and self.webhook.url, 1e9)
+                update = self.pending[0]
+                if await self._delivered(http, update):
+                    self.confirm(update["update_id"] + 1)
+                else:
+                    await asyncio.sleep(0.2)
+
+    async def _delivered(self, http: aiohttp.ClientSession, update: Update) -> bool:
+        hook = self.webhook
+        headers = {"X-Telegram-Bot-Api-Secret-Token": hook.secret} if hook.secret else {}
+        try:
+            async with http.post(hook.url, json=update, headers=headers) as answer:
+                if answer.status < 300:
+                    return True
+                hook.last_error = f"Wrong response from the webhook: {answer.status} {answer.reason}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            hook.last_error = f"Connection failed: {error}"
+        return False
+
+    def webhook_changed(self) -> None:
+        """Wake the delivery."""
+        self._changes.touch()
+
+
+def _conflict() -> ApiError:
+    return ApiError(
+        409,
+        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+    )

@@ -1,0 +1,287 @@
+"""The Bot API stand-in checks what Telegram checks, seen by aiogram's own client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiogram import Bot
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramForbiddenError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.types import (
+    BotCommand,
+    BotCommandScopeChat,
+    BufferedInputFile,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+)
+
+from sandbox.telegram import Answer, FloodLimits, TelegramSandbox
+from sandbox.telegram.flood import FloodControl
+
+ANNA = 1001
+CHANNEL = -1001234567890
+
+
+def keyboard(data: str = "retry:1", text: str = "Retry") -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(inline_keyboard=[[InlineKeyboardButton(text=text, callback_data=data)]])
+
+
+def client(telegram: TelegramSandbox, token: str) -> Bot:
+    session = AiohttpSession(api=TelegramAPIServer.from_base(telegram.url))
+    return Bot(token, session=session, default=DefaultBotProperties(parse_mode="HTML"))
+
+
+@pytest.fixture
+async def bot(telegram: TelegramSandbox) -> AsyncIterator[Bot]:
+    telegram.add_user(ANNA, "Anna", "ru", started=True)
+    async with client(telegram, telegram.token) as made:
+        yield made
+
+
+async def test_a_message_keeps_its_text_entities_and_buttons(telegram: TelegramSandbox, bot: Bot) -> None:
+    sent = await bot.send_message(
+        ANNA, '<b>Tags</b> of <a href="https://example.org">it</a> 😀 <i>x &lt; y</i>', reply_markup=keyboard()
+    )
+    assert sent.text == "Tags of it 😀 x < y"
+    assert sent.html_text == '<b>Tags</b> of <a href="https://example.org">it</a> 😀 <i>x &lt; y</i>'
+    shown = telegram.messages(ANNA)[-1]
+    assert shown["html"] == sent.html_text
+    assert shown["reply_markup"]["inline_keyboard"][0][0]["text"] == "Retry"
+    assert telegram.errors == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<b>open", "a < b", "</b>", "<b><i>x</b></i>", "<h1>x</h1>", "AT&T", "<span>x</span>", "<b", "&nbsp;"],
+)
+async def test_html_that_does_not_parse_refuses_the_whole_message(
+    telegram: TelegramSandbox, bot: Bot, text: str
+) -> None:
+    with pytest.raises(TelegramBadRequest, match="can't parse entities"):
+        await bot.send_message(ANNA, text)
+    assert telegram.errors[-1].method == "sendMessage"
+    assert telegram.messages(ANNA) == []
+
+
+async def test_length_is_counted_in_utf16_after_parsing(bot: Bot) -> None:
+    await bot.send_message(ANNA, "<b>" + "я" * 4096 + "</b>")
+    await bot.send_message(ANNA, "😀" * 2048)
+    with pytest.raises(TelegramBadRequest, match="message is too long"):
+        await bot.send_message(ANNA, "😀" * 2048 + "a")
+
+
+@pytest.mark.parametrize("text", [" \n ", "<b> </b>"])
+async def test_an_empty_text_is_refused(bot: Bot, text: str) -> None:
+    with pytest.raises(TelegramBadRequest, match="message text is empty"):
+        await bot.send_message(ANNA, text)
+
+
+@pytest.mark.parametrize(("data", "fits"), [("x" * 64, True), ("я" * 33, False), ("x" * 65, False)])
+async def test_callback_data_has_64_bytes(bot: Bot, data: str, fits: bool) -> None:
+    if fits:
+        await bot.send_message(ANNA, "x", reply_markup=keyboard(data))
+        return
+    with pytest.raises(TelegramBadRequest, match="BUTTON_DATA_INVALID"):
+        await bot.send_message(ANNA, "x", reply_markup=keyboard(data))
+
+
+async def test_an_edit_to_the_same_is_an_error(telegram: TelegramSandbox, bot: Bot) -> None:
+    sent = await bot.send_message(ANNA, "<b>one</b>", reply_markup=keyboard())
+    with pytest.raises(TelegramBadRequest, match="message is not modified"):
+        await sent.edit_text("<b>one</b>", reply_markup=keyboard())
+    await sent.edit_text("one", reply_markup=keyboard())
+    await sent.edit_reply_markup(reply_markup=None)
+    shown = telegram.messages(ANNA)[-1]
+    assert (shown["text"], shown["edits"], "reply_markup" in shown) == ("one", 2, False)
+    with pytest.raises(TelegramBadRequest, match="message to edit not found"):
+        await bot.edit_message_text("x", chat_id=ANNA, message_id=999)
+
+
+async def test_whom_the_bot_may_not_write_to(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_user(1002, "Ben")
+    with pytest.raises(TelegramForbiddenError, match="can't initiate conversation"):
+        await bot.send_message(1002, "x")
+    telegram.block(ANNA)
+    with pytest.raises(TelegramForbiddenError, match="blocked by the user"):
+        await bot.send_message(ANNA, "x")
+    with pytest.raises(TelegramBadRequest, match="chat not found"):
+        await bot.send_message(5, "x")
+    telegram.unblock(ANNA)
+    await bot.send_message(ANNA, "x")
+
+
+async def test_flood_control_says_how_long_to_wait(telegram: TelegramSandbox, bot: Bot) -> None:
+    for _ in range(20):
+        await bot.send_message(ANNA, "x")
+    with pytest.raises(TelegramRetryAfter) as caught:
+        await bot.send_message(ANNA, "x")
+    assert 1 <= caught.value.retry_after <= 20
+
+
+def test_flood_control_forgets_with_time() -> None:
+    now = [0.0]
+    control = FloodControl(FloodLimits(per_chat=(1, 1.0)), clock=lambda: now[0])
+    control.check(1, group=False)
+    now[0] = 1.5
+    control.check(1, group=False)
+
+
+async def test_faults_can_be_injected(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 3", retry_after=3)
+    with pytest.raises(TelegramRetryAfter):
+        await bot.send_message(ANNA, "x")
+    await bot.send_message(ANNA, "x")
+
+
+async def test_wrong_tokens_and_methods(telegram: TelegramSandbox, bot: Bot) -> None:
+    async with client(telegram, "1:wrong") as stranger:
+        with pytest.raises(TelegramUnauthorizedError):
+            await stranger.get_me()
+    with pytest.raises(TelegramNotFound):
+        await bot.send_dice(ANNA)
+    assert (await bot.get_me()).id == bot.id
+
+
+async def test_long_polling_wakes_and_confirms_by_offset(telegram: TelegramSandbox, bot: Bot) -> None:
+    poll = asyncio.create_task(bot.get_updates(timeout=5))
+    await telegram.wait_for(lambda: [c for c in telegram.calls if c.method == "getUpdates"])
+    telegram.send_text(ANNA, "/start now")
+    (update,) = await poll
+    assert update.message is not None
+    assert update.message.entities is not None
+    assert update.message.entities[0].type == "bot_command"
+    assert len(await bot.get_updates()) == 1
+    assert await bot.get_updates(offset=update.update_id + 1) == []
+    assert await bot.get_updates() == []
+
+
+async def test_two_polls_conflict(telegram: TelegramSandbox, bot: Bot) -> None:
+    first = asyncio.create_task(bot.get_updates(timeout=5))
+    await telegram.wait_for(lambda: telegram.calls)
+    second = asyncio.create_task(bot.get_updates(timeout=1))
+    with pytest.raises(TelegramConflictError):
+        await first
+    telegram.send_text(ANNA, "hi")
+    assert len(await second) == 1
+
+
+async def test_only_allowed_updates_come(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_channel(CHANNEL, "News", "news", bot_is_member=True)
+    await bot.get_updates(allowed_updates=["message"])
+    telegram.channel_post(CHANNEL, "post")
+    telegram.send_text(ANNA, "hi")
+    assert [u.event_type for u in await bot.get_updates()] == ["message"]
+
+
+async def test_a_press_waits_for_its_one_answer(telegram: TelegramSandbox, bot: Bot) -> None:
+    sent = await bot.send_message(ANNA, "x", reply_markup=keyboard())
+    pressing = asyncio.create_task(telegram.press(ANNA, sent.message_id, "Retry"))
+    (update,) = await bot.get_updates(timeout=5)
+    query = update.callback_query
+    assert query is not None
+    assert query.data == "retry:1"
+    assert telegram.unanswered()
+    with pytest.raises(TelegramBadRequest):
+        await bot.answer_callback_query(query.id, text="x" * 201)
+    await bot.answer_callback_query(query.id, text="Done")
+    assert await pressing == Answer("Done")
+    for unknown in (query.id, "7"):
+        with pytest.raises(TelegramBadRequest, match="query is too old"):
+            await bot.answer_callback_query(unknown)
+    with pytest.raises(LookupError):
+        await telegram.press(ANNA, sent.message_id, "Nothing")
+
+
+async def test_channels_and_forwards_give_real_updates(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_channel(CHANNEL, "News", "news")
+    telegram.channel_post(CHANNEL, "unseen")
+    telegram.add_bot_to_channel(CHANNEL, ANNA)
+    number = telegram.channel_post(CHANNEL, "seen #tag", media_group_id="7")
+    telegram.edit_channel_post(CHANNEL, number, "seen again")
+    telegram.send_forward(ANNA, CHANNEL, 5, "forwarded", 1_700_000_000)
+    telegram.group_message(-100500, ANNA, "/stats@metka_sandbox_bot")
+    telegram.remove_bot_from_channel(CHANNEL, ANNA)
+    telegram.block(ANNA)
+    kinds = [u.event_type for u in await bot.get_updates()]
+    membership = "my_chat_member"
+    assert kinds == [membership, "channel_post", "edited_channel_post", "message", "message", membership, membership]
+    telegram.push_update({"unheard_of": {"a": 1}})
+    async with aiohttp.ClientSession() as http:
+        raw = await (await http.get(f"{telegram.url}/bot{telegram.token}/getUpdates?offset=-1")).json()
+    assert raw["result"][0]["unheard_of"] == {"a": 1}
+
+
+async def test_members_commands_and_files(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_channel(CHANNEL, "News", "news")
+    telegram.add_bot_to_channel(CHANNEL, ANNA)
+    assert (await bot.get_chat_member(CHANNEL, ANNA)).status == "administrator"
+    assert {m.user.id for m in await bot.get_chat_administrators("@news")} == {ANNA, bot.id}
+    assert (await bot.get_chat("@news")).id == CHANNEL
+    commands = [BotCommand(command="stats", description="Numbers")]
+    await bot.set_my_commands(commands, scope=BotCommandScopeChat(chat_id=ANNA), language_code="ru")
+    assert await bot.get_my_commands(BotCommandScopeChat(chat_id=ANNA), language_code="ru") == commands
+    await bot.set_my_description("Tags posts", language_code="en")
+    document = (await bot.send_document(ANNA, BufferedInputFile(b"a,b\n", "tags.csv"), caption="<b>x</b>")).document
+    assert document is not None
+    downloaded = await bot.download(document.file_id)
+    assert downloaded is not None
+    assert downloaded.read() == b"a,b\n"
+    await bot.send_chat_action(ANNA, "typing")
+
+
+async def test_a_webhook_gets_updates_in_order_until_accepted(telegram: TelegramSandbox, bot: Bot) -> None:
+    from aiohttp import web
+
+    from sandbox.servers import serve
+
+    seen: list[tuple[str, str]] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        body = await request.json()
+        seen.append((body["message"]["text"], request.headers["X-Telegram-Bot-Api-Secret-Token"]))
+        telegram.world.changes.touch()
+        return web.Response(status=500 if len(seen) == 1 else 200)
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    async with serve(app) as url:
+        await bot.set_webhook(f"{url}/hook", secret_token="s3cret")
+        telegram.send_text(ANNA, "one")
+        telegram.send_text(ANNA, "two")
+        await telegram.wait_for(lambda: len(seen) == 3)
+        assert seen == [("one", "s3cret"), ("one", "s3cret"), ("two", "s3cret")]
+        with pytest.raises(TelegramConflictError):
+            await bot.get_updates()
+        await bot.delete_webhook()
+
+
+async def test_the_page_and_its_control(telegram: TelegramSandbox, bot: Bot) -> None:
+    async with aiohttp.ClientSession(telegram.url) as http:
+        page = await (await http.get("/")).text()
+        assert "/page/chat.js" in page
+        for name in ("chat.js", "chat.css"):
+            assert (await http.get(f"/page/{name}")).status == 200
+        events = await http.get("/sandbox/events")
+        sent = await (await http.post("/sandbox/send", json={"user_id": ANNA, "text": "hi"})).json()
+        assert sent["ok"]
+        assert b'"type": "message"' in await events.content.readline()
+        state = await (await http.get("/sandbox/state", params={"chat_id": ANNA})).json()
+        assert state["messages"][0]["text"] == "hi"
+        chats = await (await http.get("/sandbox/state")).json()
+        assert chats["chats"][0]["title"] == "Anna"
+        wrong = await http.post("/sandbox/press", json={"user_id": ANNA, "message_id": 77})
+        assert wrong.status == 400
+        assert await (await http.get("/sandbox/errors")).json() == []
+        events.close()
