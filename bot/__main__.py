@@ -1,0 +1,54 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+
+from bot import __version__
+
+
+def _run(main: Coroutine[Any, Any, int]) -> None:
+    from bot.errors import StartError  # noqa: PLC0415 - nothing is imported before it is needed
+
+    try:
+        sys.exit(asyncio.run(main))
+    except StartError as error:
+        sys.exit(f"Metka cannot start. {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="Metka")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
+    if context.invoked_subcommand is None:
+        from bot.app import run_bot  # noqa: PLC0415
+
+        _run(run_bot())
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database up to date; takes over a Telegram Channel Parser database as it is."""
+    from bot.commands import run_migrate  # noqa: PLC0415
+
+    _run(run_migrate())
+
+
+@main.command()
+def doctor() -> None:
+    """Check settings, database, Telegram and the models' provider, and say what to do."""
+    from bot.doctor import run_doctor  # noqa: PLC0415
+
+    _run(run_doctor())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bot")

@@ -1,0 +1,57 @@
+"""APScheduler: a table of trigger → one service call. A tick only wakes the worker: the queue is in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from services.tagging import TaggingService
+from storage.database import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+
+def make_scheduler(
+    tagging: TaggingService,
+    wake: Callable[[], None],
+    *,
+    interval_seconds: float,
+    cron: str,
+    cron_limit: int,
+    timezone: str,
+) -> AsyncIOScheduler:
+    """The tick, the daily retry (none when `cron` is empty), and the daily clean-up."""
+
+    async def tick() -> None:
+        wake()
+
+    async def nightly() -> None:
+        await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
+
+    async def clean_up() -> None:
+        await _guarded("clean_up", tagging.clean_up)
+
+    # After a sleep of the machine a job runs once, late; two of its runs never overlap.
+    scheduler = AsyncIOScheduler(
+        timezone=timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
+    if cron:
+        scheduler.add_job(nightly, CronTrigger.from_crontab(cron, timezone=timezone), id="retry_failed")
+    scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")
+    return scheduler
+
+
+async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await call()
+    except Exception as error:
+        if not is_unavailable(error):
+            log.exception("job_failed", job=name)
+            return
+        log.warning("job_postponed", job=name, error=type(error).__name__)

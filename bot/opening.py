@@ -1,0 +1,115 @@
+"""Opening the database at start: reachable, ours alone (SQLite), and migrated."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+
+from bot.errors import StartError
+from bot.settings import Settings, SettingsError, load_settings
+from services.clock import utc_now
+from storage import queue
+from storage.database import Database, is_unavailable, parse_url
+from storage.lock import AlreadyRunning, FileLock
+from storage.migrate import MigrationError, describe, inspect_state, is_current, migrate
+
+log = structlog.get_logger(__name__)
+
+#: How long an unreachable database is tried at start.
+REACH_SECONDS = 10.0
+
+
+def settings_or_stop() -> Settings:
+    """The settings; a wrong one stops the start with one line."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise StartError(str(error)) from None
+
+
+async def reach(database: Database) -> None:
+    """Wait until the database answers, 10 s at most.
+
+    Raises:
+        StartError: it does not; its address is named without the password.
+    """
+    address = database.url.render_as_string(hide_password=True)
+    deadline = time.monotonic() + REACH_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout(max(0.5, deadline - time.monotonic())), database.read() as session:
+                await session.execute(select(1))
+            return
+        except Exception as error:
+            if not is_unavailable(error) and not isinstance(error, TimeoutError) and not _is_refusal(error):
+                raise
+            if _is_refusal(error) or time.monotonic() + 0.5 >= deadline:
+                raise StartError(
+                    f"The database {address} does not answer ({_reason(error)}). "
+                    "Check DATABASE_URL and that the server runs."
+                ) from None
+        await asyncio.sleep(0.5)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """A wrong password or name (SQLSTATE classes 28, 3D) does not mend by waiting."""
+    orig = getattr(error, "orig", None) or error
+    cause = getattr(orig, "__cause__", None) or orig
+    return any(str(getattr(e, "sqlstate", "") or "")[:2] in {"28", "3D"} for e in (error, orig, cause))
+
+
+def _reason(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return type(getattr(cause, "__cause__", None) or cause).__name__
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, migrated, and on SQLite locked for this process, with the leases of a dead one void.
+
+    Raises:
+        StartError: unreachable, in use by another bot, or to be migrated by hand first.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(parse_url(settings.database_url.get_secret_value()))
+        stack.push_async_callback(database.close)
+        if database.is_sqlite:
+            stack.enter_context(_locked(Path(str(database.url.database))))
+        await reach(database)
+        await _migrate_at_start(database, auto=settings.auto_migrate)
+        if database.is_sqlite:
+            async with database.write() as session:
+                await queue.release_all(session)
+        yield database
+
+
+def _locked(path: Path) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+    except OSError as error:
+        raise StartError(f"Cannot use the folder of {path}: {error.strerror}.") from None
+
+
+async def _migrate_at_start(database: Database, *, auto: bool) -> None:
+    if await is_current(database):
+        return
+    by_hand = "run: .venv/bin/python -m bot migrate"
+    if not auto:
+        raise StartError(f"The database has to be migrated and AUTO_MIGRATE is false: {by_hand}")
+    if not database.is_sqlite and (await inspect_state(database)).startswith("parser"):
+        raise StartError(f"This is a Telegram Channel Parser database. Make a backup, then take it over: {by_hand}")
+    try:
+        for line in describe(await migrate(database, now=utc_now())):
+            log.info("migration", line=line)
+    except MigrationError as error:
+        raise StartError(str(error)) from None
+
+
+__all__ = ["AlreadyRunning", "open_database", "reach", "settings_or_stop"]

@@ -1,0 +1,211 @@
+"""The environment, read once. Nothing else reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from storage.database import DatabaseUrlError, parse_url
+
+OPENROUTER_URL = "https://openrouter.ai/api/v1"
+DEFAULT_MODEL = "google/gemini-2.0-flash-exp:free"
+DEFAULT_FALLBACKS = (
+    "meta-llama/llama-3.2-3b-instruct:free",
+    "qwen/qwen-2-7b-instruct:free",
+    "google/gemma-2-9b-it:free",
+    "openrouter/free",
+)
+#: Variables for which an empty value means something else than their default.
+_EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class SettingsError(Exception):
+    """A variable has a wrong value; the message is one line that names it and says what is allowed."""
+
+
+class Settings(BaseSettings):
+    """Every variable of `.env.example`, with its default."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    bot_token: SecretStr | None = None
+    telegram_api_url: str | None = None
+    admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
+    database_url: SecretStr = SecretStr("sqlite:///data/metka.db")
+    auto_migrate: bool = True
+    openrouter_api_key: SecretStr = SecretStr("")
+    openrouter_base_url: str = OPENROUTER_URL
+    openrouter_model: str | None = None
+    openrouter_fallback_models: Annotated[tuple[str, ...] | None, NoDecode] = None
+    tagging_max_retries: int = Field(3, ge=0, le=20)
+    tagging_retry_delay: float = Field(2.0, ge=0, le=3600)
+    tagging_max_attempts: int = Field(5, ge=1, le=100)
+    tagging_backoff_seconds: float = Field(60, ge=0, le=86400)
+    tagging_concurrency: int = Field(10, ge=1, le=500)
+    tagging_batch_size: int = Field(10, ge=1, le=100)
+    tagging_requests_per_minute: Annotated[int | None, NoDecode] = None
+    tagging_request_timeout: float = Field(60, gt=0, le=3600)
+    lease_seconds: float = Field(300, ge=3, le=86400)
+    retry_interval_seconds: float = Field(30, ge=0.1, le=86400)
+    retry_cron: str = "0 4 * * *"
+    retry_cron_limit: int = Field(100, ge=1, le=1_000_000)
+    timezone: str = "UTC"
+    alert_failed_percent: float = Field(20, ge=0, le=100)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8010, ge=0, le=65535)
+    api_token: SecretStr | None = None
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+    public_url: str | None = None
+    tme_base_url: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in values.items()
+            if name in _EMPTY_MEANS_NONE or not (isinstance(value, str) and not value.strip())
+        }
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        return value.upper() if info.field_name == "log_level" else value.lower()
+
+    @field_validator("bot_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"\d+:\S+", value.get_secret_value()):
+            raise ValueError("must look like 123456:ABC… as BotFather gives it")
+        return value
+
+    @field_validator("admin_ids", mode="before")
+    @classmethod
+    def _ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(re.fullmatch(r"\d{1,18}", part) for part in parts):
+            raise ValueError("must be Telegram ids (numbers), separated by commas")
+        return frozenset(int(part) for part in parts)
+
+    @field_validator("openrouter_fallback_models", mode="before")
+    @classmethod
+    def _models(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("tagging_requests_per_minute", mode="before")
+    @classmethod
+    def _pace(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value.strip().lower() == "auto":
+                return None
+            if not re.fullmatch(r"\d{1,6}", value.strip()):
+                raise ValueError("must be auto, 0 (no pacing), or a number of requests a minute")
+        return value
+
+    @field_validator("telegram_api_url", "openrouter_base_url", "webhook_url", "public_url", "tme_base_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("must be an address that begins with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        try:
+            parse_url(value.get_secret_value())
+        except DatabaseUrlError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError):
+            raise ValueError("must be a time zone such as UTC or Europe/Moscow") from None
+        return value
+
+    @field_validator("retry_cron")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if value.strip():
+            try:
+                CronTrigger.from_crontab(value)
+            except ValueError:
+                raise ValueError("must be a crontab line of five fields such as 0 4 * * *, or empty") from None
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if not self.is_openrouter and not self.openrouter_model:
+            raise ValueError(
+                "OPENROUTER_MODEL must be given when OPENROUTER_BASE_URL is set: name a model of that server"
+            )
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("WEBHOOK_SECRET must be given with WEBHOOK_URL: any long random word")
+        if (self.webhook_url or self.http_host not in _LOOPBACK) and not self.api_token:
+            raise ValueError(
+                "API_TOKEN must be given when HTTP_HOST is not loopback or WEBHOOK_URL is set: any long random word"
+            )
+        return self
+
+    @property
+    def is_openrouter(self) -> bool:
+        """Whether the provider is OpenRouter itself."""
+        return urlsplit(self.openrouter_base_url).hostname == "openrouter.ai"
+
+    @property
+    def tagging_enabled(self) -> bool:
+        """OpenRouter wants a key; other servers need none."""
+        return bool(self.openrouter_api_key.get_secret_value()) or not self.is_openrouter
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The chain of models, each once."""
+        first = self.openrouter_model or DEFAULT_MODEL
+        rest = self.openrouter_fallback_models
+        if rest is None:
+            rest = DEFAULT_FALLBACKS if self.is_openrouter else ()
+        return tuple(dict.fromkeys((first, *rest)))
+
+    def secrets(self) -> list[str]:
+        """What must never stand in a log line."""
+        found = [self.bot_token, self.openrouter_api_key, self.api_token, self.webhook_secret]
+        password = parse_url(self.database_url.get_secret_value()).password
+        words = [secret.get_secret_value() for secret in found if secret is not None]
+        return [word for word in [*words, str(password or "")] if len(word) >= 4]
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`.
+
+    Raises:
+        SettingsError: a wrong value; only the first is named.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]).upper()
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
