@@ -80,7 +80,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         database = Database(parse_url(settings.database_url.get_secret_value()))
         stack.push_async_callback(database.close)
         if database.is_sqlite:
-            stack.enter_context(_locked(Path(str(database.url.database))))
+            _lock(stack, Path(str(database.url.database)))
         await reach(database)
         await _migrate_at_start(database, auto=settings.auto_migrate)
         if database.is_sqlite:
@@ -89,12 +89,13 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         yield database
 
 
-def _locked(path: Path) -> FileLock:
+def _lock(stack: AsyncExitStack, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
+        stack.enter_context(FileLock(path))
+    except AlreadyRunning as error:
+        raise StartError(str(error)) from None
     except OSError as error:
-        raise StartError(f"Cannot use the folder of {path}: {error.strerror}.") from None
+        raise StartError(f"Cannot write beside {path}: {error.strerror}. Check DATABASE_URL.") from None
 
 
 async def _migrate_at_start(database: Database, *, auto: bool) -> None:
@@ -110,6 +111,3 @@ async def _migrate_at_start(database: Database, *, auto: bool) -> None:
             log.info("migration", line=line)
     except MigrationError as error:
         raise StartError(str(error)) from None
-
-
-__all__ = ["AlreadyRunning", "open_database", "reach", "settings_or_stop"]

@@ -1,0 +1,160 @@
+"""Whom to ask, and when to leave a model alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from services.outcomes import Kind, Outcome
+from services.upstream import (
+    Aside,
+    ModelState,
+    admission,
+    candidates,
+    choose_model,
+    fell_back,
+    models_to_send,
+    observe,
+    pause_reason,
+)
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+CHAIN = ("x/a:free", "x/b:free", "x/c", "openrouter/free")
+
+
+class World:
+    """The states after a sequence of outcomes."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, ModelState] = {}
+        self.now = NOW
+
+    def see(self, model: str, kind: Kind, *, answered: str | None = None, **more: object) -> None:
+        outcome = Outcome(kind, "because", **more)  # type: ignore[arg-type]
+        sent = (model, "x/c") if answered else (model,)
+        self.states.update(observe(self.states, CHAIN, sent, answered, outcome, self.now, Random(1)))
+
+    def allowed(self) -> list[str]:
+        return candidates(CHAIN, self.states, self.now, ())
+
+
+def test_a_breaker_opens_after_three_faults_in_a_row() -> None:
+    """5 s ± 20 %; two faults with an answer between them open nothing."""
+    world = World()
+    for kind in (Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.TAGGED, Kind.NETWORK, Kind.TIMEOUT):
+        world.see(CHAIN[0], kind)
+    assert CHAIN[0] in world.allowed()
+    world.see(CHAIN[0], Kind.TIMEOUT)
+    assert CHAIN[0] not in world.allowed()
+    until = world.states[CHAIN[0]].until
+    assert until is not None
+    assert 4 <= (until - NOW).total_seconds() <= 6
+
+
+@pytest.mark.parametrize("kind", [Kind.MALFORMED, Kind.REFUSED, Kind.EMPTY])
+def test_answers_open_no_breaker(kind: Kind) -> None:
+    """The model is up; what it says is another matter."""
+    world = World()
+    for _ in range(10):
+        world.see(CHAIN[0], kind)
+    assert CHAIN[0] in world.allowed()
+
+
+def test_a_failed_probe_doubles_the_pause_and_a_good_one_ends_it() -> None:
+    """Half-open: one probe, and only its success closes the breaker."""
+    world = World()
+    for _ in range(3):
+        world.see(CHAIN[0], Kind.SERVER_ERROR)
+    world.now += timedelta(seconds=10)
+    assert candidates(CHAIN, world.states, world.now, {CHAIN[0]}) == list(CHAIN[1:])
+    world.see(CHAIN[0], Kind.SERVER_ERROR)
+    until = world.states[CHAIN[0]].until
+    assert until is not None
+    assert 8 <= (until - world.now).total_seconds() <= 12
+    world.now += timedelta(seconds=20)
+    world.see(CHAIN[0], Kind.TAGGED)
+    assert world.states[CHAIN[0]] == ModelState(CHAIN[0])
+
+
+def test_a_gone_model_is_set_aside_for_the_day() -> None:
+    """Not asked again for every post."""
+    world = World()
+    world.see(CHAIN[0], Kind.MODEL_GONE)
+    world.now += timedelta(hours=23)
+    assert CHAIN[0] not in world.allowed()
+
+
+def test_the_platforms_limit_stops_free_models_only() -> None:
+    """Until its reset; then no probe is needed."""
+    world = World()
+    world.see(CHAIN[0], Kind.LIMITED, platform=True, until=NOW + timedelta(seconds=40))
+    assert world.allowed() == ["x/c"]
+    world.now += timedelta(seconds=41)
+    assert world.allowed() == list(CHAIN)
+
+
+def test_a_providers_limit_stops_its_model_only() -> None:
+    """And without a time, for a short while."""
+    world = World()
+    world.see(CHAIN[0], Kind.LIMITED)
+    assert world.allowed() == list(CHAIN[1:])
+
+
+def test_an_account_fault_pauses_all_and_is_probed_slowly() -> None:
+    """A minute, doubling to an hour; the first success frees every model."""
+    world = World()
+    world.see(CHAIN[0], Kind.ACCOUNT)
+    world.see(CHAIN[1], Kind.ACCOUNT)  # was in flight
+    assert pause_reason(CHAIN, world.states, world.now) is Aside.ACCOUNT
+    paused = admission(CHAIN, world.states, world.now, ())
+    assert (paused.capacity, paused.until) == (0, NOW + timedelta(seconds=60))
+    world.now += timedelta(seconds=61)
+    assert admission(CHAIN, world.states, world.now, ()).capacity == 1
+    assert admission(CHAIN, world.states, world.now, {CHAIN[0]}).capacity == 0
+    world.see(CHAIN[0], Kind.TAGGED)
+    assert pause_reason(CHAIN, world.states, world.now) is None
+    assert world.allowed() == list(CHAIN)
+
+
+def test_each_request_goes_to_the_next_model() -> None:
+    """Round the chain, untried ones first, never one that refused the post."""
+    assert choose_model(CHAIN, CHAIN, (), ()) == CHAIN[0]
+    assert choose_model(CHAIN, CHAIN, CHAIN[:1], ()) == CHAIN[1]
+    assert choose_model(CHAIN, CHAIN, CHAIN[:1], CHAIN[1:2]) == CHAIN[2]
+    assert choose_model(CHAIN, CHAIN, (*CHAIN[1:], CHAIN[0]), ()) == CHAIN[1]
+    assert choose_model(CHAIN[:1], CHAIN[:1], CHAIN[:1], ()) == CHAIN[0]
+    assert choose_model(CHAIN, CHAIN, (), CHAIN) is None
+
+
+def test_at_most_three_models_are_sent() -> None:
+    """OpenRouter answers 400 to a fourth."""
+    assert models_to_send(CHAIN[0], CHAIN, CHAIN, ()) == CHAIN[:3]
+    assert models_to_send(CHAIN[3], CHAIN, CHAIN, ()) == CHAIN[3:]
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "expected"),
+    [
+        (("x/a:free", "x/b:free"), "x/b:free", True),
+        (("x/a:free", "x/b:free"), "x/b", True),
+        (("x/a:free", "x/b:free"), "x/a", False),
+        (("x/a:free", "x/b:free"), "x/a-2025-01-01", False),
+        (("x/a:free", "x/b:free"), "y/unknown", False),
+        (("openrouter/free", "x/b:free"), "x/b:free", False),
+        (("x/a:free",), "x/b", False),
+        (("x/a:free", "x/b:free"), None, False),
+    ],
+)
+def test_who_answered(sent: tuple[str, ...], answered: str | None, expected: bool) -> None:
+    """A later model's answer is a fault of the first; a router's choice, or another spelling, is not."""
+    assert fell_back(sent, answered) is expected
+
+
+def test_fallbacks_by_the_provider_open_the_breaker() -> None:
+    """Three answers by a later model: the first is left alone."""
+    world = World()
+    for _ in range(3):
+        world.see(CHAIN[0], Kind.TAGGED, answered="x/c")
+    assert CHAIN[0] not in world.allowed()
