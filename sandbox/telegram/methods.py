@@ -189,7 +189,13 @@ def send_chat_action(world: World, params: Json) -> bool:
 
 
 def get_chat(world: World, params: Json) -> Json:
-    return {**world.chat(chat_of(params)).shown(), "accent_color_id": 0, "max_reaction_count": 11}
+    gifts = "unlimited_gifts limited_gifts unique_gifts premium_subscription gifts_from_channels"
+    return {
+        **world.chat(chat_of(params)).shown(),
+        "accent_color_id": 0,
+        "max_reaction_count": 11,
+        "accepted_gift_types": dict.fromkeys(gifts.split(), False),
+    }
 
 
 def get_chat_member(world: World, params: Json) -> Json:
@@ -226,7 +232,7 @@ def _member(user: Json, status: str) -> Json:
         rights = (
             "can_manage_chat can_delete_messages can_manage_video_chats can_restrict_members "
             "can_promote_members can_change_info can_invite_users can_post_messages can_edit_messages "
-            "can_post_stories can_edit_stories can_delete_stories can_send_gifts"
+            "can_post_stories can_edit_stories can_delete_stories can_send_welcome_messages"
         )
         shown |= dict.fromkeys(rights.split(), True) | {"can_be_edited": False, "is_anonymous": False}
     return shown

@@ -1,0 +1,1 @@
+"""The guided demo: the real bot in an offline world."""

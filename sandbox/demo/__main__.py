@@ -1,0 +1,9 @@
+"""`python -m sandbox.demo`."""
+
+import asyncio
+import sys
+
+from sandbox.demo.show import main
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,94 @@
+"""The demo's channels and posts, and how the parser would have inserted them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+ANNA, BEN = 1001, 1002
+
+
+@dataclass(frozen=True)
+class DemoChannel:
+    """A channel with its posts."""
+
+    id: int
+    username: str
+    title: str
+    posts: list[str]
+
+
+def load_channels() -> list[DemoChannel]:
+    """All channels of posts.json."""
+    source = (Path(__file__).parent / "posts.json").read_text(encoding="utf-8")
+    return [DemoChannel(**channel) for channel in json.loads(source)]
+
+
+def insert_people(path: Path, channels: Iterable[DemoChannel]) -> None:
+    """Users, channels and who follows what: only columns that the parser writes."""
+    now = _stamp(datetime.now(UTC))
+    with closing(sqlite3.connect(path, timeout=10)) as db, db:
+        for number, (telegram_id, username, name) in enumerate(
+            ((ANNA, "anna_demo", "Anna"), (BEN, "ben_demo", "Ben")), start=1
+        ):
+            db.execute(
+                "INSERT INTO users (id, telegram_id, username, first_name, last_name, created_at, is_active) "
+                "VALUES (?, ?, ?, ?, NULL, ?, 1)",
+                (number, telegram_id, username, name, now),
+            )
+        for number, channel in enumerate(channels, start=1):
+            db.execute(
+                "INSERT INTO channels (id, channel_username, channel_id, channel_title, created_at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (number, channel.username, channel.id, channel.title, now),
+            )
+            db.execute(
+                "INSERT INTO user_channel (user_id, channel_id, is_active, created_at) VALUES (1, ?, 1, ?)",
+                (number, now),
+            )
+
+
+def insert_posts(path: Path, channels: Iterable[DemoChannel]) -> int:
+    """Anna's posts, as the parser inserts them; gives their number."""
+    rows = list(_rows(channels))
+    with closing(sqlite3.connect(path, timeout=10)) as db, db:
+        db.executemany(
+            "INSERT INTO posts (user_id, channel_id, telegram_message_id, text, views, url, posted_at, parsed_at) "
+            "VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+    return len(rows)
+
+
+def _rows(channels: Iterable[DemoChannel]) -> Iterable[tuple[object, ...]]:
+    now = datetime.now(UTC)
+    for number, channel in enumerate(channels, start=1):
+        for message_id, text in enumerate(channel.posts, start=1):
+            posted = now - timedelta(hours=6 * (len(channel.posts) - message_id), minutes=7 * number)
+            url = f"https://t.me/{channel.username}/{message_id}"
+            yield number, message_id, text, 40 * message_id + number, url, _stamp(posted), _stamp(now)
+
+
+def counts(path: Path) -> dict[str, int]:
+    """How many posts stand at each status."""
+    with closing(sqlite3.connect(path, timeout=10)) as db:
+        rows = db.execute("SELECT coalesce(tagging_status, 'pending'), count(*) FROM posts GROUP BY 1")
+        return {str(status): int(count) for status, count in rows}
+
+
+def post_by_text(path: Path, marker: str) -> tuple[int, str, str]:
+    """Id, status and tags (as stored) of the post that holds `marker`."""
+    with closing(sqlite3.connect(path, timeout=10)) as db:
+        row = db.execute(
+            "SELECT id, tagging_status, coalesce(tags, '') FROM posts WHERE instr(text, ?) > 0", (marker,)
+        ).fetchone()
+    return int(row[0]), str(row[1]), str(row[2])
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")

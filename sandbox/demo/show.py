@@ -1,0 +1,268 @@
+"""The demo's course: what Anna does, and what has to come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.demo import posts
+from sandbox.demo.console import Console
+from sandbox.demo.posts import ANNA, BEN, DemoChannel
+from sandbox.demo.process import MODELS, Folder, environment, run_migrate, running_bot, stop
+from sandbox.provider import FaultPlan, ProviderSandbox
+from sandbox.servers import serve
+from sandbox.telegram import TelegramSandbox
+
+Json = dict[str, Any]
+TOKEN = "700001:demo-token"
+# The post that the demo's moderation refuses until Anna insists.
+REFUSED = "Вулкан на дне океана"
+REGENERATED = "A library in Oslo lends telescopes"
+
+
+class StepFailedError(Exception):
+    """Something that had to come did not."""
+
+
+@dataclass
+class Show:
+    """Everything the steps need."""
+
+    telegram: TelegramSandbox
+    provider: ProviderSandbox
+    folder: Folder
+    channels: list[DemoChannel]
+    console: Console
+
+    async def until(self, what: str, condition: Callable[[], Any], seconds: float = 15) -> Any:
+        """Wait until something has come, or say what has not."""
+        try:
+            return await self.telegram.wait_for(condition, seconds)
+        except TimeoutError:
+            raise StepFailedError(f"no {what} within {seconds:.0f} s") from None
+
+    async def command(self, text: str, who: int = ANNA) -> Json:
+        """Somebody sends a command, and the bot answers with a new message; it is printed."""
+        mark = self.newest(who)
+        self.console.says("Anna" if who == ANNA else "Ben", text)
+        self.telegram.send_text(who, text)
+        message: Json = await self.until(f"answer to {text}", lambda: self._after(who, mark))
+        self.console.shows(message)
+        return message
+
+    def newest(self, chat: int) -> int:
+        """The newest message of a chat."""
+        return max((m["message_id"] for m in self.telegram.messages(chat)), default=0)
+
+    def _after(self, chat: int, mark: int) -> Json | None:
+        return next((m for m in self.telegram.from_bot(chat) if m["message_id"] > mark), None)
+
+    def post(self, marker: str) -> tuple[int, str, str]:
+        """Id, status and tags of a post."""
+        return posts.post_by_text(self.folder.database, marker)
+
+
+async def main() -> int:
+    """Run the demo; gives the exit status."""
+    once = os.environ.get("ONCE") == "1" or not sys.stdin.isatty()
+    console, folder = Console(), Folder.at("data/demo")
+    folder.fresh()
+    try:
+        async with _world(folder, console) as (show, page, provider_url):
+            return await _run(show, page, provider_url, once=once)
+    except (StepFailedError, TimeoutError) as error:
+        console.failed(str(error) or "the bot took too long")
+        console.note(f"The bot's log ends ({folder.log}):\n{folder.log_tail()}")
+        return 1
+    except asyncio.CancelledError:
+        return 0 if not once else 130
+
+
+@asynccontextmanager
+async def _world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
+    telegram, provider = TelegramSandbox(TOKEN), ProviderSandbox("demo", models=MODELS, latency=0.15)
+    channels = posts.load_channels()
+    telegram.add_user(ANNA, "Anna", "ru", "anna_demo")
+    telegram.add_user(BEN, "Ben", "en", "ben_demo")
+    for channel in channels:
+        telegram.add_channel(channel.id, channel.title, channel.username)
+        provider.learn(*channel.posts)
+    async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root:
+        yield Show(telegram, provider, folder, channels, console), page, f"{root}/api/v1"
+
+
+async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> int:
+    env = environment(show.folder, page, provider_url, TOKEN)
+    show.console.step("A fresh database is migrated, and the parser's users and channels are inserted")
+    if await run_migrate(show.folder, env) != 0:
+        raise StepFailedError("`python -m bot migrate` did not succeed")
+    posts.insert_people(show.folder.database, show.channels)
+    show.console.step("The real bot starts, against a stand-in for Telegram and a faulty model provider")
+    async with running_bot(show.folder, env) as child:
+        await _conversation_with(show, child)
+        if not once:
+            show.console.step(f"Your turn: {page} is the chat (Ctrl-C ends the demo)")
+            await _until_interrupted(child)
+        status = await stop(child)
+    if status != 0:
+        raise StepFailedError(f"the bot ended with exit status {status} after SIGTERM")
+    show.console.note("The bot was asked to stop and ended in order.")
+    return 0
+
+
+async def _until_interrupted(child: asyncio.subprocess.Process) -> None:
+    # Ctrl-C cancels the main task once; the bot is still to be stopped in order after that.
+    try:
+        await child.wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+
+
+async def _conversation_with(show: Show, child: asyncio.subprocess.Process) -> None:
+    """The conversation, cut short when the bot dies."""
+    talk = asyncio.ensure_future(_conversation(show))
+    death = asyncio.ensure_future(child.wait())
+    try:
+        await asyncio.wait({talk, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not talk.done():
+            raise StepFailedError(f"the bot died with exit status {death.result()}")
+        talk.result()
+    finally:
+        talk.cancel()
+        death.cancel()
+        await asyncio.gather(talk, death, return_exceptions=True)
+
+
+async def _conversation(show: Show) -> None:
+    await show.until("first getUpdates of the bot's", lambda: _polled(show), 30)
+    show.console.step("Anna, the administrator, says hello (she speaks Russian, so the bot does)")
+    await show.command("/start")
+    show.console.step("Nothing has been tagged yet")
+    await show.command("/stats")
+    mark = await _tagging(show)
+    await _failure(show, mark)
+    show.console.step("Anna asks for everything that still waits or failed to be tried at once")
+    await show.command("/retry")
+    await _regeneration(show)
+    show.console.step("What came of it")
+    await show.command("/stats")
+    _check_errors(show)
+
+
+def _polled(show: Show) -> bool:
+    return any(call.method == "getUpdates" for call in show.telegram.calls)
+
+
+async def _tagging(show: Show) -> int:
+    """Gives the newest message of before."""
+    mark = show.newest(ANNA)
+    total = sum(len(channel.posts) for channel in show.channels)
+    show.console.step(f"The parser inserts {total} posts; 15 % of all requests to the models fail")
+    show.provider.faults = FaultPlan(0.15, seed=5)
+    show.provider.plan_for(REFUSED, "moderation_403")
+    began = time.monotonic()
+    posts.insert_posts(show.folder.database, show.channels)
+    await _settled(show, total)
+    outcomes = [record.outcome for record in show.provider.requests]
+    faults = sum(name not in {"ok", "moderation_403"} for name in outcomes)
+    show.console.note(
+        f"{posts.counts(show.folder.database).get('success', 0)} of {total} posts were tagged in "
+        f"{time.monotonic() - began:.1f} s with {len(outcomes)} requests, {faults} of which the provider spoilt."
+    )
+    show.console.note("The one post without tags is refused by every model's moderation.")
+    return mark
+
+
+async def _settled(show: Show, total: int) -> None:
+    """Until every post has its tags, but the one that is refused, which has failed."""
+    await _database(
+        show,
+        f"end of tagging: {total - 1} posts with tags and one failed",
+        lambda: posts.counts(show.folder.database) == {"success": total - 1, "failed": 1},
+        40,
+    )
+
+
+async def _database(show: Show, what: str, condition: Callable[[], bool], seconds: float = 15) -> None:
+    # A file of another process's wakes nobody: it is looked at again every tenth of a second.
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise StepFailedError(f"no {what} within {seconds:.0f} s: {posts.counts(show.folder.database)}")
+        await asyncio.sleep(0.1)
+
+
+async def _failure(show: Show, mark: int) -> None:
+    show.console.step("The bot tells Anna about the post that failed")
+    notice: Json = await show.until("notice of the failed post", lambda: _notice(show, mark))
+    show.console.shows(notice)
+    show.provider.forget_plan(REFUSED)
+    retry = notice["reply_markup"]["inline_keyboard"][0][0]
+    show.console.step("The model has changed its mind: Anna presses the first button")
+    show.console.says("Anna", f"[ {retry['text']} ]")
+    answer = await show.telegram.press(ANNA, notice["message_id"], 0)
+    if answer.text:
+        show.console.note(f"(toast) {answer.text}")
+    await _database(show, "tags of the retried post", lambda: show.post(REFUSED)[1] == "success")
+    await show.until("change of the notice", lambda: _changed(show, notice))
+    show.console.shows(next(m for m in show.telegram.messages(ANNA) if m["message_id"] == notice["message_id"]))
+
+
+def _notice(show: Show, mark: int) -> Json | None:
+    """The bot's first message since `mark` that shows the refused post's words or number, with a button."""
+    number = str(show.post(REFUSED)[0])
+    for message in show.telegram.from_bot(ANNA):
+        if (
+            message["message_id"] > mark
+            and message.get("reply_markup")
+            and (number in message["text"] or REFUSED in message["text"])
+        ):
+            return message
+    return None
+
+
+def _changed(show: Show, notice: Json) -> bool:
+    return any(
+        m["message_id"] == notice["message_id"] and m["edits"] > notice["edits"] for m in show.telegram.messages(ANNA)
+    )
+
+
+async def _regeneration(show: Show) -> None:
+    number, _, before = show.post(REGENERATED)
+    show.console.step(f"Anna wants other tags for post {number}")
+    asked = len(show.provider.requests)
+    await show.command(f"/regen {number}")
+    await _database(show, "request for the post", lambda: _asked_again(show, asked))
+    await _database(show, "tags of the post", lambda: show.post(REGENERATED)[1] == "success")
+    after = show.post(REGENERATED)[2]
+    show.console.note(f"Its tags: {_listed(after or before)}")
+
+
+def _asked_again(show: Show, mark: int) -> bool:
+    return any(
+        REGENERATED in record.message and record.outcome == "ok" and record.seconds is not None
+        for record in show.provider.requests[mark:]
+    )
+
+
+def _listed(tags: str) -> str:
+    try:
+        return ", ".join(json.loads(tags))
+    except (ValueError, TypeError):
+        return tags
+
+
+def _check_errors(show: Show) -> None:
+    if show.telegram.errors:
+        worst = show.telegram.errors[0]
+        raise StepFailedError(f"Telegram refused {worst.method}: {worst.code} {worst.description}")
+    show.console.note("Telegram refused nothing the bot sent.")
