@@ -185,7 +185,7 @@ def _single(value: object, nesting: int) -> _Found | None:
         return None
     key = _key_of(value, _TAGS_KEYS)
     if key is not None:
-        return None if _other_number(value) else {1: _strings(value[key])}
+        return {} if _other_number(value) else {1: _strings(value[key])}
     inner = [(name, item) for name, item in value.items() if isinstance(item, list | dict)]
     if len(inner) != 1 or _as_number(inner[0][0]) not in (None, 1):
         return None

@@ -59,6 +59,7 @@ def test_a_post_cannot_forge_the_end_of_its_frame() -> None:
 
 def test_the_same_posts_give_the_same_request() -> None:
     assert build_messages(["a", "b"]) == build_messages(["a", "b"])
+    assert user_message("a").splitlines()[0] != user_message("b").splitlines()[0]
 
 
 def closed_everywhere(schema: object) -> bool:
