@@ -1,0 +1,145 @@
+"""The claim: order of work, fairness, leases; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from storage import queue
+from storage.database import Database
+from storage.queue import ClaimedPost, Priority
+from tests.storage.rows import NOW, add_posts, add_user, get_post
+
+
+async def claim(database: Database, limit: int, *, token: str = "t", after: int = 0, later: float = 0) -> list[int]:
+    return [post.id for post in await claim_posts(database, limit, token=token, after=after, later=later)]
+
+
+async def claim_posts(
+    database: Database, limit: int, *, token: str = "t", after: int = 0, later: float = 0
+) -> list[ClaimedPost]:
+    async with database.write() as session:
+        return await queue.claim(
+            session,
+            limit=limit,
+            now=NOW + timedelta(seconds=later),
+            lease_seconds=300,
+            token=token,
+            after_user=after,
+        )
+
+
+async def test_order_of_work(database: Database) -> None:
+    """Asked for, fresh (as the parser inserts them: NULL), retries, bulk, backfill; of a class the newest first."""
+    classes = [Priority.BACKFILL, Priority.BULK, Priority.RETRY, None, Priority.ASKED]
+    async with database.write() as session:
+        await add_user(session, 1)
+        for number, work_class in enumerate(classes, start=1):
+            await add_posts(session, 1, 1, first=number, work_class=work_class)
+        await add_posts(session, 1, 1, first=10)
+    assert [(await claim(database, 1))[0] for _ in range(6)] == [5, 10, 4, 3, 2, 1]
+
+
+async def test_users_take_turns(database: Database) -> None:
+    """One user's backlog does not delay another's post."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_user(session, 2)
+        await add_posts(session, 1, 50)
+        await add_posts(session, 2, 2, first=100)
+    assert set(await claim(database, 2)) == {50, 101}
+    assert await claim(database, 1, after=1) == [100]
+    assert set(await claim(database, 3, after=1)) == {49, 48, 47}
+
+
+async def test_what_is_asked_for_goes_before_other_users_turns(database: Database) -> None:
+    """Order of work is first, turns are among equals."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_user(session, 2)
+        await add_posts(session, 1, 3)
+        await add_posts(session, 2, 1, first=100, work_class=Priority.ASKED)
+    assert await claim(database, 1, after=0) == [100]
+
+
+async def test_a_lease_keeps_others_out_until_it_ends(database: Database) -> None:
+    """And a waiting post is not due before its time."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1)
+        await add_posts(session, 1, 1, first=2, next_attempt_at=NOW + timedelta(seconds=100))
+    assert await claim(database, 5) == [1]
+    assert await claim(database, 5, later=99) == []
+    assert await claim(database, 5, later=100) == [2]
+    assert await claim(database, 5, later=301) == [1]
+
+
+async def test_a_lost_lease_writes_nothing(database: Database) -> None:
+    """The result of a claim that another one followed is not written."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1)
+    first = (await claim_posts(database, 1, token="first"))[0]
+    second = (await claim_posts(database, 1, token="second", later=301))[0]
+    async with database.write() as session:
+        assert not await queue.settle(session, first, {"tagging_status": "failed"})
+        assert await queue.settle(session, second, {"tagging_status": "success", "tags": ["город"]})
+    post = await get_post(database, 1)
+    assert (post.tagging_status, post.tags, post.lease_token) == ("success", ["город"], None)
+
+
+async def test_an_edited_text_takes_no_old_result(database: Database) -> None:
+    """Tags of a text that changed meanwhile are not written over the newer work."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1)
+    claimed = (await claim_posts(database, 1))[0]
+    async with database.write() as session:
+        await session.execute(queue.update(queue.Post).where(queue.Post.id == 1).values(text="совсем другое"))
+    async with database.write() as session:
+        assert not await queue.settle(session, claimed, {"tagging_status": "success"})
+    assert await claim(database, 1) == [1]
+
+
+async def test_renewed_leases_stand(database: Database) -> None:
+    """Work that goes on longer than a lease keeps its post."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1)
+    claimed = await claim_posts(database, 1)
+    async with database.write() as session:
+        await queue.renew(session, claimed, NOW + timedelta(seconds=600))
+    assert await claim(database, 1, later=400) == []
+
+
+async def test_released_posts_are_due_at_once(database: Database) -> None:
+    """A clean stop gives back what it holds."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 2)
+    claimed = await claim_posts(database, 2)
+    async with database.write() as session:
+        await queue.release(session, claimed)
+    assert sorted(await claim(database, 2)) == [1, 2]
+
+
+async def test_claims_at_the_same_time_share_no_post(database: Database) -> None:
+    """Ten claims at once take fifty posts once each."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 50)
+    taken: list[int] = []
+    for _ in range(5):
+        rounds = await asyncio.gather(*(claim(database, 10, token=str(n)) for n in range(10)))
+        taken += [post for found in rounds for post in found]
+    assert sorted(taken) == list(range(1, 51))
+
+
+async def test_next_due(database: Database) -> None:
+    """When the earliest waiting post comes; now, if one is due; None without any."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        assert await queue.next_due_at(session, NOW) is None
+        await add_posts(session, 1, 1, next_attempt_at=NOW + timedelta(seconds=40))
+        assert await queue.next_due_at(session, NOW) == NOW + timedelta(seconds=40)
+        assert await queue.next_due_at(session, NOW + timedelta(seconds=40)) == NOW + timedelta(seconds=40)
