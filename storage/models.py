@@ -23,6 +23,9 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 #: without a server default leaves.
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 
+#: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
+PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"
+
 
 class Base(DeclarativeBase):
     """All tables that Metka reads or writes."""
@@ -134,6 +137,13 @@ class Post(Base):
         ),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
+        # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.
+        Index(
+            "ix_metka_posts_parser_verdict",
+            "tagging_status",
+            sqlite_where=sql(PARSER_VERDICT),
+            postgresql_where=sql(PARSER_VERDICT),
+        ),
     )
 
 
@@ -232,12 +242,8 @@ class BatchPost(Base):
 
     __tablename__ = "metka_batch_posts"
 
-    batch_id: Mapped[int] = mapped_column(
-        ForeignKey("metka_batches.id", ondelete="CASCADE"), primary_key=True
-    )
-    post_id: Mapped[int] = mapped_column(
-        ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    batch_id: Mapped[int] = mapped_column(ForeignKey("metka_batches.id", ondelete="CASCADE"), primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, index=True)
     previous_status: Mapped[str | None] = mapped_column(String)
     previous_next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     previous_attempts: Mapped[int | None]

@@ -1,0 +1,61 @@
+"""Alembic's entry: run by `storage.migrate` with a connection, or from the command line.
+
+From the command line (for work on the migrations; it makes no backup):
+`alembic -x database=sqlite:///data/metka.db upgrade head`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from storage.database import Database, parse_url
+from storage.models import Base
+
+#: Not Alembic's own name: the parser may keep its revisions in this database too.
+VERSION_TABLE = "metka_alembic_version"
+
+
+def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
+    """Keep autogenerate from dropping what the models do not know: it is the parser's."""
+    return not (reflected and compare_to is None)
+
+
+def run(connection: Connection) -> None:
+    """Run the revisions in the transaction that the connection is in."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        version_table=VERSION_TABLE,
+        render_as_batch=connection.dialect.name == "sqlite",
+        include_object=ours,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_from_command_line() -> None:
+    """Open the database named on the command line and run the revisions in one transaction."""
+    url = context.get_x_argument(as_dictionary=True).get("database")
+    if not isinstance(url, str):
+        raise CommandError("say which database: alembic -x database=sqlite:///data/metka.db …")
+    database = Database(parse_url(url))
+    try:
+        async with database.write() as session:
+            await (await session.connection()).run_sync(run)
+    finally:
+        await database.close()
+
+
+if context.is_offline_mode():
+    raise CommandError("the migrations look at the database, so they cannot be written out as SQL")
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    asyncio.run(run_from_command_line())

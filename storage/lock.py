@@ -1,0 +1,73 @@
+"""One bot to an SQLite file: an operating system's lock on a file beside it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - what it says is the reason, not a fault
+    """Another process holds the lock; the message names the file, and the process if it is known."""
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"another bot or worker is at work on this database: {who} holds {path}. "
+            "Stop it first, or use PostgreSQL to share the work between processes."
+        )
+        self.path = path
+        self.pid = pid
+
+
+class FileLock:
+    """`with FileLock(database_file):` keeps a second one out; the system frees it when the process dies.
+
+    The file is left where it is: to remove it could take it from under a process that is just opening it.
+    """
+
+    def __init__(self, database_file: Path) -> None:
+        self.path = database_file.with_name(f"{database_file.name}.lock")
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            AlreadyRunning: another process has it.
+            OSError: the file cannot be written.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _read_pid(descriptor)
+            os.close(descriptor)
+            raise AlreadyRunning(self.path, pid) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _read_pid(descriptor: int) -> int | None:
+    # Empty for a moment while the other process is starting.
+    content = os.pread(descriptor, 32, 0).strip()
+    return int(content) if content.isdigit() else None
