@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -74,6 +75,7 @@ async def main() -> int:
     once = os.environ.get("ONCE") == "1" or not sys.stdin.isatty()
     console, folder = Console(), Folder.at("data/demo")
     folder.fresh()
+    _end_on_sigterm()
     try:
         async with _world(folder, console) as (show, page, provider_url):
             return await _run(show, page, provider_url, once=once)
@@ -83,6 +85,13 @@ async def main() -> int:
         return 1
     except asyncio.CancelledError:
         return 0 if not once else 130
+
+
+def _end_on_sigterm() -> None:
+    # As Ctrl-C does, so that the bot is not left behind.
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @asynccontextmanager
