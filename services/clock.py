@@ -1,14 +1,13 @@
-"""The time, as an argument: tests give their own."""
+"""Time, as an argument: services are given a clock, tests their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-#: Gives the time now, aware, in UTC.
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time now, aware, in UTC."""
+    """The present, aware, in UTC."""
     return datetime.now(UTC)

@@ -1,0 +1,193 @@
+"""A post from any source → stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.clock import Clock
+from services.people import People, storable
+from storage import intake as rows
+from storage import outbox
+from storage import people as people_rows
+from storage.database import Database
+from storage.intake import StoredPost
+from storage.models import ChannelOwner
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingPost:
+    """A channel's message as Telegram tells of it."""
+
+    channel_telegram_id: int
+    channel_title: str
+    channel_username: str | None
+    message_id: int
+    text: str | None
+    posted_at: datetime
+    media_group_id: str | None = None
+    url: str | None = None
+
+
+class Stored(StrEnum):
+    """What came of a message."""
+
+    NEW = "new"
+    KNOWN = "known"
+    EDITED = "edited"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of a message, and its post; `outbox_id` where somebody waits for the result."""
+
+    outcome: Stored
+    post_id: int | None = None
+    outbox_id: int | None = None
+
+
+class Intake:
+    """Stores what the channels post; `wake` tells the worker that there is work."""
+
+    def __init__(self, database: Database, people: People, wake: Callable[[], None], clock: Clock) -> None:
+        self._database = database
+        self._people = people
+        self._wake = wake
+        self._clock = clock
+
+    async def bot_added(self, channel_id: int, title: str, username: str | None, by_telegram_id: int) -> None:
+        """The bot is an administrator of a channel: its posts are the person's who added it.
+
+        Telegram tells the same when another administrator changes the bot's rights; the owner stays, as long
+        as they may use the bot.
+        """
+        async with self._database.write() as session:
+            await people_rows.take_turns(session, channel_id)
+            known = await rows.owner_of(session, channel_id)
+            keep = known is not None and await self._people.account_of(session, known.owner_telegram_id) is not None
+            owner = ChannelOwner(
+                telegram_channel_id=channel_id,
+                owner_telegram_id=known.owner_telegram_id if known and keep else by_telegram_id,
+                title=storable(title),
+                username=username,
+                added_at=known.added_at if known and keep else self._clock(),
+                removed_at=None,
+            )
+            await rows.set_owner(session, owner)
+        log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
+
+    async def bot_removed(self, channel_id: int) -> None:
+        """The bot is no longer in a channel; what is stored stays."""
+        async with self._database.write() as session:
+            await rows.remove_owner(session, channel_id, self._clock())
+        log.info("channel_removed", channel=channel_id)
+
+    async def channel_post(self, post: IncomingPost) -> Receipt:
+        """A channel where the bot is has a new post: stored once, for the person who added the bot.
+
+        A message of an album whose post is stored adds its caption, if that has no text yet.
+        """
+        return await self._from_channel(post, is_edit=False)
+
+    async def channel_edit(self, post: IncomingPost) -> Receipt:
+        """A post was edited: its text is changed, upon which it is tagged anew; stored if it is not known."""
+        return await self._from_channel(post, is_edit=True)
+
+    async def forwarded(self, post: IncomingPost, caller_user_id: int, chat_id: int) -> Receipt:
+        """A user forwarded a channel's post: stored once for them; if it is to be tagged, they get the result."""
+        post = _cleaned(post)
+        async with self._database.write() as session:
+            receipt = await self._store(session, post, caller_user_id, is_edit=False)
+            stored = await rows.get_post(session, receipt.post_id) if receipt.post_id else None
+            if stored is not None and stored.tagging_status in {"pending", "retrying"}:
+                receipt = replace(
+                    receipt, outbox_id=await self._await_result(session, stored.id, caller_user_id, chat_id)
+                )
+        self._wake_for(receipt)
+        return receipt
+
+    async def _await_result(self, session: AsyncSession, post_id: int, user_id: int, chat_id: int) -> int:
+        who = await people_rows.telegram_id_of(session, user_id)
+        return await outbox.open_result(
+            session, post_id=post_id, telegram_id=who or chat_id, chat_id=chat_id, message_id=None, now=self._clock()
+        )
+
+    async def _from_channel(self, post: IncomingPost, *, is_edit: bool) -> Receipt:
+        post = _cleaned(post)
+        async with self._database.write() as session:
+            owner = await rows.owner_of(session, post.channel_telegram_id)
+            user_id = await self._people.account_of(session, owner.owner_telegram_id) if owner else None
+            if user_id is None:
+                return Receipt(Stored.IGNORED)
+            receipt = await self._store(session, post, user_id, is_edit=is_edit)
+        self._wake_for(receipt)
+        return receipt
+
+    async def _store(self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool) -> Receipt:
+        """Store, change or recognise a post; one update of a channel at a time, so that none is stored twice."""
+        await people_rows.take_turns(session, post.channel_telegram_id)
+        now = self._clock()
+        channel_id = await rows.channel_row(
+            session,
+            post.channel_telegram_id,
+            username=post.channel_username,
+            title=post.channel_title,
+            now=now,
+        )
+        known = await rows.find_post(session, user_id, channel_id, post.message_id)
+        if known is None and post.media_group_id:
+            known = await rows.find_album(session, user_id, channel_id, post.message_id, post.media_group_id)
+        if known is None:
+            post_id = await rows.insert_post(session, _values(post, user_id, channel_id), now)
+            return Receipt(Stored.NEW, post_id)
+        if not _changes(known, post, is_edit=is_edit):
+            return Receipt(Stored.KNOWN, known.id)
+        await rows.set_text(session, known.id, post.text)
+        return Receipt(Stored.EDITED, known.id)
+
+    def _wake_for(self, receipt: Receipt) -> None:
+        if receipt.outcome in {Stored.NEW, Stored.EDITED}:
+            self._wake()
+
+
+def _cleaned(post: IncomingPost) -> IncomingPost:
+    username = (post.channel_username or "").lstrip("@")
+    return replace(
+        post,
+        text=storable(post.text) if post.text is not None else None,
+        channel_title=storable(post.channel_title),
+        channel_username=storable(username) or None,
+    )
+
+
+def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
+    """Whether the message's text takes the place of the stored one."""
+    if _is_blank(post.text):
+        # Other messages of an album have no caption; a post of one message has had its text deleted.
+        return is_edit and not post.media_group_id and not _is_blank(known.text)
+    return post.text != known.text and (is_edit or _is_blank(known.text))
+
+
+def _values(post: IncomingPost, user_id: int, channel_id: int) -> dict[str, object]:
+    return {
+        "user_id": user_id,
+        "channel_id": channel_id,
+        "telegram_message_id": post.message_id,
+        "text": post.text,
+        "url": post.url,
+        "posted_at": post.posted_at,
+        "media_group_id": post.media_group_id,
+        "tagging_status": "skipped" if _is_blank(post.text) else "pending",
+    }
+
+
+def _is_blank(text: str | None) -> bool:
+    return not text or not text.strip()

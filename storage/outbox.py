@@ -1,0 +1,234 @@
+"""Every statement on the outbox: what people are to be told. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from storage.models import OutboxRow, Person, Post
+
+#: So long a result waits for the message that it is to edit; then it comes as a message of its own.
+ATTACH_WITHIN = timedelta(seconds=5)
+#: So long failures are collected before the first notice.
+COLLECT_FOR = timedelta(seconds=2)
+#: A person gets a notice of failures no sooner than this after the last one.
+NOTICE_EVERY = timedelta(seconds=60)
+#: What was taken for sending is free again after this: its sender is gone.
+SENDING_FOR = timedelta(seconds=60)
+#: Parameters in a statement are limited (SQLite 32,766), and a notice may be of very many posts.
+CHUNK = 1000
+
+
+async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: int, now: datetime) -> None:
+    """Tell the owner that a post failed; not twice, and not when a result they wait for will say so."""
+    told_already = exists().where(
+        OutboxRow.post_id == post_id,
+        OutboxRow.telegram_id == owner_telegram_id,
+        OutboxRow.kind.in_(("failed", "result")),
+        OutboxRow.done_at.is_(None),
+    )
+    if not (await session.execute(select(literal(1)).where(told_already))).first():
+        session.add(
+            OutboxRow(kind="failed", telegram_id=owner_telegram_id, post_id=post_id, created_at=now, ready_at=now)
+        )
+        await session.flush()
+
+
+async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
+    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent."""
+    waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+    for ids in _chunks(post_ids):
+        await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
+
+
+async def tell_admins(session: AsyncSession, admin_ids: Iterable[int], payload: dict[str, Any], now: datetime) -> None:
+    """A text for each of these people, which `payload` describes."""
+    rows = [
+        {"kind": "admin", "telegram_id": admin_id, "payload": payload, "created_at": now, "ready_at": now}
+        for admin_id in sorted(admin_ids)
+    ]
+    if rows:
+        await session.execute(insert(OutboxRow), rows)
+
+
+async def open_result(
+    session: AsyncSession, *, post_id: int, telegram_id: int, chat_id: int, message_id: int | None, now: datetime
+) -> int:
+    """Somebody waits for a post's outcome; an earlier wish that was to be shown in the same message is dropped.
+
+    Returns the row's id, to attach the message to that is to show it.
+    """
+    if message_id is not None:
+        earlier = and_(
+            OutboxRow.post_id == post_id,
+            OutboxRow.kind == "result",
+            OutboxRow.chat_id == chat_id,
+            OutboxRow.message_id == message_id,
+            OutboxRow.done_at.is_(None),
+        )
+        await _set(session, earlier, done_at=now, error="replaced")
+    row = OutboxRow(
+        kind="result",
+        telegram_id=telegram_id,
+        post_id=post_id,
+        chat_id=chat_id,
+        message_id=message_id,
+        created_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    return row.id
+
+
+async def attach(session: AsyncSession, outbox_id: int, message_id: int) -> None:
+    """This message is the one that is to show the result."""
+    await _set(session, OutboxRow.id == outbox_id, message_id=message_id)
+
+
+async def prune(session: AsyncSession, before: datetime) -> None:
+    """Forget what is older than `before`, also what nobody could be told."""
+    await session.execute(delete(OutboxRow).where(OutboxRow.created_at < before))
+
+
+async def anything_due(session: AsyncSession, now: datetime) -> bool:
+    """Whether it is worth the writing transaction in which `take_*` work."""
+    due = select(literal(1)).where(or_(_singles(now).exists(), _collected(now).exists()))
+    return (await session.execute(due)).first() is not None
+
+
+async def take_singles(session: AsyncSession, limit: int, now: datetime) -> list[OutboxRow]:
+    """Results and texts that are ready, taken for sending (no other process gets them), oldest first."""
+    ids = _singles(now).order_by(OutboxRow.ready_at, OutboxRow.id).limit(limit)
+    statement = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(ids.with_for_update(skip_locked=True)))
+        .values(not_before=now + SENDING_FOR)
+        .returning(OutboxRow)
+        .execution_options(synchronize_session=False)
+    )
+    rows = (await session.execute(statement)).scalars().all()
+    return sorted(rows, key=lambda row: (row.ready_at or now, row.id))
+
+
+async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[int, list[tuple[int, int]]]:
+    """Failures to be told, taken for sending: person → (row, post), for up to `limit` people."""
+    people = (await session.execute(_collected(now).limit(limit))).scalars().all()
+    if not people:
+        return {}
+    theirs = and_(_unsent_failed(), OutboxRow.telegram_id.in_(people))
+    await _close_outdated(session, theirs, now)
+    ids = select(OutboxRow.id).where(theirs, OutboxRow.ready_at <= now).with_for_update(skip_locked=True)
+    statement = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(ids))
+        .values(not_before=now + SENDING_FOR)
+        .returning(OutboxRow.telegram_id, OutboxRow.id, OutboxRow.post_id)
+        .execution_options(synchronize_session=False)
+    )
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for telegram_id, row_id, post_id in sorted((await session.execute(statement)).tuples()):
+        taken.setdefault(telegram_id, []).append((row_id, post_id or 0))
+    return taken
+
+
+async def close(session: AsyncSession, ids: Sequence[int], now: datetime, **values: Any) -> None:
+    """These rows need no more sending."""
+    for chunk in _chunks(ids):
+        await _set(session, OutboxRow.id.in_(chunk), done_at=now, **values)
+
+
+async def postpone(session: AsyncSession, ids: Sequence[int], until: datetime) -> None:
+    """Try these again then."""
+    for chunk in _chunks(ids):
+        await _set(session, OutboxRow.id.in_(chunk), not_before=until, tries=OutboxRow.tries + 1)
+
+
+async def give_back(session: AsyncSession, ids: Sequence[int]) -> None:
+    """These are not being sent any more, and may be at once."""
+    for chunk in _chunks(ids):
+        await _set(session, OutboxRow.id.in_(chunk), not_before=None)
+
+
+async def shown(
+    session: AsyncSession,
+    outbox_id: int,
+    *,
+    message_id: int | None,
+    of: datetime | None,
+    final: bool,
+    now: datetime,
+) -> None:
+    """The result that was ready at `of` stands in that message: close the row, or wait for the next outcome.
+
+    If there has been news while it was sent, the row stays ready, to be shown again.
+    """
+    await _set(session, OutboxRow.id == outbox_id, message_id=message_id, not_before=None, tries=0)
+    unchanged = and_(OutboxRow.id == outbox_id, OutboxRow.ready_at == of)
+    await _set(session, unchanged, **({"done_at": now} if final else {"ready_at": None}))
+
+
+def _is_reachable() -> ColumnElement[bool]:
+    unreachable = exists().where(Person.telegram_id == OutboxRow.telegram_id, Person.reachable.is_(False))
+    return ~unreachable
+
+
+def _singles(now: datetime) -> Select[int]:
+    attached = or_(OutboxRow.message_id.is_not(None), OutboxRow.created_at <= now - ATTACH_WITHIN)
+    return select(OutboxRow.id).where(
+        OutboxRow.done_at.is_(None),
+        OutboxRow.ready_at <= now,
+        or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
+        or_(OutboxRow.kind == "admin", and_(OutboxRow.kind == "result", attached)),
+        _is_reachable(),
+    )
+
+
+def _unsent_failed() -> ColumnElement[bool]:
+    return and_(OutboxRow.kind == "failed", OutboxRow.done_at.is_(None))
+
+
+def _collected(now: datetime) -> Select[int]:
+    """People whose failures are to be told now: collected long enough, the last notice long enough ago, and
+    none of theirs being sent or put off."""
+    told_lately = exists().where(
+        Person.telegram_id == OutboxRow.telegram_id, Person.last_notice_at > now - NOTICE_EVERY
+    )
+    waits_until = func.max(OutboxRow.not_before)
+    return (
+        select(OutboxRow.telegram_id)
+        .where(_unsent_failed(), OutboxRow.ready_at <= now, _is_reachable(), ~told_lately)
+        .group_by(OutboxRow.telegram_id)
+        .having(
+            func.min(OutboxRow.ready_at) <= now - COLLECT_FOR,
+            or_(waits_until.is_(None), waits_until <= now),
+        )
+        .order_by(func.min(OutboxRow.ready_at))
+    )
+
+
+async def _close_outdated(session: AsyncSession, condition: ColumnElement[bool], now: datetime) -> None:
+    """Of a post that was tagged, queued again or skipped since, there is nothing to tell."""
+    post = aliased(Post)
+    still_so = exists().where(
+        post.id == OutboxRow.post_id,
+        or_(
+            post.tagging_status == "failed",
+            and_(post.tagging_status == "success", post.tagging_error.is_not(None)),
+        ),
+    )
+    await _set(session, and_(condition, ~still_so), done_at=now, error="outdated")
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+
+
+async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> None:
+    await session.execute(
+        update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
+    )
