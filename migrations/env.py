@@ -14,10 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from storage.database import Database, parse_url
+from storage.migrate import VERSION_TABLE
 from storage.models import Base
-
-#: Not Alembic's own name: the parser may keep its revisions in this database too.
-VERSION_TABLE = "metka_alembic_version"
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, ColumnElement, CursorResult, Inspector
@@ -23,6 +23,9 @@ BLANK_CODES = (
     *range(0x2000, 0x200B),
     *(0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
 )
+
+#: Column → (a neutral value for it, its type).
+NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
 
 
 def has_tags(dialect: str, column: str = "tags") -> str:
@@ -125,28 +128,42 @@ async def insert_user(
     return int(row[0])
 
 
-async def insert_row(session: AsyncSession, model: type[Base], values: dict[str, Any], *, now: datetime) -> sa.Row[Any]:
+async def insert_row(
+    session: AsyncSession,
+    model: type[Base],
+    values: dict[str, Any],
+    *,
+    now: datetime,
+    neutral: NeutralValues | None = None,
+) -> sa.Row[Any]:
     """Insert a row into one of the parser's tables and return its primary key.
 
     Columns that are unknown to us, NOT NULL and without a default get a neutral value; no others are named.
+    Who inserts many rows asks for these values once (`required_values`).
     """
     table = cast("sa.Table", model.__table__)
-    connection = await session.connection()
-    neutral = await connection.run_sync(
-        lambda sync: neutral_values(sa.inspect(sync), table.name, now=now, known=values)
-    )
-    mapped = [sa.column(name, table.c[name].type) for name in values]
-    keys = [sa.column(column.name, column.type) for column in table.primary_key if column.name not in values]
-    others = [sa.column(name, kind) for name, (_, kind) in neutral.items()]
-    target = sa.table(table.name, *mapped, *keys, *others)
-    everything = {**{name: value for name, (value, _) in neutral.items()}, **values}
-    statement = sa.insert(target).values(everything).returning(*(target.c[key.name] for key in table.primary_key))
+    if neutral is None:
+        neutral = await required_values(session, model, now=now, known=values)
+    others = {name: pair for name, pair in neutral.items() if name not in values}
+    keys = [column.name for column in table.primary_key]
+    columns = [sa.column(name, table.c[name].type) for name in {**dict.fromkeys(keys), **values}]
+    target = sa.table(table.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
+    everything = {**{name: value for name, (value, _) in others.items()}, **values}
+    statement = sa.insert(target).values(everything).returning(*(target.c[key] for key in keys))
     return (await session.execute(statement)).one()
 
 
-def neutral_values(
-    inspector: Inspector, table: str, *, now: datetime, known: Collection[str] = ()
-) -> dict[str, tuple[Any, sa.types.TypeEngine[Any]]]:
+async def required_values(
+    session: AsyncSession, model: type[Base], *, now: datetime, known: Collection[str] = ()
+) -> NeutralValues:
+    """What an INSERT into the model's table must name besides the known columns (see `neutral_values`)."""
+    connection = await session.connection()
+    return await connection.run_sync(
+        lambda sync: neutral_values(sa.inspect(sync), model.__tablename__, now=now, known=known)
+    )
+
+
+def neutral_values(inspector: Inspector, table: str, *, now: datetime, known: Collection[str] = ()) -> NeutralValues:
     """Column → (neutral value, type) of the columns that an INSERT of the known ones must name besides."""
     keys = set(inspector.get_pk_constraint(table)["constrained_columns"])
     return {

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.backup import BackupError, back_up
@@ -25,6 +25,7 @@ from storage.models import Channel, Post, User, UserChannel
 
 State = Literal["absent", "parser", "parser_with_columns", "ours"]
 
+#: Not Alembic's own name: the parser may keep its revisions in this database too.
 VERSION_TABLE = "metka_alembic_version"
 PARSER_TABLES = (User, Channel, UserChannel, Post)
 PARSER_TAGGING = {"tagging_status", "tagging_attempts", "last_tagging_attempt", "tagging_error"}
@@ -34,6 +35,8 @@ POSTS_REQUIRED = {"id", "user_id", "channel_id", "telegram_message_id", "text", 
 ADVISORY_LOCK = 0x4D45544B41
 #: How long a change of a table waits for the parser's open transactions on PostgreSQL.
 LOCK_TIMEOUT = "30s"
+#: How often to wait for SQLite's writer, by the busy timeout each: another process migrating a large archive.
+SQLITE_WAITS = 8
 
 
 class MigrationError(Exception):
@@ -75,6 +78,16 @@ async def migrate(database: Database, *, now: datetime) -> MigrationReport:
     Raises:
         MigrationError: no backup could be made, the tables are another program's, or a statement failed.
     """
+    for _ in range(SQLITE_WAITS - 1):
+        try:
+            return await _migrate(database, now)
+        except OperationalError as error:
+            if "database is locked" not in str(error.orig):
+                raise
+    return await _migrate(database, now)
+
+
+async def _migrate(database: Database, now: datetime) -> MigrationReport:
     if await is_current(database):
         async with database.read() as session:
             return await _report_unchanged(await session.connection())

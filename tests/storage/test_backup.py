@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from storage import backup
+from storage import database as database_module
 from storage.database import Database, parse_url
 from storage.migrate import MigrationError, describe, is_current, migrate
 from tests.legacy import make_legacy
@@ -112,3 +114,19 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
             backup.back_up(path, NOW)
     finally:
         tmp_path.chmod(0o700)
+
+
+async def test_a_migration_waits_longer_than_a_statement_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may be migrating a large archive: the busy timeout is not the end."""
+    url = f"sqlite:///{tmp_path / 'metka.db'}"
+    await make_legacy(url, "parser")
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_SECONDS", 1)
+    waiting = Database(parse_url(url))
+    with closing(sqlite3.connect(tmp_path / "metka.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(migrate(waiting, now=NOW))
+        await asyncio.sleep(1.5)
+        assert not task.done()
+        other.execute("ROLLBACK")
+        assert (await task).changed
+    await waiting.close()

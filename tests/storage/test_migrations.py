@@ -85,6 +85,7 @@ async def test_every_state_ends_as_ours(fresh: Database, database_url: str, stat
         assert await rows(fresh, backfill) == [(4,)]
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 async def test_a_fresh_database_is_what_the_models_say(fresh: Database) -> None:
     """No table, column, index or type differs between the revisions and the models."""

@@ -160,6 +160,8 @@ async def test_a_parser_may_change_its_own_table(shared: Database) -> None:
         "ALTER TABLE posts DROP COLUMN nightly_retries",
         "UPDATE posts SET text = 'New text'",
     )
+    async with shared.read() as session:
+        assert await session.scalar(sa.select(Post.text)) == "New text"
 
 
 async def test_the_parser_deletes_what_it_likes(shared: Database, tmp_path: Path) -> None:
