@@ -1,0 +1,109 @@
+"""The tagging engine against a real database and the provider's stand-in over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from sandbox.provider import ProviderSandbox
+from services.clock import utc_now
+from services.decisions import Policy
+from services.pacing import Pacer
+from services.provider import Provider
+from services.recorder import Recorder
+from services.tagging import TaggingService
+from services.worker import Worker
+from storage.database import Database
+from storage.models import Post
+
+CHAIN = ("first/model", "second/model", "third/model", "fourth/model")
+ADMIN = 1
+FAST = Policy(max_retries=3, retry_delay=0.01, max_attempts=5, backoff_seconds=0.05)
+
+
+@dataclass
+class Engine:
+    """Everything that tags."""
+
+    database: Database
+    provider: ProviderSandbox
+    worker: Worker
+    tagging: TaggingService
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the database says so (a test's own timeout ends it otherwise)."""
+        async with asyncio.timeout(60):
+            while not await condition():  # noqa: ASYNC110 - the condition is in the database
+                await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        """Wait until no post is pending or retrying."""
+
+        async def nothing_queued() -> bool:
+            return not await self.count("pending", "retrying")
+
+        await self.until(nothing_queued)
+
+    async def count(self, *statuses: str) -> int:
+        """Posts in one of the statuses."""
+        return len([post for post in await self.posts() if post.tagging_status in statuses])
+
+    async def posts(self) -> list[Post]:
+        """All posts."""
+        from sqlalchemy import select
+
+        async with self.database.read() as session:
+            return list((await session.execute(select(Post).order_by(Post.id))).scalars())
+
+
+def _nothing() -> None:
+    return None
+
+
+@asynccontextmanager
+async def running(
+    database: Database,
+    provider: ProviderSandbox,
+    *,
+    policy: Policy = FAST,
+    chain: tuple[str, ...] = CHAIN,
+    key: str = "key",
+    concurrency: int = 10,
+    timeout_seconds: float = 5,
+    clock: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[Engine]:
+    """A worker at work, stopped cleanly at the end."""
+    random = Random(1)
+    async with Provider(provider.url, key, timeout_seconds, clock) as client:
+        worker = Worker(
+            database,
+            client,
+            Recorder(chain, policy, frozenset({ADMIN}), clock, random),
+            Pacer(0),
+            chain,
+            concurrency=concurrency,
+            lease_seconds=300,
+            clock=clock,
+            on_news=_nothing,
+        )
+        tagging = TaggingService(
+            database,
+            client,
+            chain,
+            policy,
+            enabled=True,
+            wake=worker.wake,
+            probe=worker.probe,
+            clock=clock,
+            random=random,
+        )
+        task = asyncio.create_task(worker.run())
+        try:
+            yield Engine(database, provider, worker, tagging)
+        finally:
+            worker.stop()
+            await task
