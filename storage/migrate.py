@@ -91,23 +91,34 @@ async def _migrate(database: Database, now: datetime) -> MigrationReport:
     if await is_current(database):
         async with database.read() as session:
             return await _report_unchanged(await session.connection())
-    async with database.write() as session:
-        connection = await session.connection()
-        if not database.is_sqlite:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-            await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-        # Another process may have been here while this one waited for the lock.
-        if await connection.run_sync(_revision) == _head():
-            return await _report_unchanged(connection)
-        await connection.run_sync(_refuse_foreign)
-        backup = await _back_up(database, connection, now)
-        try:
-            return await _upgrade(connection, backup)
-        except BaseException:
-            # Nothing was changed, and a bot that is restarted again and again must not fill the disk.
-            if backup:
-                backup.unlink(missing_ok=True)
-            raise
+    changing, backup = False, None
+    try:
+        async with database.write() as session:
+            connection = await session.connection()
+            await _wait_for_others(database, connection)
+            # Another process may have been here while this one waited.
+            if await connection.run_sync(_revision) == _head():
+                return await _report_unchanged(connection)
+            await connection.run_sync(_refuse_foreign)
+            backup = await _back_up(database, connection, now)
+            changing = True
+            report = await _upgrade(connection, backup)
+    except BaseException as error:
+        # Nothing was changed, and a bot that is restarted again and again must not fill the disk.
+        if backup:
+            backup.unlink(missing_ok=True)
+        # Also the commit itself fails on a full disk.
+        if changing and isinstance(error, DBAPIError):
+            raise MigrationError(f"the database refused a change, and is as it was: {error.orig}") from error
+        raise
+    return report
+
+
+async def _wait_for_others(database: Database, connection: AsyncConnection) -> None:
+    # On SQLite the transaction itself has waited for the only writer there is.
+    if not database.is_sqlite:
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
 async def _upgrade(connection: AsyncConnection, backup: Path | None) -> MigrationReport:
@@ -118,8 +129,6 @@ async def _upgrade(connection: AsyncConnection, backup: Path | None) -> Migratio
         await connection.run_sync(_run_revisions)
     except CommandError as error:
         raise MigrationError(str(error)) from error
-    except DBAPIError as error:
-        raise MigrationError(f"the database refused a change, and is as it was: {error.orig}") from error
     after = await connection.run_sync(_columns, "posts")
     return MigrationReport(
         state=state,

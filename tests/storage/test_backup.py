@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from storage import backup
 from storage import database as database_module
@@ -130,3 +132,18 @@ async def test_a_migration_waits_longer_than_a_statement_does(tmp_path: Path, mo
         other.execute("ROLLBACK")
         assert (await task).changed
     await waiting.close()
+
+
+async def test_a_commit_that_fails_leaves_everything_as_it_was(database: Database, tmp_path: Path) -> None:
+    """A disk may be full only when the changes are written out: the error is ours, and no backup stays."""
+
+    def full(_connection: Any) -> None:
+        raise OperationalError("COMMIT", None, sqlite3.OperationalError("database or disk is full"))
+
+    before = dump(tmp_path / "metka.db")
+    event.listen(database.engine.sync_engine, "commit", full)
+    with pytest.raises(MigrationError, match="disk is full"):
+        await migrate(database, now=NOW)
+    event.remove(database.engine.sync_engine, "commit", full)
+    assert dump(tmp_path / "metka.db") == before
+    assert not backups(tmp_path)
