@@ -72,12 +72,12 @@ class Intake:
         async with self._database.write() as session:
             await people_rows.take_turns(session, channel_id)
             known = await rows.owner_of(session, channel_id)
-            keep = known is not None and await self._people.account_of(session, known.owner_telegram_id) is not None
+            keep = known is not None and await self._people.may_use(session, known.owner_telegram_id)
             owner = ChannelOwner(
                 telegram_channel_id=channel_id,
                 owner_telegram_id=known.owner_telegram_id if known and keep else by_telegram_id,
                 title=storable(title),
-                username=username,
+                username=storable(username) if username else None,
                 added_at=known.added_at if known and keep else self._clock(),
                 removed_at=None,
             )

@@ -139,6 +139,11 @@ class People:
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), reachable=reachable)
 
+    async def may_use(self, session: AsyncSession, telegram_id: int) -> bool:
+        """Whether the bot works for a person."""
+        account = await self._account(session, telegram_id)
+        return telegram_id in self._admin_ids or (account is not None and account.may_use)
+
     async def account_of(self, session: AsyncSession, telegram_id: int) -> int | None:
         """The users row for which a person's posts are stored; None when they may not use the bot."""
         account = await self._account(session, telegram_id)

@@ -96,4 +96,4 @@ async def _set_access(session: AsyncSession, telegram_id: int, access: str, cond
 async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
     """Telegram id → language, of those of whom it is known."""
     query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
-    return {who: language for who, language in (await session.execute(query)).tuples() if language}
+    return {who: language for who, language in (await session.execute(query)) if language}

@@ -27,7 +27,7 @@ async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[st
         grouped = grouped.where(Post.user_id == user_id)
     part = grouped.subquery()
     rows = await session.execute(select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status))
-    return {status: int(posts) for status, posts in rows.tuples()}
+    return {status: int(posts) for status, posts in rows}
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
