@@ -68,15 +68,7 @@ class People:
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
             async with self._database.write() as session:
-                await rows.save(
-                    session,
-                    telegram_id,
-                    self._clock(),
-                    language=language,
-                    name=name,
-                    username=username,
-                    reachable=True,
-                )
+                await self._remember(session, telegram_id, language, name, username)
                 if is_admin and account is None:
                     user_id = await self._open_account(session, telegram_id, name, username)
                     account = rows.Account(user_id, may_use=True)
@@ -87,6 +79,12 @@ class People:
             language=language,
             told=person is not None and person.told,
         )
+
+    async def _remember(
+        self, session: AsyncSession, telegram_id: int, language: str, name: str, username: str | None
+    ) -> None:
+        known = {"language": language, "name": name, "username": username}
+        await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
 
     async def ask_access(self, caller: Caller, name: str, username: str | None) -> list[int]:
         """A stranger asks to use the bot, once: returns the administrators who are told so, [] if it was done."""

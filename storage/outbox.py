@@ -131,7 +131,7 @@ async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[
         .execution_options(synchronize_session=False)
     )
     taken: dict[int, list[tuple[int, int]]] = {}
-    for telegram_id, row_id, post_id in sorted((await session.execute(statement))):
+    for telegram_id, row_id, post_id in sorted(await session.execute(statement)):
         taken.setdefault(telegram_id, []).append((row_id, post_id or 0))
     return taken
 
