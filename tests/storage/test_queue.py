@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from storage import queue
 from storage.database import Database
+from storage.models import Post
 from storage.queue import ClaimedPost, Priority
 from tests.storage.rows import NOW, add_posts, add_user, get_post
 
@@ -95,7 +98,7 @@ async def test_an_edited_text_takes_no_old_result(database: Database) -> None:
         await add_posts(session, 1, 1)
     claimed = (await claim_posts(database, 1))[0]
     async with database.write() as session:
-        await session.execute(queue.update(queue.Post).where(queue.Post.id == 1).values(text="совсем другое"))
+        await session.execute(update(Post).where(Post.id == 1).values(text="совсем другое"))
     async with database.write() as session:
         assert not await queue.settle(session, claimed, {"tagging_status": "success"})
     assert await claim(database, 1) == [1]
