@@ -1,0 +1,36 @@
+"""PURE: what people write after a command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bot.keyboards import MAX_POST_ID
+from services.tagging import LIMITS
+
+DEFAULT_LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RetryArguments:
+    """`/retry [force] [all] [limit]`."""
+
+    limit: int = DEFAULT_LIMIT
+    force: bool = False
+    everybody: bool = False
+
+
+def parse_post_id(text: str | None) -> int | None:
+    """`12` or `#12`; None for anything that cannot be a post's id."""
+    match = re.fullmatch(r"#?([0-9]{1,10})", (text or "").strip())
+    number = int(match[1]) if match else 0
+    return number if 1 <= number <= MAX_POST_ID else None
+
+
+def parse_retry(text: str | None) -> RetryArguments | None:
+    """None for anything else than `[force [all]] [limit]`, with a limit from 1 to 1000."""
+    match = re.fullmatch(r"(?:(force)(?:\s+(all))?)?\s*([0-9]{1,4})?", (text or "").strip().lower())
+    if match is None:
+        return None
+    limit = int(match[3] or DEFAULT_LIMIT)
+    return RetryArguments(limit, bool(match[1]), bool(match[2])) if limit in LIMITS else None

@@ -1,0 +1,54 @@
+"""Channel posts that a user forwards to the bot."""
+
+from __future__ import annotations
+
+from aiogram import F, Router
+from aiogram.types import Message, MessageOriginChannel
+
+from bot.handlers.incoming import incoming_post
+from bot.i18n import Texts
+from bot.views import help as help_views
+from bot.views import posts as views
+from services.intake import Intake
+from services.outbox import Outbox
+from services.overview import Overview
+from services.people import Caller
+from services.tagging import TaggingService
+
+
+async def forwarded(
+    message: Message,
+    t: Texts,
+    caller: Caller,
+    intake: Intake,
+    overview: Overview,
+    outbox: Outbox,
+    tagging: TaggingService,
+) -> None:
+    """Store the post once; its tags come now if they are there, else into the answer."""
+    origin = message.forward_origin
+    if not isinstance(origin, MessageOriginChannel):
+        return
+    post = incoming_post(message, origin.chat, origin.message_id, origin.date)
+    if not (post.text or "").strip():
+        # An album's caption comes with another of its messages.
+        if message.media_group_id is None:
+            await message.answer(help_views.no_text(t))
+        return
+    receipt = await intake.forwarded(post, caller.user_id or 0, message.chat.id)
+    if receipt.post_id is None:
+        return
+    if receipt.outbox_id is not None:
+        sent = await message.answer(views.saved(t, receipt.post_id, enabled=tagging.enabled))
+        await outbox.attach(receipt.outbox_id, sent.message_id)
+        return
+    card = await overview.post(receipt.post_id, user_id=caller.user_id)
+    if card is not None:
+        await message.answer(views.result(t, card))
+
+
+def router() -> Router:
+    """This topic's handlers."""
+    made = Router(name="forwards")
+    made.message.register(forwarded, F.forward_origin.type == "channel")
+    return made

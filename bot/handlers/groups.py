@@ -1,0 +1,42 @@
+"""In groups the bot only says that it works in private."""
+
+from __future__ import annotations
+
+from aiogram import Bot, F, Router
+from aiogram.enums import ChatType
+from aiogram.types import CallbackQuery, Message
+
+from bot.handlers.answering import Toast
+from bot.i18n import I18n
+from bot.views import help as views
+
+NOT_PRIVATE = {ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL}
+
+
+async def message(message: Message, bot: Bot, i18n: I18n) -> None:
+    """Only to a command or a mention of this bot."""
+    me = (await bot.me()).username or ""
+    if message.from_user is not None and is_addressed(message.text or message.caption or "", me):
+        await message.reply(views.private_only(i18n.texts(message.from_user.language_code)))
+
+
+async def press(press: CallbackQuery, i18n: I18n, toast: Toast) -> None:
+    """A button of ours that came into a group."""
+    toast.text = views.private_only(i18n.texts(press.from_user.language_code))
+
+
+def is_addressed(text: str, username: str) -> bool:
+    """PURE: whether a group's message is a command that may be ours, or mentions the bot."""
+    words = text.lower().split()
+    ours = f"@{username.lower()}"
+    if words and words[0].startswith("/") and len(words[0]) > 1:
+        return "@" not in words[0] or words[0].endswith(ours)
+    return any(word.strip(".,:;!?()") == ours for word in words)
+
+
+def router() -> Router:
+    """This topic's handlers."""
+    made = Router(name="groups")
+    made.message.register(message, F.chat.type.in_(NOT_PRIVATE))
+    made.callback_query.register(press, F.message.chat.type.in_(NOT_PRIVATE))
+    return made

@@ -1,0 +1,114 @@
+"""Texts in a person's language: gettext catalogues, numbers and times. English is the language of the msgids."""
+
+from __future__ import annotations
+
+import gettext
+import html
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+
+LOCALES = Path(__file__).parent / "locales"
+LANGUAGES = ("en", "ru")
+
+
+class Html(str):
+    """A string that is HTML already: its values were escaped when it was made."""
+
+    __slots__ = ()
+
+
+def escape(value: object) -> Html:
+    """The one place where text of users, channels and providers becomes HTML."""
+    return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
+
+
+def join(separator: str, parts: list[Html] | tuple[Html, ...]) -> Html:
+    """Parts that are HTML, joined."""
+    return Html(separator.join(parts))
+
+
+class Texts:
+    """One language: texts with their values put in, numbers and times as its speakers write them."""
+
+    def __init__(
+        self, language: str, catalogue: gettext.NullTranslations, timezone: ZoneInfo, clock: Callable[[], datetime]
+    ) -> None:
+        self.language = language
+        self._catalogue = catalogue
+        self._timezone = timezone
+        self._clock = clock
+
+    def _(self, message: str, /, **values: object) -> Html:
+        """A text as HTML: `{name}` stands for a value, which is escaped."""
+        return self._fill(self._catalogue.gettext(message), values)
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> Html:
+        """A text that depends on a number, which it may show as `{count}`."""
+        return self._fill(self._catalogue.ngettext(one, many, count), {"count": count, **values})
+
+    def plain(self, message: str, /, **values: object) -> str:
+        """A text that Telegram shows as it is: a button's, or an answer to a press."""
+        shown = {name: self._show(value) for name, value in values.items()}
+        return self._catalogue.gettext(message).format(**shown)
+
+    def number(self, value: float) -> str:
+        """12345 → 12,345 or 12 345."""
+        return format_decimal(value, locale=self.language)
+
+    def percent(self, part: int, whole: int) -> str:
+        """A share of a whole, without decimals; a part that is there is never 0 %."""
+        share = part / whole if whole else 0.0
+        pattern = "<{}" if 0 < share < 0.01 else "{}"
+        return pattern.format(format_percent(max(share, 0.01) if part else 0.0, locale=self.language))
+
+    def seconds(self, value: float) -> str:
+        """A duration's number with one decimal."""
+        return format_decimal(value, format="#,##0.0", locale=self.language)
+
+    def time(self, moment: datetime) -> str:
+        """HH:MM, with the date when it is not today, and with UTC named."""
+        local = moment.astimezone(self._timezone)
+        today = self._clock().astimezone(self._timezone).date() == local.date()
+        shown = format_datetime(local, "HH:mm" if today else "d MMM HH:mm", locale=self.language)
+        return f"{shown} UTC" if self._timezone.key == "UTC" else shown
+
+    def _fill(self, message: str, values: Mapping[str, Any]) -> Html:
+        return Html(message.format(**{name: escape(self._show(value)) for name, value in values.items()}))
+
+    def _show(self, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.number(value)
+        return self.time(value) if isinstance(value, datetime) else value
+
+
+class I18n:
+    """Every language's texts; read once, at start."""
+
+    def __init__(self, timezone: ZoneInfo, clock: Callable[[], datetime], folder: Path = LOCALES) -> None:
+        self._texts = {
+            language: Texts(language, _load(folder / language / "LC_MESSAGES" / "metka.po", language), timezone, clock)
+            for language in LANGUAGES
+        }
+
+    def texts(self, language: str | None) -> Texts:
+        """The texts of a language by its code ("ru", "ru-RU"); of English for any other."""
+        code = (language or "").replace("_", "-").split("-")[0].lower()
+        return self._texts.get(code, self._texts["en"])
+
+
+def _load(path: Path, language: str) -> gettext.GNUTranslations:
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

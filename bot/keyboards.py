@@ -1,0 +1,176 @@
+"""Buttons: what they carry (checked when it comes back, since anybody can forge it) and how they stand."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+from pydantic import Field
+
+from bot.i18n import Texts
+from services.overview import FailedPage, PostCard
+
+#: PostgreSQL's `integer`, the type of the parser's ids.
+MAX_POST_ID = 2**31 - 1
+PostId = Annotated[int, Field(ge=1, le=MAX_POST_ID)]
+
+
+class Action(StrEnum):
+    """What a post's button does."""
+
+    RETRY = "retry"
+    FORCE = "force"
+    DETAILS = "details"
+    SKIP = "skip"
+    UNSKIP = "unskip"
+
+
+class PostButton(CallbackData, prefix="post"):
+    """Does something with a post; `here`: the message is about this post alone, and shows what came of it."""
+
+    action: Action
+    post: PostId
+    here: bool
+
+
+class Retry(CallbackData, prefix="retry"):
+    """Retries all of a person's failed posts; `here`: in this message."""
+
+    here: bool
+
+
+class StopRetry(CallbackData, prefix="stop"):
+    """Ends a /retry."""
+
+    batch: Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class Failed(CallbackData, prefix="failed"):
+    """Shows a page of failed posts; `here`: in this message."""
+
+    page: Annotated[int, Field(ge=0, le=1_000_000)]
+    here: bool
+
+
+class Refresh(CallbackData, prefix="stats"):
+    """Renews /stats or /stats all."""
+
+    everybody: bool
+
+
+class AccessRequest(CallbackData, prefix="access"):
+    """An administrator's answer to a stranger."""
+
+    person: Annotated[int, Field(ge=1, le=2**53)]
+    approve: bool
+
+
+class TryNow(CallbackData, prefix="try"):
+    """Asks the provider again in spite of a pause."""
+
+
+Rows = list[list[InlineKeyboardButton]]
+
+
+def _button(text: str, data: CallbackData) -> InlineKeyboardButton:
+    return InlineKeyboardButton(text=text, callback_data=data.pack())
+
+
+def _post_button(t: Texts, action: Action, post_id: int) -> InlineKeyboardButton:
+    names = {
+        Action.RETRY: t.plain("🔁 Retry"),
+        Action.FORCE: t.plain("⚡ Force"),
+        Action.DETAILS: t.plain("ℹ️ Details"),
+        Action.SKIP: t.plain("⏭ Skip"),
+        Action.UNSKIP: t.plain("↩️ Undo skip"),
+    }
+    return _button(names[action], PostButton(action=action, post=post_id, here=True))
+
+
+def post_actions(card: PostCard, *, details: bool, admin: bool) -> list[Action]:
+    """What can be done with a post as it stands, the most likely first."""
+    if card.skipped:
+        return [Action.UNSKIP]
+    if card.status not in {"failed", "retrying"} and not card.error:
+        return []
+    skip = [Action.SKIP] if card.status != "success" else []
+    return [Action.RETRY, *([Action.DETAILS] if details else []), *skip, *([Action.FORCE] if admin else [])]
+
+
+def post(t: Texts, card: PostCard, *, details: bool, admin: bool) -> InlineKeyboardMarkup | None:
+    """The buttons of a message about one post; `details`: the message does not show them yet."""
+    buttons = [_post_button(t, action, card.id) for action in post_actions(card, details=details, admin=admin)]
+    rows = [buttons[i : i + 2] for i in range(0, len(buttons), 2)]
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def failed_several(t: Texts) -> InlineKeyboardMarkup:
+    """Of a notice about several posts."""
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [_button(t.plain("🔁 Retry all"), Retry(here=True))],
+            [_button(t.plain("❌ Show failed"), Failed(page=0, here=False))],
+        ]
+    )
+
+
+def failed_page(t: Texts, page: FailedPage) -> InlineKeyboardMarkup | None:
+    """Of /failed: each post's, then the pages."""
+    if not page.posts:
+        return None
+    rows: Rows = [
+        [
+            _button(f"🔁 #{card.id}", PostButton(action=Action.RETRY, post=card.id, here=False)),
+            _button(f"ℹ️ #{card.id}", PostButton(action=Action.DETAILS, post=card.id, here=False)),
+        ]
+        for card in page.posts
+    ]
+    turns = [
+        _button(sign, Failed(page=number, here=True))
+        for sign, number in (("◀️", page.page - 1), ("▶️", page.page + 1))
+        if 0 <= number < page.pages
+    ]
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            *rows,
+            *([turns] if turns else []),
+            [_button(t.plain("🔁 Retry all"), Retry(here=False))],
+        ]
+    )
+
+
+def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
+    """Of /stats; an administrator's view of everybody has no buttons that would touch their own posts only."""
+    rows: Rows = [[_button(t.plain("🔄 Refresh"), Refresh(everybody=everybody))]]
+    if not everybody and failed:
+        rows.append(
+            [
+                _button(t.plain("🔁 Retry failed"), Retry(here=False)),
+                _button(t.plain("❌ Show failed"), Failed(page=0, here=False)),
+            ]
+        )
+    return InlineKeyboardMarkup(inline_keyboard=rows)
+
+
+def stop(t: Texts, batch_id: int) -> InlineKeyboardMarkup:
+    """Of a /retry under way."""
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("⏹ Stop"), StopRetry(batch=batch_id))]])
+
+
+def access(t: Texts, person: int) -> InlineKeyboardMarkup:
+    """Of a stranger's request."""
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [
+                _button(t.plain("✅ Approve"), AccessRequest(person=person, approve=True)),
+                _button(t.plain("🚫 Decline"), AccessRequest(person=person, approve=False)),
+            ]
+        ]
+    )
+
+
+def try_now(t: Texts) -> InlineKeyboardMarkup:
+    """Of an alert about a pause."""
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("🔁 Try now"), TryNow())]])

@@ -1,0 +1,182 @@
+"""Around every handler: how much, who, answers to presses, and what happens when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiogram import BaseMiddleware, Bot
+from aiogram.enums import ChatType
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, User
+
+from bot.handlers.answering import Toast
+from bot.i18n import I18n
+from bot.views import access as access_views
+from bot.views import help as help_views
+from services.people import Access, Caller, People
+from storage.database import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+#: More updates of one person than this …
+MOST_UPDATES = 30
+#: … within so many seconds are ignored, until so many have passed.
+WINDOW_SECONDS = 3.0
+#: A press whose handler takes longer is answered without its words.
+ANSWER_WITHIN = 1.0
+#: An answer to a press has no more characters.
+TOAST_LENGTH = 200
+DATABASE_PAUSE = 5.0
+
+
+def _is_private(event: TelegramObject) -> bool:
+    message = event.message if isinstance(event, CallbackQuery) else event
+    return message is None or getattr(message, "chat", None) is None or message.chat.type == ChatType.PRIVATE  # type: ignore[attr-defined]
+
+
+class Throttle(BaseMiddleware):
+    """Ignores who sends more than 30 updates in 3 s, told once; costs no query."""
+
+    def __init__(self, i18n: I18n, clock: Callable[[], float] = time.monotonic) -> None:
+        self._i18n = i18n
+        self._clock = clock
+        # Person → when their window began, updates in it. Windows that are over are dropped.
+        self._windows: dict[int, tuple[float, int]] = {}
+        self._swept = clock()
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Count, and stop what is too much."""
+        who: User | None = data.get("event_from_user")
+        count = self._count(who.id) if who is not None else 0
+        if who is None or count <= MOST_UPDATES:
+            return await handler(event, data)
+        if count == MOST_UPDATES + 1:
+            log.info("throttled", person=who.id)
+            if isinstance(event, Message) and _is_private(event):
+                await event.answer(help_views.too_many(self._i18n.texts(who.language_code)))
+        return None
+
+    def _count(self, person: int) -> int:
+        now = self._clock()
+        if now - self._swept > WINDOW_SECONDS:
+            self._windows = {who: w for who, w in self._windows.items() if now - w[0] <= WINDOW_SECONDS}
+            self._swept = now
+        began, count = self._windows.get(person, (now, 0))
+        if now - began > WINDOW_SECONDS:
+            began, count = now, 0
+        self._windows[person] = (began, count + 1)
+        return count + 1
+
+
+class WhoCalls(BaseMiddleware):
+    """In private chats: gives handlers `caller` and `t`, and turns strangers away."""
+
+    def __init__(self, people: People, i18n: I18n) -> None:
+        self._people = people
+        self._i18n = i18n
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Look who it is; groups go on without."""
+        who: User | None = data.get("event_from_user")
+        if who is None or not _is_private(event):
+            return await handler(event, data)
+        caller = await self._people.seen(
+            who.id, language_code=who.language_code, name=who.full_name, username=who.username
+        )
+        data["caller"], data["t"] = caller, self._i18n.texts(caller.language)
+        if caller.may_use:
+            return await handler(event, data)
+        if isinstance(event, Message):
+            await self._turn_away(event, caller, who)
+        elif isinstance(toast := data.get("toast"), Toast):
+            toast.text = data["t"].plain("This bot is private.")
+        return None
+
+    async def _turn_away(self, message: Message, caller: Caller, who: User) -> None:
+        t = self._i18n.texts(caller.language)
+        is_start = (message.text or "").split(maxsplit=1)[:1] == ["/start"]
+        admins = await self._people.ask_access(caller, who.full_name, who.username) if is_start else []
+        if caller.told and not admins:
+            return
+        await self._people.mark_told(caller.telegram_id)
+        waits = bool(admins) or caller.access is Access.ASKED
+        await message.answer(access_views.asked(t) if waits else access_views.stranger(t))
+
+
+class AnswerPresses(BaseMiddleware):
+    """Answers every press, with the handler's words if they come soon; a failure is answered by `on_error`."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Run the handler with a `toast` to write on."""
+        if not isinstance(event, CallbackQuery):
+            return await handler(event, data)
+        toast = data["toast"] = Toast()
+        handling = asyncio.ensure_future(handler(event, data))
+        try:
+            await asyncio.wait({handling}, timeout=ANSWER_WITHIN)
+            if not (handling.done() and not handling.cancelled() and handling.exception()):
+                await answer_press(event, toast.text)
+            return await handling
+        finally:
+            handling.cancel()
+
+
+async def answer_press(press: CallbackQuery, text: str) -> bool:
+    """Answer; False when Telegram takes no answer (any more)."""
+    try:
+        return await press.answer(text[:TOAST_LENGTH] or None)
+    except TelegramBadRequest:
+        # "query is too old": pressed while the bot was away, or answered already.
+        return False
+
+
+class UntilStored(BaseMiddleware):
+    """Channels are told nothing, so what they post waits here while the database is away."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Try until it is stored; storing twice is harmless."""
+        while True:
+            try:
+                return await handler(event, data)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                log.warning("update_waits_for_database", error=type(error).__name__)
+            await asyncio.sleep(DATABASE_PAUSE)
+
+
+async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
+    """The last resort: the person is told shortly, the log has the rest."""
+    error, update = event.exception, event.update
+    if isinstance(error, TelegramForbiddenError):
+        log.info("blocked_by_person", update_id=update.update_id)
+        return True
+    if is_unavailable(error):
+        log.warning("database_unavailable", update_id=update.update_id, error=type(error).__name__)
+    elif isinstance(error, TelegramAPIError):
+        log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
+    else:
+        log.error("handler_failed", update_id=update.update_id, exc_info=error)
+    await _tell(event, bot, i18n)
+    return True
+
+
+async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
+    update = event.update
+    source = update.message or update.callback_query
+    if source is None or source.from_user is None or not _is_private(source):
+        return
+    t = i18n.texts(source.from_user.language_code)
+    text = help_views.unavailable(t) if is_unavailable(event.exception) else help_views.went_wrong(t)
+    try:
+        if isinstance(source, CallbackQuery) and await answer_press(source, text):
+            return
+        await bot.send_message(source.from_user.id, text)
+    except TelegramAPIError as error:
+        log.info("cannot_tell", update_id=update.update_id, error=type(error).__name__)

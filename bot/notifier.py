@@ -1,0 +1,204 @@
+"""Sends what stands in the outbox, and keeps Telegram's limits while doing so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from aiogram import Bot
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramRetryAfter,
+)
+from aiogram.types import InlineKeyboardMarkup
+
+from bot import keyboards
+from bot.i18n import Html, I18n, Texts
+from bot.pacing import Pace
+from bot.views import access as access_views
+from bot.views import posts as views
+from services.outbox import Notice, Outbox
+from services.overview import Overview, PostCard
+from storage.database import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 2.0
+DATABASE_PAUSE = 5.0
+#: Pauses after faults of the connection or of Telegram: from the first, doubling, to the last.
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+#: How Telegram says that a person cannot be written to, other than by 403.
+UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message to send. `final`: nothing more is to come of this notice."""
+
+    text: Html
+    markup: InlineKeyboardMarkup | None = None
+    final: bool = True
+
+
+class Notifier:
+    """Takes what is due, every 2 s or when woken, and sends it."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        outbox: Outbox,
+        overview: Overview,
+        i18n: I18n,
+        admin_ids: frozenset[int],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._bot = bot
+        self._outbox = outbox
+        self._overview = overview
+        self._i18n = i18n
+        self._admin_ids = admin_ids
+        self._clock = clock
+        self._event = asyncio.Event()
+        self._pace = Pace()
+        self._pause = 0.0
+
+    def wake(self) -> None:
+        """There is something to tell."""
+        self._event.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self._event.clear()
+            try:
+                while await self.send_due():
+                    pass
+            except Exception as error:
+                if is_unavailable(error):
+                    log.warning("notifier_waits_for_database", error=type(error).__name__)
+                else:
+                    log.exception("notifier_failed")
+                await asyncio.sleep(DATABASE_PAUSE)
+            await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._event.wait(), EVERY_SECONDS)
+        except TimeoutError:
+            return
+
+    async def send_due(self) -> int:
+        """Send what is due now: chats at the same time, each one's messages in order; returns how many."""
+        notices = await self._outbox.due()
+        chats: dict[int, list[Notice]] = defaultdict(list)
+        for notice in notices:
+            chats[notice.chat_id].append(notice)
+        # Every chat's failure is its own: the others are finished before it is raised.
+        results = await asyncio.gather(*(self._send_all(each) for each in chats.values()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return len(notices)
+
+    async def _send_all(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            await self._deliver(notice)
+
+    async def _deliver(self, notice: Notice) -> None:
+        t = self._i18n.texts(notice.language)
+        rendered = await self._render(t, notice)
+        if rendered is None:
+            await self._outbox.sent(notice, notice.message_id)
+            return
+        await self._pace.turn(None if notice.kind == "result" else notice.chat_id)
+        try:
+            message_id = await self._send(notice, rendered)
+        except TelegramAPIError as error:
+            await self._not_sent(notice, error)
+            return
+        self._pause = 0.0
+        await self._outbox.sent(notice, message_id, final=rendered.final)
+
+    async def _send(self, notice: Notice, rendered: Rendered) -> int:
+        if notice.message_id is not None:
+            try:
+                await self._bot.edit_message_text(
+                    rendered.text,
+                    chat_id=notice.chat_id,
+                    message_id=notice.message_id,
+                    reply_markup=rendered.markup,
+                )
+            except TelegramBadRequest as error:
+                if "not modified" not in error.message and not _is_unreachable(error):
+                    # Deleted, or too old to be edited: what it would have said comes as a new one.
+                    return await self._send_new(notice, rendered)
+                if _is_unreachable(error):
+                    raise
+            return notice.message_id
+        return await self._send_new(notice, rendered)
+
+    async def _send_new(self, notice: Notice, rendered: Rendered) -> int:
+        sent = await self._bot.send_message(notice.chat_id, rendered.text, reply_markup=rendered.markup)
+        return sent.message_id
+
+    async def _not_sent(self, notice: Notice, error: TelegramAPIError) -> None:
+        now, name = self._clock(), type(error).__name__
+        if isinstance(error, TelegramRetryAfter):
+            log.info("flood_wait", seconds=error.retry_after)
+            await self._outbox.postpone(notice, now + timedelta(seconds=error.retry_after))
+        elif isinstance(error, TelegramForbiddenError) or _is_unreachable(error):
+            log.info("person_unreachable", person=notice.telegram_id)
+            await self._outbox.unreachable(notice)
+        elif isinstance(error, TelegramBadRequest):
+            log.warning("notice_refused", kind=notice.kind, ids=notice.ids, error=error.message)
+            await self._outbox.undeliverable(notice, error.message)
+        else:
+            self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
+            log.warning("notice_postponed", kind=notice.kind, error=name, seconds=self._pause)
+            await self._outbox.postpone(notice, now + timedelta(seconds=self._pause))
+
+    async def _render(self, t: Texts, notice: Notice) -> Rendered | None:
+        match notice.kind:
+            case "failed":
+                return await self._render_failed(t, notice)
+            case "result":
+                return await self._render_result(t, notice)
+            case _:
+                return Rendered(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
+
+    async def _render_failed(self, t: Texts, notice: Notice) -> Rendered | None:
+        found = [await self._overview.post(post_id, user_id=None) for post_id in notice.post_ids[: views.LISTED]]
+        posts = [card for card in found if card is not None]
+        total = len(notice.post_ids) - len(found) + len(posts)
+        if not posts:
+            return None
+        if total == 1:
+            return Rendered(views.failed_one(t, posts[0]), self._buttons(t, posts[0], notice))
+        return Rendered(views.failed_several(t, posts, total), keyboards.failed_several(t))
+
+    async def _render_result(self, t: Texts, notice: Notice) -> Rendered:
+        card = await self._overview.post(notice.post_ids[0], user_id=None) if notice.post_ids else None
+        if card is None:
+            return Rendered(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
+        final = card.status not in {"pending", "retrying"}
+        return Rendered(views.result(t, card), self._buttons(t, card, notice) if final else None, final)
+
+    def _buttons(self, t: Texts, card: PostCard, notice: Notice) -> InlineKeyboardMarkup | None:
+        return keyboards.post(t, card, details=True, admin=notice.telegram_id in self._admin_ids)
+
+
+def _admin_buttons(t: Texts, notice: Notice) -> InlineKeyboardMarkup | None:
+    person = notice.payload.get("person")
+    if notice.payload.get("text") == "access" and isinstance(person, int):
+        return keyboards.access(t, person)
+    return keyboards.try_now(t) if notice.payload.get("text") == "account" else None
+
+
+def _is_unreachable(error: TelegramAPIError) -> bool:
+    return isinstance(error, TelegramBadRequest) and any(word in error.message.lower() for word in UNREACHABLE)

@@ -1,0 +1,101 @@
+"""Words to strangers, and to the administrators about them and about the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.i18n import Html, Texts, escape
+from bot.views.common import lines, paragraphs, shorten
+from bot.views.reasons import reason
+
+
+def stranger(t: Texts) -> Html:
+    """Told once to whoever may not use the bot."""
+    return t._("This bot is private. /start asks the administrators to let you in.")
+
+
+def asked(t: Texts) -> Html:
+    """Told once to a stranger whose request is with the administrators."""
+    return t._("This bot is private. I have asked the administrators; you will hear from me when they decide.")
+
+
+def admin(t: Texts, payload: Mapping[str, Any]) -> Html:
+    """A message of kind 'admin': what happened, and what to do."""
+    known: dict[object, Callable[[], Html]] = {
+        "access": lambda: _request(t, payload),
+        "approved": lambda: t._("✅ You may use the bot now. /help says how."),
+        "declined": lambda: t._("The administrators declined your request."),
+        "account": lambda: _account(t, payload),
+        "outage": lambda: _outage(t, payload),
+        "recovered": lambda: t._("✅ The provider answers again; posts are being tagged."),
+    }
+    render = known.get(payload.get("text"))
+    return render() if render else _other(t, payload)
+
+
+def _other(t: Texts, payload: Mapping[str, Any]) -> Html:
+    return lines(t._("⚠️ {text}", text=shorten(str(payload.get("text")), 200)), _detail(t, payload))
+
+
+def _request(t: Texts, payload: Mapping[str, Any]) -> Html:
+    username = payload.get("username")
+    return lines(
+        t._("👤 <b>{name}</b> asks to use the bot", name=shorten(str(payload.get("name") or "—"), 80)),
+        escape(f"@{shorten(str(username), 40)}") if username else None,
+        Html(f"<code>{escape(payload.get('person'))}</code>"),
+    )
+
+
+def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
+    return paragraphs(
+        t._("⛔ <b>Tagging is paused: the provider refuses the account</b>"),
+        _detail(t, payload),
+        t._(
+            "Check the key and the credit at the provider. Then press the button: one request is sent, and if it "
+            "succeeds everything goes on. Posts wait and lose nothing."
+        ),
+    )
+
+
+def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
+    return paragraphs(
+        t._("⚠️ <b>The provider does not serve us</b>"),
+        _detail(t, payload),
+        t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
+    )
+
+
+def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:
+    text = payload.get("reason") or payload.get("detail")
+    until = _moment(payload.get("until"))
+    shown = reason(t, str(text)) if text else None
+    raw = escape(shorten(str(text), 200)) if text else None
+    return (
+        lines(
+            shown,
+            Html(f"<code>{raw}</code>") if raw is not None and raw != shown else None,
+            t._("Until {at}", at=until) if until else None,
+        )
+        or None
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def decided(t: Texts, *, approved: bool, by: str) -> Html:
+    """What the administrators' message says after the decision."""
+    return (
+        t._("✅ Approved by {name}", name=shorten(by, 60))
+        if approved
+        else t._("🚫 Declined by {name}", name=shorten(by, 60))
+    )

@@ -1,0 +1,106 @@
+"""What every message shares: the signs of the statuses, titles, links, and cutting to Telegram's lengths."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.i18n import Html, Texts, escape, join
+from services.overview import PostCard
+from services.tagging import ProviderState
+
+#: One sign for each status, everywhere.
+SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}
+TITLE_UNITS = 80
+
+
+def units(text: str) -> int:
+    """Length as Telegram counts it."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text on one line, at most so many UTF-16 units; half a character never stands."""
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
+    if units(text) <= most:
+        return text
+    cut = text.encode("utf-16-le")[: (most - 1) * 2].decode("utf-16-le", "ignore")
+    return f"{cut.rstrip()}…"
+
+
+def status_name(t: Texts, status: str) -> Html:
+    """A status in words, with its sign."""
+    names = {
+        "success": t._("tagged"),
+        "pending": t._("waiting"),
+        "retrying": t._("to be retried"),
+        "failed": t._("failed"),
+        "skipped": t._("skipped"),
+    }
+    return Html(f"{SIGNS.get(status, '⏳')} {names.get(status, names['pending'])}")
+
+
+def number(card: PostCard) -> str:
+    """A post's id as people write it in commands."""
+    return f"#{card.id}"
+
+
+def channel(card: PostCard) -> Html:
+    """The channel's title, in bold."""
+    return Html(f"<b>{escape(shorten(card.channel_title or card.channel_username or '—', TITLE_UNITS))}</b>")
+
+
+def beginning(card: PostCard, most: int) -> Html | None:
+    """The beginning of a post's text."""
+    text = shorten(card.text or "", most)
+    return escape(text) if text else None
+
+
+def tags(values: tuple[str, ...]) -> Html:
+    """Tags in one line, each to be copied by a touch."""
+    shown = [Html(f"<code>{escape(shorten(tag, 50))}</code>") for tag in values[:15]]
+    return join(" · ", shown)
+
+
+def link(text: Html, url: str | None) -> Html:
+    """A link, where there is an address that a browser would open."""
+    if not url or not url.startswith(("https://", "http://")) or len(url) > 500:
+        return text
+    return Html(f'<a href="{escape(url)}">{text}</a>')
+
+
+def lines(*parts: Html | None) -> Html:
+    """The parts that are there, each on its line."""
+    return join("\n", [part for part in parts if part is not None])
+
+
+def paragraphs(*parts: Html | None) -> Html:
+    """The parts that are there, an empty line between them."""
+    return join("\n\n", [part for part in parts if part])
+
+
+def next_try(t: Texts, at: datetime | None) -> Html:
+    """When a waiting post is tried again."""
+    return t._("Next try: {at}", at=at) if at is not None else t._("Next try: as soon as possible")
+
+
+def disabled(t: Texts) -> Html:
+    """Why nothing is tagged, and what to do."""
+    return t._(
+        "⛔ Tagging is disabled: there is no API key. Posts wait until the administrator sets "
+        "OPENROUTER_API_KEY in .env and restarts the bot."
+    )
+
+
+def provider(t: Texts, state: ProviderState) -> Html | None:
+    """Whether tagging goes on; None when all is well."""
+    if state.state == "open":
+        return None
+    if state.state == "disabled":
+        return disabled(t)
+    names = {
+        "paused": t._("⛔ Tagging is paused: the provider refuses the account. The administrators know."),
+        "limited": t._("⏸ The provider's limit is reached; posts wait."),
+        "down": t._("⏸ The provider does not answer; posts wait."),
+    }
+    until = t._("Until {at}", at=state.until) if state.until is not None else None
+    return lines(names.get(state.state, names["down"]), until)

@@ -1,0 +1,171 @@
+"""Messages about posts: a card, a result, /failed, the notices of failures."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts, escape, join
+from bot.views.common import (
+    beginning,
+    channel,
+    disabled,
+    lines,
+    link,
+    next_try,
+    number,
+    paragraphs,
+    shorten,
+    status_name,
+    tags,
+)
+from bot.views.reasons import outcome, why
+from services.overview import AttemptView, FailedPage, PostCard
+
+LISTED = 10
+
+
+def card(t: Texts, post: PostCard) -> Html:
+    """/post and Details: everything known of a post."""
+    head = lines(
+        t._("{status} {post} · {channel}", status=_status(t, post), post=number(post), channel=channel(post)),
+        link(t._("Open the post"), post.url) if post.url else None,
+    )
+    return paragraphs(
+        head,
+        beginning(post, 500),
+        t._("Tags: {tags}", tags=tags(post.tags)) if post.tags else None,
+        _standing(t, post),
+        _attempts(t, post.attempt_log),
+    )
+
+
+def _status(t: Texts, post: PostCard) -> Html:
+    return t._("🔄 being tagged") if post.leased else status_name(t, post.status)
+
+
+def _standing(t: Texts, post: PostCard) -> Html | None:
+    if post.skipped:
+        return t._("Skipped by you: it is not tagged.")
+    if post.status == "skipped":
+        return t._("It has no text to tag.")
+    if post.status == "success":
+        return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
+    waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
+    reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
+    tries = t.ngettext("{count} attempt so far", "{count} attempts so far", post.attempts) if post.attempts else None
+    return lines(reason, waiting, tries) or None
+
+
+def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
+    if not log:
+        return None
+    rows = [
+        t._(
+            "{at} · {model} · {outcome} · {seconds} s",
+            at=attempt.at,
+            model=shorten(attempt.model_answered or attempt.model_asked, 60),
+            outcome=outcome(t, attempt),
+            seconds=t.seconds(attempt.seconds),
+        )
+        for attempt in log
+    ]
+    return lines(t._("<b>Last requests</b>"), *rows)
+
+
+def queued(t: Texts, post_id: int, *, enabled: bool) -> Html:
+    """A post was asked for; this message is going to show its tags."""
+    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=f"#{post_id}")
+    return text if enabled else paragraphs(t._("⏳ {post} is queued.", post=f"#{post_id}"), disabled(t))
+
+
+def saved(t: Texts, post_id: int, *, enabled: bool) -> Html:
+    """A forwarded post was stored."""
+    text = t._("⏳ Saved as {post}; its tags come here.", post=f"#{post_id}")
+    return text if enabled else paragraphs(t._("⏳ Saved as {post}.", post=f"#{post_id}"), disabled(t))
+
+
+def result(t: Texts, post: PostCard) -> Html:
+    """What came of a post that was asked for."""
+    match post.status:
+        case "success" if post.error:
+            return paragraphs(
+                t._("❌ {post}: no new tags. {reason}", post=number(post), reason=why(t, post)),
+                t._("The old ones stand: {tags}", tags=tags(post.tags)),
+            )
+        case "success":
+            return paragraphs(
+                t._("✅ {post} · {channel}", post=number(post), channel=channel(post)), tags(post.tags), _snippet(post)
+            )
+        case "failed":
+            return failed_one(t, post)
+        case "skipped":
+            text = t._("⏭ {post} is skipped.", post=number(post))
+            return text if post.skipped else t._("⏭ {post} has no text to tag.", post=number(post))
+        case _:
+            return _not_yet(t, post)
+
+
+def _not_yet(t: Texts, post: PostCard) -> Html:
+    if post.error is None:
+        return t._("⏳ {post} is in the queue; its tags come here.", post=number(post))
+    return paragraphs(
+        t._("🔁 {post}: not yet. {reason}", post=number(post), reason=why(t, post)),
+        lines(
+            next_try(t, post.next_attempt_at),
+            t._("Until then the old tags stand: {tags}", tags=tags(post.tags)) if post.tags else None,
+        ),
+    )
+
+
+def gone(t: Texts, post_id: int) -> Html:
+    """A post that was deleted while somebody waited for its tags."""
+    return t._("{post} is no longer there.", post=f"#{post_id}")
+
+
+def missing(t: Texts) -> Html:
+    """The answer for a post that is not there, or not theirs."""
+    return t._("There is no such post among yours. /failed lists those that failed.")
+
+
+def failed_one(t: Texts, post: PostCard) -> Html:
+    """A notice about one failed post."""
+    if post.status == "success":
+        return result(t, post)
+    return paragraphs(
+        t._("❌ {post} · {channel}: not tagged", post=number(post), channel=channel(post)),
+        why(t, post),
+        _snippet(post),
+    )
+
+
+def _snippet(post: PostCard) -> Html | None:
+    text = beginning(post, 150)
+    return Html(f"<i>{text}</i>") if text else None
+
+
+def failed_several(t: Texts, posts: list[PostCard], total: int) -> Html:
+    """A notice about several failed posts."""
+    more = total - len(posts[:LISTED])
+    return paragraphs(
+        t.ngettext("❌ {count} post was not tagged", "❌ {count} posts were not tagged", total),
+        join("\n", [_row(t, post) for post in posts[:LISTED]]),
+        t.ngettext("and {count} more", "and {count} more", more) if more > 0 else None,
+    )
+
+
+def _row(t: Texts, post: PostCard) -> Html:
+    text = beginning(post, 60) or escape("—")
+    return lines(
+        t._("{post} · {channel}: {text}", post=number(post), channel=channel(post), text=link(text, post.url)),
+        Html(f"   <i>{why(t, post)}</i>"),
+    )
+
+
+def failed_page(t: Texts, page: FailedPage) -> Html:
+    """/failed."""
+    if not page.posts:
+        return t._("✅ No failed posts.")
+    place = t._("page {page} of {pages}", page=page.page + 1, pages=page.pages) if page.pages > 1 else None
+    return paragraphs(
+        t.ngettext("❌ <b>{count} failed post</b>", "❌ <b>{count} failed posts</b>", page.total),
+        join("\n", [_row(t, post) for post in page.posts]),
+        place,
+    )

@@ -1,0 +1,69 @@
+"""What went wrong, in plain words: one table of the service's wordings, the most particular first."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts, escape
+from bot.views.common import shorten
+from services.overview import AttemptView, PostCard
+
+REASON_UNITS = 200
+
+
+def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html:
+    """Why a post has no (new) tags."""
+    if failure_kind == "refused":
+        return t._("Every model refuses this text.")
+    if not error:
+        return t._("The reason is not known.")
+    found = error.lower()
+    for wordings, words in _table(t):
+        if any(wording in found for wording in wordings):
+            return words
+    return escape(shorten(error, REASON_UNITS))
+
+
+def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
+    return (
+        (("moderation", "refuses the text"), t._("The model refuses this text.")),
+        (("too long for the model",), t._("The text is too long for the model.")),
+        (("no usable answer",), t._("The models' answers held no usable tags.")),
+        (("answer was empty",), t._("The model answered with nothing.")),
+        (("too many requests",), t._("The provider's limit was reached.")),
+        (("api key was not accepted",), t._("The provider does not accept the API key.")),
+        (("out of credit",), t._("The provider's account is out of credit.")),
+        (("access was forbidden",), t._("The provider forbids access.")),
+        (("no such model", "model is not available"), t._("The model is no longer offered.")),
+        (("request was not accepted",), t._("The provider did not accept the request.")),
+        (("no answer within", "timed out", "timeout"), t._("The provider took too long to answer.")),
+        (("connection failed",), t._("The connection to the provider failed.")),
+        (
+            ("the provider failed", "no capacity", "server answered with", "stopped with an error"),
+            t._("The provider failed."),
+        ),
+    )
+
+
+def outcome(t: Texts, attempt: AttemptView) -> Html:
+    """How one request ended, in a few words."""
+    names = {
+        "tagged": t._("tags received"),
+        "server_error": t._("server error"),
+        "timeout": t._("no answer in time"),
+        "network": t._("connection failed"),
+        "empty": t._("empty answer"),
+        "malformed": t._("unusable answer"),
+        "limited": t._("limit reached"),
+        "account": t._("account refused"),
+        "forbidden": t._("access forbidden"),
+        "refused": t._("text refused"),
+        "model_gone": t._("model gone"),
+        "unsupported": t._("request not accepted"),
+    }
+    words = names.get(attempt.outcome) or escape(shorten(attempt.outcome, 40))
+    is_ordinary = attempt.http_status is None or attempt.http_status == 200
+    return words if is_ordinary else Html(f"{words} (HTTP {attempt.http_status})")
+
+
+def why(t: Texts, card: PostCard) -> Html:
+    """Why this post has no (new) tags."""
+    return reason(t, card.error, card.failure_kind)
