@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,33 +66,46 @@ class Notifier:
         self._admin_ids = admin_ids
         self._clock = clock
         self._event = asyncio.Event()
+        self._stopping = False
         self._pace = Pace()
         self._pause = 0.0
+        self._stopping = False
 
     def wake(self) -> None:
         """There is something to tell."""
         self._event.set()
 
+    def stop(self) -> None:
+        """Finish what is being sent, so that it is not sent again at the next start, and end."""
+        self._stopping = True
+        self._event.set()
+
+    def stop(self) -> None:
+        """Send no more; `run` ends when what is on its way has gone."""
+        self._stopping = True
+        self._event.set()
+
     async def run(self) -> None:
-        """For ever."""
-        while True:
+        """Until `stop`."""
+        while not self._stopping:
             self._event.clear()
+            pause = EVERY_SECONDS
             try:
-                while await self.send_due():
+                while not self._stopping and await self.send_due():
                     pass
             except Exception as error:
+                pause = DATABASE_PAUSE
                 if is_unavailable(error):
                     log.warning("notifier_waits_for_database", error=type(error).__name__)
                 else:
                     log.exception("notifier_failed")
-                await asyncio.sleep(DATABASE_PAUSE)
-            await self._idle()
+            await self._idle(pause)
 
-    async def _idle(self) -> None:
-        try:
-            await asyncio.wait_for(self._event.wait(), EVERY_SECONDS)
-        except TimeoutError:
+    async def _idle(self, seconds: float) -> None:
+        if self._stopping:
             return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
 
     async def send_due(self) -> int:
         """Send what is due now: chats at the same time, each one's messages in order; returns how many."""
@@ -108,7 +122,11 @@ class Notifier:
 
     async def _send_all(self, notices: list[Notice]) -> None:
         for notice in notices:
-            await self._deliver(notice)
+            if self._stopping:
+                # Given back, so that the next process need not wait for it.
+                await self._outbox.postpone(notice, self._clock())
+            else:
+                await self._deliver(notice)
 
     async def _deliver(self, notice: Notice) -> None:
         t = self._i18n.texts(notice.language)

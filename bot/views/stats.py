@@ -49,8 +49,9 @@ def _aside(t: Texts, state: ProviderState) -> Html | None:
     if state.state != "open" or not state.aside:
         return None
     reasons = {"gone": t._("no longer offered"), "limited": t._("limited"), "down": t._("not answering")}
+    other = t._("refused")
     rows = [
-        t._("• {model}: {reason}", model=shorten(each.model, 80), reason=reasons.get(each.reason, t._("refused")))
+        t._("• {model}: {reason}", model=shorten(each.model, 80), reason=reasons.get(each.reason, other))
         for each in state.aside[:5]
     ]
     return lines(t._("Set aside for now:"), *rows)
