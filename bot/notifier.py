@@ -69,7 +69,6 @@ class Notifier:
         self._stopping = False
         self._pace = Pace()
         self._pause = 0.0
-        self._stopping = False
 
     def wake(self) -> None:
         """There is something to tell."""
@@ -77,11 +76,6 @@ class Notifier:
 
     def stop(self) -> None:
         """Finish what is being sent, so that it is not sent again at the next start, and end."""
-        self._stopping = True
-        self._event.set()
-
-    def stop(self) -> None:
-        """Send no more; `run` ends when what is on its way has gone."""
         self._stopping = True
         self._event.set()
 
