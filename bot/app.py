@@ -1,26 +1,28 @@
-"""The composition root: settings → database → services → Telegram, scheduler, worker, HTTP; closed in order."""
+"""The composition root: settings → database → services → Telegram, worker, scheduler; stopped in the opposite order."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
+from aiogram import Bot
 
 from bot import __version__
 from bot.errors import StartError
+from bot.i18n import I18n
 from bot.jobs import make_scheduler
 from bot.logs import configure_logging
 from bot.notifier import Notifier
 from bot.opening import open_database, settings_or_stop
 from bot.progress import Progress
 from bot.settings import Settings
-from bot.telegram import Telegram, open_telegram
+from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
 from bot.web.server import make_web_app, serve
 from services.clock import utc_now
 from services.decisions import Policy
@@ -38,33 +40,21 @@ from storage.database import Database
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What tags, and what is told of it."""
-
-    worker: Worker
-    tagging: TaggingService
-    outbox: Outbox
-    overview: Overview
-    people: People
-    intake: Intake
-    news: asyncio.Event
-
-
 async def run_bot() -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status."""
+    """Run until SIGTERM or SIGINT. Returns the exit status.
+
+    Raises:
+        StartError: a setting is wrong, or something that is needed is not there.
+    """
     settings = settings_or_stop()
     _check(settings)
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings))
-        engine = await _build(settings, database, stack)
-        await _start(settings, engine, stack)
-        log.info("started", version=__version__, pid_file=None)
+        await _start(settings, await stack.enter_async_context(open_database(settings)), stack)
+        log.info("started", version=__version__)
         await stopping.wait()
         log.info("stopping")
     log.info("stopped")
@@ -74,86 +64,113 @@ async def run_bot() -> int:
 def _check(settings: Settings) -> None:
     if settings.bot_token is None:
         raise StartError(
-            "BOT_TOKEN is empty. Write to https://t.me/BotFather, send /newbot, and put the token it gives into .env "
+            "BOT_TOKEN is empty. Write /newbot to https://t.me/BotFather and put the token it gives into .env "
             "(BOT_TOKEN=…). To see Metka without a token: make demo"
         )
     if settings.webhook_url:
         raise StartError("WEBHOOK_URL: this version only polls; leave it empty.")
 
 
-async def _build(settings: Settings, database: Database, stack: AsyncExitStack) -> Engine:
-    chain, random, news = settings.models, Random(), asyncio.Event()
-    policy = Policy(
-        settings.tagging_max_retries,
-        settings.tagging_retry_delay,
-        settings.tagging_max_attempts,
-        settings.tagging_backoff_seconds,
-    )
-    provider = await stack.enter_async_context(
-        Provider(
-            settings.openrouter_base_url,
-            settings.openrouter_api_key.get_secret_value(),
-            settings.tagging_request_timeout,
-            utc_now,
-        )
-    )
-    worker = Worker(
-        database,
-        provider,
-        Recorder(chain, policy, settings.admin_ids, utc_now, random),
-        Pacer(settings.tagging_requests_per_minute),
-        chain,
-        concurrency=settings.tagging_concurrency,
-        lease_seconds=settings.lease_seconds,
-        clock=utc_now,
-        on_news=news.set,
-    )
+async def _start(settings: Settings, database: Database, stack: AsyncExitStack) -> None:
+    """Build everything and set it going; what feeds is started last, and so stopped first."""
+    people = People(database, settings.admin_ids, utc_now)
+    overview, outbox = Overview(database, utc_now), Outbox(database, utc_now)
+    i18n = I18n(ZoneInfo(settings.timezone), utc_now)
+    bot = await _open_bot(settings, stack)
+    notifier = Notifier(bot, outbox, overview, i18n, settings.admin_ids, utc_now)
+    provider = await stack.enter_async_context(_provider(settings))
+    worker = _worker(settings, database, provider, notifier.wake)
     tagging = TaggingService(
         database,
         provider,
-        chain,
-        policy,
+        settings.models,
+        _policy(settings),
         enabled=settings.tagging_enabled,
         wake=worker.wake,
         probe=worker.probe,
         clock=utc_now,
-        random=random,
+        random=Random(),
     )
-    people = People(database, settings.admin_ids, utc_now)
-    return Engine(
-        worker=worker,
-        tagging=tagging,
-        outbox=Outbox(database, utc_now),
-        overview=Overview(database, utc_now),
+    progress = Progress(bot, tagging, people, i18n, utc_now)
+    dispatcher = make_dispatcher(
+        bot,
         people=people,
+        overview=overview,
         intake=Intake(database, people, worker.wake, utc_now),
-        news=news,
+        outbox=outbox,
+        tagging=tagging,
+        progress=progress,
+        i18n=i18n,
+    )
+    await _serve(settings, stack)
+    _background(stack, notifier.run(), notifier.stop)
+    _background(stack, progress.run())
+    _background(stack, publish_commands(bot, i18n))
+    _tag(settings, worker, stack)
+    _schedule(settings, tagging, worker, stack)
+    polling = Polling(bot, dispatcher)
+    task = asyncio.create_task(polling.run())
+    stack.push_async_callback(_finish, task)
+    stack.push_async_callback(polling.stop)
+
+
+async def _open_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
+    if settings.bot_token is None:
+        raise StartError("BOT_TOKEN is empty.")
+    bot = make_bot(settings.bot_token, settings.telegram_api_url)
+    stack.push_async_callback(bot.session.close)
+    return bot
+
+
+def _provider(settings: Settings) -> Provider:
+    key = settings.openrouter_api_key.get_secret_value()
+    return Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        max_retries=settings.tagging_max_retries,
+        retry_delay=settings.tagging_retry_delay,
+        max_attempts=settings.tagging_max_attempts,
+        backoff_seconds=settings.tagging_backoff_seconds,
     )
 
 
-async def _start(settings: Settings, engine: Engine, stack: AsyncExitStack) -> None:
-    """Start everything; the stack stops it in the opposite order, so that what feeds stops before what it feeds."""
+def _worker(settings: Settings, database: Database, provider: Provider, on_news: Callable[[], None]) -> Worker:
+    return Worker(
+        database,
+        provider,
+        Recorder(settings.models, _policy(settings), settings.admin_ids, utc_now, Random()),
+        Pacer(settings.tagging_requests_per_minute),
+        settings.models,
+        concurrency=settings.tagging_concurrency,
+        lease_seconds=settings.lease_seconds,
+        clock=utc_now,
+        on_news=on_news,
+    )
+
+
+async def _serve(settings: Settings, stack: AsyncExitStack) -> None:
     try:
         await stack.enter_async_context(serve(make_web_app(), settings.http_host, settings.http_port))
     except OSError as error:
         raise StartError(
-            f"HTTP_PORT {settings.http_port} on {settings.http_host} cannot be used ({error.strerror}): name another."
+            f"HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): name another."
         ) from None
-    telegram = await stack.enter_async_context(_telegram(settings, engine))
-    timezone = ZoneInfo(settings.timezone)
-    del timezone
-    notifier = Notifier(telegram.bot, engine.outbox, engine.overview, engine.news)
-    progress = Progress(telegram.bot, engine.tagging)
-    _spawn(stack, "notifier", notifier.run, notifier.stop)
-    _spawn(stack, "progress", progress.run, progress.stop)
-    if settings.tagging_enabled:
-        log.info("tagging", model=settings.models[0], fallbacks=list(settings.models[1:]))
-        _spawn(stack, "worker", engine.worker.run, engine.worker.stop)
-    else:
-        log.warning("tagging_disabled", todo="set OPENROUTER_API_KEY in .env and start again")
+
+
+def _tag(settings: Settings, worker: Worker, stack: AsyncExitStack) -> None:
+    if not settings.tagging_enabled:
+        log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
+        return
+    log.info("tagging_enabled", model=settings.models[0], fallbacks=list(settings.models[1:]))
+    _background(stack, worker.run(), worker.stop)
+
+
+def _schedule(settings: Settings, tagging: TaggingService, worker: Worker, stack: AsyncExitStack) -> None:
     scheduler = make_scheduler(
-        engine.tagging,
-        engine.worker.wake,
+        tagging,
+        worker.wake,
         interval_seconds=settings.retry_interval_seconds,
         cron=settings.retry_cron,
         cron_limit=settings.retry_cron_limit,
@@ -161,19 +178,15 @@ async def _start(settings: Settings, engine: Engine, stack: AsyncExitStack) -> N
     )
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
-    _spawn(stack, "polling", telegram.poller.run, telegram.poller.stop)
 
 
-def _spawn(stack: AsyncExitStack, name: str, run: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
-    """Run a loop as a task; at the end ask it to stop and wait until it has."""
-    task = asyncio.ensure_future(run())
+def _background(stack: AsyncExitStack, loop: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> None:
+    """Run a loop as a task; at the end it is asked to stop, or cancelled where it has no `stop`."""
+    task = asyncio.create_task(loop)
+    stack.push_async_callback(_finish, task)
+    stack.callback(stop if stop is not None else task.cancel)
 
-    async def finish() -> None:
-        stop()
+
+async def _finish(task: Awaitable[None]) -> None:
+    with suppress(asyncio.CancelledError):
         await task
-
-    stack.push_async_callback(finish)
-
-
-def _telegram(settings: Settings, engine: Engine) -> Telegram:
-    return open_telegram(settings, engine)

@@ -13,6 +13,8 @@ Json = dict[str, Any]
 PREFIX = 12
 _FRAME = re.compile(r"^[^\w\n]*(?:[^\W\d_]+[^\w\n]*)?(\d+)[^\w\n]*$", re.MULTILINE)
 
+_BLOCK = re.compile(r"^BEGIN (\w+)\n(.*?)\nEND \1$", re.MULTILINE | re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -70,7 +72,7 @@ def read_question(body: Json, known: KnownTexts) -> Question:
     """What a request asks for."""
     message = user_message(body)
     wanted = _properties(body)
-    found = known.find(message)
+    found = known.find(message) or _blocks(message)
     single = "tags" in wanted if wanted & {"tags", "posts"} else len(found or _framed(message)) <= 1
     if single:
         return Question(found[:1] or [Asked(1, _unframed(message))], True)
@@ -91,6 +93,12 @@ def user_message(body: Json) -> str:
 def _properties(body: Json) -> set[str]:
     schema = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
     return set(schema.get("properties") or {})
+
+
+def _blocks(message: str) -> list[Asked]:
+    """Posts between BEGIN and END of one word."""
+    found = [(block[2], re.findall(r"\d+", message[: block.start()])) for block in _BLOCK.finditer(message)]
+    return [Asked(int(digits[-1]) if digits else 1, text) for text, digits in found]
 
 
 def _framed(message: str) -> list[Asked]:

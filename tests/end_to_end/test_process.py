@@ -59,7 +59,7 @@ async def test_from_a_row_to_tags_in_the_chat(
     telegram.add_user(USER, "Ben", "en")
     async with running_bot(environment(migrated_url, telegram, provider)) as bot:
         found = await until_settled(database)
-        assert all(post.tags == expected_tags(post.text or "") for post in found)
+        assert [post.tags for post in found] == [expected_tags(post.text or "") for post in found], bot.log
         telegram.send_text(USER, "/stats")
         await telegram.wait_for(lambda: any("12" in message["text"] for message in telegram.from_bot(USER)))
         telegram.send_text(USER, "/regen 5")

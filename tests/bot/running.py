@@ -1,0 +1,121 @@
+"""The whole bot in this process, over real HTTP against the stand-ins, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.i18n import I18n
+from bot.notifier import Notifier
+from bot.progress import Progress
+from bot.telegram import Polling, make_bot, make_dispatcher
+from sandbox.provider import ProviderSandbox
+from sandbox.telegram import TelegramSandbox
+from services.clock import utc_now
+from services.intake import Intake
+from services.outbox import Outbox
+from services.overview import Overview
+from services.people import People
+from services.tagging import TaggingService
+from storage.database import Database
+from tests.services.engine import running
+from tests.storage.rows import add_posts, add_user
+
+#: The administrator, and two users with posts of their own.
+BOSS, ANNA, BEN, STRANGER = 900, 1001, 1002, 555
+
+
+@dataclass
+class Running:
+    """The bot at work."""
+
+    database: Database
+    telegram: TelegramSandbox
+    tagging: TaggingService
+    outbox: Outbox
+    notifier: Notifier
+
+    async def say(self, user_id: int, text: str) -> dict[str, Any]:
+        """Write to the bot and get its next message."""
+        before = len(self.telegram.from_bot(user_id))
+        self.telegram.send_text(user_id, text)
+        return await self.telegram.wait_for(lambda: next(iter(self.telegram.from_bot(user_id)[before:]), None))
+
+    async def shows(self, user_id: int, words: str, message_id: int | None = None) -> dict[str, Any]:
+        """Wait for a message of the bot's (that one, or any) with these words."""
+
+        def found() -> dict[str, Any] | None:
+            messages = self.telegram.from_bot(user_id)
+            return next(
+                (m for m in messages if words in m["text"] and message_id in {None, m["message_id"]}),
+                None,
+            )
+
+        return await self.telegram.wait_for(found, 20)
+
+
+@asynccontextmanager
+async def running_bot(
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> AsyncIterator[Running]:
+    """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13)."""
+    for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
+        telegram.add_user(person, name, language, started=True)
+    telegram.add_user(STRANGER, "<Eve>", "en", "eve")
+    await _fill(database)
+    admins = frozenset({BOSS})
+    async with running(database, provider) as engine:
+        bot = make_bot(telegram.token, telegram.url)
+        i18n = I18n(ZoneInfo("UTC"), utc_now)
+        people = People(database, admins, utc_now)
+        outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
+        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now)
+        progress = Progress(bot, engine.tagging, people, i18n, utc_now)
+        dispatcher = make_dispatcher(
+            bot,
+            people=people,
+            overview=overview,
+            intake=Intake(database, people, engine.worker.wake, utc_now),
+            outbox=outbox,
+            tagging=engine.tagging,
+            progress=progress,
+            i18n=i18n,
+        )
+        polling = Polling(bot, dispatcher)
+        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run(), _nudge(notifier))]
+        task = asyncio.create_task(polling.run())
+        try:
+            yield Running(database, telegram, engine.tagging, outbox, notifier)
+        finally:
+            await polling.stop()
+            await task
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await bot.session.close()
+
+
+async def _nudge(notifier: Notifier) -> None:
+    """As the worker's news does."""
+    while True:
+        await asyncio.sleep(0.1)
+        notifier.wake()
+
+
+async def _fill(database: Database) -> None:
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_user(session, 2)
+        done = {"tagging_status": "success", "tags": ["старый"]}
+        await add_posts(session, 1, 2, first=1, **done)
+        failed = {
+            "tagging_status": "failed",
+            "tagging_attempts": 5,
+            "tagging_error": "HTTP 503: the provider failed (m)",
+        }
+        await add_posts(session, 1, 1, first=3, **failed)
+        await add_posts(session, 2, 3, first=11, **{**failed, "tagging_error": "odd <b> & error"})
