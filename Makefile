@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint bench lock
+.PHONY: help install run demo test lint lock
 
 help:
-	@echo "make demo | run | test | lint | bench | install | lock"
+	@echo "make demo | run | test | lint | install | lock"
 
 install: .venv/installed
 
@@ -29,9 +29,6 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
-
-bench: install
-	$(BIN)/python -m benchmarks
 
 lock: install
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 pyproject.toml -o requirements/prod.txt

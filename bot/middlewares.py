@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import BaseMiddleware, Bot
@@ -80,23 +81,34 @@ class WhoCalls(BaseMiddleware):
     def __init__(self, people: People, i18n: I18n) -> None:
         self._people = people
         self._i18n = i18n
+        # A lock lives as long as somebody holds or awaits it.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Look who it is; groups go on without."""
         who: User | None = data.get("event_from_user")
         if who is None or not _is_private(event):
             return await handler(event, data)
-        caller = await self._people.seen(
-            who.id, language_code=who.language_code, name=who.full_name, username=who.username
-        )
-        data["caller"], data["t"] = caller, self._i18n.texts(caller.language)
-        if caller.may_use:
+        if await self._may_use(event, who, data):
             return await handler(event, data)
+        return None
+
+    async def _may_use(self, event: TelegramObject, who: User, data: dict[str, Any]) -> bool:
+        # One update of a person at a time: a burst of a stranger's is told one thing once.
+        async with self._turns.setdefault(who.id, asyncio.Lock()):
+            caller = await self._people.seen(
+                who.id, language_code=who.language_code, name=who.full_name, username=who.username
+            )
+            data["caller"], data["t"] = caller, self._i18n.texts(caller.language)
+            if not caller.may_use:
+                await self._refuse(event, caller, who, data)
+        return caller.may_use
+
+    async def _refuse(self, event: TelegramObject, caller: Caller, who: User, data: dict[str, Any]) -> None:
         if isinstance(event, Message):
             await self._turn_away(event, caller, who)
         elif isinstance(toast := data.get("toast"), Toast):
             toast.text = data["t"].plain("This bot is private.")
-        return None
 
     async def _turn_away(self, message: Message, caller: Caller, who: User) -> None:
         t = self._i18n.texts(caller.language)

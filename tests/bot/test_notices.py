@@ -1,0 +1,98 @@
+"""What the bot says unasked: it arrives once, keeps Telegram's limits, and its buttons work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.pacing import Pace
+from sandbox.provider import ProviderSandbox
+from sandbox.telegram import TelegramSandbox
+from services.clock import utc_now
+from storage import outbox as rows
+from storage.database import Database
+from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot
+
+
+@pytest.fixture
+async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> AsyncIterator[Running]:
+    async with running_bot(database, telegram, provider) as made:
+        yield made
+    assert telegram.unanswered() == []
+
+
+async def fail(bot: Running, owner: int, *post_ids: int) -> None:
+    async with bot.database.write() as session:
+        for post_id in post_ids:
+            await rows.post_failed(session, post_id, owner, utc_now())
+
+
+async def tell(bot: Running, payload: dict[str, str]) -> None:
+    async with bot.database.write() as session:
+        await rows.tell_admins(session, [BOSS], payload, utc_now())
+
+
+async def test_one_failed_post(bot: Running, telegram: TelegramSandbox) -> None:
+    await bot.say(ANNA, "/help")
+    await fail(bot, ANNA, 3)
+    notice = await bot.shows(ANNA, "❌ #3")
+    assert "Сбой у провайдера" in notice["text"]
+    assert [b["text"] for b in telegram.buttons(ANNA, notice["message_id"])] == [
+        "🔁 Повторить",
+        "ℹ️ Подробнее",
+        "⏭ Пропустить",
+    ]
+    await telegram.press(ANNA, notice["message_id"], "🔁 Повторить")
+    await bot.shows(ANNA, "✅ #3", notice["message_id"])
+    assert len(telegram.from_bot(ANNA)) == 2
+
+
+async def test_many_failed_posts_make_one_message(bot: Running, telegram: TelegramSandbox) -> None:
+    await fail(bot, BEN, 11, 12, 13)
+    notice = await bot.shows(BEN, "3 posts were not tagged")
+    assert "odd <b> & error" in notice["text"]
+    await telegram.press(BEN, notice["message_id"], 0)
+    done = await bot.shows(BEN, "3 of 3", notice["message_id"])
+    assert "Done" in done["text"]
+    assert len(telegram.from_bot(BEN)) == 1
+
+
+async def test_a_flood_wait_is_waited_for_and_nothing_is_said_twice(bot: Running, telegram: TelegramSandbox) -> None:
+    telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 1", retry_after=1)
+    telegram.fail_next("sendMessage", 502, "Bad Gateway")
+    await tell(bot, {"text": "account", "reason": "HTTP 402: the account is out of credit"})
+    notice = await bot.shows(BOSS, "out of credit")
+    assert (await telegram.press(BOSS, notice["message_id"], "🔁 Try now")).text
+    await asyncio.sleep(0.5)
+    assert len(telegram.from_bot(BOSS)) == 1
+
+
+async def test_who_blocked_the_bot_is_left_alone_until_they_return(bot: Running, telegram: TelegramSandbox) -> None:
+    telegram.block(BOSS)
+    await tell(bot, {"text": "recovered"})
+    await asyncio.sleep(1)
+    tried = [error for error in telegram.errors if error.method == "sendMessage"]
+    assert len(tried) <= 1
+    telegram.send_text(BOSS, "/help")
+    await bot.shows(BOSS, "The provider answers again")
+
+
+async def test_stop_takes_the_rest_out_of_the_queue(
+    bot: Running, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    provider.hold()
+    answer = await bot.say(BEN, "/retry 3")
+    await telegram.press(BEN, answer["message_id"], "⏹ Stop")
+    provider.release()
+    stopped = await bot.shows(BEN, "Stopped", answer["message_id"])
+    assert "reply_markup" not in stopped
+
+
+def test_the_pace_of_unasked_messages() -> None:
+    pace = Pace(lambda: 100.0)
+    assert [round(pace.delay(1), 2) for _ in range(3)] == [0.0, 1.0, 2.0]
+    delays = [pace.delay(chat) for chat in range(2, 50)]
+    assert max(delays) > 1.9
+    assert len([delay for delay in delays if delay < 1.0]) <= 25
