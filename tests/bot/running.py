@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text as sql
+
 from bot.i18n import I18n
 from bot.notifier import Notifier
 from bot.progress import Progress
@@ -119,3 +121,7 @@ async def _fill(database: Database) -> None:
         }
         await add_posts(session, 1, 1, first=3, **failed)
         await add_posts(session, 2, 3, first=11, **{**failed, "tagging_error": "odd <b> & error"})
+        if not database.is_sqlite:
+            # The rows above have ids of their own: the next ones go on after them.
+            for table in ("users", "channels", "posts"):
+                await session.execute(sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)"))

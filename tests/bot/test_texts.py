@@ -67,7 +67,7 @@ def test_every_text_is_translated_with_the_same_placeholders_and_tags(language: 
     assert set(used()) == set(known)
     for msgid, message in known.items():
         source = msgid if isinstance(msgid, str) else msgid[1]
-        strings = [message.string] if isinstance(message.string, str) else list(message.string)
+        strings = [message.string] if isinstance(message.string, str) else list(message.string or ())
         assert strings
         for string in strings:
             assert string, source
