@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -45,6 +46,7 @@ class Progress:
         self._i18n = i18n
         self._clock = clock
         self._event = asyncio.Event()
+        self._stopping = asyncio.Event()
         # Of open batches only: when first seen, what was last shown, and not before when to edit again.
         self._first: dict[int, float] = {}
         self._shown: dict[int, str] = {}
@@ -64,16 +66,23 @@ class Progress:
         await self._tagging.show_progress(batch_id, chat_id, message_id)
         self.wake()
 
+    def stop(self) -> None:
+        """End after what is being shown: a transaction is never cut off."""
+        self._stopping.set()
+        self._event.set()
+
     async def run(self) -> None:
-        """For ever; begins with what an earlier process left open."""
-        while True:
+        """Until `stop`; begins with what an earlier process left open."""
+        while not self._stopping.is_set():
             self._event.clear()
-            if await self._round():
-                await asyncio.sleep(EVERY_SECONDS)
-            else:
+            if not await self._round() and not self._stopping.is_set():
                 await self._event.wait()
-                # The message has just been sent: its first edit is not due yet.
-                await asyncio.sleep(EVERY_SECONDS / 2)
+            # Also before the first edit: the message has just been sent.
+            await self._rest(EVERY_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _round(self) -> bool:
         """Show every open batch; whether there are any."""
@@ -87,7 +96,6 @@ class Progress:
                 log.warning("progress_waits_for_database", error=type(error).__name__)
             else:
                 log.exception("progress_failed")
-            await asyncio.sleep(EVERY_SECONDS)
             return True
         return bool(batches)
 

@@ -88,16 +88,18 @@ async def running_bot(
             i18n=i18n,
         )
         polling = Polling(bot, dispatcher)
-        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run(), _nudge(notifier))]
+        nudge = asyncio.create_task(_nudge(notifier))
+        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run())]
         task = asyncio.create_task(polling.run())
         try:
             yield Running(database, telegram, engine.tagging, outbox, notifier)
         finally:
             await polling.stop()
             await task
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            nudge.cancel()
+            notifier.stop()
+            progress.stop()
+            await asyncio.gather(*loops)
             await bot.session.close()
 
 
