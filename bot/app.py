@@ -67,8 +67,6 @@ def _check(settings: Settings) -> None:
             "BOT_TOKEN is empty. Write /newbot to https://t.me/BotFather and put the token it gives into .env "
             "(BOT_TOKEN=…). To see Metka without a token: make demo"
         )
-    if settings.webhook_url:
-        raise StartError("WEBHOOK_URL: this version only polls; leave it empty.")
 
 
 async def _start(settings: Settings, database: Database, stack: AsyncExitStack) -> None:
@@ -104,7 +102,7 @@ async def _start(settings: Settings, database: Database, stack: AsyncExitStack) 
     )
     await _serve(settings, stack)
     _background(stack, notifier.run(), notifier.stop)
-    _background(stack, progress.run())
+    _background(stack, progress.run(), progress.stop)
     _background(stack, publish_commands(bot, i18n))
     _tag(settings, worker, stack)
     _schedule(settings, tagging, worker, stack)

@@ -10,6 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from bot.crontab import cron_trigger
 from services.tagging import TaggingService
 from storage.database import is_unavailable
 
@@ -42,7 +43,7 @@ def make_scheduler(
     )
     scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
     if cron:
-        scheduler.add_job(nightly, CronTrigger.from_crontab(cron, timezone=timezone), id="retry_failed")
+        scheduler.add_job(nightly, cron_trigger(cron, timezone), id="retry_failed")
     scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")
     return scheduler
 

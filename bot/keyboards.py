@@ -50,7 +50,7 @@ class StopRetry(CallbackData, prefix="stop"):
 class Failed(CallbackData, prefix="failed"):
     """Shows a page of failed posts; `here`: in this message."""
 
-    page: Annotated[int, Field(ge=0, le=1_000_000)]
+    page: Annotated[int, Field(ge=1, le=1_000_000)]
     here: bool
 
 
@@ -111,7 +111,7 @@ def failed_several(t: Texts) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(
         inline_keyboard=[
             [_button(t.plain("🔁 Retry all"), Retry(here=True))],
-            [_button(t.plain("❌ Show failed"), Failed(page=0, here=False))],
+            [_button(t.plain("❌ Show failed"), Failed(page=1, here=False))],
         ]
     )
 
@@ -130,7 +130,7 @@ def failed_page(t: Texts, page: FailedPage) -> InlineKeyboardMarkup | None:
     turns = [
         _button(sign, Failed(page=number, here=True))
         for sign, number in (("◀️", page.page - 1), ("▶️", page.page + 1))
-        if 0 <= number < page.pages
+        if 1 <= number <= page.pages
     ]
     return InlineKeyboardMarkup(
         inline_keyboard=[
@@ -148,7 +148,7 @@ def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
         rows.append(
             [
                 _button(t.plain("🔁 Retry failed"), Retry(here=False)),
-                _button(t.plain("❌ Show failed"), Failed(page=0, here=False)),
+                _button(t.plain("❌ Show failed"), Failed(page=1, here=False)),
             ]
         )
     return InlineKeyboardMarkup(inline_keyboard=rows)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from bot.errors import StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
-from storage import queue
+from storage import queue, upstream
 from storage.database import Database, is_unavailable, parse_url
 from storage.lock import AlreadyRunning, FileLock
 from storage.migrate import MigrationError, describe, inspect_state, is_current, migrate
@@ -83,8 +83,9 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             _lock(stack, Path(str(database.url.database)))
         await reach(database)
         await _migrate_at_start(database, auto=settings.auto_migrate)
-        if database.is_sqlite:
-            async with database.write() as session:
+        async with database.write() as session:
+            await upstream.reopen(session, utc_now())
+            if database.is_sqlite:
                 await queue.release_all(session)
         yield database
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.crontab import cron_trigger
 from storage.database import DatabaseUrlError, parse_url
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError):
+        except (ValueError, OSError, KeyError):
             raise ValueError("must be a time zone such as UTC or Europe/Moscow") from None
         return value
 
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     def _cron(cls, value: str) -> str:
         if value.strip():
             try:
-                CronTrigger.from_crontab(value)
+                cron_trigger(value)
             except ValueError:
                 raise ValueError("must be a crontab line of five fields such as 0 4 * * *, or empty") from None
         return value.strip()
@@ -157,12 +157,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "OPENROUTER_MODEL must be given when OPENROUTER_BASE_URL is set: name a model of that server"
             )
-        if self.webhook_url and not self.webhook_secret:
-            raise ValueError("WEBHOOK_SECRET must be given with WEBHOOK_URL: any long random word")
-        if (self.webhook_url or self.http_host not in _LOOPBACK) and not self.api_token:
-            raise ValueError(
-                "API_TOKEN must be given when HTTP_HOST is not loopback or WEBHOOK_URL is set: any long random word"
-            )
+        if self.webhook_url:
+            raise ValueError("WEBHOOK_URL must be empty: this version only polls")
+        if self.http_host not in _LOOPBACK and not self.api_token:
+            raise ValueError("API_TOKEN must be given when HTTP_HOST is not loopback: any long random word")
         return self
 
     @property

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from services.outcomes import DELAYED_KINDS, Kind, Outcome
+from services.outcomes import DOWN_KINDS, Kind, Outcome
 
 LONGEST_BACKOFF = 3600.0
 #: How lately another post must have got its tags for a fault to be the post's own.
@@ -167,7 +167,7 @@ def _extend(trail: Trail, model: str, outcome: Outcome, now: datetime) -> Trail:
 
 
 def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime, random: Random) -> AskAgain:
-    if outcome.kind not in DELAYED_KINDS:
+    if outcome.kind not in DOWN_KINDS:
         return AskAgain(None, trail)
     at = now + timedelta(seconds=retry_delay(policy, trail.delays, random))
     return AskAgain(at, replace(trail, delays=trail.delays + 1))

@@ -20,6 +20,10 @@ from services.tags import read_answer
 EXCERPT = 1000
 
 
+#: No header may stop us for longer.
+LATEST = timedelta(days=2)
+
+
 class Kind(StrEnum):
     """What an outcome is, as stored in `metka_attempts.outcome`."""
 
@@ -38,9 +42,8 @@ class Kind(StrEnum):
 
 
 #: Faults that say that the upstream is down, and that a short wait may mend.
-DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK})
-#: Faults after which the next request waits (an empty answer is often a cold start).
-DELAYED_KINDS = DOWN_KINDS | {Kind.EMPTY}
+#: An empty answer is often a model's cold start.
+DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK, Kind.EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +181,20 @@ def _same(outcome: Outcome, count: int) -> tuple[Outcome, ...]:
 
 def _decode(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"))
+        return _storable(json.loads(body.decode("utf-8-sig")))
     except (ValueError, RecursionError):
         return None
+
+
+def _storable(value: Any) -> Any:
+    """The same without what no database stores: NUL, and halves of surrogate pairs (JSON may escape both)."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\x00", "")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
 
 
 def _unreadable(reply: Reply, headers: Mapping[str, str], now: datetime) -> Outcome:
@@ -222,7 +236,7 @@ def _parse_error(raw: Any, status: int, headers: Mapping[str, str]) -> ProviderE
 
 
 def _code(code: Any, status: int) -> int:
-    if isinstance(code, str) and code.isdigit():
+    if isinstance(code, str) and code.isascii() and code.isdecimal():
         code = int(code)
     if isinstance(code, int) and not isinstance(code, bool) and 100 <= code < 600:
         return code
@@ -238,31 +252,34 @@ def _from_error(error: ProviderError, now: datetime) -> Outcome:
 
 
 def _until(error: ProviderError, now: datetime) -> datetime | None:
-    reset = error.headers.get("x-ratelimit-reset")
-    if reset is not None and error.code == 429:
-        return _at(reset, now)
+    reset = error.headers.get("x-ratelimit-reset") if error.code == 429 else None
+    until = _at(reset, now) if reset is not None else None
+    if until is not None:
+        return until
     after = error.headers.get("retry-after") or error.availability.get("retry_after")
     return _at(str(after), now) if after is not None else None
 
 
 def _at(value: str, now: datetime) -> datetime | None:
     """Unix milliseconds, Unix seconds, seconds from now, or an HTTP date → a time no further than two days."""
+    latest = now + LATEST
     try:
         number = float(value)
     except ValueError:
-        return _at_http_date(value)
-    if not 0 <= number < 1e15:
+        moment = _at_http_date(value)
+        return min(moment, latest) if moment else None
+    if not 0 <= number < 1e14:
         return None
     if number > 1e11:
         number /= 1000
     moment = datetime.fromtimestamp(number, UTC) if number > 1e9 else now + timedelta(seconds=min(number, 2e5))
-    return min(moment, now + timedelta(days=2))
+    return min(moment, latest)
 
 
 def _at_http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -149,7 +149,7 @@ class Provider:
             kind = Kind.UNSUPPORTED
         if kind is not Kind.UNSUPPORTED:
             return classified
-        learnt = self._drop(request.model, body, structured=structured)
+        learnt = self._drop(request.model, body, extras=extras, structured=structured)
         if learnt is None:
             outcome = Outcome(Kind.REFUSED, classified.outcomes[0].reason)
         else:
@@ -157,12 +157,13 @@ class Provider:
             outcome = Outcome(Kind.UNSUPPORTED, f"{classified.outcomes[0].reason}: {learnt}")
         return Classified((outcome,) * len(request.texts), classified.model, classified.usage)
 
-    def _drop(self, model: str, body: str, *, structured: bool) -> str | None:
+    def _drop(self, model: str, body: str, *, extras: bool, structured: bool) -> str | None:
         names_format = any(word in body for word in ("response_format", "json_schema", "structured"))
-        if structured and (names_format or not self.extras):
+        if structured and (names_format or not extras):
             self._unstructured.add(model)
             return "response_format"
-        if self.extras:
+        # Judged by what this request carried: another one may have dropped it for all meanwhile.
+        if extras:
             self.extras = False
             return "models, plugins"
         return None

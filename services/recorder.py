@@ -188,6 +188,14 @@ class Recorder:
                 recorded.told.append(post.id)
                 await self._notify(session, post, now)
 
+    async def give_up(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> None:
+        """A post that every model left has refused fails without another request."""
+        error = "every model that can be asked refuses the text"
+        if await queue.settle(session, post, _values(post, GiveUp("refused", error), now)):
+            log.warning("post_failed", post_id=post.id, kind="refused", error=error)
+            await self._notify(session, post, now)
+            await outbox.outcome_ready(session, [post.id], now)
+
     async def _notify(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> None:
         owner = await people_rows.telegram_id_of(session, post.user_id)
         # The nightly retry of a failed post is no news when it fails again.

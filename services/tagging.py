@@ -310,7 +310,9 @@ class TaggingService:
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 
     async def probe(self) -> None:
-        """Ask the provider once, even in a pause."""
+        """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""
+        async with self._database.write() as session:
+            await queue.upstream_is_back(session)
         self._probe()
 
     async def provider_state(self) -> ProviderState:

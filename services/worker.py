@@ -190,7 +190,9 @@ class Worker:
         delay = self._pacer.delay(model, time.monotonic())
         if delay > 0:
             return 0, delay
-        return (1 if self._pacer.paces(model) or self._probe_asked else free), IDLE_SECONDS
+        # Any model of the chain may be the next: one request a turn keeps the pace of each.
+        paced = any(self._pacer.paces(model) for model in self._chain)
+        return (1 if paced or self._probe_asked else free), IDLE_SECONDS
 
     async def _claim(self, session: AsyncSession, room: int, now: datetime) -> list[ClaimedPost]:
         if not self._flights:
@@ -222,6 +224,9 @@ class Worker:
             models, is_probe = self._models_for(post, states, now, probing)
             if not models:
                 refused = Trail.from_json(post.trail).refused
+                if self._refused_by_all(refused, states, now):
+                    await self._recorder.give_up(session, post, now)
+                    continue
                 at = free_again_at(self._chain, states, refused, now) or now + timedelta(seconds=5)
                 await queue.settle(session, post, {"next_attempt_at": at})
                 continue
@@ -238,14 +243,19 @@ class Worker:
         if self._probe_asked:
             self._probe_asked = False
             if not allowed:
-                allowed = [m for m in self._chain if m not in states or states[m].reason is not Aside.GONE][:1]
-                return tuple(allowed), True
+                present = [m for m in self._chain if m not in states or states[m].reason is not Aside.GONE]
+                return tuple((present or list(self._chain))[:1]), True
         model = choose_model(self._chain, allowed, trail.asked, trail.refused)
         if model is None:
             return (), False
         state = states.get(model)
         sent = models_to_send(model, self._chain, allowed, trail.refused) if self._provider.extras else (model,)
         return sent, state is not None and state.is_half_open(now)
+
+    def _refused_by_all(self, refused: Sequence[str], states: dict[str, ModelState], now: datetime) -> bool:
+        """Whether every model that is not gone has refused the post: nobody is left to wait for."""
+        gone = {m for m, state in states.items() if state.reason is Aside.GONE and state.is_aside(now)}
+        return bool(refused) and set(self._chain) - gone <= set(refused)
 
     async def _idle_seconds(self, session: AsyncSession, now: datetime, *, found: bool) -> float:
         if found:

@@ -136,7 +136,9 @@ async def stop_batch(session: AsyncSession, batch: Batch, now: datetime) -> int:
     """Put back what the batch has not worked off yet; returns how many posts left the queue again."""
     mine = and_(BatchPost.batch_id == batch.id, BatchPost.post_id == Post.id)
     untouched = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < batch.created_at)
-    waiting = and_(Post.tagging_status.in_(("pending", "retrying")), untouched, _free(now))
+    # A /regen or an edit that came after the batch is nothing of its.
+    still_its = or_(Post.requested_at.is_(None), Post.requested_at < batch.created_at)
+    waiting = and_(Post.tagging_status.in_(("pending", "retrying")), untouched, still_its, _free(now))
     previous = (
         (Post.tagging_status, BatchPost.previous_status),
         (Post.next_attempt_at, BatchPost.previous_next_attempt_at),

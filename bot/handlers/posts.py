@@ -53,7 +53,7 @@ async def regen(
 
 async def failed(message: Message, t: Texts, caller: Caller, overview: Overview) -> None:
     """One's failed posts."""
-    page = await overview.failed(caller.user_id or 0, 0)
+    page = await overview.failed(caller.user_id or 0, 1)
     await message.answer(views.failed_page(t, page), reply_markup=keyboards.failed_page(t, page))
 
 

@@ -163,7 +163,7 @@ def failed_page(t: Texts, page: FailedPage) -> Html:
     """/failed."""
     if not page.posts:
         return t._("✅ No failed posts.")
-    place = t._("page {page} of {pages}", page=page.page + 1, pages=page.pages) if page.pages > 1 else None
+    place = t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None
     return paragraphs(
         t.ngettext("❌ <b>{count} failed post</b>", "❌ <b>{count} failed posts</b>", page.total),
         join("\n", [_row(t, post) for post in page.posts]),

@@ -160,7 +160,8 @@ async def test_a_stranger_is_let_in_by_the_administrator(
         ("DATABASE_URL", "mysql://a:hunter2@b/c", "DATABASE_URL"),
         ("OPENROUTER_MODEL", "", "OPENROUTER_MODEL"),
         ("HTTP_HOST", "0.0.0.0", "API_TOKEN"),
-        ("WEBHOOK_URL", "http://x/y", "WEBHOOK_SECRET"),
+        ("TIMEZONE", "Mars/X", "TIMEZONE"),
+        ("WEBHOOK_URL", "http://x/y", "WEBHOOK_URL"),
     ],
 )
 async def test_a_wrong_setting_stops_the_start(

@@ -104,10 +104,24 @@ def test_a_providers_own_limit_concerns_one_model() -> None:
     assert (outcome.platform, outcome.until) == (False, NOW + timedelta(seconds=7))
 
 
-@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "1e400", ""])
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "1e400", "", "5e15"])
 def test_nonsense_in_retry_after_is_no_time(value: str) -> None:
     """A header of anyone's cannot crash the reader."""
     assert one(503, error(503), {"Retry-After": value}).until is None
+
+
+def test_no_header_stops_us_for_long() -> None:
+    """Two days at most, whichever form the time has."""
+    outcome = one(503, error(503), {"Retry-After": "Fri, 31 Dec 2099 00:00:00 GMT"})
+    assert outcome.until == NOW + timedelta(days=2)
+
+
+def test_what_no_database_stores_is_taken_out() -> None:
+    """Half a surrogate pair and NUL, which JSON may escape."""
+    raw = b'{"model": "m\\u0000", "choices": [{"message": {"content": "sorry \\ud800"}}]}'
+    classified = classify(Reply(200, {}, raw), [TEXT], NOW)
+    assert classified.model == "m"
+    assert classified.outcomes[0].excerpt == "sorry ?"
 
 
 @given(st.integers(100, 599), st.binary(max_size=300))

@@ -53,7 +53,7 @@ def test_a_breaker_opens_after_three_faults_in_a_row() -> None:
     assert 4 <= (until - NOW).total_seconds() <= 6
 
 
-@pytest.mark.parametrize("kind", [Kind.MALFORMED, Kind.REFUSED, Kind.EMPTY])
+@pytest.mark.parametrize("kind", [Kind.MALFORMED, Kind.REFUSED])
 def test_answers_open_no_breaker(kind: Kind) -> None:
     """The model is up; what it says is another matter."""
     world = World()
