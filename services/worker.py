@@ -264,7 +264,7 @@ class Worker:
         if due is None:
             return IDLE_SECONDS
         # Due, yet not claimed: another process held the rows for the moment.
-        return max(0.2, (due - now).total_seconds())
+        return max(1.0, (due - now).total_seconds()) if due == now else (due - now).total_seconds()
 
     def _start(self, post: ClaimedPost, models: tuple[str, ...], *, is_probe: bool) -> None:
         self._pacer.started(models[0], time.monotonic())
