@@ -49,7 +49,10 @@ async def tell_kinds(database: Database) -> list[tuple[str, int]]:
 
 
 async def test_every_post_through_fifteen_percent_faults(database: Database, provider: ProviderSandbox) -> None:
-    """200 posts, 15 % of calls failing in OpenRouter's own ways: each has its own tags, at ≤ 1.2 requests a post."""
+    """200 posts, 15 % of calls failing in OpenRouter's own ways: each has its own tags, at about 1.18 requests a post.
+
+    The bound is looser than the 1.2 aimed at (1.26): which requests fail depends on the order in which they arrive.
+    """
     provider.faults = FaultPlan(rate=0.15, seed=7)
     await fill(database, 200)
     async with running(database, provider) as engine:
@@ -354,3 +357,50 @@ async def test_text_without_a_post(database: Database, provider: ProviderSandbox
         generated = await engine.tagging.generate_tags_for_text(text)
     assert list(generated.tags) == expected_tags(text)
     assert (generated.model, generated.requests) == (CHAIN[1], 2)
+
+
+async def test_refused_by_all_that_are_left_fails(database: Database, provider: ProviderSandbox) -> None:
+    """One model refuses the post, the other has gone: nobody is left to wait for."""
+    provider.openrouter = False
+    provider.queue("moderation_403")
+    provider.model_fault("b/model", "model_gone_404")
+    await fill(database, 1)
+    async with running(database, provider, chain=("a/model", "b/model")) as engine:
+        await engine.settled()
+        post = (await engine.posts())[0]
+    assert (post.tagging_status, post.failure_kind) == ("failed", "refused")
+
+
+async def test_force_asks_the_only_model_though_it_was_gone(database: Database, provider: ProviderSandbox) -> None:
+    """A pause does not outlive its repair."""
+    provider.model_fault("a/model", "model_gone_404")
+    await fill(database, 2)
+    async with running(database, provider, chain=("a/model",)) as engine:
+
+        async def gone() -> bool:
+            return (await engine.tagging.provider_state()).state == "down"
+
+        await engine.until(gone)
+        provider.model_fault("a/model", None)
+        await engine.tagging.retry_failed_posts(force=True)
+        await engine.settled()
+        assert await engine.count("success") == 2
+
+
+async def test_stop_leaves_a_newer_wish_alone(database: Database, provider: ProviderSandbox) -> None:
+    """A /regen that came after the /retry is none of its posts any more."""
+    await fill(database, 3, tagging_status="failed", tagging_attempts=5)
+    provider.hold()
+    async with running(database, provider, concurrency=1) as engine:
+        receipt = await engine.tagging.retry_failed_posts(user_id=1, by_telegram_id=1001)
+
+        async def asked() -> bool:
+            return len(provider.requests) == 1
+
+        await engine.until(asked)
+        await engine.tagging.update_post_tags(1)
+        assert receipt.batch_id is not None
+        assert await engine.tagging.stop_retry(receipt.batch_id, 1001) == 1
+        provider.release()
+        await engine.settled()
+        assert [post.tagging_status for post in await engine.posts()] == ["success", "failed", "success"]
