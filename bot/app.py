@@ -24,12 +24,13 @@ from bot.progress import Progress
 from bot.settings import Settings
 from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
 from bot.web.server import make_web_app, serve
+from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
+from services.dispatch import Dispatcher
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
-from services.pacing import Pacer
 from services.people import People
 from services.provider import Provider
 from services.recorder import Recorder
@@ -83,6 +84,7 @@ async def _start(settings: Settings, database: Database, stack: AsyncExitStack) 
         provider,
         settings.models,
         _policy(settings),
+        Pace(settings.tagging_requests_per_minute),
         enabled=settings.tagging_enabled,
         wake=worker.wake,
         probe=worker.probe,
@@ -135,14 +137,25 @@ def _policy(settings: Settings) -> Policy:
 
 
 def _worker(settings: Settings, database: Database, provider: Provider, on_news: Callable[[], None]) -> Worker:
+    policy, pace = _policy(settings), Pace(settings.tagging_requests_per_minute)
+    recorder = Recorder(settings.models, policy, pace, settings.admin_ids, utc_now, Random())
+    dispatcher = Dispatcher(
+        recorder,
+        settings.models,
+        policy,
+        pace,
+        concurrency=settings.tagging_concurrency,
+        lease_seconds=settings.lease_seconds,
+        probe_seconds=settings.tagging_request_timeout + 5,
+        sends_models=lambda: provider.extras,
+    )
     return Worker(
         database,
         provider,
-        Recorder(settings.models, _policy(settings), settings.admin_ids, utc_now, Random()),
-        Pacer(settings.tagging_requests_per_minute),
-        settings.models,
-        concurrency=settings.tagging_concurrency,
+        recorder,
+        dispatcher,
         lease_seconds=settings.lease_seconds,
+        tick_seconds=settings.retry_interval_seconds,
         clock=utc_now,
         on_news=on_news,
     )

@@ -11,7 +11,10 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
+from services.clock import day_ends
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
+from services.dispatch import lane_state
 from services.outcomes import Outcome
 from services.provider import Provider, Request
 from services.recorder import load_states
@@ -20,11 +23,12 @@ from services.upstream import (
     ModelState,
     candidates,
     choose_model,
+    is_free,
     models_to_send,
     observe,
     pause_reason,
 )
-from storage import legacy, outbox, queue, wishes
+from storage import budget, legacy, outbox, queue, reads, wishes
 from storage.database import Database
 from storage.models import Batch
 
@@ -97,8 +101,20 @@ class ModelAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """The day's quota of requests to free models (UTC's day)."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderState:
-    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key)."""
+    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
+
+    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell.
+    """
 
     enabled: bool
     state: str
@@ -107,6 +123,8 @@ class ProviderState:
     reason: str | None
     models: tuple[str, ...]
     aside: tuple[ModelAside, ...]
+    quota: Quota | None = None
+    through_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +151,7 @@ class TaggingService:
         provider: Provider,
         chain: Sequence[str],
         policy: Policy,
+        pace: Pace,
         *,
         enabled: bool,
         wake: Callable[[], None],
@@ -144,6 +163,7 @@ class TaggingService:
         self._provider = provider
         self._chain = tuple(chain)
         self._policy = policy
+        self._pace = pace
         self.enabled = enabled
         self._wake = wake
         self._probe = probe
@@ -159,7 +179,7 @@ class TaggingService:
         trail, states, requests = Trail(), dict[str, ModelState](), 0
         while requests <= self._policy.max_retries + len(self._chain):
             now = self._clock()
-            allowed = candidates(self._chain, states, now, ())
+            allowed = candidates(self._chain, states, now)
             model = choose_model(self._chain, allowed, trail.asked, trail.refused)
             if model is None:
                 break
@@ -168,7 +188,7 @@ class TaggingService:
             requests += 1
             outcome = call.outcomes[0]
             states.update(observe(states, self._chain, sent, call.answered, outcome, now, self._random))
-            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, self._random)
+            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, now, self._random)
             if isinstance(decision, Tagged):
                 return GeneratedTags(decision.tags, call.answered or model, requests)
             if not isinstance(decision, AskAgain):
@@ -322,6 +342,9 @@ class TaggingService:
         now = self._clock()
         async with self._database.read() as session:
             states = await load_states(session)
+            lanes = await budget.load(session)
+            waiting = await reads.count_queued(session)
+        free = lane_state(lanes[FREE_LANE]) if FREE_LANE in lanes else LaneState()
         reason = pause_reason(self._chain, states, now)
         known = [states[model] for model in self._chain if model in states]
         paused = [state for state in known if state.until is not None]
@@ -336,7 +359,14 @@ class TaggingService:
             aside=tuple(
                 ModelAside(s.model, s.reason.value, s.until) for s in paused if s.reason is not None and s.is_aside(now)
             ),
+            quota=_quota(free, now),
+            through_at=self._through_at(free, waiting, now) if is_free(self._chain[0]) else None,
         )
+
+    def _through_at(self, free: LaneState, waiting: int, now: datetime) -> datetime | None:
+        if not waiting:
+            return None
+        return backlog_through(waiting, free, self._pace.interval(self._pace.lane(self._chain[0]), free, now), now)
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:
@@ -361,6 +391,11 @@ class TaggingService:
         if force:
             self._probe()
         self._wake()
+
+
+def _quota(free: LaneState, now: datetime) -> Quota | None:
+    remaining = remaining_today(free, now)
+    return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))
 
 
 def _describe(outcome: Outcome, model: str) -> str:
