@@ -24,6 +24,7 @@ from bot.progress import Progress
 from bot.settings import Settings
 from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
 from bot.web.server import make_web_app, serve
+from services.alerts import AlertWatch
 from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
@@ -33,6 +34,7 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.provider import Provider
+from services.quota import QuotaWatch
 from services.recorder import Recorder
 from services.tagging import TaggingService
 from services.worker import Worker
@@ -106,8 +108,8 @@ async def _start(settings: Settings, database: Database, stack: AsyncExitStack) 
     _background(stack, notifier.run(), notifier.stop)
     _background(stack, progress.run(), progress.stop)
     _background(stack, publish_commands(bot, i18n))
-    _tag(settings, worker, stack)
-    _schedule(settings, tagging, worker, stack)
+    _tag(settings, worker, QuotaWatch(database, provider, settings.models, utc_now), stack)
+    _schedule(settings, database, tagging, worker, stack)
     polling = Polling(bot, dispatcher)
     task = asyncio.create_task(polling.run())
     stack.push_async_callback(_finish, task)
@@ -170,17 +172,22 @@ async def _serve(settings: Settings, stack: AsyncExitStack) -> None:
         ) from None
 
 
-def _tag(settings: Settings, worker: Worker, stack: AsyncExitStack) -> None:
+def _tag(settings: Settings, worker: Worker, quota: QuotaWatch, stack: AsyncExitStack) -> None:
     if not settings.tagging_enabled:
         log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
         return
     log.info("tagging_enabled", model=settings.models[0], fallbacks=list(settings.models[1:]))
+    _background(stack, quota.run(), quota.stop)
     _background(stack, worker.run(), worker.stop)
 
 
-def _schedule(settings: Settings, tagging: TaggingService, worker: Worker, stack: AsyncExitStack) -> None:
+def _schedule(
+    settings: Settings, database: Database, tagging: TaggingService, worker: Worker, stack: AsyncExitStack
+) -> None:
+    alerts = AlertWatch(database, settings.models, settings.admin_ids, settings.alert_failed_percent, utc_now)
     scheduler = make_scheduler(
         tagging,
+        alerts,
         worker.wake,
         interval_seconds=settings.retry_interval_seconds,
         cron=settings.retry_cron,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.upstream import Aside
+from services.states import load_states
+from services.upstream import Aside, pause_reason
 from storage import outbox, queue
 from storage.database import Database
 
@@ -76,19 +77,37 @@ class FailedShare:
         return 100 * self.reasons.total() / self.attempts if self.attempts else 0.0
 
 
-class FailureWatch:
-    """ALERT_FAILED_PERCENT: one message when more of the last hour's attempts failed, the next only after it was
-    well in between."""
+class AlertWatch:
+    """What no single outcome shows: looked at by the scheduler.
 
-    def __init__(self, database: Database, admin_ids: Collection[int], percent: float, clock: Clock) -> None:
+    ALERT_FAILED_PERCENT: one message when more of the last hour's attempts failed, the next only after it was well
+    in between. And a pause that ended by time alone (or by other models in the settings) is told to be over.
+    """
+
+    def __init__(
+        self, database: Database, chain: Sequence[str], admin_ids: Collection[int], percent: float, clock: Clock
+    ) -> None:
         self._database = database
+        self._chain = tuple(chain)
         self._admin_ids = admin_ids
         self._percent = percent
         self._clock = clock
 
     async def check(self) -> bool:
-        """Look once; whether the administrators are told now."""
+        """Look once; whether the administrators are told anything now."""
         now = self._clock()
+        return await self._check_pause(now) or await self._check_failing(now)
+
+    async def _check_pause(self, now: datetime) -> bool:
+        async with self._database.read() as session:
+            stands = pause_reason(self._chain, await load_states(session), now) is not None
+            if stands or not await outbox.open_topic(session, PAUSE):
+                return False
+        async with self._database.write() as session:
+            await PauseAlerts(self._admin_ids).over(session, now)
+        return True
+
+    async def _check_failing(self, now: datetime) -> bool:
         async with self._database.read() as session:
             share = _share(await queue.ended_lately(session, now - FAILING_WITHIN))
             is_told = bool(await outbox.open_topic(session, FAILING))

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.budget import FREE_LANE, LaneState, Pace, RetryBudget
 from services.clock import utc_day
 from services.decisions import Policy, Trail, settled_attempts
-from services.recorder import Recorded, Recorder, load_states
+from services.recorder import Recorded, Recorder
+from services.states import load_states
 from services.upstream import (
     Aside,
     ModelState,

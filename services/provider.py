@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 #: An answer larger than this is no list of tags.
 MOST_BYTES = 1024 * 1024
+KEY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ class Provider:
             self._headers["Authorization"] = f"Bearer {key}"
         self._timeout = timeout_seconds
         self._clock = clock
+        self._key_url = f"{base_url.rstrip('/')}/key"
         self.extras = bool(key)
+        #: Whether the server is still to be asked for `GET /key`.
+        self.tells_key = bool(key)
         self._unstructured: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -103,6 +108,22 @@ class Provider:
             usage=classified.usage,
             at=self._clock(),
         )
+
+    async def key(self) -> Any:
+        """The JSON of `GET /key`; None when the server did not give it. It costs no request of any quota."""
+        if self._session is None:
+            raise RuntimeError("use the provider as an async context manager")
+        try:
+            async with (
+                asyncio.timeout(min(self._timeout, KEY_SECONDS)),
+                self._session.get(self._key_url, allow_redirects=False) as response,
+            ):
+                self.tells_key = response.status not in {400, 404, 405, 501}
+                body = await _read_capped(response)
+                return json.loads(body) if response.status == 200 else None
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError, _TooLargeError) as error:
+            log.info("key_not_told", error=type(error).__name__)
+            return None
 
     def _payload(self, request: Request, *, structured: bool) -> dict[str, Any]:
         payload: dict[str, Any] = {

@@ -21,11 +21,11 @@ from services.clock import utc_day
 from services.decisions import AskAgain, Decision, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
 from services.outcomes import DOWN_KINDS, Kind, Limit, Outcome
 from services.provider import Call
+from services.states import load_states, save_states
 from services.upstream import Aside, ModelState, fell_back, is_free, observe, pause_reason
 from storage import budget, outbox, queue
 from storage import people as people_rows
 from storage import upstream as upstream_rows
-from storage.models import UpstreamRow
 from storage.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
@@ -56,29 +56,6 @@ class Recorded:
     #: The provider refused the account, or access to a model.
     refused_access: bool = False
     told: list[int] = field(default_factory=list)
-
-
-async def load_states(session: AsyncSession) -> dict[str, ModelState]:
-    """The models' states by name."""
-    return {row.model: _state(row) for row in await upstream_rows.load(session)}
-
-
-def _state(row: UpstreamRow) -> ModelState:
-    reason = Aside(row.reason) if row.reason in set(Aside) else None
-    return ModelState(
-        row.model, row.aside_until, reason, row.detail, row.since, row.faults, row.pauses, row.probe_until
-    )
-
-
-async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
-    """Keep changed states."""
-    await upstream_rows.save(session, [_row(state) for state in changed])
-
-
-def _row(state: ModelState) -> dict[str, Any]:
-    values = asdict(state)
-    values["aside_until"] = values.pop("until")
-    return values
 
 
 class Recorder:

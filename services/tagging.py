@@ -17,7 +17,7 @@ from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from services.dispatch import lane_state
 from services.outcomes import Outcome
 from services.provider import Provider, Request
-from services.recorder import load_states
+from services.states import load_states
 from services.upstream import (
     Aside,
     ModelState,

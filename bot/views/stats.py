@@ -32,7 +32,19 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
         _waiting(t, found, state, now),
         provider(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
         _aside(t, state),
+        _quota(t, found, state),
     )
+
+
+def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
+    quota, through = state.quota, state.through_at
+    left = (
+        t._("Requests left today: {left} of {limit}", left=quota.remaining, limit=quota.limit)
+        if quota is not None
+        else None
+    )
+    done = t._("The queue will be through about {at}", at=through) if through is not None and found.waiting else None
+    return lines(left, done) or None
 
 
 def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Html | None:

@@ -8,7 +8,7 @@ from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
 from services.clock import utc_now
 from services.decisions import Policy
 from services.outbox import Outbox
-from services.recorder import load_states
+from services.states import load_states
 from services.upstream import Aside
 from storage.database import Database
 from storage.models import Attempt, OutboxRow, Post
