@@ -74,7 +74,7 @@ class QuotaWatch:
 
     async def run(self) -> None:
         """Until `stop`, or until the server turns out not to know `GET /key`."""
-        while not self._stopping.is_set() and self._provider.tells_key and any(map(is_free, self._chain)):
+        while not self._stopping.is_set() and any(map(is_free, self._chain)):
             try:
                 await self.check()
             except Exception as error:
@@ -82,11 +82,15 @@ class QuotaWatch:
                     log.warning("quota_not_checked", error=type(error).__name__)
                 else:
                     log.exception("quota_check_failed")
+            if not self._provider.tells_key:
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), EVERY.total_seconds())
 
     async def check(self) -> None:
         """Ask, unless another process has lately, and keep what the provider says."""
+        if not self._provider.tells_key:
+            return
         now = self._clock()
         async with self._database.write() as session:
             await budget.ensure(session, [FREE_LANE])
