@@ -14,7 +14,7 @@ _TOKENS_A_POST = 100
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 
 # They look like nothing, yet Unicode has them among marks, letters and symbols; people post them as empty messages.
-_BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
+BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
 # No example tags: models copy them, and answer in the examples' language instead of the post's.
 # No digits either, so that the only numbers a reader meets before a text are the posts' own.
@@ -87,7 +87,7 @@ def max_tokens(count: int) -> int:
 
 def _is_visible(char: str) -> bool:
     # Not all of the category C: what this Python's Unicode does not know yet (Cn) may be a new emoji.
-    return char not in _BLANKS and unicodedata.category(char) not in {"Cc", "Cf", "Zs", "Zl", "Zp"}
+    return char not in BLANKS and unicodedata.category(char) not in {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
 def _frame_word(texts: Sequence[str]) -> str:
