@@ -149,7 +149,7 @@ ERROR_RULES: tuple[Rule, ...] = (
     ),
     ("the request was not accepted", lambda e: e.code in {400, 405, 422}, Kind.UNSUPPORTED),
     ("the provider timed out", lambda e: e.code in {408, 504, 524}, Kind.TIMEOUT),
-    ("the server redirects, which is not followed", lambda e: e.code in REDIRECTS, Kind.SERVER_ERROR),
+    ("the provider failed (it redirects, which is not followed)", lambda e: e.code in REDIRECTS, Kind.SERVER_ERROR),
     ("the provider failed", lambda _: True, Kind.SERVER_ERROR),
 )
 

@@ -205,7 +205,7 @@ async def test_a_redirect_takes_nothing_elsewhere(provider: ProviderSandbox, sta
         provider.queue(f"redirect_{status}")
         call = await ask(client)
     assert asked_elsewhere == []
-    assert call.outcomes[0].reason == f"HTTP {status}: the server redirects, which is not followed"
+    assert call.outcomes[0].reason == f"HTTP {status}: the provider failed (it redirects, which is not followed)"
 
 
 async def test_cookies_are_not_kept(provider: ProviderSandbox) -> None:
