@@ -125,6 +125,8 @@ class ProviderError:
         return self.says("per-day")
 
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 Rule = tuple[str, Callable[[ProviderError], bool], Kind]
 
 #: Wording, condition, kind. A model's own unavailability is judged by `retryable`, as new codes may come.
@@ -162,6 +164,7 @@ ERROR_RULES: tuple[Rule, ...] = (
     ),
     ("the request was not accepted", lambda e: e.code in {400, 405, 422}, Kind.UNSUPPORTED),
     ("the provider timed out", lambda e: e.code in {408, 504, 524}, Kind.TIMEOUT),
+    ("the provider failed (it redirects, which is not followed)", lambda e: e.code in REDIRECTS, Kind.SERVER_ERROR),
     ("the provider failed", lambda _: True, Kind.SERVER_ERROR),
 )
 
@@ -213,7 +216,7 @@ def _storable(value: Any) -> Any:
 
 
 def _unreadable(reply: Reply, headers: Mapping[str, str], now: datetime) -> Outcome:
-    excerpt = reply.body[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
+    excerpt = reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
     if reply.status in range(200, 300):
         if not reply.body.strip():
             return Outcome(Kind.EMPTY, "the answer was empty")
@@ -251,7 +254,7 @@ def _parse_error(raw: Any, status: int, headers: Mapping[str, str]) -> ProviderE
 
 
 def _code(code: Any, status: int) -> int:
-    if isinstance(code, str) and code.isascii() and code.isdecimal():
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdecimal():
         code = int(code)
     if isinstance(code, int) and not isinstance(code, bool) and 100 <= code < 600:
         return code
@@ -356,7 +359,10 @@ def _usage(body: dict[str, Any]) -> Usage:
 
     def number(name: str) -> float | None:
         value = usage.get(name)
-        return value if isinstance(value, int | float) and 0 <= value < 1e9 else None
+        # JSON's true is no number, though Python's is.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return value if 0 <= value < 1e9 else None
 
     prompt, completion = number("prompt_tokens"), number("completion_tokens")
     return Usage(
