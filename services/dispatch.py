@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.budget import FREE_LANE, LaneState, Pace, RetryBudget
 from services.clock import utc_day
 from services.decisions import Policy, Trail, settled_attempts
+from services.prompts import has_text
 from services.recorder import Recorded, Recorder
 from services.states import load_states
 from services.upstream import (
@@ -269,7 +270,7 @@ def _seconds(until: datetime | None, now: datetime) -> float | None:
 
 def _without_request(post: ClaimedPost) -> dict[str, object] | None:
     """What a row becomes that needs no model: no text, or tags that nobody asked anew. Else None."""
-    if not (post.text or "").strip():
+    if not has_text(post.text):
         status = "success" if post.tags else "skipped"
     elif post.tags and post.requested_at is None:
         status = "success"

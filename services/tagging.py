@@ -11,24 +11,19 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
-from services.clock import day_ends
+from services.budget import Pace
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
-from services.dispatch import lane_state
 from services.outcomes import Outcome
 from services.provider import Provider, Request
-from services.states import load_states
+from services.provider_state import ProviderState, disabled, look
 from services.upstream import (
-    Aside,
     ModelState,
     candidates,
     choose_model,
-    is_free,
     models_to_send,
     observe,
-    pause_reason,
 )
-from storage import budget, legacy, outbox, queue, reads, wishes
+from storage import legacy, outbox, queue, wishes
 from storage.database import Database
 from storage.models import Batch
 
@@ -92,51 +87,12 @@ class RetryProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelAside:
-    """A model that is not asked for now."""
-
-    model: str
-    reason: str
-    until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The day's quota of requests to free models (UTC's day)."""
-
-    limit: int
-    remaining: int
-    resets_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderState:
-    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
-
-    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell.
-    """
-
-    enabled: bool
-    state: str
-    since: datetime | None
-    until: datetime | None
-    reason: str | None
-    models: tuple[str, ...]
-    aside: tuple[ModelAside, ...]
-    quota: Quota | None = None
-    through_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GeneratedTags:
     """Tags of a text that is in no post, who gave them, and in how many requests."""
 
     tags: tuple[str, ...]
     model: str
     requests: int
-
-
-_STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITED: "limited"}
 
 
 class TaggingService:
@@ -338,35 +294,9 @@ class TaggingService:
     async def provider_state(self) -> ProviderState:
         """Whether tagging goes on, and if not, since when, why and until when."""
         if not self.enabled:
-            return ProviderState(False, "disabled", None, None, None, self._chain, ())
-        now = self._clock()
+            return disabled(self._chain)
         async with self._database.read() as session:
-            states = await load_states(session)
-            lanes = await budget.load(session)
-            waiting = await reads.count_queued(session)
-        free = lane_state(lanes[FREE_LANE]) if FREE_LANE in lanes else LaneState()
-        reason = pause_reason(self._chain, states, now)
-        known = [states[model] for model in self._chain if model in states]
-        paused = [state for state in known if state.until is not None]
-        main = next((state for state in paused if state.reason is reason), None)
-        return ProviderState(
-            enabled=True,
-            state="open" if reason is None else _STATE_NAMES.get(reason, "down"),
-            since=min((s.since for s in paused if s.since), default=None) if reason else None,
-            until=min((s.until for s in paused if s.until), default=None) if reason else None,
-            reason=main.detail if main else None,
-            models=self._chain,
-            aside=tuple(
-                ModelAside(s.model, s.reason.value, s.until) for s in paused if s.reason is not None and s.is_aside(now)
-            ),
-            quota=_quota(free, now),
-            through_at=self._through_at(free, waiting, now) if is_free(self._chain[0]) else None,
-        )
-
-    def _through_at(self, free: LaneState, waiting: int, now: datetime) -> datetime | None:
-        if not waiting:
-            return None
-        return backlog_through(waiting, free, self._pace.interval(self._pace.lane(self._chain[0]), free, now), now)
+            return await look(session, self._chain, self._pace, self._clock())
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:
@@ -391,11 +321,6 @@ class TaggingService:
         if force:
             self._probe()
         self._wake()
-
-
-def _quota(free: LaneState, now: datetime) -> Quota | None:
-    remaining = remaining_today(free, now)
-    return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))
 
 
 def _describe(outcome: Outcome, model: str) -> str:

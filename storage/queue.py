@@ -235,15 +235,11 @@ async def release_all(session: AsyncSession) -> int:
 
 def _ours(post: ClaimedPost) -> Any:
     """The post while our lease and the text that was asked about still stand."""
-    return (
-        update(Post)
-        .where(
-            Post.id == post.id,
-            Post.lease_token == post.token,
-            Post.text.is_not_distinct_from(post.text),
-        )
-        .execution_options(synchronize_session=False)
-    )
+    statement = update(Post).where(Post.id == post.id, Post.lease_token == post.token)
+    # What was read with replacements for bytes that are no UTF-8 equals nothing that stands in the row.
+    if "\ufffd" not in (post.text or ""):
+        statement = statement.where(Post.text.is_not_distinct_from(post.text))
+    return statement.execution_options(synchronize_session=False)
 
 
 async def settle(session: AsyncSession, post: ClaimedPost, values: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.i18n import Html, Texts, escape, join
 from services.overview import PostCard
-from services.tagging import ProviderState
+from services.provider_state import ProviderState
 
 #: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}

@@ -7,7 +7,8 @@ from datetime import datetime
 from bot.i18n import Html, Texts
 from bot.views.common import SIGNS, disabled, lines, next_try, paragraphs, provider, shorten, status_name
 from services.overview import Stats
-from services.tagging import ProviderState, RetryProgress
+from services.provider_state import ProviderState
+from services.tagging import RetryProgress
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:

@@ -257,3 +257,16 @@ async def test_retries_beyond_their_share_wait_as_due_work(database: Database, p
         done = [post for post in await engine.posts() if post.tagging_status == "success"]
     assert len([post for post in done if post.id > 5]) <= FREE_RETRIES + 5
     assert {1, 2, 3, 4, 5} <= {post.id for post in done}
+
+
+async def test_bytes_that_are_no_utf8_stop_nobody(database: Database, provider: ProviderSandbox) -> None:
+    """Another program wrote them into its SQLite file: that post is tagged as far as it can be read, once."""
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL stores no such bytes")
+    await fill(database, 3)
+    async with database.write() as session:
+        await session.execute(sql("UPDATE posts SET text = CAST(X'FF' || text AS TEXT) WHERE id = 2"))
+    async with running(database, provider) as engine:
+        await engine.settled()
+        assert [post.tagging_status for post in await engine.posts()] == ["success"] * 3
+    assert len(provider.requests) == 3
