@@ -87,6 +87,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             await upstream.reopen(session, utc_now())
             if database.is_sqlite:
                 await queue.release_all(session)
+                await upstream.forget_probes(session)
         yield database
 
 

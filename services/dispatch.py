@@ -46,6 +46,7 @@ class Start:
 
     post: ClaimedPost
     models: tuple[str, ...]
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ class Dispatcher:
             self._ramp += recorded.answered
             self._ramp = None if self._ramp >= self._concurrency else self._ramp
 
+    async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
+        """These requests were broken off: their posts and probes are free at once."""
+        await queue.release(session, [start.post for start in starts])
+        for start in starts:
+            if start.is_probe:
+                await upstream_rows.end_probe(session, start.models[0])
+
     async def _lanes(self, session: AsyncSession) -> dict[str, LaneState]:
         wanted = list(dict.fromkeys([FREE_LANE, *(self._pace.lane(model) for model in self._chain)]))
         rows = await budget.load(session)
@@ -217,7 +225,7 @@ class Dispatcher:
                 await upstream_rows.end_probe(session, models[0])
             await self._postpone(session, post, view.now + timedelta(seconds=1))
             return None
-        return Start(post, models)
+        return Start(post, models, is_probe)
 
     def _models_for(self, post: ClaimedPost, view: _View, *, probe: bool) -> tuple[tuple[str, ...], bool]:
         trail = Trail.from_json(post.trail)

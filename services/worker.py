@@ -20,7 +20,6 @@ from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
 from storage.database import Database, is_unavailable
-from storage.queue import ClaimedPost
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +29,9 @@ FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 @dataclass(slots=True)
 class Flight:
-    """Posts that are in a request now."""
+    """A request that is being made now."""
 
-    posts: tuple[ClaimedPost, ...]
+    start: Start
     task: asyncio.Task[Call]
 
 
@@ -53,6 +52,7 @@ class Worker:
         tick_seconds: float,
         clock: Callable[[], datetime],
         on_news: Callable[[], None],
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._database = database
         self._provider = provider
@@ -62,6 +62,7 @@ class Worker:
         self._tick = tick_seconds
         self._clock = clock
         self._on_news = on_news
+        self._stop_seconds = stop_seconds
         self._signal = asyncio.Event()
         self._stopping = False
         self._probe_asked = False
@@ -149,7 +150,7 @@ class Worker:
     def _collect(self) -> None:
         for flight in [flight for flight in self._flights if flight.task.done()]:
             self._flights.remove(flight)
-            self._finished.append(Finished(flight.posts, flight.task.result()))
+            self._finished.append(Finished((flight.start.post,), flight.task.result()))
 
     async def _record_singly(self) -> None:
         """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""
@@ -183,7 +184,7 @@ class Worker:
 
     async def _renew(self, session: AsyncSession, now: datetime) -> None:
         """Prolong leases each third of their length, also of what has ended and is not stored yet."""
-        held = [post for flight in self._flights for post in flight.posts]
+        held = [flight.start.post for flight in self._flights]
         if not held:
             self._renewed_at = time.monotonic()
         elif time.monotonic() - self._renewed_at >= self._lease / 3:
@@ -194,13 +195,13 @@ class Worker:
         self._dispatcher.started(start)
         task = asyncio.create_task(self._provider.ask(Request((start.post.text or "",), start.models)))
         task.add_done_callback(lambda _: self._signal.set())
-        self._flights.append(Flight((start.post,), task))
+        self._flights.append(Flight(start, task))
 
     async def _finish(self) -> None:
         """Let what is in flight end, record it, and give back the rest."""
         tasks = [flight.task for flight in self._flights]
         if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await asyncio.wait(tasks, timeout=self._stop_seconds)
         self._collect()
         for flight in self._flights:
             flight.task.cancel()
@@ -208,7 +209,7 @@ class Worker:
             async with self._database.write() as session:
                 if self._finished:
                     await self._recorder.record(session, self._finished)
-                await queue.release(session, [post for flight in self._flights for post in flight.posts])
+                await self._dispatcher.give_back(session, [flight.start for flight in self._flights])
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -78,6 +78,7 @@ async def running(
     clock: Callable[[], datetime] = utc_now,
     lease_seconds: float = 300,
     per_minute: int | None = 0,
+    stop_seconds: float = 15,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
     random, pace = Random(1), Pace(per_minute)
@@ -100,6 +101,7 @@ async def running(
             dispatcher,
             lease_seconds=lease_seconds,
             tick_seconds=1,
+            stop_seconds=stop_seconds,
             clock=clock,
             on_news=_nothing,
         )

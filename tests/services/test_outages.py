@@ -270,3 +270,20 @@ async def test_bytes_that_are_no_utf8_stop_nobody(database: Database, provider: 
         await engine.settled()
         assert [post.tagging_status for post in await engine.posts()] == ["success"] * 3
     assert len(provider.requests) == 3
+
+
+async def test_a_stop_gives_a_probe_back(database: Database, provider: ProviderSandbox) -> None:
+    """The next start need not wait until a probe that was broken off would have ended."""
+    await fill(database, 1)
+    now = utc_now()
+    async with database.write() as session:
+        await save_states(session, [ModelState(model, now, Aside.DOWN, "x", now, 3, 1) for model in CHAIN])
+    provider.hold()
+    async with running(database, provider, stop_seconds=0) as engine:
+        await requests_are(engine, 1)
+    async with database.read() as session:
+        assert not [state for state in (await load_states(session)).values() if state.is_probed(utc_now())]
+    provider.release()
+    async with running(database, provider) as engine:
+        await engine.settled()
+        assert await engine.count("success") == 1
