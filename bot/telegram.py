@@ -282,6 +282,9 @@ def _may_hold_until(update: Update) -> float:
 
 def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
     """An update as aiogram knows it; None for one that it cannot read, or of a kind it does not know."""
+    if _holds_absurd_number(raw):
+        log.warning("update_skipped", update_id=raw.get("update_id"), error="absurd number")
+        return None
     try:
         update = Update.model_validate(raw, context={"bot": bot})
         _ = update.event_type
@@ -289,3 +292,15 @@ def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
         log.warning("update_skipped", update_id=raw.get("update_id"), error=type(error).__name__)
         return None
     return update
+
+
+def _holds_absurd_number(raw: Any) -> bool:
+    """PURE: databases know 64 bits; Telegram's own numbers have 52 at most."""
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return True
+    return False

@@ -21,6 +21,9 @@ from storage.models import ChannelOwner
 
 log = structlog.get_logger(__name__)
 
+#: The column has so many characters; Telegram's ids about 17.
+ALBUM_ID_LENGTH = 64
+
 
 @dataclass(frozen=True, slots=True)
 class IncomingPost:
@@ -165,6 +168,7 @@ def _cleaned(post: IncomingPost) -> IncomingPost:
         text=storable(post.text) if post.text is not None else None,
         channel_title=storable(post.channel_title),
         channel_username=storable(username) or None,
+        media_group_id=storable(post.media_group_id)[:ALBUM_ID_LENGTH] if post.media_group_id else None,
     )
 
 

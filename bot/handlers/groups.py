@@ -14,7 +14,10 @@ async def message(message: Message, bot: Bot, i18n: I18n) -> None:
     """Only to a command or a mention of this bot."""
     me = (await bot.me()).username or ""
     if message.from_user is not None and is_addressed(message.text or message.caption or "", me):
-        await message.reply(views.private_only(i18n.texts(message.from_user.language_code)))
+        text = views.private_only(i18n.texts(message.from_user.language_code))
+        # Groups clean up commands: the answer comes also when the command is gone.
+        to = message.as_reply_parameters(allow_sending_without_reply=True)
+        await message.answer(text, reply_parameters=to)
 
 
 async def press(press: CallbackQuery, i18n: I18n, toast: Toast) -> None:

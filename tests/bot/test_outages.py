@@ -13,7 +13,7 @@ from bot.keyboards import Refresh
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.database import Database, parse_url
-from tests.bot.running import BEN, Running, running_bot
+from tests.bot.running import BEN, Running, running_bot, until
 
 CHANNEL = -1001234567890
 UNAVAILABLE = "Temporarily unavailable"
@@ -100,5 +100,5 @@ async def test_a_channels_post_waits_for_the_database(
         telegram.channel_post(CHANNEL, "A new bridge over the river is open")
         assert UNAVAILABLE in (await bot.say(BEN, "/stats"))["text"]
         assert [update for update in telegram.world.updates.pending if "channel_post" in update]
-    await telegram.wait_for(lambda: not telegram.world.updates.pending)
+    await until(lambda: not telegram.world.updates.pending)
     assert "You have 4 posts" in (await bot.say(BEN, "/stats"))["text"]

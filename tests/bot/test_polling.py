@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,7 @@ from bot import telegram as product
 from bot.telegram import Polling, make_bot
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
-from tests.bot.running import ANNA, BEN
+from tests.bot.running import ANNA, BEN, until
 
 CHANNEL = -1001234567890
 
@@ -48,12 +48,6 @@ class Handlers:
         if text.startswith("slow"):
             await self._released.wait()
         self.done.append(text)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - many different things are waited for
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
