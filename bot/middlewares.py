@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import BaseMiddleware, Bot
-from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, User
 
-from bot.handlers.answering import Toast
+from bot.handlers.answering import Toast, is_private
 from bot.i18n import I18n
+from bot.insisting import PASSING, insist
 from bot.views import access as access_views
 from bot.views import help as help_views
 from services.people import Access, Caller, People
@@ -34,45 +35,58 @@ ANSWER_WITHIN = 1.0
 #: An answer to a press has no more characters.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
-
-
-def _is_private(event: TelegramObject) -> bool:
-    message = event.message if isinstance(event, CallbackQuery) else event
-    return message is None or getattr(message, "chat", None) is None or message.chat.type == ChatType.PRIVATE  # type: ignore[attr-defined]
+#: A failure is no news any more after so long.
+TELL_WITHIN = 3600.0
 
 
 class Throttle(BaseMiddleware):
-    """Ignores who sends more than 30 updates in 3 s, told once; costs no query."""
+    """Ignores who sends more than 30 updates in 3 s, or faster than they can be answered; told once, no query."""
 
     def __init__(self, i18n: I18n, clock: Callable[[], float] = time.monotonic) -> None:
         self._i18n = i18n
         self._clock = clock
         # Person → when their window began, updates in it. Windows that are over are dropped.
         self._windows: dict[int, tuple[float, int]] = {}
+        # Person → their updates in progress, mostly answers that wait out a flood limit.
+        self._open: Counter[int] = Counter()
         self._swept = clock()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Count, and stop what is too much."""
         who: User | None = data.get("event_from_user")
-        count = self._count(who.id) if who is not None else 0
-        if who is None or count <= MOST_UPDATES:
+        if who is None:
             return await handler(event, data)
+        count = self._count(who.id)
+        if count <= MOST_UPDATES:
+            return await self._pass(who.id, handler(event, data))
         if count == MOST_UPDATES + 1:
             log.info("throttled", person=who.id)
-            if isinstance(event, Message) and _is_private(event):
+            if isinstance(event, Message) and is_private(event):
                 await event.answer(help_views.too_many(self._i18n.texts(who.language_code)))
         return None
+
+    async def _pass(self, person: int, handling: Awaitable[Any]) -> Any:
+        self._open[person] += 1
+        try:
+            return await handling
+        finally:
+            self._open[person] -= 1
+            if not self._open[person]:
+                del self._open[person]
 
     def _count(self, person: int) -> int:
         now = self._clock()
         if now - self._swept > WINDOW_SECONDS:
-            self._windows = {who: w for who, w in self._windows.items() if now - w[0] <= WINDOW_SECONDS}
+            self._windows = {who: w for who, w in self._windows.items() if not self._is_over(who, w[0], now)}
             self._swept = now
         began, count = self._windows.get(person, (now, 0))
-        if now - began > WINDOW_SECONDS:
+        if self._is_over(person, began, now):
             began, count = now, 0
         self._windows[person] = (began, count + 1)
         return count + 1
+
+    def _is_over(self, person: int, began: float, now: float) -> bool:
+        return now - began > WINDOW_SECONDS and self._open[person] < MOST_UPDATES
 
 
 class WhoCalls(BaseMiddleware):
@@ -85,11 +99,11 @@ class WhoCalls(BaseMiddleware):
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Look who it is; groups go on without."""
+        """Look who it is; groups go on without. A private chat's message of nobody's is nothing to answer."""
         who: User | None = data.get("event_from_user")
-        if who is None or not _is_private(event):
+        if not is_private(event):
             return await handler(event, data)
-        if await self._may_use(event, who, data):
+        if who is not None and await self._may_use(event, who, data):
             return await handler(event, data)
         return None
 
@@ -135,6 +149,10 @@ class AnswerPresses(BaseMiddleware):
             if not (handling.done() and not handling.cancelled() and handling.exception()):
                 await answer_press(event, toast.text)
             return await handling
+        except TelegramAPIError:
+            # The answer did not get through: that is no reason to cut the handler off.
+            await handling
+            raise
         finally:
             handling.cancel()
 
@@ -175,20 +193,25 @@ async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
         log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
     else:
         log.error("handler_failed", update_id=update.update_id, exc_info=error)
-    await _tell(event, bot, i18n)
+    await _insist_on_telling(event, bot, i18n)
     return True
 
 
+async def _insist_on_telling(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
+    """An update is not done with before the person knows what became of it, though Telegram be away for a while."""
+    try:
+        async with asyncio.timeout(TELL_WITHIN):
+            await insist("tell_person", lambda: _tell(event, bot, i18n), on=PASSING)
+    except (TelegramAPIError, TimeoutError) as error:
+        log.warning("cannot_tell", update_id=event.update.update_id, error=type(error).__name__)
+
+
 async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
-    update = event.update
-    source = update.message or update.callback_query
-    if source is None or source.from_user is None or not _is_private(source):
+    source = event.update.message or event.update.callback_query
+    if source is None or source.from_user is None or not is_private(source):
         return
     t = i18n.texts(source.from_user.language_code)
     text = help_views.unavailable(t) if is_unavailable(event.exception) else help_views.went_wrong(t)
-    try:
-        if isinstance(source, CallbackQuery) and await answer_press(source, text):
-            return
-        await bot.send_message(source.from_user.id, text)
-    except TelegramAPIError as error:
-        log.info("cannot_tell", update_id=update.update_id, error=type(error).__name__)
+    if isinstance(source, CallbackQuery) and await answer_press(source, text):
+        return
+    await bot.send_message(source.from_user.id, text)

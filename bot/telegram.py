@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,6 +23,7 @@ from pydantic import SecretStr, ValidationError
 
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
+from bot.insisting import LONGEST_PAUSE, insist, name_of, next_pause
 from bot.middlewares import AnswerPresses, Handler, Throttle, UntilStored, WhoCalls, on_error
 from bot.progress import Progress
 from bot.views import help as help_views
@@ -32,9 +36,12 @@ from services.tagging import TaggingService
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 30
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: Handlers running at the same time; updates beyond them wait at Telegram.
-CONCURRENCY = 100
+#: Updates from the lowest that is not handled; those beyond them wait at Telegram, which gives no more.
+MOST_AT_ONCE = 100
+#: Between looks for new updates while others are being handled: from here, doubling while there are none, to there.
+SHORTEST_REST, LONGEST_REST = 0.1, 1.0
+#: When Telegram shows no more updates, a person's may hold up others so long.
+HOLD_SECONDS = 5.0
 #: An answer to a person waits out flood waits up to this, and is tried so often.
 PATIENCE_SECONDS, PATIENCE_TRIES = 60, 3
 
@@ -123,7 +130,7 @@ async def publish_commands(bot: Bot, i18n: I18n) -> None:
     """The menu in every language; tried until Telegram has taken it."""
     for code in (None, *LANGUAGES):
         commands = help_views.commands(i18n.texts(code))
-        await _insist("set_commands", lambda c=commands, lang=code: bot.set_my_commands(c, language_code=lang))
+        await insist("set_commands", partial(bot.set_my_commands, commands, language_code=code))
 
 
 class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
@@ -133,75 +140,119 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
     __api_method__ = "getUpdates"
 
     offset: int | None = None
-    timeout: int = 0
+    limit: int
+    timeout: int
     allowed_updates: list[str] | None = None
 
 
 class Polling:
-    """Long polling. An update that cannot be read is skipped, with a line in the log."""
+    """Long polling, each update at least once. One that cannot be read is skipped, with a line in the log.
 
-    def __init__(self, bot: Bot, dispatcher: Dispatcher, concurrency: int = CONCURRENCY) -> None:
+    Telegram forgets what is below the offset of getUpdates. The offset is the lowest update that is not handled
+    yet, so what a killed process left undone comes again to the next one.
+    """
+
+    def __init__(self, bot: Bot, dispatcher: Dispatcher) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
-        self._places = asyncio.Semaphore(concurrency)
-        self._handling: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
-        self._offset: int | None = None
+        self._handling: dict[int, asyncio.Task[None]] = {}
+        # Not handled yet → until when the update may hold up those behind it.
+        self._holding: dict[int, float] = {}
+        # Handled, but still delivered, being above the lowest that is not.
+        self._handled: set[int] = set()
+        self._next: int | None = None
+        self._pause = SHORTEST_REST
 
     async def run(self) -> None:
-        """Until `stop`; then what was taken is confirmed to Telegram."""
-        await self._unless_stopping(
-            _insist("delete_webhook", lambda: self._bot.delete_webhook(drop_pending_updates=False))
-        )
+        """Until `stop`; then what was handled is confirmed to Telegram."""
+        await self._unless_stopping(insist("delete_webhook", self._bot.delete_webhook))
         allowed = self._dispatcher.resolve_used_update_types()
         pause = 0.0
         while not self._stopping.is_set():
             try:
-                await self._unless_stopping(self._poll(allowed))
+                await self._unless_stopping(self._round(allowed))
                 pause = 0.0
             except AiogramError as error:
-                pause = _next_pause(pause, error)
-                log.warning("polling_failed", error=_name(error), seconds=pause)
+                pause = next_pause(pause, error)
+                log.warning("polling_failed", error=name_of(error), seconds=pause)
                 await self._unless_stopping(asyncio.sleep(pause))
             except Exception:
                 log.exception("polling_broke")
                 await self._unless_stopping(asyncio.sleep(LONGEST_PAUSE))
+        if self._handling:
+            # Not for ever: `stop` cancels what takes too long.
+            await asyncio.wait(self._handling.values())
         await self._confirm()
 
     async def stop(self, grace_seconds: float = 10.0) -> None:
-        """Take no more updates; the handlers in progress may end."""
+        """Take no more updates; handlers in progress may end, and what is late comes again at the next start."""
         self._stopping.set()
         if self._handling:
-            _, late = await asyncio.wait(self._handling, timeout=grace_seconds)
+            _, late = await asyncio.wait(self._handling.values(), timeout=grace_seconds)
             for task in late:
                 task.cancel()
 
-    async def _poll(self, allowed: list[str]) -> None:
+    async def _round(self, allowed: list[str]) -> None:
+        """Take what is new, and wait until it is handled; but not long, since there may be more behind it."""
+        offset = self._offset()
+        self._handled = {known for known in self._handled if known >= (offset or 0)}
         updates = await self._bot(
-            GetRawUpdates(offset=self._offset, timeout=POLL_SECONDS, allowed_updates=allowed),
+            GetRawUpdates(offset=offset, limit=MOST_AT_ONCE, timeout=POLL_SECONDS, allowed_updates=allowed),
             request_timeout=POLL_SECONDS + 15,
         )
-        for raw in updates:
-            await self._take(raw)
+        news = [raw for raw in updates if self._take(raw)]
+        if len(updates) == MOST_AT_ONCE:
+            self._let_go()
+        # While an update is not confirmed getUpdates returns at once: asking again and again would be a busy loop.
+        self._pause = SHORTEST_REST if news else min(LONGEST_REST, self._pause * 2)
+        if self._handling:
+            await asyncio.wait(self._handling.values(), timeout=self._pause)
+        elif updates and not news:
+            await asyncio.sleep(self._pause)
 
-    async def _take(self, raw: dict[str, Any]) -> None:
+    def _offset(self) -> int | None:
+        return min(self._holding, default=self._next)
+
+    def _take(self, raw: dict[str, Any]) -> bool:
+        """Begin to handle an update, unless that was done before."""
         update_id = raw.get("update_id")
+        if not isinstance(update_id, int):
+            log.warning("update_skipped", update_id=None, error="no update_id")
+            return False
+        if update_id in self._handling or update_id in self._handled:
+            return False
         update = read_update(raw, self._bot)
-        if update is not None:
-            await self._places.acquire()
-            task = asyncio.create_task(self._handle(update))
-            self._handling.add(task)
-            task.add_done_callback(self._handling.discard)
-        if isinstance(update_id, int):
-            self._offset = max(self._offset or 0, update_id + 1)
+        if update is None:
+            self._handled.add(update_id)
+        else:
+            self._holding[update_id] = _may_hold_until(update)
+            task = self._handling[update_id] = asyncio.create_task(self._handle(update))
+            task.add_done_callback(lambda ended: self._ended(update_id, ended))
+        self._next = update_id + 1
+        return True
 
     async def _handle(self, update: Update) -> None:
         try:
             await self._dispatcher.feed_update(self._bot, update)
         except Exception:
             log.exception("update_failed", update_id=update.update_id)
-        finally:
-            self._places.release()
+
+    def _ended(self, update_id: int, task: asyncio.Task[None]) -> None:
+        del self._handling[update_id]
+        if task.cancelled() and self._stopping.is_set():
+            return
+        self._holding.pop(update_id, None)
+        self._handled.add(update_id)
+
+    def _let_go(self) -> None:
+        """Telegram shows no more updates at once: a few slow ones must not keep everybody's out of sight."""
+        now = time.monotonic()
+        slow = [update_id for update_id, until in self._holding.items() if until < now]
+        if slow:
+            log.warning("updates_confirmed_early", count=len(slow))
+        for update_id in slow:
+            del self._holding[update_id]
 
     async def _unless_stopping(self, work: Any) -> None:
         """Do the work, but give it up when `stop` is called."""
@@ -216,16 +267,29 @@ class Polling:
             await asyncio.gather(task, stopping, return_exceptions=True)
 
     async def _confirm(self) -> None:
-        if self._offset is None:
+        offset = self._offset()
+        if offset is None:
             return
         try:
-            await self._bot(GetRawUpdates(offset=self._offset, timeout=0), request_timeout=5)
+            await self._bot(GetRawUpdates(offset=offset, limit=1, timeout=0), request_timeout=5)
         except AiogramError as error:
-            log.warning("updates_not_confirmed", error=_name(error))
+            log.warning("updates_not_confirmed", error=name_of(error))
+
+
+def _may_hold_until(update: Update) -> float:
+    """People's updates that take long have their work done and wait only to answer, mostly for a flood limit.
+
+    A channel's wait for the database, and nobody would send them again.
+    """
+    is_persons = update.event_type in {"message", "callback_query"}
+    return time.monotonic() + HOLD_SECONDS if is_persons else math.inf
 
 
 def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
     """An update as aiogram knows it; None for one that it cannot read, or of a kind it does not know."""
+    if _holds_absurd_number(raw):
+        log.warning("update_skipped", update_id=raw.get("update_id"), error="absurd number")
+        return None
     try:
         update = Update.model_validate(raw, context={"bot": bot})
         _ = update.event_type
@@ -235,26 +299,13 @@ def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
     return update
 
 
-async def _insist(what: str, call: Any) -> None:
-    pause = 0.0
-    while True:
-        try:
-            await call()
-        except AiogramError as error:
-            pause = _next_pause(pause, error)
-            log.warning("telegram_unavailable", what=what, error=_name(error), seconds=pause)
-            await asyncio.sleep(pause)
-        else:
-            return
-
-
-def _next_pause(pause: float, error: Exception) -> float:
-    if isinstance(error, TelegramRetryAfter):
-        return float(error.retry_after)
-    return min(LONGEST_PAUSE, max(FIRST_PAUSE, pause * 2))
-
-
-def _name(error: Exception) -> str:
-    """The error's class and its cause's: never its text, which may hold the address with the token."""
-    cause = error.__cause__
-    return type(error).__name__ if cause is None else f"{type(error).__name__} ({type(cause).__name__})"
+def _holds_absurd_number(raw: Any) -> bool:
+    """PURE: databases know 64 bits; Telegram's own numbers have 52 at most."""
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return True
+    return False

@@ -22,6 +22,9 @@ from storage.models import ChannelOwner
 
 log = structlog.get_logger(__name__)
 
+#: The column has so many characters; Telegram's ids about 17.
+ALBUM_ID_LENGTH = 64
+
 
 @dataclass(frozen=True, slots=True)
 class IncomingPost:
@@ -166,7 +169,7 @@ def _cleaned(post: IncomingPost) -> IncomingPost:
         text=_storable(post.text),
         channel_title=storable(post.channel_title),
         channel_username=storable(username) or None,
-        media_group_id=_storable(post.media_group_id),
+        media_group_id=(_storable(post.media_group_id) or "")[:ALBUM_ID_LENGTH] or None,
         url=_storable(post.url),
     )
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from aiogram import Bot, F, Router
-from aiogram.enums import ChatType
-from aiogram.types import CallbackQuery, Message
+from aiogram import Bot, Router
+from aiogram.types import CallbackQuery, Message, TelegramObject
 
-from bot.handlers.answering import Toast
+from bot.handlers.answering import Toast, is_private
 from bot.i18n import I18n
 from bot.views import help as views
-
-NOT_PRIVATE = {ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL}
 
 
 async def message(message: Message, bot: Bot, i18n: I18n) -> None:
     """Only to a command or a mention of this bot."""
     me = (await bot.me()).username or ""
     if message.from_user is not None and is_addressed(message.text or message.caption or "", me):
-        await message.reply(views.private_only(i18n.texts(message.from_user.language_code)))
+        text = views.private_only(i18n.texts(message.from_user.language_code))
+        # Groups clean up commands: the answer comes also when the command is gone.
+        to = message.as_reply_parameters(allow_sending_without_reply=True)
+        await message.answer(text, reply_parameters=to)
 
 
 async def press(press: CallbackQuery, i18n: I18n, toast: Toast) -> None:
     """A button of ours that came into a group."""
     toast.text = views.private_only(i18n.texts(press.from_user.language_code))
+
+
+async def is_not_private(event: TelegramObject) -> bool:
+    """Whatever Telegram calls such a chat, now or tomorrow: nothing of it may reach the private handlers."""
+    return not is_private(event)
 
 
 def is_addressed(text: str, username: str) -> bool:
@@ -37,6 +42,6 @@ def is_addressed(text: str, username: str) -> bool:
 def router() -> Router:
     """This topic's handlers."""
     made = Router(name="groups")
-    made.message.register(message, F.chat.type.in_(NOT_PRIVATE))
-    made.callback_query.register(press, F.message.chat.type.in_(NOT_PRIVATE))
+    made.message.register(message, is_not_private)
+    made.callback_query.register(press, is_not_private)
     return made

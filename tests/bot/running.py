@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +58,13 @@ class Running:
             )
 
         return await self.telegram.wait_for(found, 20)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what changes without the sandbox's chats changing."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - many different things are waited for
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -1,57 +1,12 @@
-"""What buttons carry, and what people write after commands."""
+"""What people write after commands, and in groups."""
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-from aiogram.filters.callback_data import CallbackData
-from aiogram.types import CallbackQuery, User
 
 from bot.handlers.arguments import RetryArguments, parse_post_id, parse_retry
 from bot.handlers.groups import is_addressed
-from bot.keyboards import (
-    MAX_POST_ID,
-    AccessRequest,
-    Action,
-    Failed,
-    PostButton,
-    Refresh,
-    Retry,
-    StopRetry,
-    TryNow,
-)
-
-BIGGEST: list[CallbackData] = [
-    *(PostButton(action=action, post=MAX_POST_ID, here=False) for action in Action),
-    Retry(here=False),
-    StopRetry(batch=2**63 - 1),
-    Failed(page=1_000_000, here=False),
-    Refresh(everybody=False),
-    AccessRequest(person=2**53, approve=False),
-    TryNow(),
-]
-
-
-@pytest.mark.parametrize("data", BIGGEST, ids=str)
-def test_a_button_fits_and_comes_back_as_it_was(data: CallbackData) -> None:
-    packed = data.pack()
-    assert len(packed.encode()) <= 64
-    assert type(data).unpack(packed) == data
-
-
-async def test_forged_data_matches_no_button_and_breaks_none() -> None:
-    random = Random(1)
-    words = ["post", "retry", "stop", "failed", "stats", "access", "try", "0", "1", "-1", str(2**63), "x", "", "force"]
-    alphabet = [*words, "\x00", "😀", str(2**31)]
-    samples = [":".join(random.choices(alphabet, k=random.randint(1, 6))) for _ in range(2000)]
-    person = User(id=1, is_bot=False, first_name="x")
-    for sample in samples:
-        press = CallbackQuery.model_construct(id="1", from_user=person, chat_instance="1", data=sample)
-        for kind in {type(data) for data in BIGGEST}:
-            found = await kind.filter()(press)
-            if found and isinstance(button := found["callback_data"], PostButton):
-                assert 1 <= button.post <= MAX_POST_ID
+from bot.keyboards import MAX_POST_ID
 
 
 @pytest.mark.parametrize(
