@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox, expected_tags
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.database import Database, parse_url
+from storage.migrate import ADVISORY_LOCK
 from storage.models import Post
 from tests.end_to_end.process import USER, Bot, environment, run, running_bot
 from tests.storage.rows import add_posts, add_user
@@ -193,16 +195,32 @@ async def test_the_stop_takes_fifteen_seconds_at_most(
 async def test_processes_that_start_at_once_migrate_one_after_another(
     database_url: str, provider: ProviderSandbox
 ) -> None:
-    """One of three does it, on an empty database; all of them start."""
-    settings = worker_environment(database_url, provider)
+    """All three find an empty database and wait for each other; one migrates it, and all of them start."""
+    empty = Database(parse_url(database_url))
     async with AsyncExitStack() as stack:
-        workers = [await stack.enter_async_context(running_bot(settings, "worker")) for _ in range(3)]
+        stack.push_async_callback(empty.close)
+        async with empty.write() as session:
+            await session.execute(sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            settings = worker_environment(database_url, provider)
+            workers = [await stack.enter_async_context(running_bot(settings, "worker")) for _ in range(3)]
+            async with asyncio.timeout(60):
+                while await waiting_for_lock(session) < 3:  # noqa: ASYNC110 - the condition is in the database
+                    await asyncio.sleep(0)
         for worker in workers:
             await worker.logs("started")
         assert [await worker.stop() for worker in workers] == [0, 0, 0]
     logs = [worker.log for worker in workers]
     assert sum("Migrated to revision" in log for log in logs) == 1
     assert not any("Traceback" in log for log in logs)
+
+
+async def waiting_for_lock(session: AsyncSession) -> int:
+    """How many wait for the lock of the migrations."""
+    query = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return int(await session.scalar(sql(query)) or 0)
 
 
 async def test_a_worker_without_a_key_says_what_to_do(migrated_url: str, provider: ProviderSandbox) -> None:
