@@ -256,7 +256,7 @@ async def test_a_leader_without_its_database_leads_no_longer(database: Database)
         await until(first.leading)
         async with Process(database).running() as second:
             network.silence()
-            async with asyncio.timeout(BEAT_SECONDS + BEAT_TIMEOUT + 1):
+            async with asyncio.timeout(BEAT_SECONDS + BEAT_TIMEOUT + 3):
                 await first.standing_by.wait()
             assert not second.leading.is_set()
             network.mend()
