@@ -18,6 +18,7 @@ from bot.loops import Loops
 from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.server import make_web_app, serve
+from services.budget import Pace
 from services.clock import utc_now
 from services.intake import Intake
 from services.outbox import Outbox
@@ -71,6 +72,7 @@ def _services(engine: Engine) -> Services:
             engine.provider,
             settings.models,
             engine.policy,
+            Pace(settings.tagging_requests_per_minute),
             enabled=settings.tagging_enabled,
             wake=worker.wake,
             probe=worker.probe,

@@ -15,10 +15,12 @@ from bot.logs import configure_logging
 from bot.loops import Loops
 from bot.opening import open_database
 from bot.settings import Settings
+from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
-from services.pacing import Pacer
+from services.dispatch import Dispatcher
 from services.provider import Provider
+from services.quota import QuotaWatch
 from services.recorder import Recorder
 from services.worker import Worker
 from storage.coordination import Coordination, Duties
@@ -45,8 +47,9 @@ class Engine:
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
+            quota = QuotaWatch(self.database, self.provider, models, utc_now)
+            loops.add(quota.run(), quota.stop)
             loops.add(self.worker.run(), self.worker.stop)
-            loops.add(_tick(self.worker, self.settings.retry_interval_seconds))
         else:
             log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
         coordination = Coordination(self.database, on_work=self.worker.wake, duties=duties)
@@ -81,13 +84,6 @@ async def run_until(stopping: asyncio.Event, loops: Loops) -> None:
     await loops.stop(STOP_SECONDS)
 
 
-async def _tick(worker: Worker, seconds: float) -> None:
-    """The safety net: posts become due by time alone, and a notification may be missed."""
-    while True:
-        await asyncio.sleep(seconds)
-        worker.wake()
-
-
 def _provider(settings: Settings) -> Provider:
     key = settings.openrouter_api_key.get_secret_value()
     return Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
@@ -105,14 +101,25 @@ def _policy(settings: Settings) -> Policy:
 def _worker(
     settings: Settings, database: Database, provider: Provider, policy: Policy, on_news: Callable[[], None]
 ) -> Worker:
+    pace = Pace(settings.tagging_requests_per_minute)
+    recorder = Recorder(settings.models, policy, pace, settings.admin_ids, utc_now, Random())
+    dispatcher = Dispatcher(
+        recorder,
+        settings.models,
+        policy,
+        pace,
+        concurrency=settings.tagging_concurrency,
+        lease_seconds=settings.lease_seconds,
+        probe_seconds=settings.tagging_request_timeout + 5,
+        sends_models=lambda: provider.extras,
+    )
     return Worker(
         database,
         provider,
-        Recorder(settings.models, policy, settings.admin_ids, utc_now, Random()),
-        Pacer(settings.tagging_requests_per_minute),
-        settings.models,
-        concurrency=settings.tagging_concurrency,
+        recorder,
+        dispatcher,
         lease_seconds=settings.lease_seconds,
+        tick_seconds=settings.retry_interval_seconds,
         clock=utc_now,
         on_news=on_news,
     )

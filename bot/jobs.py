@@ -11,14 +11,19 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.crontab import cron_trigger
+from services.alerts import AlertWatch
 from services.tagging import TaggingService
 from storage.database import is_unavailable
 
 log = structlog.get_logger(__name__)
 
+#: The alerts are looked at so often at least.
+MOST_WATCH_SECONDS = 60.0
+
 
 def make_scheduler(
     tagging: TaggingService,
+    alerts: AlertWatch,
     wake: Callable[[], None],
     *,
     interval_seconds: float,
@@ -26,10 +31,13 @@ def make_scheduler(
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the daily retry (none when `cron` is empty), and the daily clean-up."""
+    """The tick, the look at the alerts, the daily retry (none when `cron` is empty), and the daily clean-up."""
 
     async def tick() -> None:
         wake()
+
+    async def watch() -> None:
+        await _guarded("watch", alerts.check)
 
     async def nightly() -> None:
         await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
@@ -42,6 +50,7 @@ def make_scheduler(
         timezone=timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
+    scheduler.add_job(watch, IntervalTrigger(seconds=min(MOST_WATCH_SECONDS, interval_seconds)), id="watch")
     if cron:
         scheduler.add_job(nightly, cron_trigger(cron, timezone), id="retry_failed")
     scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")

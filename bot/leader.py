@@ -16,6 +16,7 @@ from bot.loops import Loops
 from bot.notifier import Notifier
 from bot.progress import Progress
 from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
+from services.alerts import AlertWatch
 from services.clock import utc_now
 from services.intake import Intake
 from services.outbox import Outbox
@@ -107,8 +108,12 @@ class Leader:
 
     def _schedule(self, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
+        alerts = AlertWatch(
+            self._engine.database, settings.models, settings.admin_ids, settings.alert_failed_percent, utc_now
+        )
         scheduler = make_scheduler(
             self._services.tagging,
+            alerts,
             self._engine.worker.wake,
             interval_seconds=settings.retry_interval_seconds,
             cron=settings.retry_cron,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
 
@@ -11,3 +11,13 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def utc_day(now: datetime) -> str:
+    """The day whose quota a request counts against: UTC's, as 2026-01-31."""
+    return now.astimezone(UTC).date().isoformat()
+
+
+def day_ends(now: datetime) -> datetime:
+    """The next midnight of UTC, when the day's quota is new."""
+    return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -11,8 +11,8 @@ from typing import Any
 from services.outcomes import DOWN_KINDS, Kind, Outcome
 
 LONGEST_BACKOFF = 3600.0
-#: How lately another post must have got its tags for a fault to be the post's own.
-SERVED_WITHIN = timedelta(minutes=5)
+#: So long a post on its last attempt waits for a sign that the upstream serves others after it has failed.
+LAST_DOUBT = 5.0
 #: Outcomes that say nothing of the post: it goes on, or waits, with nothing counted.
 NOT_THE_POSTS = frozenset({Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.UNSUPPORTED})
 
@@ -39,7 +39,6 @@ class Trail:
     refused: tuple[str, ...] = ()
     only_refusals: bool = True
     answered: bool = False
-    started_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any] | None:
         """For `posts.attempt_trail`; None when there is nothing to keep."""
@@ -51,7 +50,6 @@ class Trail:
             "refused": list(self.refused),
             "only_refusals": self.only_refusals,
             "answered": self.answered,
-            "started_at": self.started_at.isoformat() if self.started_at else None,
         }
 
     @classmethod
@@ -60,14 +58,12 @@ class Trail:
         if not isinstance(value, dict):
             return cls()
         try:
-            started = value.get("started_at")
             return cls(
                 asked=tuple(map(str, value.get("asked", ()))),
                 delays=int(value.get("delays", 0)),
                 refused=tuple(map(str, value.get("refused", ()))),
                 only_refusals=bool(value.get("only_refusals", True)),
                 answered=bool(value.get("answered", False)),
-                started_at=datetime.fromisoformat(started) if started else None,
             )
         except (TypeError, ValueError):
             return cls()
@@ -90,7 +86,11 @@ class AskAgain:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """The attempt failed; another one follows. `counts`: it used up one of TAGGING_MAX_ATTEMPTS."""
+    """The attempt failed; another one follows.
+
+    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the upstream
+    is seen to have served another post since (`settled_attempts`).
+    """
 
     at: datetime
     error: str
@@ -111,8 +111,8 @@ Decision = Tagged | AskAgain | RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What matters of the rest of the world: the models that are not gone, whether any may still be asked,
-    and when any post last got its tags."""
+    """What matters of the rest of the world: the models that are not gone, whether none may be asked, and when
+    any post last got its tags."""
 
     models: Collection[str]
     is_down: bool
@@ -130,6 +130,12 @@ def backoff(policy: Policy, attempts: int, random: Random) -> float:
     return seconds * random.uniform(0.8, 1.2)
 
 
+def settled_attempts(attempts: int, doubted_since: datetime | None, last_success_at: datetime | None) -> int:
+    """Attempts that count, now that something may be known of the one in doubt."""
+    served = doubted_since is not None and last_success_at is not None and last_success_at > doubted_since
+    return attempts + served
+
+
 def decide(
     attempts: int,
     trail: Trail,
@@ -137,24 +143,29 @@ def decide(
     outcome: Outcome,
     upstream: Upstream,
     policy: Policy,
+    began: datetime,
     now: datetime,
     random: Random,
 ) -> Decision:
-    """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one."""
+    """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
+
+    Args:
+        began: when the request started.
+    """
     if outcome.kind is Kind.TAGGED:
         return Tagged(outcome.tags)
     if outcome.kind in NOT_THE_POSTS:
         return AskAgain(None, trail)
-    trail = _extend(trail, model, outcome, now)
+    trail = _extend(trail, model, outcome)
     error = f"{outcome.reason} ({model})"
     if outcome.kind is Kind.REFUSED and set(upstream.models) <= set(trail.refused):
         return GiveUp("refused", error)
     if len(trail.asked) <= policy.max_retries:
         return _next_request(trail, outcome, policy, now, random)
-    return _end_attempt(attempts, trail, error, upstream, policy, now, random)
+    return _end_attempt(attempts, trail, error, upstream, policy, began, now, random)
 
 
-def _extend(trail: Trail, model: str, outcome: Outcome, now: datetime) -> Trail:
+def _extend(trail: Trail, model: str, outcome: Outcome) -> Trail:
     refused = outcome.kind is Kind.REFUSED
     return replace(
         trail,
@@ -162,7 +173,6 @@ def _extend(trail: Trail, model: str, outcome: Outcome, now: datetime) -> Trail:
         refused=(*trail.refused, model) if refused else trail.refused,
         only_refusals=trail.only_refusals and refused,
         answered=trail.answered or outcome.kind in {Kind.MALFORMED, Kind.REFUSED},
-        started_at=trail.started_at or now,
     )
 
 
@@ -174,22 +184,25 @@ def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime,
 
 
 def _end_attempt(
-    attempts: int, trail: Trail, error: str, upstream: Upstream, policy: Policy, now: datetime, random: Random
+    attempts: int,
+    trail: Trail,
+    error: str,
+    upstream: Upstream,
+    policy: Policy,
+    began: datetime,
+    now: datetime,
+    random: Random,
 ) -> Decision:
     fresh = Trail(refused=trail.refused)
-    counts = trail.answered or (not upstream.is_down and _served_lately(trail, upstream))
-    if not counts:
-        at = now + timedelta(seconds=backoff(policy, attempts + 1, random))
-        return RetryAt(at, error, counts=False, trail=fresh)
-    if attempts + 1 >= policy.max_attempts:
+    is_last = attempts + 1 >= policy.max_attempts
+    wait = backoff(policy, attempts + 1, random)
+    served = not upstream.is_down and upstream.last_success_at is not None and upstream.last_success_at >= began
+    if not trail.answered and (is_last or not served):
+        # What was served before this failure says nothing of an outage that may just have begun.
+        wait = min(wait, LAST_DOUBT) if served else wait
+        return RetryAt(now + timedelta(seconds=wait), error, counts=False, trail=fresh)
+    if is_last:
         return GiveUp("refused" if trail.only_refusals else "exhausted", error)
     # Models are left that have not seen the post: nothing is gained by waiting.
-    wait = 0.0 if trail.only_refusals else backoff(policy, attempts + 1, random)
+    wait = 0.0 if trail.only_refusals else wait
     return RetryAt(now + timedelta(seconds=wait), error, counts=True, trail=fresh)
-
-
-def _served_lately(trail: Trail, upstream: Upstream) -> bool:
-    since = (trail.started_at or upstream.last_success_at) if upstream.last_success_at else None
-    return (
-        since is not None and upstream.last_success_at is not None and upstream.last_success_at >= since - SERVED_WITHIN
-    )

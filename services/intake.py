@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
 from services.people import People, storable
+from services.prompts import has_text
 from storage import intake as rows
 from storage import outbox
 from storage import people as people_rows
@@ -162,18 +163,24 @@ def _cleaned(post: IncomingPost) -> IncomingPost:
     username = (post.channel_username or "").lstrip("@")
     return replace(
         post,
-        text=storable(post.text) if post.text is not None else None,
+        text=_storable(post.text),
         channel_title=storable(post.channel_title),
         channel_username=storable(username) or None,
+        media_group_id=_storable(post.media_group_id),
+        url=_storable(post.url),
     )
+
+
+def _storable(text: str | None) -> str | None:
+    return None if text is None else storable(text)
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
     """Whether the message's text takes the place of the stored one."""
-    if _is_blank(post.text):
+    if not has_text(post.text):
         # Other messages of an album have no caption; a post of one message has had its text deleted.
-        return is_edit and not post.media_group_id and not _is_blank(known.text)
-    return post.text != known.text and (is_edit or _is_blank(known.text))
+        return is_edit and not post.media_group_id and has_text(known.text)
+    return post.text != known.text and (is_edit or not has_text(known.text))
 
 
 def _values(post: IncomingPost, user_id: int, channel_id: int) -> dict[str, object]:
@@ -185,9 +192,5 @@ def _values(post: IncomingPost, user_id: int, channel_id: int) -> dict[str, obje
         "url": post.url,
         "posted_at": post.posted_at,
         "media_group_id": post.media_group_id,
-        "tagging_status": "skipped" if _is_blank(post.text) else "pending",
+        "tagging_status": "pending" if has_text(post.text) else "skipped",
     }
-
-
-def _is_blank(text: str | None) -> bool:
-    return not text or not text.strip()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from services.clock import day_ends
 from services.tags import read_answer
 
 #: How much of an unreadable answer is kept to explain it later.
@@ -47,6 +48,14 @@ DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK, Kind.EMPT
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of the platform as a 429 states it: requests in a minute, or in a day."""
+
+    requests: int
+    daily: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one request gave one post. `reason` is in plain words and holds no secret."""
 
@@ -57,6 +66,7 @@ class Outcome:
     until: datetime | None = None
     #: A limit or an account fault of the platform, not of one model.
     platform: bool = False
+    limit: Limit | None = None
     #: The beginning of an answer that could not be read.
     excerpt: str | None = None
 
@@ -109,6 +119,13 @@ class ProviderError:
         """The platform's own limits name free-models-per-… or carry X-RateLimit headers."""
         return self.says("free-models-per") or "x-ratelimit-reset" in self.headers
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether it is the day's quota that is used up."""
+        return self.says("per-day")
+
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Rule = tuple[str, Callable[[ProviderError], bool], Kind]
 
@@ -147,6 +164,7 @@ ERROR_RULES: tuple[Rule, ...] = (
     ),
     ("the request was not accepted", lambda e: e.code in {400, 405, 422}, Kind.UNSUPPORTED),
     ("the provider timed out", lambda e: e.code in {408, 504, 524}, Kind.TIMEOUT),
+    ("the provider failed (it redirects, which is not followed)", lambda e: e.code in REDIRECTS, Kind.SERVER_ERROR),
     ("the provider failed", lambda _: True, Kind.SERVER_ERROR),
 )
 
@@ -198,14 +216,14 @@ def _storable(value: Any) -> Any:
 
 
 def _unreadable(reply: Reply, headers: Mapping[str, str], now: datetime) -> Outcome:
-    excerpt = reply.body[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
+    excerpt = reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
     if reply.status in range(200, 300):
         if not reply.body.strip():
             return Outcome(Kind.EMPTY, "the answer was empty")
         what = "an HTML page" if excerpt.lstrip().startswith("<") else "no JSON"
         return Outcome(Kind.SERVER_ERROR, f"the server answered with {what}", excerpt=excerpt)
     outcome = _from_error(ProviderError(reply.status, headers=headers), now)
-    return Outcome(outcome.kind, outcome.reason, until=outcome.until, platform=outcome.platform, excerpt=excerpt)
+    return replace(outcome, excerpt=excerpt)
 
 
 def _find_error(body: dict[str, Any], status: int, headers: Mapping[str, str]) -> ProviderError | None:
@@ -236,7 +254,7 @@ def _parse_error(raw: Any, status: int, headers: Mapping[str, str]) -> ProviderE
 
 
 def _code(code: Any, status: int) -> int:
-    if isinstance(code, str) and code.isascii() and code.isdecimal():
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdecimal():
         code = int(code)
     if isinstance(code, int) and not isinstance(code, bool) and 100 <= code < 600:
         return code
@@ -248,7 +266,15 @@ def _from_error(error: ProviderError, now: datetime) -> Outcome:
     wording, kind = next((wording, kind) for wording, matches, kind in ERROR_RULES if matches(error))
     platform = kind is Kind.ACCOUNT or (kind is Kind.LIMITED and error.is_platform_limit)
     status = f"HTTP {error.code}: " if error.code else ""
-    return Outcome(kind, f"{status}{wording}", until=_until(error, now), platform=platform)
+    limit = _limit(error) if kind is Kind.LIMITED and platform else None
+    return Outcome(kind, f"{status}{wording}", until=_until(error, now), platform=platform, limit=limit)
+
+
+def _limit(error: ProviderError) -> Limit | None:
+    stated = error.headers.get("x-ratelimit-limit", "")
+    if not (stated.isascii() and stated.isdecimal() and 0 < int(stated[:9]) < 1_000_000):
+        return None
+    return Limit(int(stated[:9]), error.is_daily)
 
 
 def _until(error: ProviderError, now: datetime) -> datetime | None:
@@ -257,6 +283,8 @@ def _until(error: ProviderError, now: datetime) -> datetime | None:
     if until is not None:
         return until
     after = error.headers.get("retry-after") or error.availability.get("retry_after")
+    if after is None and error.code == 429 and error.is_daily:
+        return day_ends(now)
     return _at(str(after), now) if after is not None else None
 
 
@@ -331,7 +359,10 @@ def _usage(body: dict[str, Any]) -> Usage:
 
     def number(name: str) -> float | None:
         value = usage.get(name)
-        return value if isinstance(value, int | float) and 0 <= value < 1e9 else None
+        # JSON's true is no number, though Python's is.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return value if 0 <= value < 1e9 else None
 
     prompt, completion = number("prompt_tokens"), number("completion_tokens")
     return Usage(

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 PROMPT_TEXT_LIMIT = 2000
@@ -11,6 +12,9 @@ _TOKENS_A_POST = 100
 
 # NUL is refused by providers' databases, a lone surrogate cannot be encoded as UTF-8 at all.
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
+
+# They look like nothing, yet Unicode has them among marks, letters and symbols; people post them as empty messages.
+BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
 # No example tags: models copy them, and answer in the examples' language instead of the post's.
 # No digits either, so that the only numbers a reader meets before a text are the posts' own.
@@ -62,6 +66,11 @@ def sendable(text: str) -> str:
     return _UNSENDABLE.sub("", text)[:PROMPT_TEXT_LIMIT]
 
 
+def has_text(text: str | None) -> bool:
+    """Whether there is anything to tag: more than spaces, controls, zero-width and direction marks."""
+    return any(map(_is_visible, sendable(text or "")))
+
+
 def answer_schema(count: int) -> dict[str, object]:
     """The `response_format` of a request about `count` posts."""
     tags = {"type": "array", "items": {"type": "string"}}
@@ -74,6 +83,11 @@ def answer_schema(count: int) -> dict[str, object]:
 def max_tokens(count: int) -> int:
     """How long an answer about `count` posts may become."""
     return _TOKENS_TO_THINK + _TOKENS_A_POST * count
+
+
+def _is_visible(char: str) -> bool:
+    # Not all of the category C: what this Python's Unicode does not know yet (Cn) may be a new emoji.
+    return char not in BLANKS and unicodedata.category(char) not in {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
 def _frame_word(texts: Sequence[str]) -> str:

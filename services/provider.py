@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ log = structlog.get_logger(__name__)
 
 #: An answer larger than this is no list of tags.
 MOST_BYTES = 1024 * 1024
+KEY_SECONDS = 10.0
+
+#: A shorter key is no secret but what somebody writes for a server that needs none.
+SHORTEST_SECRET = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,13 @@ class Provider:
         self._headers = {"X-Title": "Metka", "Accept-Encoding": "identity"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._secret = key.encode() if len(key) >= SHORTEST_SECRET else b""
         self._timeout = timeout_seconds
         self._clock = clock
+        self._key_url = f"{base_url.rstrip('/')}/key"
         self.extras = bool(key)
+        #: Whether the server is still to be asked for `GET /key`.
+        self.tells_key = bool(key)
         self._unstructured: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -71,7 +80,9 @@ class Provider:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),
-            connector=aiohttp.TCPConnector(limit=0),
+            # A connection used once: what a server sends late on an idle one would be taken for the answer to the
+            # next request, and give a post the tags of another (https://github.com/aio-libs/aiohttp/issues/13656).
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -104,6 +115,22 @@ class Provider:
             at=self._clock(),
         )
 
+    async def key(self) -> Any:
+        """The JSON of `GET /key`; None when the server did not give it. It costs no request of any quota."""
+        if self._session is None:
+            raise RuntimeError("use the provider as an async context manager")
+        try:
+            async with (
+                asyncio.timeout(min(self._timeout, KEY_SECONDS)),
+                self._session.get(self._key_url, allow_redirects=False) as response,
+            ):
+                self.tells_key = response.status not in {400, 404, 405, 501}
+                body = await _read_capped(response)
+                return json.loads(body) if response.status == 200 else None
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError, _TooLargeError) as error:
+            log.info("key_not_told", error=type(error).__name__)
+            return None
+
     def _payload(self, request: Request, *, structured: bool) -> dict[str, Any]:
         payload: dict[str, Any] = {
             "model": request.model,
@@ -128,13 +155,17 @@ class Provider:
                 self._session.post(self._url, json=payload, allow_redirects=False) as response,
             ):
                 body = await _read_capped(response)
-                return Reply(response.status, response.headers, body), None
+                return Reply(response.status, response.headers, self._without_key(body)), None
         except TimeoutError:
             return None, timed_out(self._timeout)
         except _TooLargeError:
             return None, Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return None, connection_failed(type(error).__name__)
+
+    def _without_key(self, body: bytes) -> bytes:
+        """The body, of which parts are kept: a proxy's error page may show the request's headers."""
+        return body.replace(self._secret, b"[key]") if self._secret else body
 
     def _learn(
         self, request: Request, reply: Reply, classified: Classified, *, extras: bool, structured: bool

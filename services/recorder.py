@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -15,24 +15,23 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.alerts import PauseAlerts
+from services.budget import FREE_LANE, Pace
+from services.clock import utc_day
 from services.decisions import AskAgain, Decision, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
-from services.outcomes import Kind, Outcome
+from services.outcomes import DOWN_KINDS, Kind, Limit, Outcome
 from services.provider import Call
-from services.upstream import Aside, ModelState, fell_back, observe, pause_reason
-from storage import outbox, queue
+from services.states import load_states, save_states
+from services.upstream import Aside, ModelState, fell_back, is_free, observe, pause_reason
+from storage import budget, outbox, queue
 from storage import people as people_rows
 from storage import upstream as upstream_rows
-from storage.models import UpstreamRow
 from storage.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
-_ALERTS = {
-    Aside.ACCOUNT: "account",
-    Aside.FORBIDDEN: "account",
-    Aside.DOWN: "outage",
-    Aside.GONE: "outage",
-}
+#: Pauses in which posts come to wait for the provider; after a limit they are simply due.
+_OUTAGES = frozenset({Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +51,11 @@ class Recorded:
     retried: int = 0
     lost: int = 0
     notices: bool = False
-    waiting_for_upstream: bool = False
+    #: Requests that got an answer of a model's, usable or not.
+    answered: int = 0
+    #: The provider refused the account, or access to a model.
+    refused_access: bool = False
     told: list[int] = field(default_factory=list)
-
-
-async def load_states(session: AsyncSession) -> dict[str, ModelState]:
-    """The models' states by name."""
-    return {row.model: _state(row) for row in await upstream_rows.load(session)}
-
-
-def _state(row: UpstreamRow) -> ModelState:
-    reason = Aside(row.reason) if row.reason in set(Aside) else None
-    return ModelState(row.model, row.aside_until, reason, row.detail, row.since, row.faults, row.pauses)
-
-
-async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
-    """Keep changed states."""
-    await upstream_rows.save(session, [_row(state) for state in changed])
-
-
-def _row(state: ModelState) -> dict[str, Any]:
-    values = asdict(state)
-    values["aside_until"] = values.pop("until")
-    return values
 
 
 class Recorder:
@@ -84,30 +65,70 @@ class Recorder:
         self,
         chain: Sequence[str],
         policy: Policy,
+        pace: Pace,
         admin_ids: frozenset[int],
         clock: Callable[[], datetime],
         random: Random,
     ) -> None:
         self._chain = tuple(chain)
         self._policy = policy
-        self._admin_ids = admin_ids
+        self._pace = pace
+        self._alerts = PauseAlerts(admin_ids)
         self._clock = clock
         self._random = random
 
     async def record(self, session: AsyncSession, group: Sequence[Finished]) -> Recorded:
         """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
         now = self._clock()
-        states = await load_states(session)
-        before = pause_reason(self._chain, states, now)
-        changed = self._observe(states, group, now)
-        states.update(changed)
+        states, before = await self._see(session, group, now)
         upstream = await self._upstream(session, states, group, now)
         recorded = Recorded()
         for finished in group:
             await self._record_one(session, finished, upstream, recorded, now)
-        await save_states(session, list(changed.values()))
-        await self._tell(session, group, states, before, recorded, now)
+        if recorded.told:
+            await outbox.outcome_ready(session, recorded.told, now)
+        after = pause_reason(self._chain, states, now)
+        if before is not after:
+            await self._pause_changed(session, group, before, after, now)
+        recorded.notices = bool(recorded.told) or before is not after
+        kinds = [finished.call.outcomes[0].kind for finished in group]
+        recorded.answered = sum(kind in {Kind.TAGGED, Kind.MALFORMED, Kind.REFUSED} for kind in kinds)
+        recorded.refused_access = any(kind in {Kind.ACCOUNT, Kind.FORBIDDEN} for kind in kinds)
         return recorded
+
+    async def _see(
+        self, session: AsyncSession, group: Sequence[Finished], now: datetime
+    ) -> tuple[dict[str, ModelState], Aside | None]:
+        """Learn of the models and limits; the states as they are now, and why tagging was paused before."""
+        states = await load_states(session)
+        if self._observe(states, group, now):
+            # Only now, since most groups change nothing: what others have learnt meanwhile must not be lost.
+            await upstream_rows.lock(session)
+            states = await load_states(session)
+        before = pause_reason(self._chain, states, now)
+        changed = self._observe(states, group, now)
+        self._log_changes(states, changed)
+        states.update(changed)
+        await save_states(session, list(changed.values()))
+        await self._learn_limits(session, group, now)
+        return states, before
+
+    async def _learn_limits(self, session: AsyncSession, group: Sequence[Finished], now: datetime) -> None:
+        for finished in group:
+            limit = finished.call.outcomes[0].limit
+            if limit is not None:
+                model = finished.call.request.model
+                lane = FREE_LANE if limit.daily and is_free(model) else self._pace.lane(model)
+                await budget.ensure(session, [lane])
+                await budget.learn(session, lane, **_learnt(limit, now))
+
+    async def _pause_changed(
+        self, session: AsyncSession, group: Sequence[Finished], before: Aside | None, after: Aside | None, now: datetime
+    ) -> None:
+        detail = next((f.call.outcomes[0].reason for f in group if f.call.outcomes[0].kind is not Kind.TAGGED), "")
+        await self._alerts.changed(session, before, after, detail, now)
+        if after is None and before in _OUTAGES:
+            await queue.upstream_is_back(session)
 
     def _observe(
         self, states: dict[str, ModelState], group: Sequence[Finished], now: datetime
@@ -116,7 +137,6 @@ class Recorder:
         for finished in group:
             call = finished.call
             news = observe(known, self._chain, call.request.models, call.answered, call.outcomes[0], now, self._random)
-            self._log_changes(known, news)
             known.update(news)
             changed.update(news)
         return changed
@@ -153,13 +173,14 @@ class Recorder:
         for index, (post, outcome) in enumerate(zip(finished.posts, call.outcomes, strict=True)):
             trail = Trail.from_json(post.trail)
             model = _culprit(call)
-            decision = decide(post.attempts, trail, model, outcome, upstream, self._policy, now, self._random)
-            if await queue.settle(session, post, _values(post, decision, now)):
+            began = call.at - timedelta(seconds=call.seconds)
+            decision = decide(post.attempts, trail, model, outcome, upstream, self._policy, began, now, self._random)
+            if await queue.settle(session, post, _values(post, decision, outcome, now)):
                 await self._count(session, post, call, outcome, decision, recorded, now)
             else:
                 recorded.lost += 1
                 log.info("lease_lost", post_id=post.id)
-            rows.append(_attempt(post, call, outcome, request_id, with_usage=index == 0))
+            rows.append(_attempt(post, call, outcome, decision, request_id, with_usage=index == 0))
         await queue.log_attempts(session, rows)
 
     async def _count(
@@ -182,17 +203,16 @@ class Recorder:
             case RetryAt():
                 recorded.retried += 1
                 recorded.told.append(post.id)
-                recorded.waiting_for_upstream |= not decision.counts
             case GiveUp():
                 recorded.failed += 1
                 recorded.told.append(post.id)
                 await self._notify(session, post, now)
 
-    async def give_up(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> None:
-        """A post that every model left has refused fails without another request."""
-        error = "every model that can be asked refuses the text"
-        if await queue.settle(session, post, _values(post, GiveUp("refused", error), now)):
-            log.warning("post_failed", post_id=post.id, kind="refused", error=error)
+    async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
+        """A claimed post fails without another request: 'refused' by all that are left, or 'exhausted'."""
+        values = {**_over(now), **_failed(post, kind, error), "tagging_attempts": post.attempts}
+        if await queue.settle(session, post, values):
+            log.warning("post_failed", post_id=post.id, kind=kind, error=error)
             await self._notify(session, post, now)
             await outbox.outcome_ready(session, [post.id], now)
 
@@ -202,37 +222,23 @@ class Recorder:
         if owner is not None and post.work_class != Priority.NIGHTLY:
             await outbox.post_failed(session, post.id, owner, now)
 
-    async def _tell(
-        self,
-        session: AsyncSession,
-        group: Sequence[Finished],
-        states: dict[str, ModelState],
-        before: Aside | None,
-        recorded: Recorded,
-        now: datetime,
-    ) -> None:
-        if recorded.told:
-            await outbox.outcome_ready(session, recorded.told, now)
-        after = pause_reason(self._chain, states, now)
-        alert = _ALERTS.get(after) if after else None
-        detail = next((f.call.outcomes[0].reason for f in group if f.call.outcomes[0].kind is not Kind.TAGGED), "")
-        if alert and (before is None or _ALERTS.get(before) != alert):
-            await outbox.tell_admins(session, self._admin_ids, {"text": alert, "reason": detail}, now)
-        elif before in _ALERTS and after is None:
-            await outbox.tell_admins(session, self._admin_ids, {"text": "recovered"}, now)
-            await queue.upstream_is_back(session)
-        recorded.notices = bool(recorded.told) or alert is not None or before is not None
-
 
 def _culprit(call: Call) -> str:
     """The model that the outcome is put down to: who answered, if it is one of those sent, else the one asked."""
     return call.answered if call.answered in call.request.models else call.request.model
 
 
-def _values(post: ClaimedPost, decision: Decision, now: datetime) -> dict[str, Any]:
+def _values(post: ClaimedPost, decision: Decision, outcome: Outcome, now: datetime) -> dict[str, Any]:
     """The columns that a decision sets."""
+    faulted = outcome.kind in DOWN_KINDS or None
     if isinstance(decision, AskAgain):
-        return {"next_attempt_at": decision.at, "attempt_trail": decision.trail.to_json()}
+        return {
+            "tagging_attempts": post.attempts,
+            "next_attempt_at": decision.at,
+            "attempt_trail": decision.trail.to_json(),
+            "after_fault": faulted,
+            "waits_for_upstream": faulted,
+        }
     if isinstance(decision, RetryAt):
         return {
             "tagging_status": "retrying",
@@ -243,30 +249,61 @@ def _values(post: ClaimedPost, decision: Decision, now: datetime) -> dict[str, A
             "attempt_trail": decision.trail.to_json(),
             "work_class": max(post.work_class, Priority.RETRY.value),
             "waits_for_upstream": None if decision.counts else True,
+            "after_fault": faulted,
         }
-    over = {
-        "tagging_attempts": post.attempts + 1,
+    over = {**_over(now), "tagging_attempts": post.attempts + 1}
+    if isinstance(decision, GiveUp):
+        return {**over, **_failed(post, decision.kind, decision.error)}
+    return {
+        **over,
+        "tagging_status": "success",
+        "tagging_error": None,
+        "failure_kind": None,
+        "nightly_retries": None,
+        "tags": list(decision.tags),
+    }
+
+
+def _over(now: datetime) -> dict[str, Any]:
+    return {
         "last_tagging_attempt": now,
         "next_attempt_at": None,
         "attempt_trail": None,
         "requested_at": None,
         "work_class": None,
         "waits_for_upstream": None,
+        "after_fault": None,
     }
-    if isinstance(decision, Tagged):
-        tagged = {
-            "tagging_status": "success",
-            "tagging_error": None,
-            "failure_kind": None,
-            "nightly_retries": None,
-        }
-        return {**over, **tagged, "tags": list(decision.tags)}
+
+
+def _failed(post: ClaimedPost, kind: str, error: str) -> dict[str, Any]:
     # Tags that the post has already stand: a failed wish for new ones loses nothing.
     status = "success" if post.tags else "failed"
-    return {**over, "tagging_status": status, "tagging_error": decision.error, "failure_kind": decision.kind}
+    return {"tagging_status": status, "tagging_error": error, "failure_kind": kind}
 
 
-def _attempt(post: ClaimedPost, call: Call, outcome: Outcome, request_id: str, *, with_usage: bool) -> dict[str, Any]:
+def _learnt(limit: Limit, now: datetime) -> dict[str, Any]:
+    if limit.daily:
+        return {"day": utc_day(now), "day_used": limit.requests, "day_limit": limit.requests}
+    return {"per_minute": limit.requests, "learnt_at": now}
+
+
+def _ended(decision: Decision) -> str | None:
+    """How the attempt ended for `metka_attempts.ended`."""
+    match decision:
+        case Tagged():
+            return "tagged"
+        case GiveUp():
+            return "failed"
+        case RetryAt() if decision.counts:
+            return "retrying"
+        case _:
+            return None
+
+
+def _attempt(
+    post: ClaimedPost, call: Call, outcome: Outcome, decision: Decision, request_id: str, *, with_usage: bool
+) -> dict[str, Any]:
     usage = asdict(call.usage) if with_usage else {}
     return {
         "post_id": post.id,
@@ -278,6 +315,7 @@ def _attempt(post: ClaimedPost, call: Call, outcome: Outcome, request_id: str, *
         "http_status": call.status,
         "seconds": round(call.seconds, 3),
         "error": outcome.reason or None,
+        "ended": _ended(decision),
         "answer": outcome.excerpt.replace("\x00", "") if outcome.excerpt else None,
         **usage,
     }

@@ -11,18 +11,17 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.budget import Pace
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from services.outcomes import Outcome
 from services.provider import Provider, Request
-from services.recorder import load_states
+from services.provider_state import ProviderState, disabled, look
 from services.upstream import (
-    Aside,
     ModelState,
     candidates,
     choose_model,
     models_to_send,
     observe,
-    pause_reason,
 )
 from storage import legacy, outbox, queue, wishes
 from storage.database import Database
@@ -88,37 +87,12 @@ class RetryProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelAside:
-    """A model that is not asked for now."""
-
-    model: str
-    reason: str
-    until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderState:
-    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key)."""
-
-    enabled: bool
-    state: str
-    since: datetime | None
-    until: datetime | None
-    reason: str | None
-    models: tuple[str, ...]
-    aside: tuple[ModelAside, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class GeneratedTags:
     """Tags of a text that is in no post, who gave them, and in how many requests."""
 
     tags: tuple[str, ...]
     model: str
     requests: int
-
-
-_STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITED: "limited"}
 
 
 class TaggingService:
@@ -133,6 +107,7 @@ class TaggingService:
         provider: Provider,
         chain: Sequence[str],
         policy: Policy,
+        pace: Pace,
         *,
         enabled: bool,
         wake: Callable[[], None],
@@ -144,6 +119,7 @@ class TaggingService:
         self._provider = provider
         self._chain = tuple(chain)
         self._policy = policy
+        self._pace = pace
         self.enabled = enabled
         self._wake = wake
         self._probe = probe
@@ -159,7 +135,7 @@ class TaggingService:
         trail, states, requests = Trail(), dict[str, ModelState](), 0
         while requests <= self._policy.max_retries + len(self._chain):
             now = self._clock()
-            allowed = candidates(self._chain, states, now, ())
+            allowed = candidates(self._chain, states, now)
             model = choose_model(self._chain, allowed, trail.asked, trail.refused)
             if model is None:
                 break
@@ -168,7 +144,7 @@ class TaggingService:
             requests += 1
             outcome = call.outcomes[0]
             states.update(observe(states, self._chain, sent, call.answered, outcome, now, self._random))
-            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, self._random)
+            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, now, self._random)
             if isinstance(decision, Tagged):
                 return GeneratedTags(decision.tags, call.answered or model, requests)
             if not isinstance(decision, AskAgain):
@@ -318,25 +294,9 @@ class TaggingService:
     async def provider_state(self) -> ProviderState:
         """Whether tagging goes on, and if not, since when, why and until when."""
         if not self.enabled:
-            return ProviderState(False, "disabled", None, None, None, self._chain, ())
-        now = self._clock()
+            return disabled(self._chain)
         async with self._database.read() as session:
-            states = await load_states(session)
-        reason = pause_reason(self._chain, states, now)
-        known = [states[model] for model in self._chain if model in states]
-        paused = [state for state in known if state.until is not None]
-        main = next((state for state in paused if state.reason is reason), None)
-        return ProviderState(
-            enabled=True,
-            state="open" if reason is None else _STATE_NAMES.get(reason, "down"),
-            since=min((s.since for s in paused if s.since), default=None) if reason else None,
-            until=min((s.until for s in paused if s.until), default=None) if reason else None,
-            reason=main.detail if main else None,
-            models=self._chain,
-            aside=tuple(
-                ModelAside(s.model, s.reason.value, s.until) for s in paused if s.reason is not None and s.is_aside(now)
-            ),
-        )
+            return await look(session, self._chain, self._pace, self._clock())
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:

@@ -1,5 +1,6 @@
 """PURE: the tags of an answer, for each post or why there are none, and what a clean tag is."""
 
+import html
 import re
 import unicodedata
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
-from services.prompts import rules, sendable
+from services.prompts import BLANKS, rules, sendable
 
 MAX_TAGS = 7
 MIN_LENGTH = 2
@@ -29,9 +30,12 @@ OTHER_NUMBERS = "numbered otherwise than asked"
 _PIECE_LIMIT = 400  # characters of a candidate that are worth cleaning
 _NUMBERING = re.compile(r"^\s*\d{1,2}[.)]\s+")
 # A comma between digits is a decimal one.
-_SEPARATOR = re.compile(r"(?<!\d),|,(?!\d)|[;\n\r\u2028\u2029，、،]|\s#")
+_SEPARATOR = re.compile(r"(?<!\d),|,(?!\d)|[;\n\r\u2028\u2029，、،]|(?<=[\s\w])[#＃﹟]+(?=\w)|\s[#＃﹟]")
+_MARKUP = re.compile(r"</?[a-z][^<>]{0,200}>", re.IGNORECASE)
+_STRAY_HASH = re.compile(r"(?<!\b[a-z])#|[＃﹟]")  # it stays in `c#`
 _PLACEHOLDERS = frozenset({"none", "null", "n/a", "no tags", "нет тегов"})
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_DOTTED_I = "i\u0307"  # what lower() makes of the Turkish İ
 _KEPT_AT_END = re.compile(r"(?:(?<=\w)\+{1,2}|(?<=\d)%|(?:(?<=^[a-z])|(?<=\s[a-z]))#)")
 _SAME_TAG = re.compile(r"[\s\-_\u2010-\u2015]+")
 _WORD = re.compile(r"\w+")
@@ -110,20 +114,22 @@ def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: s
 
 def _pieces(candidate: object) -> Iterator[str]:
     if isinstance(candidate, str):
-        yield from (piece for piece in _SEPARATOR.split(candidate) if len(piece) <= _PIECE_LIMIT)
+        text = _MARKUP.sub(" ", html.unescape(candidate))
+        yield from (piece for piece in _SEPARATOR.split(text) if len(piece) <= _PIECE_LIMIT)
 
 
 def _clean(piece: str) -> str:
-    visible = "".join(_visible(char) for char in piece)
-    text = " ".join(_NUMBERING.sub("", visible).split())
-    return unicodedata.normalize("NFC", _bare(unicodedata.normalize("NFC", text).lower()))
+    visible = unicodedata.normalize("NFC", "".join(map(_visible, piece)))
+    lower = _STRAY_HASH.sub("", visible.lower().replace(_DOTTED_I, "i"))
+    text = " ".join(_NUMBERING.sub("", lower).split())
+    return unicodedata.normalize("NFC", _bare(unicodedata.normalize("NFC", text)))
 
 
 def _visible(char: str) -> str:
-    """Nothing for controls, zero-width and bidi marks, surrogates and emoji selectors; a space for any space."""
+    """Nothing for controls, what cannot be seen, surrogates and emoji selectors; a space for any space."""
     if char.isspace():
         return " "
-    hidden = unicodedata.category(char).startswith("C") or ord(char) in _VARIATION_SELECTORS
+    hidden = unicodedata.category(char).startswith("C") or ord(char) in _VARIATION_SELECTORS or char in BLANKS
     return "" if hidden else char
 
 
@@ -321,7 +327,7 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
     post, prompt = _words(sendable(text)), _words(rules(count))
-    said = [_words(candidate[:_PIECE_LIMIT]) for candidate in candidates[: MAX_TAGS * 3]]
+    said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
         return ECHO_POST
     phrases = [item for item in said if " " in item]
@@ -346,6 +352,11 @@ def _within(item: str, source: str) -> bool:
     return f" {item} " in f" {source} "
 
 
+def _beginning(text: str) -> str:
+    """As much of it as is worth comparing, without half a word at its end."""
+    return text[:_PIECE_LIMIT].rpartition(" ")[0] if len(text) > _PIECE_LIMIT else text
+
+
 def _words(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")))
 
@@ -362,7 +373,7 @@ def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: 
 
 
 def _why_nothing(answer: str, texts: Sequence[str], *, has_json: bool) -> str:
-    said = _words(answer[:_PIECE_LIMIT].rpartition(" ")[0] if len(answer) > _PIECE_LIMIT else answer)
+    said = _words(_beginning(answer))
     if _REFUSALS.search(answer[: _PIECE_LIMIT * 5]):
         return REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):

@@ -20,8 +20,10 @@ FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 FIRST_ACCOUNT_PAUSE = 60.0
 LONGEST_ACCOUNT_PAUSE = 3600.0
-LIMIT_PAUSE = 15.0
+#: After a limit that names no reset, doubling.
+FIRST_LIMIT_PAUSE = 15.0
 GONE_FOR = timedelta(days=1)
+FORBIDDEN_FOR = timedelta(minutes=10)
 #: OpenRouter refuses a longer `models` with a 400.
 MOST_MODELS = 3
 
@@ -47,6 +49,8 @@ class ModelState:
     since: datetime | None = None
     faults: int = 0
     pauses: int = 0
+    #: Until then a probe may be under way, in whichever process.
+    probe_until: datetime | None = None
 
     def is_aside(self, now: datetime) -> bool:
         """Whether it must not be asked now."""
@@ -55,6 +59,10 @@ class ModelState:
     def is_half_open(self, now: datetime) -> bool:
         """Whether its pause has ended but only a probe may go to it. A limit that passed needs none."""
         return self.until is not None and self.until <= now and self.reason is not Aside.LIMITED
+
+    def is_probed(self, now: datetime) -> bool:
+        """Whether a probe is under way."""
+        return self.probe_until is not None and self.probe_until > now
 
 
 States = Mapping[str, ModelState]
@@ -78,15 +86,15 @@ def is_router(model: str) -> bool:
     return model.startswith("openrouter/")
 
 
-def candidates(chain: Sequence[str], states: States, now: datetime, probing: Collection[str]) -> list[str]:
+def candidates(chain: Sequence[str], states: States, now: datetime) -> list[str]:
     """Models that may be asked now, in the chain's order; a half-open one only if no probe is out to it."""
-    return [model for model in chain if _may_ask(states.get(model), now, model in probing)]
+    return [model for model in chain if _may_ask(states.get(model), now)]
 
 
-def _may_ask(state: ModelState | None, now: datetime, probing: bool) -> bool:
+def _may_ask(state: ModelState | None, now: datetime) -> bool:
     if state is None:
         return True
-    return not state.is_aside(now) and not (probing and state.is_half_open(now))
+    return not state.is_aside(now) and not (state.is_half_open(now) and state.is_probed(now))
 
 
 def choose_model(
@@ -129,13 +137,15 @@ def _plain(model: str) -> str:
     return model.lower().partition(":")[0]
 
 
-def admission(chain: Sequence[str], states: States, now: datetime, probing: Collection[str]) -> Admission:
+def admission(chain: Sequence[str], states: States, now: datetime) -> Admission:
     """Whether requests may start. Only half-open models left: one probe at a time, whichever model it goes to."""
     known = [states.get(model) or ModelState(model) for model in chain]
-    if any(not state.is_aside(now) and not state.is_half_open(now) for state in known):
+    half_open = [state for state in known if state.is_half_open(now)]
+    if any(not state.is_aside(now) for state in known if state not in half_open):
         return Admission(None)
-    if any(state.is_half_open(now) for state in known):
-        return Admission(0 if probing else 1)
+    probed = [state.probe_until for state in known if state.probe_until and state.is_probed(now)]
+    if half_open:
+        return Admission(0, min(probed)) if probed else Admission(1)
     return Admission(0, min((state.until for state in known if state.until), default=None))
 
 
@@ -149,30 +159,36 @@ def observe(
     random: Random,
 ) -> dict[str, ModelState]:
     """The states that an outcome changes. `sent`: the model asked, and those that went along."""
-    asked = states.get(sent[0]) or ModelState(sent[0])
-    if outcome.kind is Kind.LIMITED:
-        return _limited(states, chain, asked, outcome, now)
-    if outcome.kind is Kind.ACCOUNT:
-        return _account(states, chain, outcome, now)
-    if outcome.kind in {Kind.MODEL_GONE, Kind.FORBIDDEN}:
-        return {
-            asked.model: _set_aside(
-                asked,
-                _ASIDE[outcome.kind],
-                now + GONE_FOR if outcome.kind is Kind.MODEL_GONE else now + timedelta(seconds=600),
-                outcome,
-                now,
-            )
-        }
+    # Whatever came back, a probe is no longer under way.
+    asked = replace(states.get(sent[0]) or ModelState(sent[0]), probe_until=None)
+    changed = _observed(states, chain, sent, answered, outcome, asked, now, random)
+    if asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
+        changed[asked.model] = asked
+    return changed
+
+
+def _observed(
+    states: States,
+    chain: Sequence[str],
+    sent: Sequence[str],
+    answered: str | None,
+    outcome: Outcome,
+    asked: ModelState,
+    now: datetime,
+    random: Random,
+) -> dict[str, ModelState]:
+    match outcome.kind:
+        case Kind.LIMITED:
+            return _limited(states, chain, asked, outcome, now)
+        case Kind.ACCOUNT:
+            return _account(states, chain, outcome, now)
+        case Kind.FORBIDDEN:
+            return _forbidden(states, chain, asked, outcome, now)
+        case Kind.MODEL_GONE:
+            return {asked.model: _set_aside(asked, Aside.GONE, now + GONE_FOR, outcome, now)}
     if outcome.kind in DOWN_KINDS or fell_back(sent, answered):
-        return {
-            asked.model: _fault(asked, outcome, now, random),
-            **_answered(states, sent, answered, outcome),
-        }
-    return _closed(states, chain, asked, outcome)
-
-
-_ASIDE = {Kind.MODEL_GONE: Aside.GONE, Kind.FORBIDDEN: Aside.FORBIDDEN}
+        return {asked.model: _fault(asked, outcome, now, random), **_answered(states, sent, answered, outcome)}
+    return _closed(states, chain, asked, outcome, now)
 
 
 def _set_aside(state: ModelState, reason: Aside, until: datetime, outcome: Outcome, now: datetime) -> ModelState:
@@ -199,47 +215,86 @@ def _answered(states: States, sent: Sequence[str], answered: str | None, outcome
     return {later: ModelState(later)} if later in states and later is not None else {}
 
 
-def _closed(states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome) -> dict[str, ModelState]:
+def _closed(
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
+) -> dict[str, ModelState]:
     """The model gave an answer: it is up. With tags, the account is in order for every model too."""
-    changed = {} if asked == ModelState(asked.model) else {asked.model: ModelState(asked.model)}
+    mended = [asked.model] if asked.model in states else []
     if outcome.kind is Kind.TAGGED:
-        for model in chain:
-            state = states.get(model)
-            if state is not None and state.reason is Aside.ACCOUNT:
-                changed[model] = ModelState(model)
-    return changed
+        mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
+    was_probe = asked.model in states and states[asked.model].is_probed(now)
+    return {model: ModelState(model) for model in mended if was_probe or not _stands(states[model], now)}
+
+
+def _stands(state: ModelState, now: datetime) -> bool:
+    """A limit or a refusal stands though a request that left before it is answered only now."""
+    return state.is_aside(now) and state.reason is not Aside.DOWN
 
 
 def _limited(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
 ) -> dict[str, ModelState]:
-    until = outcome.until if outcome.until and outcome.until > now else now + timedelta(seconds=LIMIT_PAUSE)
-    models = [m for m in chain if is_free(m)] if outcome.platform and is_free(asked.model) else [asked.model]
-    found = (states.get(model) or ModelState(model) for model in {*models, asked.model})
+    models = [m for m in chain if is_free(m)] if outcome.platform and is_free(asked.model) else []
+    found = [asked, *(states.get(model) or ModelState(model) for model in models if model != asked.model)]
+    if outcome.until and outcome.until > now:
+        until, pauses = outcome.until, asked.pauses
+    elif asked.is_aside(now):
+        # The answer to a request that left before the pause began must not lengthen it.
+        return {}
+    else:
+        seconds = min(LONGEST_PAUSE, FIRST_LIMIT_PAUSE * 2**asked.pauses)
+        until, pauses = now + timedelta(seconds=seconds), asked.pauses + 1
     return {
-        state.model: _set_aside(state, Aside.LIMITED, until, outcome, now)
+        state.model: replace(_set_aside(state, Aside.LIMITED, until, outcome, now), pauses=min(pauses, 20))
         for state in found
-        if not (state.is_aside(now) and state.until and state.until > until)
+        if not (state.is_aside(now) and (state.until or now) > until) and state.reason is not Aside.GONE
     }
+
+
+def _forbidden(
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
+) -> dict[str, ModelState]:
+    """One model's, until every model that is left says the same: then it is the account's."""
+    forbidden = _set_aside(asked, Aside.FORBIDDEN, now + FORBIDDEN_FOR, outcome, now)
+    known = {**states, asked.model: forbidden}
+    others = [known.get(model) or ModelState(model) for model in chain]
+    refusing = (Aside.FORBIDDEN, Aside.ACCOUNT)
+    if all(state.reason in refusing or (state.reason is Aside.GONE and state.is_aside(now)) for state in others):
+        return _account(known, chain, outcome, now)
+    return {asked.model: forbidden}
 
 
 def _account(states: States, chain: Sequence[str], outcome: Outcome, now: datetime) -> dict[str, ModelState]:
     """A fault of the account stops every model, with a slow probe that doubles to an hour."""
     found = [states.get(model) or ModelState(model) for model in chain]
-    if any(state.reason is Aside.ACCOUNT and state.is_aside(now) for state in found):
+    paused = [state for state in found if state.reason is Aside.ACCOUNT]
+    if any(state.is_aside(now) for state in paused):
         return {}
-    pauses = max((state.pauses for state in found if state.reason is Aside.ACCOUNT), default=0)
+    pauses = max((state.pauses for state in paused), default=0)
     until = now + timedelta(seconds=min(LONGEST_ACCOUNT_PAUSE, FIRST_ACCOUNT_PAUSE * 2**pauses))
     return {
-        state.model: replace(_set_aside(state, Aside.ACCOUNT, until, outcome, now), pauses=min(pauses + 1, 20))
+        state.model: replace(
+            _set_aside(state, Aside.ACCOUNT, until, outcome, now), pauses=min(pauses + 1, 20), probe_until=None
+        )
         for state in found
         if state.reason is not Aside.GONE
     }
 
 
+def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
+    """The provider says that nothing is left of the day's quota on free models."""
+    spent = Outcome(Kind.LIMITED, "the day's quota is used up")
+    found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
+    return {
+        state.model: _set_aside(state, Aside.LIMITED, until, spent, now)
+        for state in found
+        if not (state.is_aside(now) and (state.until or now) >= until) and state.reason is not Aside.GONE
+    }
+
+
 def pause_reason(chain: Sequence[str], states: States, now: datetime) -> Aside | None:
     """Why nobody may be asked freely (the most serious reason first); None while somebody may."""
-    if admission(chain, states, now, ()).capacity is None:
+    if admission(chain, states, now).capacity is None:
         return None
     reasons = {states[model].reason for model in chain if model in states}
     order = (Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.LIMITED, Aside.GONE)
@@ -248,9 +303,6 @@ def pause_reason(chain: Sequence[str], states: States, now: datetime) -> Aside |
 
 def free_again_at(chain: Sequence[str], states: States, refused: Collection[str], now: datetime) -> datetime | None:
     """When the first model that has not refused the post may be asked; None when none is set aside."""
-    times = [
-        state.until
-        for model in chain
-        if model not in refused and (state := states.get(model)) is not None and state.until is not None
-    ]
+    known = [states[model] for model in chain if model not in refused and model in states]
+    times = [time for state in known for time in (state.until, state.probe_until) if time is not None]
     return min((time for time in times if time > now), default=None)

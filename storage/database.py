@@ -106,6 +106,8 @@ def _make_engine(url: URL) -> AsyncEngine:
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     # Python's sqlite3 must not begin transactions by itself: `_on_sqlite_begin` says which kind.
     connection.isolation_level = None
+    # What is no UTF-8 in a row of another program's must not keep every other row from being read.
+    connection.driver_connection.text_factory = _decoded
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -115,6 +117,10 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _on_sqlite_begin(connection: Any) -> None:

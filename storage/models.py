@@ -105,8 +105,11 @@ class Post(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Requests of the attempt under way and models that refused the post (JSON, `services.decisions.Trail`).
     attempt_trail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: True while the post waits only for the provider to come back: due with the first answer it gives.
+    #: True while the post waits for the provider to come back: due with the first answer after a pause. With no
+    #: attempt under way it also says that the last attempt is in doubt: not known to be the post's own failure.
     waits_for_upstream: Mapped[bool | None]
+    #: True while the post's last request ended in a fault of the upstream: the next one is a retry.
+    after_fault: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     #: How many daily retries the failed post has had.
@@ -168,11 +171,21 @@ class Attempt(Base):
     error: Mapped[str | None] = mapped_column(Text)
     #: The first 1,000 characters of a malformed answer.
     answer: Mapped[str | None] = mapped_column(Text)
+    #: On the request that ended its attempt: 'tagged', 'retrying' or 'failed'. An attempt that failed because the
+    #: upstream as a whole was down is none of the post's, and has NULL.
+    ended: Mapped[str | None] = mapped_column(String(16))
 
     __table_args__ = (
         Index("ix_metka_attempts_post", "post_id", "id"),
         Index("ix_metka_attempts_outcome_at", "outcome", "at"),
         Index("ix_metka_attempts_at", "at"),
+        # The share of attempts that failed lately.
+        Index(
+            "ix_metka_attempts_ended_at",
+            "at",
+            sqlite_where=sql("ended IS NOT NULL"),
+            postgresql_where=sql("ended IS NOT NULL"),
+        ),
     )
 
 
@@ -188,6 +201,28 @@ class UpstreamRow(Base):
     since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     faults: Mapped[int] = mapped_column(server_default="0")
     pauses: Mapped[int] = mapped_column(server_default="0")
+    #: Until then a process's probe may be under way: no other is sent.
+    probe_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BudgetRow(Base):
+    """The requests that one limit of the provider counts together (a lane). Shared by all processes."""
+
+    __tablename__ = "metka_budget"
+
+    #: 'free' (all free models of OpenRouter), 'all' (TAGGING_REQUESTS_PER_MINUTE is a number), or a model.
+    lane: Mapped[str] = mapped_column(String(200), primary_key=True)
+    #: The next paced request may start then.
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Requests a minute as the provider said, and when it did.
+    per_minute: Mapped[int | None]
+    learnt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The day (UTC, as 2026-01-31) that `day_used` counts; the day's quota, if it is known.
+    day: Mapped[str | None] = mapped_column(String(10))
+    day_used: Mapped[int] = mapped_column(server_default="0")
+    day_limit: Mapped[int | None]
+    #: When the provider was last asked for the quota.
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Person(Base):
@@ -274,8 +309,16 @@ class OutboxRow(Base):
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[str | None] = mapped_column(Text)
+    #: What a text for the administrators is about while that lasts: 'pause', 'failing'; NULL when it is over.
+    topic: Mapped[str | None] = mapped_column(String(32))
 
     __table_args__ = (
+        Index(
+            "ix_metka_outbox_topic",
+            "topic",
+            sqlite_where=sql("topic IS NOT NULL"),
+            postgresql_where=sql("topic IS NOT NULL"),
+        ),
         Index(
             "ix_metka_outbox_ready",
             "ready_at",

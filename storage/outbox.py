@@ -46,14 +46,54 @@ async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: dat
         await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
 
 
-async def tell_admins(session: AsyncSession, admin_ids: Iterable[int], payload: dict[str, Any], now: datetime) -> None:
-    """A text for each of these people, which `payload` describes."""
+async def tell_admins(
+    session: AsyncSession,
+    admin_ids: Iterable[int],
+    payload: dict[str, Any],
+    now: datetime,
+    *,
+    topic: str | None = None,
+    ready_at: datetime | None = None,
+) -> None:
+    """A text for each of these people, which `payload` describes; `topic`: what it is about while that lasts."""
     rows = [
-        {"kind": "admin", "telegram_id": admin_id, "payload": payload, "created_at": now, "ready_at": now}
+        {
+            "kind": "admin",
+            "telegram_id": admin_id,
+            "payload": payload,
+            "topic": topic,
+            "created_at": now,
+            "ready_at": ready_at or now,
+        }
         for admin_id in sorted(admin_ids)
     ]
     if rows:
         await session.execute(insert(OutboxRow), rows)
+
+
+async def open_topic(session: AsyncSession, topic: str) -> list[OutboxRow]:
+    """What the administrators were told, or are about to be, of something that lasts."""
+    query = select(OutboxRow).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None)).order_by(OutboxRow.id)
+    return list((await session.execute(query)).scalars())
+
+
+async def last_of_topic(session: AsyncSession, topic: str) -> datetime | None:
+    """When the administrators were last told of it."""
+    query = select(func.max(OutboxRow.created_at)).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None))
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[int]:
+    """It is over: what nobody has been told yet is withdrawn. Returns the people who were told."""
+    rows = await open_topic(session, topic)
+    # Taken for sending a moment ago: it cannot be called back.
+    waiting = [row for row in rows if row.done_at is None]
+    going_out = [row for row in waiting if not row.tries and row.not_before is not None and row.not_before > now]
+    told = [row for row in rows if row.done_at is not None and row.error is None] + going_out
+    unsent = [row.id for row in waiting if row not in going_out]
+    await close(session, unsent, now, error="outdated")
+    await _set(session, OutboxRow.id.in_([row.id for row in rows]), topic=None)
+    return {row.telegram_id for row in told}
 
 
 async def open_result(

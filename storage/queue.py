@@ -54,14 +54,23 @@ class ClaimedPost:
     requested_at: datetime | None
     trail: Any
     token: str
+    error: str | None = None
+    #: When the attempt ended that waits for the upstream to show whether the failure was the post's own.
+    doubted_since: datetime | None = None
+    #: The next request is a retry after a fault of the upstream.
+    is_retry: bool = False
 
 
-def is_due(post: Any, now: datetime) -> ColumnElement[bool]:
-    """Waiting time over, and no live lease. Goes with QUEUED, spelt out for SQLite's partial index."""
-    return and_(
+def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
+    """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
+
+    Goes with QUEUED, spelt out for SQLite's partial index.
+    """
+    due = and_(
         or_(post.next_attempt_at.is_(None), post.next_attempt_at <= now),
         or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now),
     )
+    return due if retries else and_(due, post.after_fault.is_not(True))
 
 
 def _queued(alias: str) -> ColumnElement[bool]:
@@ -69,15 +78,23 @@ def _queued(alias: str) -> ColumnElement[bool]:
 
 
 async def claim(
-    session: AsyncSession, *, limit: int, now: datetime, lease_seconds: float, token: str, after_user: int
+    session: AsyncSession,
+    *,
+    limit: int,
+    now: datetime,
+    lease_seconds: float,
+    token: str,
+    after_user: int,
+    retries: bool = True,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
     their second ones, …); of one user the newest first. Users are picked by their best due post, which the
     queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
+    Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    ids = _locked(_in_turn(limit, now, after_user), now)
+    ids = _locked(_in_turn(limit, now, after_user, retries), now)
     statement = (
         update(Post)
         .where(Post.id.in_(ids))
@@ -91,34 +108,41 @@ async def claim(
             Post.work_class,
             Post.requested_at,
             Post.attempt_trail,
-            Post.posted_at,
+            Post.tagging_error,
+            Post.last_tagging_attempt,
+            Post.waits_for_upstream,
+            Post.after_fault,
         )
         .execution_options(synchronize_session=False)
     )
     rows = (await session.execute(statement)).all()
-    claimed = [
-        ClaimedPost(
-            id=row.id,
-            user_id=row.user_id,
-            text=row.text,
-            tags=tuple(row.tags),
-            attempts=row.tagging_attempts or 0,
-            work_class=Priority.FRESH if row.work_class is None else row.work_class,
-            requested_at=row.requested_at,
-            trail=row.attempt_trail,
-            token=token,
-        )
-        for row in rows
-    ]
     # UPDATE … RETURNING promises no order.
-    return sorted(claimed, key=lambda post: (post.work_class, -post.id))
+    return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
 
-def _in_turn(limit: int, now: datetime, after_user: int) -> Any:
+def _claimed(row: Any, token: str) -> ClaimedPost:
+    between_attempts = not (isinstance(row.attempt_trail, dict) and row.attempt_trail.get("asked"))
+    return ClaimedPost(
+        id=row.id,
+        user_id=row.user_id,
+        text=row.text,
+        tags=tuple(row.tags),
+        attempts=row.tagging_attempts or 0,
+        work_class=Priority.FRESH if row.work_class is None else row.work_class,
+        requested_at=row.requested_at,
+        trail=row.attempt_trail,
+        token=token,
+        error=row.tagging_error,
+        doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
+        is_retry=bool(row.after_fault),
+    )
+
+
+def _in_turn(limit: int, now: datetime, after_user: int, retries: bool) -> Any:
     first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
     best = (
         select(func.coalesce(first.work_class, Priority.FRESH.value))
-        .where(first.user_id == User.id, _queued("first"), is_due(first, now))
+        .where(first.user_id == User.id, _queued("first"), is_due(first, now, retries=retries))
         .order_by(*_order(first))
         .limit(1)
         .scalar_subquery()
@@ -134,7 +158,7 @@ def _in_turn(limit: int, now: datetime, after_user: int) -> Any:
     )
     theirs = (
         select(own.id)
-        .where(own.user_id == users.c.id, _queued("own"), is_due(own, now))
+        .where(own.user_id == users.c.id, _queued("own"), is_due(own, now, retries=retries))
         .order_by(*_order(own))
         .limit(limit)
         .correlate(users)
@@ -160,9 +184,10 @@ def _locked(ids: Any, now: datetime) -> Any:
     return select(row.id).where(row.id.in_(ids), _queued("locked"), is_due(row, now)).with_for_update(skip_locked=True)
 
 
-async def next_due_at(session: AsyncSession, now: datetime) -> datetime | None:
+async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
     """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
-    due = select(literal(1)).where(exists(select(Post.id).where(sql(QUEUED), is_due(Post, now)).correlate(None)))
+    ready = select(Post.id).where(sql(QUEUED), is_due(Post, now, retries=retries))
+    due = select(literal(1)).where(exists(ready.correlate(None)))
     if (await session.execute(due)).first() is not None:
         return now
     waiting = select(func.min(Post.next_attempt_at)).where(sql(QUEUED), Post.next_attempt_at > now)
@@ -187,6 +212,16 @@ async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
         await session.execute(_ours(post).values(lease_token=None, lease_expires_at=None))
 
 
+async def ended_lately(session: AsyncSession, since: datetime) -> list[tuple[str, str, int]]:
+    """Attempts that ended since then: (how, the last request's outcome, how many)."""
+    query = (
+        select(Attempt.ended, Attempt.outcome, func.count())
+        .where(Attempt.ended.is_not(None), Attempt.at >= since)
+        .group_by(Attempt.ended, Attempt.outcome)
+    )
+    return [(ended or "", outcome, count) for ended, outcome, count in await session.execute(query)]
+
+
 async def release_all(session: AsyncSession) -> int:
     """Void every lease: for SQLite at start, when the file lock says that no other process works on it."""
     result = await session.execute(
@@ -200,15 +235,11 @@ async def release_all(session: AsyncSession) -> int:
 
 def _ours(post: ClaimedPost) -> Any:
     """The post while our lease and the text that was asked about still stand."""
-    return (
-        update(Post)
-        .where(
-            Post.id == post.id,
-            Post.lease_token == post.token,
-            Post.text.is_not_distinct_from(post.text),
-        )
-        .execution_options(synchronize_session=False)
-    )
+    statement = update(Post).where(Post.id == post.id, Post.lease_token == post.token)
+    # What was read with replacements for bytes that are no UTF-8 equals nothing that stands in the row.
+    if "\ufffd" not in (post.text or ""):
+        statement = statement.where(Post.text.is_not_distinct_from(post.text))
+    return statement.execution_options(synchronize_session=False)
 
 
 async def settle(session: AsyncSession, post: ClaimedPost, values: dict[str, Any]) -> bool:
@@ -233,11 +264,11 @@ async def last_success_at(session: AsyncSession) -> datetime | None:
 
 
 async def upstream_is_back(session: AsyncSession) -> int:
-    """Make every post due that waited only for the provider."""
+    """Make every post due that waited for the provider; the attempts that it had in doubt are forgotten."""
     result = await session.execute(
         update(Post)
         .where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
-        .values(next_attempt_at=None, waits_for_upstream=None)
+        .values(next_attempt_at=None, waits_for_upstream=None, after_fault=None)
         .execution_options(synchronize_session=False)
     )
     return cast("CursorResult[Any]", result).rowcount

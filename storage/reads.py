@@ -57,6 +57,11 @@ async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datet
     return (await session.execute(select(func.min(Post.next_attempt_at)).where(*queued))).scalar_one()
 
 
+async def count_queued(session: AsyncSession) -> int:
+    """How many posts of everybody's are in the queue; from a partial index of its size."""
+    return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
+
+
 async def count_users(session: AsyncSession) -> int:
     """How many users there are."""
     return (await session.execute(select(func.count()).select_from(User))).scalar_one()

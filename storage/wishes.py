@@ -14,7 +14,12 @@ from storage.models import Batch, BatchPost, Post
 from storage.queue import Priority
 
 #: What a post is after anybody asked for it: due, with nothing left of an attempt under way.
-_DUE: dict[str, Any] = {"next_attempt_at": None, "attempt_trail": None, "waits_for_upstream": None}
+_DUE: dict[str, Any] = {
+    "next_attempt_at": None,
+    "attempt_trail": None,
+    "waits_for_upstream": None,
+    "after_fault": None,
+}
 _ANEW: dict[str, Any] = {**_DUE, "tagging_attempts": 0, "failure_kind": None, "nightly_retries": None}
 RETRYABLE = ("pending", "retrying", "failed")
 NIGHTS = 3

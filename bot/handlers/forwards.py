@@ -13,6 +13,7 @@ from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
+from services.prompts import has_text
 from services.tagging import TaggingService
 
 
@@ -30,7 +31,7 @@ async def forwarded(
     if not isinstance(origin, MessageOriginChannel):
         return
     post = incoming_post(message, origin.chat, origin.message_id, origin.date)
-    if not (post.text or "").strip():
+    if not has_text(post.text):
         # An album's caption comes with another of its messages.
         if message.media_group_id is None:
             await message.answer(help_views.no_text(t))

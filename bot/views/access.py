@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.i18n import Html, Texts, escape
 from bot.views.common import lines, paragraphs, shorten
-from bot.views.reasons import reason
+from bot.views.reasons import outcome_name, reason
 
 
 def stranger(t: Texts) -> Html:
@@ -29,6 +29,8 @@ def admin(t: Texts, payload: Mapping[str, Any]) -> Html:
         "declined": lambda: t._("The administrators declined your request."),
         "account": lambda: _account(t, payload),
         "outage": lambda: _outage(t, payload),
+        "models_gone": lambda: _models_gone(t, payload),
+        "failing": lambda: _failing(t, payload),
         "recovered": lambda: t._("✅ The provider answers again; posts are being tagged."),
     }
     render = known.get(payload.get("text"))
@@ -65,6 +67,36 @@ def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
         _detail(t, payload),
         t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
     )
+
+
+def _models_gone(t: Texts, payload: Mapping[str, Any]) -> Html:
+    return paragraphs(
+        t._("⛔ <b>Tagging is paused: none of the models is offered any more</b>"),
+        _detail(t, payload),
+        t._(
+            "Name others in OPENROUTER_MODEL and OPENROUTER_FALLBACK_MODELS in .env (openrouter/free always picks one "
+            "that there is) and restart the bot. Posts wait and lose nothing."
+        ),
+    )
+
+
+def _failing(t: Texts, payload: Mapping[str, Any]) -> Html:
+    failed, attempts = _count(payload.get("failed")), _count(payload.get("attempts"))
+    counts = payload.get("reasons")
+    reasons = sorted(counts.items(), key=lambda item: -_count(item[1])) if isinstance(counts, Mapping) else []
+    return paragraphs(
+        t._("⚠️ <b>Many attempts fail: {failed} of {attempts} in the last hour</b>", failed=failed, attempts=attempts),
+        lines(*(Html(f"• {outcome_name(t, str(name))}: {t.number(_count(n))}") for name, n in reasons)) or None,
+        t._(
+            "Posts are tried again by themselves. If it goes on: unusable answers and refused texts call for another "
+            "model (OPENROUTER_MODEL, OPENROUTER_FALLBACK_MODELS in .env); server errors and silence are the "
+            "provider's. /failed shows each post's reason."
+        ),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:

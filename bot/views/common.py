@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.i18n import Html, Texts, escape, join
 from services.overview import PostCard
-from services.tagging import ProviderState
+from services.provider_state import ProviderState
 
 #: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}
@@ -102,5 +102,11 @@ def provider(t: Texts, state: ProviderState) -> Html | None:
         "limited": t._("⏸ The provider's limit is reached; posts wait."),
         "down": t._("⏸ The provider does not answer; posts wait."),
     }
-    until = t._("Until {at}", at=state.until) if state.until is not None else None
-    return lines(names.get(state.state, names["down"]), until)
+    return lines(names.get(state.state, names["down"]), _when(t, state))
+
+
+def _when(t: Texts, state: ProviderState) -> Html | None:
+    if state.state == "limited":
+        return t._("Until {at}", at=state.until) if state.until is not None else None
+    since = t._("Since {at}", at=state.since) if state.since is not None else None
+    return lines(since, next_try(t, state.until))

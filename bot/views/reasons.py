@@ -43,8 +43,8 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
     )
 
 
-def outcome(t: Texts, attempt: AttemptView) -> Html:
-    """How one request ended, in a few words."""
+def outcome_name(t: Texts, outcome: str) -> Html:
+    """What an outcome's kind is called."""
     names = {
         "tagged": t._("tags received"),
         "server_error": t._("server error"),
@@ -59,7 +59,12 @@ def outcome(t: Texts, attempt: AttemptView) -> Html:
         "model_gone": t._("model gone"),
         "unsupported": t._("request not accepted"),
     }
-    words = names.get(attempt.outcome) or escape(shorten(attempt.outcome, 40))
+    return names.get(outcome) or escape(shorten(outcome, 40))
+
+
+def outcome(t: Texts, attempt: AttemptView) -> Html:
+    """How one request ended, in a few words."""
+    words = outcome_name(t, attempt.outcome)
     is_ordinary = attempt.http_status is None or attempt.http_status == 200
     return words if is_ordinary else Html(f"{words} (HTTP {attempt.http_status})")
 

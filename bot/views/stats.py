@@ -7,7 +7,8 @@ from datetime import datetime
 from bot.i18n import Html, Texts
 from bot.views.common import SIGNS, disabled, lines, next_try, paragraphs, provider, shorten, status_name
 from services.overview import Stats
-from services.tagging import ProviderState, RetryProgress
+from services.provider_state import ProviderState
+from services.tagging import RetryProgress
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:
@@ -32,7 +33,19 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
         _waiting(t, found, state, now),
         provider(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
         _aside(t, state),
+        _quota(t, found, state),
     )
+
+
+def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
+    quota, through = state.quota, state.through_at
+    left = (
+        t._("Requests left today: {left} of {limit}", left=quota.remaining, limit=quota.limit)
+        if quota is not None
+        else None
+    )
+    done = t._("The queue will be through about {at}", at=through) if through is not None and found.waiting else None
+    return lines(left, done) or None
 
 
 def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Html | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ class Exchange:
     slow_seconds: float
     redirect_to: str
     reset_after: float
+    #: Told of the bytes that an endless answer got rid of.
+    count: Callable[[int], None]
 
     def truth(self) -> Json:
         """The right answer."""
@@ -60,6 +63,9 @@ class Exchange:
                 "cost": 0.0 if self.model.endswith(":free") else round((prompt + completion) * 1e-7, 9),
             },
         }
+
+
+Fault = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
 def dumped(value: Any) -> bytes:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
 
-from sandbox.provider.exchange import Exchange, Json, answer, dumped, error
+from sandbox.provider.exchange import Exchange, Fault, Json, answer, dumped, error
+from sandbox.provider.hostile_bodies import HOSTILE_BODIES
+from sandbox.provider.hostile_wire import HOSTILE_WIRE
 from sandbox.provider.malformed import MALFORMED, UNUSABLE
 
-Fault = Callable[[Exchange], Awaitable[web.StreamResponse]]
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx</body></html>"
 
 
@@ -205,6 +206,9 @@ FAULTS: dict[str, Fault] = {
     **{name: _content(shape, "length" if name == "truncated_array" else "stop") for name, shape in MALFORMED.items()},
     # Answers that hold none.
     **{name: _content(shape) for name, shape in UNUSABLE.items()},
+    # Servers that are broken, or mean harm.
+    **HOSTILE_BODIES,
+    **HOSTILE_WIRE,
 }
 
 #: What passes by itself: the usual choice for random faults.
@@ -227,6 +231,8 @@ TRANSIENT = (
 NOT_AN_ERROR = {
     *MALFORMED,
     *UNUSABLE,
+    *HOSTILE_BODIES,
+    *HOSTILE_WIRE,
     "empty",
     "empty_choices",
     "no_choices",

@@ -34,6 +34,12 @@ class RequestRecord:
     outcome: str
     answered_by: str | None = None
     seconds: float | None = None
+    #: Bytes of an endless answer that the client and the network took.
+    sent: int = 0
+
+    def count(self, size: int) -> None:
+        """So many bytes more were sent."""
+        self.sent += size
 
     @property
     def message(self) -> str:
@@ -171,7 +177,7 @@ class ProviderSandbox:
             return refusal
         name, model = self._fault(body, record)
         record.outcome, record.answered_by = name or "ok", model
-        exchange = self._exchange(request, body, model)
+        exchange = self._exchange(request, body, model, record)
         if name is not None:
             return await FAULTS[name](exchange)
         self.served_today += 1
@@ -227,7 +233,7 @@ class ProviderSandbox:
         model = (well or known)[0]
         return self.script.take(record.message, model), model
 
-    def _exchange(self, request: web.Request, body: Json, model: str) -> Exchange:
+    def _exchange(self, request: web.Request, body: Json, model: str, record: RequestRecord) -> Exchange:
         question: Question = read_question(body, self._known)
         return Exchange(
             request,
@@ -240,6 +246,7 @@ class ProviderSandbox:
             self.slow_seconds,
             self.redirect_to,
             self.reset_after,
+            record.count,
         )
 
     async def _key(self, request: web.Request) -> web.StreamResponse:

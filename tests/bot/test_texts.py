@@ -21,7 +21,8 @@ from bot.views import access, posts, stats
 from bot.views import help as help_views
 from bot.views.common import shorten, units
 from services.overview import AttemptView, FailedPage, PostCard, Stats
-from services.tagging import ModelAside, ProviderState, RetryProgress
+from services.provider_state import ModelAside, ProviderState
+from services.tagging import RetryProgress
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]

@@ -165,7 +165,7 @@ async def test_a_worker_that_stops_gives_its_leases_back(
         await first.logs("started")
         await second.logs("started")
         await fill(database, 30)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while provider.in_flight < 6:  # noqa: ASYNC110 - the condition is the stand-in's
                 await asyncio.sleep(0)
         assert await first.stop() == 0
@@ -181,10 +181,11 @@ async def test_the_stop_takes_fifteen_seconds_at_most(
     provider.plan_for("Пост номер 1", "hang")
     async with running_bot(environment(migrated_url, telegram, provider)) as bot:
         await bot.logs("leading")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not provider.in_flight:  # noqa: ASYNC110 - the condition is the stand-in's
                 await asyncio.sleep(0)
-        async with asyncio.timeout(17):
+        # The rest is for the last transaction and the interpreter's own end, on a busy machine.
+        async with asyncio.timeout(19):
             assert await bot.stop() == 0
         assert "stopped_late" not in bot.log
     async with database.read() as session:

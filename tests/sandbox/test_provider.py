@@ -11,6 +11,8 @@ import pytest
 
 from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
 from sandbox.provider.faults import FAULTS, NOT_AN_ERROR
+from sandbox.provider.hostile_bodies import HOSTILE_BODIES
+from sandbox.provider.hostile_wire import HOSTILE_WIRE
 from sandbox.provider.malformed import MALFORMED
 
 RIVER = "В Москве-реке заметили бобров. Бобров снимали прохожие, бобры построили плотину у набережной."
@@ -157,7 +159,12 @@ async def test_faults_of_the_connection(provider: ProviderSandbox, name: str) ->
             await got.read()
 
 
-@pytest.mark.parametrize("name", sorted(set(FAULTS) - {name for name, _ in ERRORS} - set(BROKEN) - {"slow"}))
+# What these send, and what comes of it: tests/services/test_hostile_answers.py.
+HOSTILE = {*HOSTILE_BODIES, *HOSTILE_WIRE}
+INSIDE = sorted(set(FAULTS) - {name for name, _ in ERRORS} - set(BROKEN) - {"slow"} - HOSTILE)
+
+
+@pytest.mark.parametrize("name", INSIDE)
 @pytest.mark.parametrize("properties", [SINGLE, SEVERAL], ids=["one", "several"])
 async def test_faults_inside_a_200(provider: ProviderSandbox, name: str, properties: dict[str, Any]) -> None:
     provider.learn(RIVER, SOUP)

@@ -10,9 +10,10 @@ from datetime import datetime
 from random import Random
 
 from sandbox.provider import ProviderSandbox
+from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
-from services.pacing import Pacer
+from services.dispatch import Dispatcher
 from services.provider import Provider
 from services.recorder import Recorder
 from services.tagging import TaggingService
@@ -75,18 +76,30 @@ async def running(
     concurrency: int = 10,
     timeout_seconds: float = 5,
     clock: Callable[[], datetime] = utc_now,
+    lease_seconds: float = 300,
+    per_minute: int | None = 0,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
-    random = Random(1)
+    random, pace = Random(1), Pace(per_minute)
     async with Provider(provider.url, key, timeout_seconds, clock) as client:
+        recorder = Recorder(chain, policy, pace, frozenset({ADMIN}), clock, random)
+        dispatcher = Dispatcher(
+            recorder,
+            chain,
+            policy,
+            pace,
+            concurrency=concurrency,
+            lease_seconds=lease_seconds,
+            probe_seconds=timeout_seconds + 5,
+            sends_models=lambda: client.extras,
+        )
         worker = Worker(
             database,
             client,
-            Recorder(chain, policy, frozenset({ADMIN}), clock, random),
-            Pacer(0),
-            chain,
-            concurrency=concurrency,
-            lease_seconds=300,
+            recorder,
+            dispatcher,
+            lease_seconds=lease_seconds,
+            tick_seconds=1,
             clock=clock,
             on_news=_nothing,
         )
@@ -95,6 +108,7 @@ async def running(
             client,
             chain,
             policy,
+            pace,
             enabled=True,
             wake=worker.wake,
             probe=worker.probe,

@@ -7,7 +7,19 @@ from random import Random
 
 import pytest
 
-from services.decisions import AskAgain, Decision, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, backoff, decide
+from services.decisions import (
+    AskAgain,
+    Decision,
+    GiveUp,
+    Policy,
+    RetryAt,
+    Tagged,
+    Trail,
+    Upstream,
+    backoff,
+    decide,
+    settled_attempts,
+)
 from services.outcomes import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -21,7 +33,7 @@ def run(kinds: list[Kind], upstream: Upstream = SERVING, attempts: int = 0, poli
     policy, trail, decision = policy or Policy(), Trail(), None
     for index, kind in enumerate(kinds):
         outcome = Outcome(kind, "because", tags=("t",))
-        decision = decide(attempts, trail, CHAIN[index % 4], outcome, upstream, policy, NOW, Random(1))
+        decision = decide(attempts, trail, CHAIN[index % 4], outcome, upstream, policy, NOW, NOW, Random(1))
         if isinstance(decision, AskAgain):
             trail = decision.trail
     assert decision is not None
@@ -67,8 +79,27 @@ def test_an_attempt_has_one_request_and_its_retries() -> None:
 
 def test_attempts_are_bounded() -> None:
     """TAGGING_MAX_ATTEMPTS counted attempts, then failed."""
+    assert run([Kind.MALFORMED] * 4, attempts=4) == GiveUp("exhausted", "because (d)")
+
+
+def test_the_last_attempt_waits_for_a_sign_that_the_upstream_serves() -> None:
+    """What was served before the fault says nothing of an outage that begins with it: the post is looked at
+    again soon, and then fails if others were served since, without another request."""
     decision = run([Kind.SERVER_ERROR] * 4, attempts=4)
-    assert decision == GiveUp("exhausted", "because (d)")
+    assert isinstance(decision, RetryAt)
+    assert not decision.counts
+    assert seconds(decision.at) <= 5
+    assert settled_attempts(4, NOW, NOW + timedelta(seconds=1)) == 5
+    assert settled_attempts(4, NOW, NOW) == settled_attempts(4, NOW, None) == settled_attempts(4, None, NOW) == 4
+
+
+def test_an_attempt_while_nobody_else_was_served_is_in_doubt() -> None:
+    """It waits its backoff, and counts only if others are served meanwhile."""
+    quiet = Upstream(models=CHAIN, is_down=False, last_success_at=NOW - timedelta(seconds=1))
+    decision = run([Kind.SERVER_ERROR] * 4, upstream=quiet)
+    assert isinstance(decision, RetryAt)
+    assert not decision.counts
+    assert seconds(decision.at) >= 48
 
 
 def test_an_outage_uses_up_nothing() -> None:
@@ -112,6 +143,6 @@ def test_backoff_doubles_to_an_hour() -> None:
 
 def test_a_trail_survives_its_row() -> None:
     """What is stored is what is read; nonsense is a fresh attempt."""
-    trail = Trail(("a",), 1, ("b",), False, True, NOW)
+    trail = Trail(("a",), 1, ("b",), False, True)
     assert Trail.from_json(trail.to_json()) == trail
     assert Trail.from_json({"delays": "x"}) == Trail.from_json("junk") == Trail()

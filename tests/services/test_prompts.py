@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, max_tokens
+from services.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, has_text, max_tokens
 
 
 def user_message(*texts: str) -> str:
@@ -46,6 +46,20 @@ def test_what_cannot_be_sent_is_left_out() -> None:
     message = user_message("a\x00b\ud800c😀")
     assert "abc😀" in message
     message.encode()
+
+
+@pytest.mark.parametrize("text", ["a", "7", "🔥", "\u0301", "\u200b.\u200b", "\U0001fae9"])
+def test_what_can_be_seen_is_a_text(text: str) -> None:
+    """Even an emoji that is newer than this Python's Unicode."""
+    assert has_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", " \n\u2028\u3000", "\x00\ud800", "\u200b\u202e\ufeff\u2066", "\u3164\u2800\ufe0f"]
+)
+def test_what_cannot_be_seen_is_none(text: str | None) -> None:
+    """Nothing to tag: no request is spent on it."""
+    assert not has_text(text)
 
 
 def test_a_post_cannot_forge_the_end_of_its_frame() -> None:

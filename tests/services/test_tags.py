@@ -301,7 +301,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.lists(FRAGMENTS | st.text(max_size=5), max_size=40).map("".join),
     st.integers(min_value=1, max_value=3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -9,6 +10,7 @@ import pytest
 
 from services.outcomes import Kind, Outcome
 from services.upstream import (
+    Admission,
     Aside,
     ModelState,
     admission,
@@ -18,6 +20,7 @@ from services.upstream import (
     models_to_send,
     observe,
     pause_reason,
+    quota_spent,
 )
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -36,8 +39,12 @@ class World:
         sent = (model, "x/c") if answered else (model,)
         self.states.update(observe(self.states, CHAIN, sent, answered, outcome, self.now, Random(1)))
 
+    def probe(self, model: str) -> None:
+        until = self.now + timedelta(seconds=65)
+        self.states[model] = replace(self.states[model], probe_until=until)
+
     def allowed(self) -> list[str]:
-        return candidates(CHAIN, self.states, self.now, ())
+        return candidates(CHAIN, self.states, self.now)
 
 
 def test_a_breaker_opens_after_three_faults_in_a_row() -> None:
@@ -68,7 +75,9 @@ def test_a_failed_probe_doubles_the_pause_and_a_good_one_ends_it() -> None:
     for _ in range(3):
         world.see(CHAIN[0], Kind.SERVER_ERROR)
     world.now += timedelta(seconds=10)
-    assert candidates(CHAIN, world.states, world.now, {CHAIN[0]}) == list(CHAIN[1:])
+    assert world.allowed() == list(CHAIN)
+    world.probe(CHAIN[0])
+    assert world.allowed() == list(CHAIN[1:])
     world.see(CHAIN[0], Kind.SERVER_ERROR)
     until = world.states[CHAIN[0]].until
     assert until is not None
@@ -108,11 +117,12 @@ def test_an_account_fault_pauses_all_and_is_probed_slowly() -> None:
     world.see(CHAIN[0], Kind.ACCOUNT)
     world.see(CHAIN[1], Kind.ACCOUNT)  # was in flight
     assert pause_reason(CHAIN, world.states, world.now) is Aside.ACCOUNT
-    paused = admission(CHAIN, world.states, world.now, ())
+    paused = admission(CHAIN, world.states, world.now)
     assert (paused.capacity, paused.until) == (0, NOW + timedelta(seconds=60))
     world.now += timedelta(seconds=61)
-    assert admission(CHAIN, world.states, world.now, ()).capacity == 1
-    assert admission(CHAIN, world.states, world.now, {CHAIN[0]}).capacity == 0
+    assert admission(CHAIN, world.states, world.now).capacity == 1
+    world.probe(CHAIN[0])
+    assert admission(CHAIN, world.states, world.now) == Admission(0, world.now + timedelta(seconds=65))
     world.see(CHAIN[0], Kind.TAGGED)
     assert pause_reason(CHAIN, world.states, world.now) is None
     assert world.allowed() == list(CHAIN)
@@ -158,3 +168,58 @@ def test_fallbacks_by_the_provider_open_the_breaker() -> None:
     for _ in range(3):
         world.see(CHAIN[0], Kind.TAGGED, answered="x/c")
     assert CHAIN[0] not in world.allowed()
+
+
+def test_a_straggler_lifts_no_limit_and_no_account_pause() -> None:
+    """A request that left before the pause says nothing of it; the answer to a probe does."""
+    for kind in (Kind.LIMITED, Kind.ACCOUNT):
+        world = World()
+        world.see(CHAIN[0], kind, until=NOW + timedelta(seconds=40))
+        world.see(CHAIN[0], Kind.TAGGED)
+        assert CHAIN[0] not in world.allowed()
+        world.probe(CHAIN[0])
+        world.see(CHAIN[0], Kind.TAGGED)
+        assert world.allowed() == list(CHAIN)
+
+
+def test_a_403_that_every_model_gives_is_the_accounts() -> None:
+    """One model's is its own; when the last one says the same, tagging pauses as for a wrong key."""
+    world = World()
+    for model in CHAIN[:-1]:
+        world.see(model, Kind.FORBIDDEN)
+        assert pause_reason(CHAIN, world.states, world.now) is None
+    world.see(CHAIN[-1], Kind.FORBIDDEN)
+    assert pause_reason(CHAIN, world.states, world.now) is Aside.ACCOUNT
+    assert admission(CHAIN, world.states, world.now).until == NOW + timedelta(seconds=60)
+
+
+def test_a_limit_without_a_reset_doubles_its_pause() -> None:
+    """15 s, 30 s, …: a provider that does not say when is asked ever more rarely."""
+    world = World()
+    for seconds in (15, 30, 60):
+        world.see(CHAIN[2], Kind.LIMITED)
+        world.see(CHAIN[2], Kind.LIMITED)  # was in flight
+        assert world.states[CHAIN[2]].until == world.now + timedelta(seconds=seconds)
+        world.now += timedelta(seconds=seconds + 1)
+
+
+def test_a_probe_that_is_lost_blocks_nobody_for_long() -> None:
+    """Its process died: when its time is over, the next one goes."""
+    world = World()
+    for _ in range(3):
+        world.see(CHAIN[0], Kind.TIMEOUT)
+    world.now += timedelta(seconds=10)
+    world.probe(CHAIN[0])
+    world.now += timedelta(seconds=66)
+    assert CHAIN[0] in world.allowed()
+
+
+def test_a_spent_quota_stops_free_models_until_its_day_ends() -> None:
+    """As GET /key says it; a paid model goes on."""
+    world = World()
+    midnight = NOW + timedelta(hours=12)
+    world.states.update(quota_spent(world.states, CHAIN, midnight, NOW))
+    assert world.allowed() == ["x/c"]
+    assert quota_spent(world.states, CHAIN, midnight, NOW) == {}
+    world.now = midnight
+    assert world.allowed() == list(CHAIN)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
+from services.clock import utc_now
 from services.decisions import Policy
-from services.recorder import load_states
+from services.outbox import Outbox
+from services.states import load_states
 from services.upstream import Aside
 from storage.database import Database
 from storage.models import Attempt, OutboxRow, Post
@@ -100,6 +102,9 @@ async def test_an_outage_fails_nobody_and_ends_by_itself(database: Database, pro
         assert await engine.count("failed") == 0
         assert all(post.tagging_attempts == 0 for post in await engine.posts())
         assert len(provider.requests) <= 10 * len(CHAIN)
+        outbox = Outbox(database, utc_now)
+        for notice in await outbox.due():
+            await outbox.sent(notice, 1)
         for model in CHAIN:
             provider.model_fault(model, None)
         await engine.tagging.retry_failed_posts(limit=1, force=True)

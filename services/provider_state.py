@@ -1,0 +1,118 @@
+"""Whether tagging goes on, and if not, since when, why and until when: what /stats shows of the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
+from services.clock import day_ends
+from services.dispatch import lane_state
+from services.states import load_states
+from services.upstream import Aside, ModelState, is_free, pause_reason
+from storage import budget, reads
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAside:
+    """A model that is not asked for now."""
+
+    model: str
+    reason: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The day's quota of requests to free models (UTC's day)."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderState:
+    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
+
+    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell.
+    """
+
+    enabled: bool
+    state: str
+    since: datetime | None
+    until: datetime | None
+    reason: str | None
+    models: tuple[str, ...]
+    aside: tuple[ModelAside, ...]
+    quota: Quota | None = None
+    through_at: datetime | None = None
+
+
+_STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITED: "limited"}
+
+
+def disabled(chain: Sequence[str]) -> ProviderState:
+    """Without a key nobody is asked."""
+    return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
+
+
+async def look(session: AsyncSession, chain: Sequence[str], pace: Pace, now: datetime) -> ProviderState:
+    """The state that all processes share."""
+    states = await load_states(session)
+    rows = await budget.load(session)
+    free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
+    lane = pace.lane(chain[0])
+    interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
+    waiting = await reads.count_queued(session) if is_free(chain[0]) else 0
+    paused = _paused(chain, states, now)
+    return ProviderState(
+        enabled=True,
+        state=paused.state,
+        since=paused.since,
+        until=paused.until,
+        reason=paused.reason,
+        models=tuple(chain),
+        aside=_aside(chain, states, now),
+        quota=_quota(free, now),
+        through_at=backlog_through(waiting, free, interval, now) if waiting else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Paused:
+    state: str
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str | None = None
+
+
+def _paused(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime) -> _Paused:
+    reason = pause_reason(chain, states, now)
+    if reason is None:
+        return _Paused("open")
+    known = [states[model] for model in chain if model in states and states[model].until is not None]
+    main = next((state for state in known if state.reason is reason), None)
+    return _Paused(
+        state=_STATE_NAMES.get(reason, "down"),
+        since=min((state.since for state in known if state.since), default=None),
+        until=min((state.until for state in known if state.until), default=None),
+        reason=main.detail if main else None,
+    )
+
+
+def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime) -> tuple[ModelAside, ...]:
+    known = [states[model] for model in chain if model in states]
+    return tuple(
+        ModelAside(state.model, state.reason.value, state.until)
+        for state in known
+        if state.reason is not None and state.is_aside(now)
+    )
+
+
+def _quota(free: LaneState, now: datetime) -> Quota | None:
+    remaining = remaining_today(free, now)
+    return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

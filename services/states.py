@@ -1,0 +1,36 @@
+"""The models' states, between their rows and `services.upstream`'s values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.upstream import Aside, ModelState
+from storage import upstream as upstream_rows
+from storage.models import UpstreamRow
+
+
+async def load_states(session: AsyncSession) -> dict[str, ModelState]:
+    """The models' states by name."""
+    return {row.model: _state(row) for row in await upstream_rows.load(session)}
+
+
+def _state(row: UpstreamRow) -> ModelState:
+    reason = Aside(row.reason) if row.reason in set(Aside) else None
+    return ModelState(
+        row.model, row.aside_until, reason, row.detail, row.since, row.faults, row.pauses, row.probe_until
+    )
+
+
+async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
+    """Keep changed states."""
+    await upstream_rows.save(session, [_row(state) for state in changed])
+
+
+def _row(state: ModelState) -> dict[str, Any]:
+    values = asdict(state)
+    values["aside_until"] = values.pop("until")
+    return values
