@@ -35,6 +35,14 @@ def main(context: click.Context) -> None:
 
 
 @main.command()
+def worker() -> None:
+    """Only tag: no Telegram, no token. Beside a bot it needs PostgreSQL; start as many as you like."""
+    from bot.worker import run_worker  # noqa: PLC0415
+
+    _run(run_worker())
+
+
+@main.command()
 def migrate() -> None:
     """Bring the database up to date; takes over a Telegram Channel Parser database as it is."""
     from bot.commands import run_migrate  # noqa: PLC0415

@@ -55,5 +55,5 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # One line an update or a job is no news.
-    for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "aiosqlite", "sqlalchemy"):
+    for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "aiosqlite", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -46,7 +46,9 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether the database is away for now (gone, locked, full, restarting), rather than the statement wrong."""
     if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
         return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or _is_connection_error(error.orig))
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _is_connection_error(error.orig)
+    return _is_connection_error(error)
 
 
 def _is_connection_error(error: BaseException | None) -> bool:

@@ -53,12 +53,21 @@ class Bot:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lines: list[str] = []
+        self._news = asyncio.Condition()
+        self.pid = process.pid
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             self._lines.append(line.decode())
+            async with self._news:
+                self._news.notify_all()
+
+    async def logs(self, event: str, seconds: float = 60) -> None:
+        """Wait for a line of its log."""
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(lambda: f'"event": "{event}"' in self.log)
 
     @property
     def log(self) -> str:
@@ -81,9 +90,9 @@ class Bot:
 
 
 @asynccontextmanager
-async def running_bot(settings: dict[str, str]) -> AsyncIterator[Bot]:
-    """A bot while the block runs; killed at the end if it has not ended."""
-    bot = Bot(await _start(settings))
+async def running_bot(settings: dict[str, str], *arguments: str) -> AsyncIterator[Bot]:
+    """A bot (or another command of its) while the block runs; killed at the end if it has not ended."""
+    bot = Bot(await _start(settings, *arguments))
     try:
         yield bot
     finally:

@@ -1,0 +1,124 @@
+"""The leader's duties: all that must run in one process only, because Telegram knows but one bot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from aiogram import Bot, Dispatcher
+from pydantic import SecretStr
+
+from bot.engine import Engine
+from bot.i18n import I18n
+from bot.jobs import make_scheduler
+from bot.loops import Loops
+from bot.notifier import Notifier
+from bot.progress import Progress
+from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
+from services.alerts import AlertWatch
+from services.clock import utc_now
+from services.intake import Intake
+from services.outbox import Outbox
+from services.overview import Overview
+from services.people import People
+from services.tagging import TaggingService
+
+#: Handlers in progress may end; then the term is over, whatever still runs.
+GRACE_SECONDS, TERM_SECONDS = 10.0, 13.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases that handlers call."""
+
+    people: People
+    overview: Overview
+    intake: Intake
+    outbox: Outbox
+    tagging: TaggingService
+    i18n: I18n
+
+
+class Bell:
+    """Rung when there is something to tell people; heard by the notifier of the current term, if there is one."""
+
+    def __init__(self) -> None:
+        self._heard: Callable[[], None] | None = None
+
+    def ring(self) -> None:
+        """Without a notifier the outbox keeps it."""
+        if self._heard is not None:
+            self._heard()
+
+    @contextmanager
+    def heard_by(self, wake: Callable[[], None]) -> Iterator[None]:
+        """While the block runs."""
+        self._heard = wake
+        try:
+            yield
+        finally:
+            self._heard = None
+
+
+class Leader:
+    """Makes what a term of leadership needs, anew for each."""
+
+    def __init__(self, token: SecretStr, engine: Engine, services: Services, bell: Bell) -> None:
+        self._token = token
+        self._engine = engine
+        self._services = services
+        self._bell = bell
+
+    @asynccontextmanager
+    async def term(self) -> AsyncIterator[None]:
+        """Poll, notify, show progress and run the daily jobs while the block runs."""
+        async with AsyncExitStack() as stack:
+            bot = make_bot(self._token, self._engine.settings.telegram_api_url)
+            stack.push_async_callback(bot.session.close)
+            loops = Loops()
+            stack.push_async_callback(loops.stop, TERM_SECONDS)
+            self._start(bot, loops, stack)
+            self._schedule(stack)
+            yield
+
+    def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack) -> None:
+        services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
+        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now)
+        stack.enter_context(self._bell.heard_by(notifier.wake))
+        progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
+        polling = Polling(bot, self._dispatcher(bot, progress))
+        loops.add(notifier.run(), notifier.stop)
+        loops.add(progress.run(), progress.stop)
+        loops.add(publish_commands(bot, i18n))
+        loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
+
+    def _dispatcher(self, bot: Bot, progress: Progress) -> Dispatcher:
+        services = self._services
+        return make_dispatcher(
+            bot,
+            people=services.people,
+            overview=services.overview,
+            intake=services.intake,
+            outbox=services.outbox,
+            tagging=services.tagging,
+            progress=progress,
+            i18n=services.i18n,
+        )
+
+    def _schedule(self, stack: AsyncExitStack) -> None:
+        settings = self._engine.settings
+        alerts = AlertWatch(
+            self._engine.database, settings.models, settings.admin_ids, settings.alert_failed_percent, utc_now
+        )
+        scheduler = make_scheduler(
+            self._services.tagging,
+            alerts,
+            self._engine.worker.wake,
+            interval_seconds=settings.retry_interval_seconds,
+            cron=settings.retry_cron,
+            cron_limit=settings.retry_cron_limit,
+            timezone=settings.timezone,
+        )
+        scheduler.start()
+        stack.callback(scheduler.shutdown, wait=False)

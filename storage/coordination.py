@@ -1,0 +1,232 @@
+"""What the processes on one PostgreSQL database tell each other: that there is work, and who leads.
+
+Each has one connection of its own for it, beside the pool. On it come the notifications of the triggers on
+`posts`, and it holds the advisory lock of the leader: PostgreSQL frees that lock when the connection ends, so
+there is never a second leader while the first one's connection lives, and no lock outlives its process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import NullPool, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage.database import Database, is_unavailable
+
+log = structlog.get_logger(__name__)
+
+#: The channel of migration 0005's triggers.
+CHANNEL = "metka_work"
+#: Any constant number, but not `migrate`'s. Both locks and notifications belong to one database of the server.
+LEADER_LOCK = 0x4D45544B414C
+#: How often a process that stands by asks for the lock, and how often the others make sure of their connection.
+ASK_SECONDS, BEAT_SECONDS = 1.0, 2.0
+#: A query that takes longer means that the connection is gone: well before the server gives the lock away.
+BEAT_TIMEOUT = 3.0
+#: A new leader waits for so long when there was one before: it may need a moment to notice that it is none.
+SETTLE_SECONDS = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+#: Of the dedicated connection: a host that has vanished is given up by the server, with its lock, after 14 s.
+SESSION = {
+    "application_name": "metka coordination",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "14000",
+}
+
+Duties = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class ConnectionLostError(ConnectionError):
+    """The dedicated connection has ended."""
+
+
+class Link:
+    """The dedicated connection while it lives."""
+
+    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
+        self._connection = connection
+        self._driver = driver
+        self._ended = asyncio.Event()
+        self._asking: asyncio.Future[Any] | None = None
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine, on_work: Callable[[], None]) -> Self:
+        """Connect and begin to listen."""
+        connection = await engine.connect()
+        link = cls(connection, (await connection.get_raw_connection()).driver_connection)
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await link._listen(on_work)
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    async def _listen(self, on_work: Callable[[], None]) -> None:
+        self._driver.add_termination_listener(lambda _: self._ended.set())
+        for name, value in SESSION.items():
+            await self._ask(select(func.set_config(name, value, False)))
+        await self._driver.add_listener(CHANNEL, lambda *_: on_work())
+
+    async def take_lock(self) -> bool:
+        """Become the leader, unless another process is."""
+        return bool(await self._ask(select(func.pg_try_advisory_lock(LEADER_LOCK))))
+
+    async def beat(self) -> None:
+        """Make sure of the connection.
+
+        Raises:
+            OSError, DBAPIError: it is gone.
+        """
+        if self._ended.is_set():
+            raise ConnectionLostError
+        await self._ask(text("SELECT 1"))
+
+    async def wait(self, seconds: float, stopping: asyncio.Event) -> None:
+        """For so long, or until the connection ends or `stopping` is set."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._ended, stopping)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def close(self) -> None:
+        """End the connection, and with it what it holds; a dead one is waited for a few seconds."""
+        if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=LONGEST_PAUSE)
+        if not self._connection.invalidated:
+            await self._connection.invalidate()
+        await self._connection.close()
+
+    async def _ask(self, query: Any) -> Any:
+        asking = self._asking = asyncio.ensure_future(self._connection.scalar(query))
+        try:
+            await asyncio.wait({asking}, timeout=BEAT_TIMEOUT)
+            if not asking.done():
+                # Its cancellation takes seconds, for which the leader must not wait: `close` does.
+                raise ConnectionLostError
+            return asking.result()
+        finally:
+            asking.cancel()
+
+
+class Coordination:
+    """Listens for work, and leads when nobody else does. On SQLite the process is alone, and so the leader."""
+
+    def __init__(self, database: Database, *, on_work: Callable[[], None], duties: Duties | None = None) -> None:
+        """
+        Args:
+            on_work: called when a row may have become work.
+            duties: what the leader does, as a context: entered on gaining the lead, left on losing it or at the
+                end. None: a process that never leads.
+        """
+        self._database = database
+        self._on_work = on_work
+        self._duties = duties
+        self._stopping = asyncio.Event()
+        self._stood_by = False
+        self._lost = False
+        self.is_leader = False
+
+    def stop(self) -> None:
+        """Leave the duties, let go of the lock, and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Until `stop`. A database that is away is tried again until it is back."""
+        if self._database.is_sqlite:
+            await self._alone()
+            return
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                async with self._link() as link:
+                    self._attached()
+                    pause = FIRST_PAUSE
+                    await self._compete(link)
+            except Exception as error:
+                self._detached(error)
+                await self._rest(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _alone(self) -> None:
+        if self._duties is None:
+            await self._stopping.wait()
+            return
+        async with self._term():
+            await self._stopping.wait()
+
+    @asynccontextmanager
+    async def _link(self) -> AsyncIterator[Link]:
+        engine = create_async_engine(self._database.url, poolclass=NullPool)
+        async with asyncio.timeout(LONGEST_PAUSE):
+            link = await Link.open(engine, self._on_work)
+        try:
+            yield link
+        finally:
+            await link.close()
+
+    def _attached(self) -> None:
+        if self._lost:
+            log.info("coordination_back")
+        self._lost = False
+        # What was notified meanwhile was not heard.
+        self._on_work()
+
+    def _detached(self, error: Exception) -> None:
+        if not is_unavailable(error):
+            log.exception("coordination_failed")
+        elif not self._lost:
+            log.warning("coordination_lost", error=type(error).__name__)
+        self._lost = True
+
+    async def _compete(self, link: Link) -> None:
+        """Take the lead when it is free, until the connection ends or `stop`."""
+        while not self._stopping.is_set():
+            if self._duties is None:
+                await link.beat()
+                await link.wait(BEAT_SECONDS, self._stopping)
+            elif await link.take_lock():
+                await self._lead(link)
+            else:
+                self._stand_by()
+                await link.wait(ASK_SECONDS, self._stopping)
+
+    def _stand_by(self) -> None:
+        if not self._stood_by:
+            log.info("standing_by")
+        self._stood_by = True
+
+    async def _lead(self, link: Link) -> None:
+        if self._stood_by:
+            await link.wait(SETTLE_SECONDS, self._stopping)
+            await link.beat()
+        self._stood_by = False
+        async with self._term():
+            while not self._stopping.is_set():
+                await link.beat()
+                await link.wait(BEAT_SECONDS, self._stopping)
+
+    @asynccontextmanager
+    async def _term(self) -> AsyncIterator[None]:
+        assert self._duties is not None  # noqa: S101 - asked by the callers
+        async with self._duties():
+            self.is_leader = True
+            log.info("leading")
+            try:
+                yield
+            finally:
+                self.is_leader = False
+                log.info("not_leading")
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)

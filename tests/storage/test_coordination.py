@@ -1,0 +1,274 @@
+"""What the processes on one PostgreSQL database tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text as sql
+from structlog.testing import capture_logs
+
+from storage import queue, wishes
+from storage.coordination import BEAT_SECONDS, BEAT_TIMEOUT, LEADER_LOCK, Coordination
+from storage.database import Database
+from tests.storage.proxy import behind_network
+from tests.storage.rows import NOW, add_posts, add_user
+
+SECONDS = 10
+
+
+@pytest.fixture
+def backend() -> str:
+    """SQLite has one process, which needs to tell nobody."""
+    return "postgresql"
+
+
+class Bell:
+    """Counts notifications."""
+
+    def __init__(self) -> None:
+        self.rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self.rung.set()
+
+    async def rings(self, database: Database) -> bool:
+        """Whether it has been rung by what was committed until now."""
+        # Notifications come in the order of the commits: the last one is ours.
+        if not self.rung.is_set():
+            await change(database, "SELECT pg_notify('metka_work', 'end')")
+            async with asyncio.timeout(SECONDS):
+                await self.rung.wait()
+            self.rung.clear()
+            return False
+        self.rung.clear()
+        return True
+
+
+class Process:
+    """One of several processes: its connection, and whether its duties run."""
+
+    def __init__(self, database: Database, *, leads: bool = True) -> None:
+        self.leading = asyncio.Event()
+        self.standing_by = asyncio.Event()
+        self.standing_by.set()
+        self.bell = Bell()
+        duties = self._duties if leads else None
+        self.coordination = Coordination(database, on_work=self.bell.ring, duties=duties)
+
+    @asynccontextmanager
+    async def _duties(self) -> AsyncIterator[None]:
+        self.leading.set()
+        self.standing_by.clear()
+        try:
+            yield
+        finally:
+            self.leading.clear()
+            self.standing_by.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Process]:
+        """While the block runs; it has begun to listen."""
+        task = asyncio.create_task(self.coordination.run())
+        try:
+            await until(self.bell.rung)
+            self.bell.rung.clear()
+            yield self
+        finally:
+            self.coordination.stop()
+            async with asyncio.timeout(SECONDS):
+                await task
+
+
+async def until(event: asyncio.Event) -> None:
+    async with asyncio.timeout(SECONDS):
+        await event.wait()
+
+
+async def one_leads(*processes: Process) -> None:
+    """Wait for a leader; there is but one."""
+    waits = [asyncio.create_task(until(process.leading)) for process in processes]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    assert [process.leading.is_set() for process in processes].count(True) == 1
+
+
+async def change(database: Database, statement: str) -> None:
+    async with database.write() as session:
+        await session.execute(sql(statement))
+
+
+@pytest.fixture
+async def listener(database: Database) -> AsyncIterator[Bell]:
+    """Hears of work; the user 2 has the posts 1 (failed), 2 (retrying), 3 (skipped), 4 (success), 5 (leased)."""
+    async with database.write() as session:
+        await add_user(session, 2)
+        for number, status in enumerate(("failed", "retrying", "skipped", "success", "pending"), start=1):
+            values = {"next_attempt_at": NOW} if status == "retrying" else {}
+            await add_posts(session, 2, 1, first=number, tagging_status=status, **values)
+        await session.execute(sql("UPDATE posts SET skipped_at = now() WHERE id = 3"))
+        await session.execute(sql("UPDATE posts SET lease_token = 'mine', lease_expires_at = now() WHERE id = 5"))
+    async with Process(database, leads=False).running() as process:
+        yield process.bell
+
+
+PARSER_INSERT = (
+    "INSERT INTO posts (id, user_id, channel_id, telegram_message_id, text, posted_at) "
+    "VALUES (100, 2, 2, 100, 'News', now())"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        PARSER_INSERT,
+        "UPDATE posts SET text = 'Edited' WHERE id = 4",
+        "UPDATE posts SET text = 'Edited' WHERE id = 5",
+        "UPDATE posts SET tagging_status = 'pending' WHERE id = 1",
+        "UPDATE posts SET requested_at = now() WHERE id = 5",
+        "UPDATE posts SET next_attempt_at = NULL WHERE id = 2",
+        "UPDATE posts SET lease_token = NULL, lease_expires_at = NULL WHERE id = 5",
+    ],
+)
+async def test_a_row_that_becomes_work_is_notified(database: Database, listener: Bell, statement: str) -> None:
+    """Inserted, edited, asked for, retried, made due, or given back; by whoever and by plain SQL."""
+    await change(database, statement)
+    await until(listener.rung)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE posts SET lease_token = 'other', lease_expires_at = now() WHERE id = 1",
+        "UPDATE posts SET lease_expires_at = now() WHERE id = 5",
+        "UPDATE posts SET tagging_status = 'success', lease_token = NULL WHERE id = 5",
+        "UPDATE posts SET tagging_status = 'retrying', next_attempt_at = now(), lease_token = NULL WHERE id = 5",
+        "UPDATE posts SET views = 7",
+        "DELETE FROM posts WHERE id = 5",
+    ],
+)
+async def test_what_makes_no_work_is_not_notified(database: Database, listener: Bell, statement: str) -> None:
+    """A claim, a renewal, an outcome, the parser's counts of views."""
+    await change(database, statement)
+    assert not await listener.rings(database)
+
+
+async def test_what_people_ask_is_notified(database: Database, listener: Bell) -> None:
+    """Each of /regen, a button, /retry, /retry force, Undo and the nightly run reaches the other processes."""
+    async with database.write() as session:
+        await wishes.ask_anew(session, 4, NOW)
+    await until(listener.rung)
+    listener.rung.clear()
+    async with database.write() as session:
+        assert await wishes.unskip(session, 3)
+    await until(listener.rung)
+    listener.rung.clear()
+    async with database.write() as session:
+        assert await wishes.ask_again(session, [2], 2, NOW, force=True)
+    await until(listener.rung)
+    listener.rung.clear()
+    async with database.write() as session:
+        assert await wishes.queue_nightly(session, 1, NOW, NOW) == 1
+    await until(listener.rung)
+    listener.rung.clear()
+    await change(database, "UPDATE posts SET tagging_status = 'failed'")
+    async with database.write() as session:
+        await wishes.make_batch(session, user_id=2, telegram_id=1, limit=10, force=False, now=NOW)
+    await until(listener.rung)
+
+
+async def test_a_claim_is_not_notified(database: Database, listener: Bell) -> None:
+    """Or every worker would wake all others with each post it takes."""
+    async with database.write() as session:
+        assert await queue.claim(session, limit=9, now=NOW, lease_seconds=9, token="t", after_user=0)
+    assert not await listener.rings(database)
+
+
+async def test_the_triggers_leave_the_table_to_the_parser(database: Database, listener: Bell) -> None:
+    """It may change the type of its columns, and drop ours: its statements go on."""
+    await change(database, "ALTER TABLE posts ALTER COLUMN tagging_status TYPE VARCHAR(40)")
+    await change(database, "ALTER TABLE posts DROP COLUMN requested_at, DROP COLUMN next_attempt_at CASCADE")
+    await change(database, "UPDATE posts SET text = 'Edited', views = 1")
+    await change(database, PARSER_INSERT)
+    await until(listener.rung)
+
+
+async def test_one_leads(database: Database) -> None:
+    """The others stand by, and one of them takes over when it stops; a process without duties never leads."""
+    async with Process(database, leads=False).running() as worker, Process(database).running() as first:
+        await until(first.leading)
+        async with Process(database).running() as second:
+            first.coordination.stop()
+            await until(second.leading)
+            assert not first.leading.is_set()
+            assert not worker.coordination.is_leader
+            assert second.coordination.is_leader
+
+
+async def test_a_leader_whose_connection_is_cut_stops_before_another_begins(database: Database) -> None:
+    """There is a leader again within seconds, and at no time two."""
+    async with Process(database).running() as first:
+        await until(first.leading)
+        async with Process(database).running() as second:
+            await cut(database)
+            await until(first.standing_by)
+            assert not second.leading.is_set()
+            await one_leads(first, second)
+
+
+async def test_after_a_reconnection_it_looks_for_work(database: Database, listener: Bell) -> None:
+    """Notifications may have been missed meanwhile; then it hears them again."""
+    await change(
+        database,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'metka coord%'",
+    )
+    await until(listener.rung)
+    listener.rung.clear()
+    await change(database, PARSER_INSERT)
+    await until(listener.rung)
+
+
+async def test_a_database_that_is_away_is_tried_again(database: Database) -> None:
+    """One line when it goes and one when it comes back, and no traceback; then there is a leader again."""
+    async with behind_network(database) as (far, network), Process(far).running() as process:
+        await until(process.leading)
+        with capture_logs() as lines:
+            network.cut()
+            await until(process.standing_by)
+            network.mend()
+            await until(process.leading)
+    events = [(line["event"], line["log_level"]) for line in lines]
+    assert events == [
+        ("not_leading", "info"),
+        ("coordination_lost", "warning"),
+        ("coordination_back", "info"),
+        ("leading", "info"),
+    ]
+
+
+async def test_a_leader_without_its_database_leads_no_longer(database: Database) -> None:
+    """Also when the network only goes silent: within BEAT_SECONDS and BEAT_TIMEOUT, before its lock is free."""
+    async with behind_network(database) as (far, network), Process(far).running() as first:
+        await until(first.leading)
+        async with Process(database).running() as second:
+            network.silence()
+            async with asyncio.timeout(BEAT_SECONDS + BEAT_TIMEOUT + 3):
+                await first.standing_by.wait()
+            assert not second.leading.is_set()
+            network.mend()
+            await one_leads(first, second)
+
+
+async def cut(database: Database) -> None:
+    """End the connection that holds the leader's lock."""
+    high, low = LEADER_LOCK >> 32, LEADER_LOCK & 0xFFFFFFFF
+    await change(
+        database,
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+        f"AND classid = {high} AND objid = {low} "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
