@@ -71,23 +71,26 @@ class Leader:
         self._bell = bell
 
     @asynccontextmanager
-    async def term(self) -> AsyncIterator[None]:
-        """Poll, notify, show progress and run the daily jobs while the block runs."""
+    async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
+        """Poll, notify, show progress and run the daily jobs while the block runs.
+
+        `step_down` is called when Telegram says that another process polls.
+        """
         async with AsyncExitStack() as stack:
             bot = make_bot(self._token, self._engine.settings.telegram_api_url)
             stack.push_async_callback(bot.session.close)
             loops = Loops()
             stack.push_async_callback(loops.stop, TERM_SECONDS)
-            self._start(bot, loops, stack)
+            self._start(bot, loops, stack, step_down)
             self._schedule(stack)
             yield
 
-    def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack) -> None:
+    def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
         notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now)
         stack.enter_context(self._bell.heard_by(notifier.wake))
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
-        polling = Polling(bot, self._dispatcher(bot, progress))
+        polling = Polling(bot, self._dispatcher(bot, progress), step_down)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
         loops.add(publish_commands(bot, i18n))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
-from aiogram.exceptions import AiogramError, TelegramRetryAfter
+from aiogram.exceptions import AiogramError, TelegramConflictError, TelegramRetryAfter
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.types import LinkPreviewOptions, TelegramObject, Update
@@ -152,9 +153,11 @@ class Polling:
     yet, so what a killed process left undone comes again to the next one.
     """
 
-    def __init__(self, bot: Bot, dispatcher: Dispatcher) -> None:
+    def __init__(self, bot: Bot, dispatcher: Dispatcher, on_conflict: Callable[[], None] | None = None) -> None:
+        """`on_conflict` is called when Telegram says that another process polls with the same token."""
         self._bot = bot
         self._dispatcher = dispatcher
+        self._on_conflict = on_conflict
         self._stopping = asyncio.Event()
         self._handling: dict[int, asyncio.Task[None]] = {}
         # Not handled yet → until when the update may hold up those behind it.
@@ -174,6 +177,8 @@ class Polling:
                 await self._unless_stopping(self._round(allowed))
                 pause = 0.0
             except AiogramError as error:
+                if isinstance(error, TelegramConflictError) and self._on_conflict is not None:
+                    self._on_conflict()
                 pause = next_pause(pause, error)
                 log.warning("polling_failed", error=name_of(error), seconds=pause)
                 await self._unless_stopping(asyncio.sleep(pause))

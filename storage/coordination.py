@@ -3,13 +3,17 @@
 Each has one connection of its own for it, beside the pool. On it come the notifications of the triggers on
 `posts`, and it holds the advisory lock of the leader: PostgreSQL frees that lock when the connection ends, so
 there is never a second leader while the first one's connection lives, and no lock outlives its process.
+
+A leader whose connection ends goes on as long as it cannot know better, or nobody would tell people that the
+database is away: until it is connected again and another process has the lock, or until somebody else is seen
+to do its duties (`step_down`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 import structlog
@@ -40,7 +44,9 @@ SESSION = {
     "tcp_user_timeout": "14000",
 }
 
-Duties = Callable[[], AbstractAsyncContextManager[None]]
+#: What the leader does, as a context: entered on gaining the lead, left on losing it or at the end. It is given what
+#: to call when another process is seen at the same work.
+Duties = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
 
 
 class ConnectionLostError(ConnectionError):
@@ -125,8 +131,7 @@ class Coordination:
         """
         Args:
             on_work: called when a row may have become work.
-            duties: what the leader does, as a context: entered on gaining the lead, left on losing it or at the
-                end. None: a process that never leads.
+            duties: None: a process that never leads.
         """
         self._database = database
         self._on_work = on_work
@@ -134,7 +139,15 @@ class Coordination:
         self._stopping = asyncio.Event()
         self._stood_by = False
         self._lost = False
+        self.holds_lock = False
+        self._rivalled = asyncio.Event()
+        self._term = AsyncExitStack()
         self.is_leader = False
+
+    def step_down(self) -> None:
+        """Another process does the leader's work: without the lock, let it."""
+        if not self.holds_lock:
+            self._rivalled.set()
 
     def stop(self) -> None:
         """Leave the duties, let go of the lock, and end."""
@@ -142,9 +155,20 @@ class Coordination:
 
     async def run(self) -> None:
         """Until `stop`. A database that is away is tried again until it is back."""
-        if self._database.is_sqlite:
-            await self._alone()
-            return
+        try:
+            if self._database.is_sqlite:
+                await self._alone()
+            else:
+                await self._with_others()
+        finally:
+            await self._leave()
+
+    async def _alone(self) -> None:
+        self.holds_lock = True
+        await self._enter()
+        await self._stopping.wait()
+
+    async def _with_others(self) -> None:
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
@@ -152,17 +176,12 @@ class Coordination:
                     self._attached()
                     pause = FIRST_PAUSE
                     await self._compete(link)
+                    # Before the lock is free for others.
+                    await self._leave()
             except Exception as error:
                 self._detached(error)
                 await self._rest(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
-
-    async def _alone(self) -> None:
-        if self._duties is None:
-            await self._stopping.wait()
-            return
-        async with self._term():
-            await self._stopping.wait()
 
     @asynccontextmanager
     async def _link(self) -> AsyncIterator[Link]:
@@ -187,6 +206,7 @@ class Coordination:
         elif not self._lost:
             log.warning("coordination_lost", error=type(error).__name__)
         self._lost = True
+        self.holds_lock = False
 
     async def _compete(self, link: Link) -> None:
         """Take the lead when it is free, until the connection ends or `stop`."""
@@ -197,6 +217,7 @@ class Coordination:
             elif await link.take_lock():
                 await self._lead(link)
             else:
+                await self._leave()
                 self._stand_by()
                 await link.wait(ASK_SECONDS, self._stopping)
 
@@ -206,27 +227,39 @@ class Coordination:
         self._stood_by = True
 
     async def _lead(self, link: Link) -> None:
+        self.holds_lock = True
+        self._rivalled.clear()
         if self._stood_by:
             await link.wait(SETTLE_SECONDS, self._stopping)
             await link.beat()
         self._stood_by = False
-        async with self._term():
-            while not self._stopping.is_set():
-                await link.beat()
-                await link.wait(BEAT_SECONDS, self._stopping)
+        await self._enter()
+        while not self._stopping.is_set():
+            await link.beat()
+            await link.wait(BEAT_SECONDS, self._stopping)
 
-    @asynccontextmanager
-    async def _term(self) -> AsyncIterator[None]:
-        assert self._duties is not None  # noqa: S101 - asked by the callers
-        async with self._duties():
-            self.is_leader = True
-            log.info("leading")
-            try:
-                yield
-            finally:
-                self.is_leader = False
-                log.info("not_leading")
+    async def _enter(self) -> None:
+        if self.is_leader or self._duties is None:
+            return
+        await self._term.enter_async_context(self._duties(self.step_down))
+        self.is_leader = True
+        log.info("leading")
+
+    async def _leave(self) -> None:
+        if not self.is_leader:
+            return
+        self.is_leader = False
+        await self._term.aclose()
+        log.info("not_leading")
 
     async def _rest(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+        """A pause between tries to connect, cut short by the end, or by a rival."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self._rivalled)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._rivalled.is_set():
+            await self._leave()
+            self._rivalled.clear()

@@ -107,7 +107,6 @@ async def test_a_leader_whose_connection_is_cut_hands_over(
                     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
                 )
             )
-        await leader.logs("not_leading", seconds=10)
         await leader.logs("coordination_back", seconds=10)
         await answers_stats(telegram)
         assert [await bot.stop() for bot in (leader, other)] == [0, 0]
