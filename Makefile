@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint lock
+.PHONY: help install run demo test test-faults lint lock
 
 help:
-	@echo "make demo | run | test | lint | install | lock"
+	@echo "make demo | run | test | test-faults | lint | install | lock"
 
 install: .venv/installed
 
@@ -23,6 +23,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+test-faults: install
+	$(BIN)/python -m pytest tests/faults -m ''
 
 lint: install
 	$(BIN)/ruff check .
