@@ -31,6 +31,7 @@ async def check(
     assert [reason for reason in wrong if reason] == []
     assert len(world.provider.requests) <= most_requests, _counts(world)
     assert _repeats(world) <= most_repeats, _counts(world)
+    assert [error for error in world.telegram.errors if "Conflict" not in str(error)] == []
     for bot in world.bots:
         assert "Traceback" not in bot.log, bot.log
 

@@ -10,7 +10,7 @@ import pytest
 from sandbox.provider import FaultPlan
 from sandbox.provider.faults import TRANSIENT
 from tests.faults.checks import check
-from tests.faults.marks import full, on_postgresql
+from tests.faults.marks import full, on_postgresql, postgresql_first
 from tests.faults.world import BATCH, CONCURRENCY, World
 
 pytestmark = pytest.mark.timeout(300)
@@ -74,6 +74,7 @@ async def test_a_process_that_stood_still_for_longer_than_its_lease(world: World
     await check(world, most_requests=count + CONCURRENCY)
 
 
+@postgresql_first
 async def test_stopped_in_the_middle_and_started_again(world: World) -> None:
     """SIGTERM lets what is in flight end, exits with 0, leaves no lease, and the next start goes on at once.
 

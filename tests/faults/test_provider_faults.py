@@ -8,7 +8,7 @@ from sandbox.provider import FaultPlan
 from sandbox.provider.faults import FAULTS, TRANSIENT
 from sandbox.provider.malformed import MALFORMED
 from tests.faults.checks import check
-from tests.faults.marks import full, on_postgresql, on_sqlite
+from tests.faults.marks import full, on_postgresql, on_sqlite, sqlite_first
 from tests.faults.world import CONCURRENCY, MODELS, World, marker
 
 pytestmark = pytest.mark.timeout(240)
@@ -23,6 +23,7 @@ ACCOUNT = ["account_401", "account_402", "forbidden_403"]
 PASSING = [name for name in FAULTS if name not in {*READABLE, *GONE, *LIMITS, *ACCOUNT}]
 
 
+@sqlite_first
 async def test_every_fault_by_name(world: World) -> None:
     """A post that meets a fault once is tagged by its next request.
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from sqlalchemy import insert, select
+from sqlalchemy import text as sql
 
 from sandbox.provider import ProviderSandbox, RequestRecord
 from sandbox.telegram import TelegramSandbox
@@ -70,6 +71,12 @@ class World:
         async with self.database.write() as session:
             await add_user(session, 2)
             await session.execute(insert(Post), rows)
+            if not self.database.is_sqlite:
+                # Rows with a number of their own do not move PostgreSQL's sequences on.
+                for table in ("users", "channels", "posts"):
+                    await session.execute(
+                        sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
+                    )
         self.provider.learn(*(text_of(number) for number in range(1, count + 1)))
 
     async def posts(self) -> list[Post]:
