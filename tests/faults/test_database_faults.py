@@ -48,7 +48,7 @@ async def test_the_server_is_gone_for_a_while(world: World) -> None:
     count = 20
     await world.fill(count)
     world.provider.hold()
-    world.telegram.add_user(USER, "Ben", "ru")
+    world.telegram.add_user(USER, "Ben", "ru", started=True)
     world.telegram.add_channel(CHANNEL, "Harbour", "harbour")
     async with proxied(world.url) as (proxy, url), world.bot(DATABASE_URL=url) as bot:
         await world.admin_ready()

@@ -44,8 +44,8 @@ class World:
         self.telegram = telegram
         self.provider = provider
         self.bots: list[Bot] = []
-        telegram.add_user(ADMIN, "Anna", "en")
-        telegram.add_user(USER, "Ben", "en")
+        telegram.add_user(ADMIN, "Anna", "en", started=True)
+        telegram.add_user(USER, "Ben", "en", started=True)
 
     @asynccontextmanager
     async def bot(self, **more: str) -> AsyncIterator[Bot]:
