@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint lock
+.PHONY: help install run demo test test-faults faults-waiting faults-working lint lock
 
 help:
-	@echo "make demo | run | test | lint | install | lock"
+	@echo "make demo | run | test | test-faults | lint | install | lock"
 
 install: .venv/installed
 
@@ -23,6 +23,18 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# The scenarios of the first part mostly wait for pauses to end, so that the other part runs beside it.
+FAULTS_WAITING := tests/faults/test_limits.py tests/faults/test_outages.py
+
+test-faults: install
+	$(MAKE) --jobs=2 --keep-going --output-sync=target faults-waiting faults-working
+
+faults-waiting:
+	$(BIN)/python -m pytest -m '' $(FAULTS_WAITING)
+
+faults-working:
+	$(BIN)/python -m pytest -m '' tests/faults $(FAULTS_WAITING:%=--ignore=%)
 
 lint: install
 	$(BIN)/ruff check .
