@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,6 +14,8 @@ from services.outcomes import DOWN_KINDS, Kind, Outcome
 LONGEST_BACKOFF = 3600.0
 #: So long a post on its last attempt waits for a sign that the upstream serves others after it has failed.
 LAST_DOUBT = 5.0
+#: So long a post waits at most while it is not known whether anybody is served: then it finds out itself.
+LONGEST_DOUBT = 300.0
 #: Outcomes that say nothing of the post: it goes on, or waits, with nothing counted.
 NOT_THE_POSTS = frozenset({Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.UNSUPPORTED})
 
@@ -39,6 +42,8 @@ class Trail:
     refused: tuple[str, ...] = ()
     only_refusals: bool = True
     answered: bool = False
+    #: When the first request of the attempt that failed had left.
+    started_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any] | None:
         """For `posts.attempt_trail`; None when there is nothing to keep."""
@@ -50,6 +55,7 @@ class Trail:
             "refused": list(self.refused),
             "only_refusals": self.only_refusals,
             "answered": self.answered,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
         }
 
     @classmethod
@@ -58,12 +64,14 @@ class Trail:
         if not isinstance(value, dict):
             return cls()
         try:
+            started = value.get("started_at")
             return cls(
                 asked=tuple(map(str, value.get("asked", ()))),
                 delays=int(value.get("delays", 0)),
                 refused=tuple(map(str, value.get("refused", ()))),
                 only_refusals=bool(value.get("only_refusals", True)),
                 answered=bool(value.get("answered", False)),
+                started_at=datetime.fromisoformat(started) if started else None,
             )
         except (TypeError, ValueError):
             return cls()
@@ -90,12 +98,14 @@ class RetryAt:
 
     `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the upstream
     is seen to have served another post since (`settled_attempts`).
+    `suspect`: others were served after the post had failed, so that its faults may be its own.
     """
 
     at: datetime
     error: str
     counts: bool
     trail: Trail
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,17 @@ Decision = Tagged | AskAgain | RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What matters of the rest of the world: the models that are not gone, whether none may be asked, and when
-    any post last got its tags."""
+    """What matters of the rest of the world: the models that are not gone, whether none may be asked, when any post
+    last got its tags, and whether since then only suspects have met faults, this post among them."""
 
     models: Collection[str]
     is_down: bool
     last_success_at: datetime | None
+    only_suspects_fail: bool = False
+
+    def served_since(self, moment: datetime) -> bool:
+        """Whether a post got its tags at that time or later."""
+        return self.last_success_at is not None and self.last_success_at >= moment
 
 
 def retry_delay(policy: Policy, retry: int, random: Random) -> float:
@@ -156,7 +171,7 @@ def decide(
         return Tagged(outcome.tags)
     if outcome.kind in NOT_THE_POSTS:
         return AskAgain(None, trail)
-    trail = _extend(trail, model, outcome)
+    trail = _extend(trail, model, outcome, began)
     error = f"{outcome.reason} ({model})"
     if outcome.kind is Kind.REFUSED and set(upstream.models) <= set(trail.refused):
         return GiveUp("refused", error)
@@ -165,7 +180,7 @@ def decide(
     return _end_attempt(attempts, trail, error, upstream, policy, began, now, random)
 
 
-def _extend(trail: Trail, model: str, outcome: Outcome) -> Trail:
+def _extend(trail: Trail, model: str, outcome: Outcome, began: datetime) -> Trail:
     refused = outcome.kind is Kind.REFUSED
     return replace(
         trail,
@@ -173,6 +188,7 @@ def _extend(trail: Trail, model: str, outcome: Outcome) -> Trail:
         refused=(*trail.refused, model) if refused else trail.refused,
         only_refusals=trail.only_refusals and refused,
         answered=trail.answered or outcome.kind in {Kind.MALFORMED, Kind.REFUSED},
+        started_at=trail.started_at or began,
     )
 
 
@@ -193,16 +209,16 @@ def _end_attempt(
     now: datetime,
     random: Random,
 ) -> Decision:
-    fresh = Trail(refused=trail.refused)
+    served_after = upstream.served_since(trail.started_at or began)
+    is_own = upstream.only_suspects_fail and not upstream.is_down
     is_last = attempts + 1 >= policy.max_attempts
+    retry = partial(RetryAt, error=error, trail=Trail(refused=trail.refused), suspect=served_after)
     wait = backoff(policy, attempts + 1, random)
-    served = not upstream.is_down and upstream.last_success_at is not None and upstream.last_success_at >= began
-    if not trail.answered and (is_last or not served):
+    if not (trail.answered or is_own or (served_after and not upstream.is_down and not is_last)):
         # What was served before this failure says nothing of an outage that may just have begun.
-        wait = min(wait, LAST_DOUBT) if served else wait
-        return RetryAt(now + timedelta(seconds=wait), error, counts=False, trail=fresh)
+        wait = min(wait, LAST_DOUBT if served_after else LONGEST_DOUBT)
+        return retry(now + timedelta(seconds=wait), counts=False)
     if is_last:
         return GiveUp("refused" if trail.only_refusals else "exhausted", error)
     # Models are left that have not seen the post: nothing is gained by waiting.
-    wait = 0.0 if trail.only_refusals else wait
-    return RetryAt(now + timedelta(seconds=wait), error, counts=True, trail=fresh)
+    return retry(now + timedelta(seconds=0.0 if trail.only_refusals else wait), counts=True)

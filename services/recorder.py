@@ -6,7 +6,7 @@ All of a group in the caller's one transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -51,6 +51,8 @@ class Recorded:
     retried: int = 0
     lost: int = 0
     notices: bool = False
+    #: An attempt is in doubt: it waits for others to be served.
+    waiting: bool = False
     #: Requests that got an answer of a model's, usable or not.
     answered: int = 0
     #: The provider refused the account, or access to a model.
@@ -136,7 +138,16 @@ class Recorder:
         known, changed = dict(states), dict[str, ModelState]()
         for finished in group:
             call = finished.call
-            news = observe(known, self._chain, call.request.models, call.answered, call.outcomes[0], now, self._random)
+            news = observe(
+                known,
+                self._chain,
+                call.request.models,
+                call.answered,
+                call.outcomes[0],
+                now,
+                self._random,
+                suspect=all(post.suspect for post in finished.posts),
+            )
             known.update(news)
             changed.update(news)
         return changed
@@ -174,7 +185,8 @@ class Recorder:
             trail = Trail.from_json(post.trail)
             model = _culprit(call)
             began = call.at - timedelta(seconds=call.seconds)
-            decision = decide(post.attempts, trail, model, outcome, upstream, self._policy, began, now, self._random)
+            seen = await self._seen_for(session, post, outcome, upstream)
+            decision = decide(post.attempts, trail, model, outcome, seen, self._policy, began, now, self._random)
             if await queue.settle(session, post, _values(post, decision, outcome, now)):
                 await self._count(session, post, call, outcome, decision, recorded, now)
             else:
@@ -182,6 +194,15 @@ class Recorder:
                 log.info("lease_lost", post_id=post.id)
             rows.append(_attempt(post, call, outcome, decision, request_id, with_usage=index == 0))
         await queue.log_attempts(session, rows)
+
+    async def _seen_for(
+        self, session: AsyncSession, post: ClaimedPost, outcome: Outcome, upstream: Upstream
+    ) -> Upstream:
+        """The upstream as a suspect's fault shows it: is anybody else failing, too?"""
+        if not post.suspect or outcome.kind not in DOWN_KINDS:
+            return upstream
+        others = await queue.others_failed(session, [kind.value for kind in DOWN_KINDS], upstream.last_success_at)
+        return replace(upstream, only_suspects_fail=not others)
 
     async def _count(
         self,
@@ -203,6 +224,7 @@ class Recorder:
             case RetryAt():
                 recorded.retried += 1
                 recorded.told.append(post.id)
+                recorded.waiting |= not decision.counts
             case GiveUp():
                 recorded.failed += 1
                 recorded.told.append(post.id)
@@ -250,6 +272,7 @@ def _values(post: ClaimedPost, decision: Decision, outcome: Outcome, now: dateti
             "work_class": max(post.work_class, Priority.RETRY.value),
             "waits_for_upstream": None if decision.counts else True,
             "after_fault": faulted,
+            "suspect": post.suspect or decision.suspect or None,
         }
     over = {**_over(now), "tagging_attempts": post.attempts + 1}
     if isinstance(decision, GiveUp):
@@ -273,6 +296,7 @@ def _over(now: datetime) -> dict[str, Any]:
         "work_class": None,
         "waits_for_upstream": None,
         "after_fault": None,
+        "suspect": None,
     }
 
 

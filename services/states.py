@@ -21,7 +21,14 @@ async def load_states(session: AsyncSession) -> dict[str, ModelState]:
 def _state(row: UpstreamRow) -> ModelState:
     reason = Aside(row.reason) if row.reason in set(Aside) else None
     return ModelState(
-        row.model, row.aside_until, reason, row.detail, row.since, row.faults, row.pauses, row.probe_until
+        model=row.model,
+        until=row.aside_until,
+        reason=reason,
+        detail=row.detail,
+        since=row.since,
+        faults=row.faults,
+        pauses=row.pauses,
+        probe_until=row.probe_until,
     )
 
 

@@ -157,11 +157,21 @@ def observe(
     outcome: Outcome,
     now: datetime,
     random: Random,
+    *,
+    suspect: bool = False,
 ) -> dict[str, ModelState]:
-    """The states that an outcome changes. `sent`: the model asked, and those that went along."""
+    """The states that an outcome changes.
+
+    Args:
+        sent: the model asked, and those that went along.
+        suspect: the post fails where others are served: its fault says little of a model that is up.
+    """
     # Whatever came back, a probe is no longer under way.
     asked = replace(states.get(sent[0]) or ModelState(sent[0]), probe_until=None)
-    changed = _observed(states, chain, sent, answered, outcome, asked, now, random)
+    if suspect and outcome.kind in DOWN_KINDS and not asked.is_half_open(now):
+        changed = dict[str, ModelState]()
+    else:
+        changed = _observed(states, chain, sent, answered, outcome, asked, now, random)
     if asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
         changed[asked.model] = asked
     return changed
@@ -187,7 +197,8 @@ def _observed(
         case Kind.MODEL_GONE:
             return {asked.model: _set_aside(asked, Aside.GONE, now + GONE_FOR, outcome, now)}
     if outcome.kind in DOWN_KINDS or fell_back(sent, answered):
-        return {asked.model: _fault(asked, outcome, now, random), **_answered(states, sent, answered, outcome)}
+        faulty = _fault(asked, outcome, now, random)
+        return {**_all_down(states, chain, faulty, now), **_answered(states, sent, answered, outcome)}
     return _closed(states, chain, asked, outcome, now)
 
 
@@ -206,6 +217,18 @@ def _fault(state: ModelState, outcome: Outcome, now: datetime, random: Random) -
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**state.pauses) * random.uniform(0.8, 1.2)
     opened = _set_aside(state, Aside.DOWN, now + timedelta(seconds=pause), outcome, now)
     return replace(opened, pauses=min(state.pauses + 1, 20))
+
+
+def _all_down(states: States, chain: Sequence[str], faulty: ModelState, now: datetime) -> dict[str, ModelState]:
+    """The faulty model's new state. With nobody else left to ask, all wait for one pause and one probe together:
+    an outage of hours must not cost a probe a model."""
+    others = [states.get(model) or ModelState(model) for model in chain if model != faulty.model]
+    if not faulty.is_aside(now) or faulty.until is None or any(state.until is None for state in others):
+        return {faulty.model: faulty}
+    down = [state for state in others if state.reason is Aside.DOWN and state.until is not None]
+    until, pauses = faulty.until, max([faulty.pauses, *(state.pauses for state in down)])
+    joined = (replace(state, until=max(state.until or until, until), pauses=pauses) for state in down)
+    return {faulty.model: replace(faulty, pauses=pauses), **{state.model: state for state in joined}}
 
 
 def _answered(states: States, sent: Sequence[str], answered: str | None, outcome: Outcome) -> dict[str, ModelState]:

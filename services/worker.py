@@ -69,7 +69,7 @@ class Worker:
         self._flights: list[Flight] = []
         self._finished: list[Finished] = []
         self._renewed_at = 0.0
-        # Rows may wait for the provider since an earlier process saw it fail.
+        # Posts may wait for a sign of the provider's, also since an earlier process saw it fail.
         self._maybe_waiting = True
         self._one_by_one = False
         self._batch = Recorded()
@@ -134,7 +134,7 @@ class Worker:
             await self._renew(session, now)
             plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
             if recorded.tagged and self._maybe_waiting:
-                await queue.upstream_is_back(session)
+                await queue.upstream_serves(session)
         del self._finished[: len(group)]
         self._after(recorded, plan)
         for start in plan.starts:
@@ -172,7 +172,7 @@ class Worker:
 
     def _after(self, recorded: Recorded, plan: Plan) -> None:
         self._probe_asked = self._probe_asked and not plan.starts
-        self._maybe_waiting = self._maybe_waiting and not recorded.tagged
+        self._maybe_waiting = recorded.waiting or (self._maybe_waiting and not recorded.tagged)
         self._batch.tagged += recorded.tagged
         self._batch.failed += recorded.failed
         self._batch.retried += recorded.retried

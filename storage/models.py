@@ -110,6 +110,8 @@ class Post(Base):
     waits_for_upstream: Mapped[bool | None]
     #: True while the post's last request ended in a fault of the upstream: the next one is a retry.
     after_fault: Mapped[bool | None]
+    #: True when others were served after the post had met a fault of the upstream: its faults may be its own.
+    suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     #: How many daily retries the failed post has had.

@@ -59,6 +59,8 @@ class ClaimedPost:
     doubted_since: datetime | None = None
     #: The next request is a retry after a fault of the upstream.
     is_retry: bool = False
+    #: Others were served after it had met such a fault.
+    suspect: bool = False
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
@@ -112,6 +114,7 @@ async def claim(
             Post.last_tagging_attempt,
             Post.waits_for_upstream,
             Post.after_fault,
+            Post.suspect,
         )
         .execution_options(synchronize_session=False)
     )
@@ -135,6 +138,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
         error=row.tagging_error,
         doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
         is_retry=bool(row.after_fault),
+        suspect=bool(row.suspect),
     )
 
 
@@ -261,6 +265,31 @@ async def log_attempts(session: AsyncSession, rows: Sequence[dict[str, Any]]) ->
 async def last_success_at(session: AsyncSession) -> datetime | None:
     """When any post last got tags from a model."""
     return (await session.execute(select(func.max(Attempt.at)).where(Attempt.outcome == "tagged"))).scalar_one_or_none()
+
+
+async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: datetime | None) -> bool:
+    """Whether a post that is no suspect has had one of these outcomes since then."""
+    query = select(literal(1)).select_from(Attempt).join(Post, Post.id == Attempt.post_id)
+    query = query.where(Attempt.outcome.in_(outcomes), Post.suspect.is_not(True))
+    if since is not None:
+        query = query.where(Attempt.at > since)
+    return (await session.execute(query.limit(1))).first() is not None
+
+
+async def upstream_serves(session: AsyncSession) -> int:
+    """Others are served: posts whose last attempt is in doubt are due. Those within an attempt keep their delay."""
+    result = await session.execute(
+        update(Post)
+        .where(
+            sql(QUEUED),
+            Post.next_attempt_at.is_not(None),
+            Post.waits_for_upstream.is_(True),
+            Post.attempt_trail.is_(None),
+        )
+        .values(next_attempt_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", result).rowcount
 
 
 async def upstream_is_back(session: AsyncSession) -> int:

@@ -20,7 +20,13 @@ _DUE: dict[str, Any] = {
     "waits_for_upstream": None,
     "after_fault": None,
 }
-_ANEW: dict[str, Any] = {**_DUE, "tagging_attempts": 0, "failure_kind": None, "nightly_retries": None}
+_ANEW: dict[str, Any] = {
+    **_DUE,
+    "tagging_attempts": 0,
+    "failure_kind": None,
+    "nightly_retries": None,
+    "suspect": None,
+}
 RETRYABLE = ("pending", "retrying", "failed")
 NIGHTS = 3
 

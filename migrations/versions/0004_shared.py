@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the columns and tables."""
-    add_columns("posts", sa.Column("after_fault", sa.Boolean))
+    add_columns("posts", sa.Column("after_fault", sa.Boolean), sa.Column("suspect", sa.Boolean))
     add_columns("metka_upstream", sa.Column("probe_until", UtcDateTime))
     add_columns("metka_attempts", sa.Column("ended", sa.String(16)))
     create_index("ix_metka_attempts_ended_at", "metka_attempts", ["at"], "ended IS NOT NULL")

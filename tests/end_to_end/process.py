@@ -74,11 +74,6 @@ class Bot:
         """What it has written so far."""
         return "".join(self._lines)
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-        return self._process.pid
-
     def send(self, number: signal.Signals) -> None:
         """A signal, without waiting for what comes of it."""
         self._process.send_signal(number)

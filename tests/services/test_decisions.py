@@ -93,6 +93,26 @@ def test_the_last_attempt_waits_for_a_sign_that_the_upstream_serves() -> None:
     assert settled_attempts(4, NOW, NOW) == settled_attempts(4, NOW, None) == settled_attempts(4, None, NOW) == 4
 
 
+def test_a_suspect_that_fails_alone_fails_by_itself() -> None:
+    """Others were served after it had failed, and nobody else fails: no sign is waited for, also at the last."""
+    alone = Upstream(models=CHAIN, is_down=False, last_success_at=NOW - timedelta(hours=1), only_suspects_fail=True)
+    decision = run([Kind.SERVER_ERROR] * 4, upstream=alone)
+    assert isinstance(decision, RetryAt)
+    assert decision.counts
+    assert run([Kind.SERVER_ERROR] * 4, upstream=alone, attempts=4) == GiveUp("exhausted", "because (d)")
+
+
+def test_who_failed_before_others_were_served_becomes_a_suspect() -> None:
+    """The evidence outlives the attempt."""
+    decision = run([Kind.SERVER_ERROR] * 4)
+    assert isinstance(decision, RetryAt)
+    assert decision.suspect
+    quiet = Upstream(models=CHAIN, is_down=False, last_success_at=NOW - timedelta(seconds=1))
+    decision = run([Kind.SERVER_ERROR] * 4, upstream=quiet)
+    assert isinstance(decision, RetryAt)
+    assert not decision.suspect
+
+
 def test_an_attempt_while_nobody_else_was_served_is_in_doubt() -> None:
     """It waits its backoff, and counts only if others are served meanwhile."""
     quiet = Upstream(models=CHAIN, is_down=False, last_success_at=NOW - timedelta(seconds=1))
@@ -143,6 +163,6 @@ def test_backoff_doubles_to_an_hour() -> None:
 
 def test_a_trail_survives_its_row() -> None:
     """What is stored is what is read; nonsense is a fresh attempt."""
-    trail = Trail(("a",), 1, ("b",), False, True)
+    trail = Trail(("a",), 1, ("b",), False, True, NOW)
     assert Trail.from_json(trail.to_json()) == trail
     assert Trail.from_json({"delays": "x"}) == Trail.from_json("junk") == Trail()

@@ -34,10 +34,12 @@ class World:
         self.states: dict[str, ModelState] = {}
         self.now = NOW
 
-    def see(self, model: str, kind: Kind, *, answered: str | None = None, **more: object) -> None:
+    def see(
+        self, model: str, kind: Kind, *, answered: str | None = None, suspect: bool = False, **more: object
+    ) -> None:
         outcome = Outcome(kind, "because", **more)  # type: ignore[arg-type]
         sent = (model, "x/c") if answered else (model,)
-        self.states.update(observe(self.states, CHAIN, sent, answered, outcome, self.now, Random(1)))
+        self.states.update(observe(self.states, CHAIN, sent, answered, outcome, self.now, Random(1), suspect=suspect))
 
     def probe(self, model: str) -> None:
         until = self.now + timedelta(seconds=65)
@@ -223,3 +225,38 @@ def test_a_spent_quota_stops_free_models_until_its_day_ends() -> None:
     assert quota_spent(world.states, CHAIN, midnight, NOW) == {}
     world.now = midnight
     assert world.allowed() == list(CHAIN)
+
+
+def test_an_outage_of_all_models_costs_one_probe_a_pause() -> None:
+    """Whichever model it goes to: the pause that follows is everybody's, doubling to five minutes."""
+    world, probes = World(), 0
+    for _ in range(3):
+        for model in CHAIN:
+            world.see(model, Kind.SERVER_ERROR)
+    end = NOW + timedelta(hours=1)
+    while True:
+        paused = admission(CHAIN, world.states, world.now)
+        if paused.capacity == 0 and paused.until is not None:
+            world.now = paused.until
+            continue
+        if world.now > end:
+            break
+        probes += 1
+        world.see(choose_model(CHAIN, world.allowed(), (), ()) or "", Kind.SERVER_ERROR)
+    assert 10 <= probes <= 20
+    world.see(CHAIN[1], Kind.TAGGED)
+    assert pause_reason(CHAIN, world.states, world.now) is None
+
+
+def test_a_suspects_faults_open_no_breaker_and_close_none() -> None:
+    """They say little of a model that serves others; but a probe of its is a probe."""
+    world = World()
+    for _ in range(5):
+        world.see(CHAIN[0], Kind.SERVER_ERROR, suspect=True)
+    assert CHAIN[0] in world.allowed()
+    for _ in range(3):
+        world.see(CHAIN[0], Kind.SERVER_ERROR)
+    world.now += timedelta(seconds=10)
+    world.probe(CHAIN[0])
+    world.see(CHAIN[0], Kind.SERVER_ERROR, suspect=True)
+    assert CHAIN[0] not in world.allowed()
