@@ -22,7 +22,7 @@ BELIEVED_FOR = timedelta(days=1)
 #: Retries after faults of the upstream: at most this share of a minute's requests …
 RETRY_SHARE = 0.2
 #: … but so many a minute in any case, or a quiet bot could never retry.
-FREE_RETRIES = 10
+FREE_RETRIES = 30
 RETRY_WINDOW = 60.0
 
 

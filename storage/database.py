@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 #: How long a writer waits for the parser's own transaction on the same SQLite file.
 BUSY_TIMEOUT_SECONDS = 15
+#: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
+CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
 
 
 class DatabaseUrlError(ValueError):
@@ -59,10 +61,11 @@ def _is_connection_error(error: BaseException | None) -> bool:
 class Database:
     """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
+        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: as long as it likes."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _make_engine(url)
+        self.engine = _make_engine(url, statement_seconds)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else None
 
@@ -93,11 +96,17 @@ class Database:
         await self.engine.dispose()
 
 
-def _make_engine(url: URL) -> AsyncEngine:
+def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
     # Without parameters: an error of the database's must not put the text of a post into the log.
     if url.get_backend_name() != "sqlite":
         return create_async_engine(
-            url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10, hide_parameters=True
+            url,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=5,
+            pool_timeout=10,
+            hide_parameters=True,
         )
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)

@@ -78,13 +78,19 @@ async def migrate(database: Database, *, now: datetime) -> MigrationReport:
     Raises:
         MigrationError: no backup could be made, the tables are another program's, or a statement failed.
     """
-    for _ in range(SQLITE_WAITS - 1):
-        try:
-            return await _migrate(database, now)
-        except OperationalError as error:
-            if "database is locked" not in str(error.orig):
-                raise
-    return await _migrate(database, now)
+    # A change of a large table takes as long as it takes.
+    patient = database if database.is_sqlite else Database(database.url, statement_seconds=None)
+    try:
+        for _ in range(SQLITE_WAITS - 1):
+            try:
+                return await _migrate(patient, now)
+            except OperationalError as error:
+                if "database is locked" not in str(error.orig):
+                    raise
+        return await _migrate(patient, now)
+    finally:
+        if patient is not database:
+            await patient.close()
 
 
 async def _migrate(database: Database, now: datetime) -> MigrationReport:

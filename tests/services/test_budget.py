@@ -109,7 +109,7 @@ def test_retries_never_exceed_their_share(steps: list[tuple[bool, float]]) -> No
 
 
 def test_a_quiet_bot_may_retry() -> None:
-    """Ten a minute, and again when the first is a minute ago."""
+    """A few a minute, and again when the first is a minute ago."""
     budget = RetryBudget()
     for _ in range(FREE_RETRIES):
         assert budget.left(0.0) > 0
