@@ -195,8 +195,10 @@ async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
 
 
 async def unskip(session: AsyncSession, post_id: int) -> bool:
-    """Take a Skip back: failed as it was, or pending if it had not been tried; False when there is none."""
-    status = case((Post.tagging_error.is_not(None), "failed"), else_="pending")
+    """Take a Skip back: failed as it was, or pending if attempts are left; False when there is none."""
+    # A post that is through has no place in the order of work; one that was to be tried again has.
+    is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
+    status = case((is_through, "failed"), else_="pending")
     condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")
     return await _update(session, condition, {"tagging_status": status, "skipped_at": None}) == 1
 
