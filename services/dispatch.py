@@ -206,8 +206,10 @@ class Dispatcher:
         if post.doubted_since is None:
             return post
         attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
+        # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
+        is_used_up = attempts > post.attempts and attempts >= self._policy.max_attempts
         post = replace(post, attempts=attempts, doubted_since=None)
-        if attempts < self._policy.max_attempts:
+        if not is_used_up:
             return post
         await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)
         return None

@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.models import Batch, BatchPost, Post
 from storage.queue import Priority
 
-#: What a post is after anybody asked for it: due, with nothing left of an attempt under way.
+#: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that
+#: ran out: what its holder still brings is older than the wish.
 _DUE: dict[str, Any] = {
+    "lease_token": None,
+    "lease_expires_at": None,
     "next_attempt_at": None,
     "attempt_trail": None,
     "waits_for_upstream": None,
@@ -156,7 +159,8 @@ async def stop_batch(session: AsyncSession, batch: Batch, now: datetime) -> int:
         (Post.tagging_attempts, BatchPost.previous_attempts),
         (Post.work_class, BatchPost.previous_work_class),
     )
-    values = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
+    values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
+    values |= {"lease_token": None, "lease_expires_at": None}
     posts = select(BatchPost.post_id).where(BatchPost.batch_id == batch.id)
     count = await _update(session, and_(Post.id.in_(posts), waiting), values)
     batch.stopped = True
@@ -191,14 +195,16 @@ async def count_batch(session: AsyncSession, batch: Batch, now: datetime) -> Bat
 
 async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
     """A person does not want tags for the post; False when it is skipped already, or has its tags."""
-    values = {**_DUE, "tagging_status": "skipped", "skipped_at": now, "lease_token": None, "lease_expires_at": None}
+    values = {**_DUE, "tagging_status": "skipped", "skipped_at": now}
     unfinished = or_(Post.tagging_status.in_(RETRYABLE), Post.tagging_status.is_(None))
     return await _update(session, and_(Post.id == post_id, unfinished), values) == 1
 
 
 async def unskip(session: AsyncSession, post_id: int) -> bool:
-    """Take a Skip back: failed as it was, or pending if it had not been tried; False when there is none."""
-    status = case((Post.tagging_error.is_not(None), "failed"), else_="pending")
+    """Take a Skip back: failed as it was, or pending if attempts are left; False when there is none."""
+    # A post that is through has no place in the order of work; one that was to be tried again has.
+    is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
+    status = case((is_through, "failed"), else_="pending")
     condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")
     return await _update(session, condition, {"tagging_status": status, "skipped_at": None}) == 1
 
