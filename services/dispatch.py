@@ -36,6 +36,8 @@ from storage.queue import ClaimedPost
 
 #: Requests at once at a start: a key that is not accepted must not cost one request a place in flight.
 FIRST_REQUESTS = 3
+#: Slow answers are no reason to go slowly: after so many seconds with nothing but silence twice as many may go.
+RAMP_SECONDS = 1.0
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
 
@@ -99,6 +101,7 @@ class Dispatcher:
         self._retries = RetryBudget()
         # How many may be in flight while it is not sure that all are welcome: one more with each answer.
         self._ramp: int | None = FIRST_REQUESTS
+        self._ramped_at = 0.0
         self._last_user = 0
 
     async def plan(self, session: AsyncSession, now: datetime, *, in_flight: int, probe: bool) -> Plan:
@@ -133,7 +136,6 @@ class Dispatcher:
             self._ramp = 1
         elif self._ramp is not None:
             self._ramp += recorded.answered
-            self._ramp = None if self._ramp >= self._concurrency else self._ramp
 
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
@@ -157,13 +159,26 @@ class Dispatcher:
         if admitted.capacity is not None:
             self._ramp = 1
             free = free if probe else min(free, admitted.capacity)
-        elif self._ramp is not None:
-            free = min(free, self._ramp - in_flight)
+        elif (ramp := self._ramp_now(in_flight)) is not None:
+            free = min(free, ramp - in_flight)
         if free <= 0:
-            return 0, _seconds(admitted.until, view.now)
+            return 0, _seconds(admitted.until, view.now) if admitted.until else self._until_ramp()
         if wait := self._pace_wait(view):
             return 0, wait
         return (1 if probe or self._is_paced(view) else free), None
+
+    def _ramp_now(self, in_flight: int) -> int | None:
+        now = time.monotonic()
+        if self._ramp is None or self._ramp >= self._concurrency:
+            self._ramp = None
+        elif not in_flight:
+            self._ramped_at = now
+        elif now - self._ramped_at >= RAMP_SECONDS:
+            self._ramp, self._ramped_at = self._ramp * 2, now
+        return self._ramp
+
+    def _until_ramp(self) -> float | None:
+        return None if self._ramp is None else max(0.05, self._ramped_at + RAMP_SECONDS - time.monotonic())
 
     def _pace_wait(self, view: _View) -> float:
         model = next(iter(candidates(self._chain, view.states, view.now)), self._chain[0])
@@ -266,7 +281,8 @@ class Dispatcher:
         return interval is None or await budget.take_slot(session, lane, view.now, interval)
 
     async def _postpone(self, session: AsyncSession, post: ClaimedPost, at: datetime) -> None:
-        await queue.settle(session, post, {"next_attempt_at": at, "tagging_attempts": post.attempts})
+        values = {"next_attempt_at": at, "tagging_attempts": post.attempts, "waits_for_upstream": post.waits or None}
+        await queue.settle(session, post, values)
 
 
 def lane_state(row: BudgetRow) -> LaneState:

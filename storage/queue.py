@@ -55,6 +55,8 @@ class ClaimedPost:
     trail: Any
     token: str
     error: str | None = None
+    #: It waits for the provider to come back.
+    waits: bool = False
     #: When the attempt ended that waits for the upstream to show whether the failure was the post's own.
     doubted_since: datetime | None = None
     #: The next request is a retry after a fault of the upstream.
@@ -136,6 +138,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
         trail=row.attempt_trail,
         token=token,
         error=row.tagging_error,
+        waits=bool(row.waits_for_upstream),
         doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
         is_retry=bool(row.after_fault),
         suspect=bool(row.suspect),
