@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,6 +61,9 @@ def make_scheduler(
 async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
     try:
         await call()
+    except asyncio.CancelledError:
+        # The scheduler is being shut down: the transaction is rolled back, and the next run does it.
+        log.info("job_broken_off", job=name)
     except Exception as error:
         if not is_unavailable(error):
             log.exception("job_failed", job=name)
