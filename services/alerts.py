@@ -14,6 +14,7 @@ from services.clock import Clock
 from services.states import load_states
 from services.upstream import Aside, pause_reason
 from storage import outbox, queue
+from storage import upstream as upstream_rows
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -104,6 +105,10 @@ class AlertWatch:
             if stands or not await outbox.open_topic(session, PAUSE):
                 return False
         async with self._database.write() as session:
+            # A worker may see the pause end, or the next one begin, at the same time.
+            await upstream_rows.lock(session)
+            if pause_reason(self._chain, await load_states(session), now) is not None:
+                return False
             await PauseAlerts(self._admin_ids).over(session, now)
         return True
 

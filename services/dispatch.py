@@ -38,6 +38,8 @@ from storage.queue import ClaimedPost
 FIRST_REQUESTS = 3
 #: Slow answers are no reason to go slowly: after so many seconds with nothing but silence twice as many may go.
 RAMP_SECONDS = 1.0
+#: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
+LONGEST_PROMISE = timedelta(hours=1)
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
 
@@ -103,6 +105,8 @@ class Dispatcher:
         self._ramp: int | None = FIRST_REQUESTS
         self._ramped_at = 0.0
         self._last_user = 0
+        # Lane → the last slot that a waiting post was told.
+        self._promised: dict[str, datetime] = {}
 
     async def plan(self, session: AsyncSession, now: datetime, *, in_flight: int, probe: bool) -> Plan:
         """Claim what may go out now. `probe`: one request even in a pause."""
@@ -240,7 +244,7 @@ class Dispatcher:
         if not await self._take_slot(session, models[0], view):
             if is_probe:
                 await upstream_rows.end_probe(session, models[0])
-            await self._postpone(session, post, view.now + timedelta(seconds=1))
+            await self._postpone(session, post, self._promise_slot(models[0], view))
             return None
         return Start(post, models, is_probe)
 
@@ -279,6 +283,17 @@ class Dispatcher:
         lane = self._pace.lane(model)
         interval = self._pace.interval(lane, view.lanes[lane], view.now)
         return interval is None or await budget.take_slot(session, lane, view.now, interval)
+
+    def _promise_slot(self, model: str, view: _View) -> datetime:
+        """When the lane's next slot may be this post's: each waiting one gets a time of its own."""
+        lane = self._pace.lane(model)
+        interval = self._pace.interval(lane, view.lanes[lane], view.now) or timedelta(seconds=1)
+        free = max(view.lanes[lane].next_at or view.now, view.now)
+        slot = max(free, self._promised.get(lane, free) + interval)
+        if slot - view.now > LONGEST_PROMISE:
+            slot = free
+        self._promised[lane] = slot
+        return slot
 
     async def _postpone(self, session: AsyncSession, post: ClaimedPost, at: datetime) -> None:
         values = {"next_attempt_at": at, "tagging_attempts": post.attempts, "waits_for_upstream": post.waits or None}

@@ -30,6 +30,8 @@ from storage.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
+#: That a post failed where others were served says nothing any more when nobody has been served for so long.
+SUSPECTED_FOR = timedelta(minutes=10)
 #: Pauses in which posts come to wait for the provider; after a limit they are simply due.
 _OUTAGES = frozenset({Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.GONE})
 
@@ -40,6 +42,7 @@ class Finished:
 
     posts: tuple[ClaimedPost, ...]
     call: Call
+    is_probe: bool = False
 
 
 @dataclass(slots=True)
@@ -103,6 +106,7 @@ class Recorder:
     ) -> tuple[dict[str, ModelState], Aside | None]:
         """Learn of the models and limits; the states as they are now, and why tagging was paused before."""
         states = await load_states(session)
+        group = await self._without_old_suspicions(session, group, now)
         if self._observe(states, group, now):
             # Only now, since most groups change nothing: what others have learnt meanwhile must not be lost.
             await upstream_rows.lock(session)
@@ -114,6 +118,23 @@ class Recorder:
         await save_states(session, list(changed.values()))
         await self._learn_limits(session, group, now)
         return states, before
+
+    async def _without_old_suspicions(
+        self, session: AsyncSession, group: Sequence[Finished], now: datetime
+    ) -> Sequence[Finished]:
+        """When nobody has been served for long, a suspect's fault is as good a sign of an outage as any."""
+        if not any(post.suspect for finished in group for post in finished.posts):
+            return group
+        if await self._served_lately(session, now):
+            return group
+        return [
+            replace(finished, posts=tuple(replace(post, suspect=False) for post in finished.posts))
+            for finished in group
+        ]
+
+    async def _served_lately(self, session: AsyncSession, now: datetime) -> bool:
+        last = await queue.last_success_at(session)
+        return last is not None and now - last <= SUSPECTED_FOR
 
     async def _learn_limits(self, session: AsyncSession, group: Sequence[Finished], now: datetime) -> None:
         for finished in group:
@@ -147,6 +168,7 @@ class Recorder:
                 now,
                 self._random,
                 suspect=all(post.suspect for post in finished.posts),
+                is_probe=finished.is_probe,
             )
             known.update(news)
             changed.update(news)
@@ -185,7 +207,7 @@ class Recorder:
             trail = Trail.from_json(post.trail)
             model = _culprit(call)
             began = call.at - timedelta(seconds=call.seconds)
-            seen = await self._seen_for(session, post, outcome, upstream)
+            seen = await self._seen_for(session, post, outcome, upstream, now)
             decision = decide(post.attempts, trail, model, outcome, seen, self._policy, began, now, self._random)
             if await queue.settle(session, post, _values(post, decision, outcome, now)):
                 await self._count(session, post, call, outcome, decision, recorded, now)
@@ -196,10 +218,12 @@ class Recorder:
         await queue.log_attempts(session, rows)
 
     async def _seen_for(
-        self, session: AsyncSession, post: ClaimedPost, outcome: Outcome, upstream: Upstream
+        self, session: AsyncSession, post: ClaimedPost, outcome: Outcome, upstream: Upstream, now: datetime
     ) -> Upstream:
         """The upstream as a suspect's fault shows it: is anybody else failing, too?"""
-        if not post.suspect or outcome.kind not in DOWN_KINDS:
+        if not post.suspect or outcome.kind not in DOWN_KINDS or upstream.last_success_at is None:
+            return upstream
+        if now - upstream.last_success_at > SUSPECTED_FOR:
             return upstream
         others = await queue.others_failed(session, [kind.value for kind in DOWN_KINDS], upstream.last_success_at)
         return replace(upstream, only_suspects_fail=not others)

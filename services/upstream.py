@@ -159,19 +159,24 @@ def observe(
     random: Random,
     *,
     suspect: bool = False,
+    is_probe: bool = False,
 ) -> dict[str, ModelState]:
     """The states that an outcome changes.
 
     Args:
         sent: the model asked, and those that went along.
+        is_probe: the request was a model's probe: only that may say that the probe is over.
         suspect: the post fails where others are served: its fault says little of a model that is up.
     """
-    # Whatever came back, a probe is no longer under way.
-    asked = replace(states.get(sent[0]) or ModelState(sent[0]), probe_until=None)
-    if suspect and outcome.kind in DOWN_KINDS and not asked.is_half_open(now):
+    asked = states.get(sent[0]) or ModelState(sent[0])
+    if is_probe:
+        asked = replace(asked, probe_until=None)
+    # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
+    says_nothing = not is_probe and (suspect or asked.is_half_open(now))
+    if says_nothing and outcome.kind in DOWN_KINDS:
         changed = dict[str, ModelState]()
     else:
-        changed = _observed(states, chain, sent, answered, outcome, asked, now, random)
+        changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
     if asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
         changed[asked.model] = asked
     return changed
@@ -186,6 +191,7 @@ def _observed(
     asked: ModelState,
     now: datetime,
     random: Random,
+    is_probe: bool,
 ) -> dict[str, ModelState]:
     match outcome.kind:
         case Kind.LIMITED:
@@ -199,7 +205,7 @@ def _observed(
     if outcome.kind in DOWN_KINDS or fell_back(sent, answered):
         faulty = _fault(asked, outcome, now, random)
         return {**_all_down(states, chain, faulty, now), **_answered(states, sent, answered, outcome)}
-    return _closed(states, chain, asked, outcome, now)
+    return _closed(states, chain, asked, outcome, now, is_probe)
 
 
 def _set_aside(state: ModelState, reason: Aside, until: datetime, outcome: Outcome, now: datetime) -> ModelState:
@@ -210,7 +216,7 @@ def _set_aside(state: ModelState, reason: Aside, until: datetime, outcome: Outco
 def _fault(state: ModelState, outcome: Outcome, now: datetime, random: Random) -> ModelState:
     state = replace(state, faults=state.faults + 1, since=state.since or now)
     if outcome.until is not None and outcome.until > now:
-        return _set_aside(state, Aside.DOWN, outcome.until, outcome, now)
+        return _set_aside(state, Aside.DOWN, min(outcome.until, now + timedelta(seconds=LONGEST_PAUSE)), outcome, now)
     # A fault of a request that left before the breaker opened must not lengthen the pause.
     if state.faults < FAULTS_TO_OPEN or state.is_aside(now):
         return state
@@ -239,14 +245,13 @@ def _answered(states: States, sent: Sequence[str], answered: str | None, outcome
 
 
 def _closed(
-    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime, is_probe: bool
 ) -> dict[str, ModelState]:
     """The model gave an answer: it is up. With tags, the account is in order for every model too."""
     mended = [asked.model] if asked.model in states else []
     if outcome.kind is Kind.TAGGED:
         mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
-    was_probe = asked.model in states and states[asked.model].is_probed(now)
-    return {model: ModelState(model) for model in mended if was_probe or not _stands(states[model], now)}
+    return {model: ModelState(model) for model in mended if is_probe or not _stands(states[model], now)}
 
 
 def _stands(state: ModelState, now: datetime) -> bool:

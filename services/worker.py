@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -132,9 +132,9 @@ class Worker:
                 recorded = await self._recorder.record(session, group)
                 self._dispatcher.recorded(recorded)
             await self._renew(session, now)
-            plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
+            plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
         del self._finished[: len(group)]
         self._after(recorded, plan)
         for start in plan.starts:
@@ -150,7 +150,8 @@ class Worker:
     def _collect(self) -> None:
         for flight in [flight for flight in self._flights if flight.task.done()]:
             self._flights.remove(flight)
-            self._finished.append(Finished((flight.start.post,), flight.task.result()))
+            start = flight.start
+            self._finished.append(Finished((start.post,), flight.task.result(), start.is_probe))
 
     async def _record_singly(self) -> None:
         """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""
@@ -171,7 +172,8 @@ class Worker:
         self._one_by_one = False
 
     def _after(self, recorded: Recorded, plan: Plan) -> None:
-        self._probe_asked = self._probe_asked and not plan.starts
+        # Also when another process's probe is under way: that one answers the question.
+        self._probe_asked = self._probe_asked and not plan.claimed
         self._maybe_waiting = recorded.waiting or (self._maybe_waiting and not recorded.tagged)
         self._batch.tagged += recorded.tagged
         self._batch.failed += recorded.failed
@@ -183,7 +185,7 @@ class Worker:
             self._batch = Recorded()
 
     async def _renew(self, session: AsyncSession, now: datetime) -> None:
-        """Prolong leases each third of their length, also of what has ended and is not stored yet."""
+        """Prolong leases each third of their length."""
         held = [flight.start.post for flight in self._flights]
         if not held:
             self._renewed_at = time.monotonic()
@@ -199,18 +201,32 @@ class Worker:
 
     async def _finish(self) -> None:
         """Let what is in flight end, record it, and give back the rest."""
-        tasks = [flight.task for flight in self._flights]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._stop_seconds)
+        if self._flights:
+            await self._at_the_end("leases_not_renewed", self._renew_for_the_end)
+            await asyncio.wait([flight.task for flight in self._flights], timeout=self._stop_seconds)
         self._collect()
         for flight in self._flights:
             flight.task.cancel()
+        if self._finished:
+            await self._at_the_end("outcomes_not_stored", self._record_the_rest)
+        await self._at_the_end("leases_not_given_back", self._give_back)
+
+    async def _at_the_end(self, complaint: str, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
         try:
             async with self._database.write() as session:
-                if self._finished:
-                    await self._recorder.record(session, self._finished)
-                await self._dispatcher.give_back(session, [flight.start for flight in self._flights])
+                await work(session)
         except Exception as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("leases_not_given_back", error=type(error).__name__)
+            if is_unavailable(error):
+                log.warning(complaint, error=type(error).__name__)
+            else:
+                log.exception(complaint)
+
+    async def _renew_for_the_end(self, session: AsyncSession) -> None:
+        held = [flight.start.post for flight in self._flights]
+        await queue.renew(session, held, self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5)))
+
+    async def _record_the_rest(self, session: AsyncSession) -> None:
+        await self._recorder.record(session, self._finished)
+
+    async def _give_back(self, session: AsyncSession) -> None:
+        await self._dispatcher.give_back(session, [flight.start for flight in self._flights])

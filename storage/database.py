@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 #: How long a writer waits for the parser's own transaction on the same SQLite file.
 BUSY_TIMEOUT_SECONDS = 15
+#: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
+SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
 
@@ -46,6 +48,9 @@ def parse_url(url: str) -> URL:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database is away for now (gone, locked, full, restarting), rather than the statement wrong."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF in SQLITE_PASSING
     if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
         return True
     if isinstance(error, DBAPIError):
@@ -54,8 +59,9 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def _is_connection_error(error: BaseException | None) -> bool:
-    # asyncpg's classes for a server that shuts down, starts, or is full: SQLSTATE classes 08, 53, 57.
-    return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "53", "57"}
+    # SQLSTATE classes for a server that shuts down, starts, or is full (08, 53, 57), and for a transaction that it
+    # broke off for others' sake (40: deadlock, serialization; 55: a lock that did not come): to be tried again.
+    return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "40", "53", "55", "57"}
 
 
 class Database:

@@ -9,10 +9,11 @@ from enum import IntEnum
 from typing import Any, cast
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     CursorResult,
+    Select,
     and_,
+    any_,
     case,
     delete,
     exists,
@@ -78,7 +79,8 @@ def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[b
 
 
 def _queued(alias: str) -> ColumnElement[bool]:
-    return literal_column(QUEUED.replace("tagging_status", f"{alias}.tagging_status"), Boolean)
+    # Of no type: as a Boolean it would be written "(…) = 1", for which SQLite uses no partial index.
+    return literal_column(QUEUED.replace("tagging_status", f"{alias}.tagging_status"))
 
 
 async def claim(
@@ -98,7 +100,8 @@ async def claim(
     queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
     Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    ids = _locked(_in_turn(limit, now, after_user, retries), now)
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    ids = _locked(_in_turn(limit, now, after_user, retries, is_sqlite), now)
     statement = (
         update(Post)
         .where(Post.id.in_(ids))
@@ -145,7 +148,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
     )
 
 
-def _in_turn(limit: int, now: datetime, after_user: int, retries: bool) -> Any:
+def _in_turn(limit: int, now: datetime, after_user: int, retries: bool, is_sqlite: bool) -> Any:
     first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
     best = (
         select(func.coalesce(first.work_class, Priority.FRESH.value))
@@ -170,14 +173,11 @@ def _in_turn(limit: int, now: datetime, after_user: int, retries: bool) -> Any:
         .limit(limit)
         .correlate(users)
     )
+    # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
+    among = chosen.id.in_(theirs) if is_sqlite else chosen.id == any_(func.array(theirs.scalar_subquery()))
     work_class = func.coalesce(chosen.work_class, Priority.FRESH.value)
     rank = func.row_number().over(partition_by=chosen.user_id, order_by=_order(chosen))
-    return (
-        select(chosen.id)
-        .join(users, chosen.id.in_(theirs))
-        .order_by(work_class, rank, users.c.turn, users.c.id)
-        .limit(limit)
-    )
+    return select(chosen.id).join(users, among).order_by(work_class, rank, users.c.turn, users.c.id).limit(limit)
 
 
 def _order(post: Any) -> tuple[Any, ...]:
@@ -281,29 +281,26 @@ async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: d
 
 async def upstream_serves(session: AsyncSession) -> int:
     """Others are served: posts whose last attempt is in doubt are due. Those within an attempt keep their delay."""
-    result = await session.execute(
-        update(Post)
-        .where(
-            sql(QUEUED),
-            Post.next_attempt_at.is_not(None),
-            Post.waits_for_upstream.is_(True),
-            Post.attempt_trail.is_(None),
-        )
-        .values(next_attempt_at=None)
-        .execution_options(synchronize_session=False)
-    )
+    in_doubt = _waiting_for_upstream().where(Post.attempt_trail.is_(None))
+    return await _make_due(session, in_doubt, next_attempt_at=None)
+
+
+def _waiting_for_upstream() -> Select[int]:
+    """Posts that wait for the provider. What another process has locked is left to it: no waiting, no deadlock."""
+    waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
+    return waiting.with_for_update(skip_locked=True)
+
+
+async def _make_due(session: AsyncSession, ids: Select[int], **values: Any) -> int:
+    statement = update(Post).where(Post.id.in_(ids)).values(**values)
+    result = await session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
 
 async def upstream_is_back(session: AsyncSession) -> int:
     """Make every post due that waited for the provider; the attempts that it had in doubt are forgotten."""
-    result = await session.execute(
-        update(Post)
-        .where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
-        .values(next_attempt_at=None, waits_for_upstream=None, after_fault=None)
-        .execution_options(synchronize_session=False)
-    )
-    return cast("CursorResult[Any]", result).rowcount
+    cleared = {"next_attempt_at": None, "waits_for_upstream": None, "after_fault": None}
+    return await _make_due(session, _waiting_for_upstream(), **cleared)
 
 
 async def prune_attempts(session: AsyncSession, before: datetime) -> int:

@@ -37,9 +37,15 @@ class World:
     def see(
         self, model: str, kind: Kind, *, answered: str | None = None, suspect: bool = False, **more: object
     ) -> None:
+        # What comes back while a probe is under way is the probe's answer.
+        is_probe = model in self.states and self.states[model].is_probed(self.now)
         outcome = Outcome(kind, "because", **more)  # type: ignore[arg-type]
         sent = (model, "x/c") if answered else (model,)
-        self.states.update(observe(self.states, CHAIN, sent, answered, outcome, self.now, Random(1), suspect=suspect))
+        self.states.update(
+            observe(
+                self.states, CHAIN, sent, answered, outcome, self.now, Random(1), suspect=suspect, is_probe=is_probe
+            )
+        )
 
     def probe(self, model: str) -> None:
         until = self.now + timedelta(seconds=65)
@@ -85,6 +91,7 @@ def test_a_failed_probe_doubles_the_pause_and_a_good_one_ends_it() -> None:
     assert until is not None
     assert 8 <= (until - world.now).total_seconds() <= 12
     world.now += timedelta(seconds=20)
+    world.probe(CHAIN[0])
     world.see(CHAIN[0], Kind.TAGGED)
     assert world.states[CHAIN[0]] == ModelState(CHAIN[0])
 
@@ -242,8 +249,11 @@ def test_an_outage_of_all_models_costs_one_probe_a_pause() -> None:
         if world.now > end:
             break
         probes += 1
-        world.see(choose_model(CHAIN, world.allowed(), (), ()) or "", Kind.SERVER_ERROR)
+        model = choose_model(CHAIN, world.allowed(), (), ()) or ""
+        world.probe(model)
+        world.see(model, Kind.SERVER_ERROR)
     assert 10 <= probes <= 20
+    world.probe(CHAIN[1])
     world.see(CHAIN[1], Kind.TAGGED)
     assert pause_reason(CHAIN, world.states, world.now) is None
 
@@ -260,3 +270,21 @@ def test_a_suspects_faults_open_no_breaker_and_close_none() -> None:
     world.probe(CHAIN[0])
     world.see(CHAIN[0], Kind.SERVER_ERROR, suspect=True)
     assert CHAIN[0] not in world.allowed()
+
+
+def test_a_late_answer_ends_no_probe_and_lengthens_no_pause() -> None:
+    """A timeout of a request that left before the breaker opened, while the probe is under way or due."""
+    world = World()
+    for _ in range(3):
+        world.see(CHAIN[0], Kind.TIMEOUT)
+    world.now += timedelta(seconds=10)
+    before = world.states[CHAIN[0]]
+    world.see(CHAIN[0], Kind.TIMEOUT)
+    assert world.states[CHAIN[0]] == before
+
+
+def test_no_header_stops_a_failing_model_for_long() -> None:
+    """A 503 that says two days: five minutes."""
+    world = World()
+    world.see(CHAIN[0], Kind.SERVER_ERROR, until=NOW + timedelta(days=2))
+    assert world.states[CHAIN[0]].until == NOW + timedelta(seconds=300)
