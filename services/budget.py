@@ -71,11 +71,11 @@ class Pace:
 
 
 def remaining_today(state: LaneState, now: datetime) -> int | None:
-    """Requests left of the day's quota; None when the quota is not known."""
+    """Requests left of the day's quota; None when the quota is not known, or more were made than it allows."""
     if state.day_limit is None:
         return None
     used = state.day_used if state.day == utc_day(now) else 0
-    return max(0, state.day_limit - used)
+    return state.day_limit - used if used <= state.day_limit else None
 
 
 def backlog_through(requests: int, state: LaneState, interval: timedelta | None, now: datetime) -> datetime | None:

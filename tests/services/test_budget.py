@@ -70,6 +70,8 @@ def test_the_days_quota_is_new_at_midnight_utc() -> None:
     assert remaining_today(state, NOW) == 2
     assert remaining_today(state, MIDNIGHT) == 50
     assert remaining_today(replace(state, day_limit=None), NOW) is None
+    assert remaining_today(replace(state, day_used=50), NOW) == 0
+    assert remaining_today(replace(state, day_used=51), NOW) is None  # the limit was a wrong guess
 
 
 @pytest.mark.parametrize(
