@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-faults faults-waiting faults-working lint lock
+.PHONY: help install run demo test test-faults lint lock
 
 help:
 	@echo "make demo | run | test | test-faults | lint | install | lock"
@@ -24,17 +24,9 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-# The scenarios of the first part mostly wait for pauses to end, so that the other part runs beside it.
-FAULTS_WAITING := tests/faults/test_limits.py tests/faults/test_outages.py
-
+# All scenarios, one after another: ten minutes or so, most of it waiting for pauses to end.
 test-faults: install
-	$(MAKE) --jobs=2 --keep-going --output-sync=target faults-waiting faults-working
-
-faults-waiting:
-	$(BIN)/python -m pytest -m '' $(FAULTS_WAITING)
-
-faults-working:
-	$(BIN)/python -m pytest -m '' tests/faults $(FAULTS_WAITING:%=--ignore=%)
+	$(BIN)/python -m pytest -m '' tests/faults
 
 lint: install
 	$(BIN)/ruff check .
