@@ -77,7 +77,7 @@ async def look(session: AsyncSession, chain: Sequence[str], pace: Pace, now: dat
         reason=paused.reason,
         models=tuple(chain),
         aside=_aside(chain, states, now),
-        quota=_quota(free, now),
+        quota=_quota(free, now) if any(map(is_free, chain)) else None,
         through_at=backlog_through(waiting, free, interval, now) if waiting else None,
     )
 

@@ -41,6 +41,9 @@ def parse_url(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(f"names no file: {allowed}")
         return parsed.set(drivername="sqlite+aiosqlite")
+    if "@" in (parsed.host or ""):
+        # What follows the password's own @ would be taken for the host, and be named in messages.
+        raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+asyncpg")
     raise DatabaseUrlError(f"is of another kind ({backend}): {allowed}")

@@ -158,6 +158,7 @@ async def test_a_stranger_is_let_in_by_the_administrator(
         ("BOT_TOKEN", "nonsense", "BOT_TOKEN"),
         ("TAGGING_MAX_RETRIES", "many", "TAGGING_MAX_RETRIES"),
         ("DATABASE_URL", "mysql://a:hunter2@b/c", "DATABASE_URL"),
+        ("DATABASE_URL", "postgresql://a:se@hunter2@127.0.0.1/c", "%40"),
         ("OPENROUTER_MODEL", "", "OPENROUTER_MODEL"),
         ("HTTP_HOST", "0.0.0.0", "API_TOKEN"),
         ("TIMEZONE", "Mars/X", "TIMEZONE"),
