@@ -116,7 +116,7 @@ class AlertWatch:
         async with self._database.read() as session:
             share = _share(await queue.ended_lately(session, now - FAILING_WITHIN))
             is_told = bool(await outbox.open_topic(session, FAILING))
-        fails = share.attempts >= FEWEST_ATTEMPTS and share.percent > self._percent
+        fails = bool(self._admin_ids) and share.attempts >= FEWEST_ATTEMPTS and share.percent > self._percent
         if fails == is_told:
             return False
         async with self._database.write() as session:

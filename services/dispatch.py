@@ -191,12 +191,13 @@ class Dispatcher:
 
     def _is_paced(self, view: _View) -> bool:
         # Any model of the chain may be the next: one request a turn keeps the pace of each.
-        return any(self._pace.interval(lane, state, view.now) for lane, state in view.lanes.items())
+        lanes = {self._pace.lane(model) for model in self._chain}
+        return any(self._pace.interval(lane, view.lanes[lane], view.now) for lane in lanes)
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
         due = await queue.next_due_at(session, now, retries=retries)
         # Due, yet not claimed: another process held the rows for the moment.
-        wait = None if due is None else max(1.0, (due - now).total_seconds()) if due == now else _seconds(due, now)
+        wait = 1.0 if due == now else _seconds(due, now)
         if retries:
             return wait
         until_retries = self._retries.wait(time.monotonic())
@@ -226,8 +227,10 @@ class Dispatcher:
             return post
         attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
         # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
-        is_used_up = attempts > post.attempts and attempts >= self._policy.max_attempts
-        post = replace(post, attempts=attempts, doubted_since=None)
+        counts = attempts > post.attempts
+        is_used_up = counts and attempts >= self._policy.max_attempts
+        # Settled once: a post that is only put off must not find the same doubt again.
+        post = replace(post, attempts=attempts, doubted_since=None, waits=post.waits and not counts)
         if not is_used_up:
             return post
         await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)

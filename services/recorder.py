@@ -125,16 +125,12 @@ class Recorder:
         """When nobody has been served for long, a suspect's fault is as good a sign of an outage as any."""
         if not any(post.suspect for finished in group for post in finished.posts):
             return group
-        if await self._served_lately(session, now):
+        if _is_lately(await queue.last_success_at(session), now):
             return group
         return [
             replace(finished, posts=tuple(replace(post, suspect=False) for post in finished.posts))
             for finished in group
         ]
-
-    async def _served_lately(self, session: AsyncSession, now: datetime) -> bool:
-        last = await queue.last_success_at(session)
-        return last is not None and now - last <= SUSPECTED_FOR
 
     async def _learn_limits(self, session: AsyncSession, group: Sequence[Finished], now: datetime) -> None:
         for finished in group:
@@ -221,9 +217,7 @@ class Recorder:
         self, session: AsyncSession, post: ClaimedPost, outcome: Outcome, upstream: Upstream, now: datetime
     ) -> Upstream:
         """The upstream as a suspect's fault shows it: is anybody else failing, too?"""
-        if not post.suspect or outcome.kind not in DOWN_KINDS or upstream.last_success_at is None:
-            return upstream
-        if now - upstream.last_success_at > SUSPECTED_FOR:
+        if not post.suspect or outcome.kind not in DOWN_KINDS or not _is_lately(upstream.last_success_at, now):
             return upstream
         others = await queue.others_failed(session, [kind.value for kind in DOWN_KINDS], upstream.last_success_at)
         return replace(upstream, only_suspects_fail=not others)
@@ -267,6 +261,10 @@ class Recorder:
         # The nightly retry of a failed post is no news when it fails again.
         if owner is not None and post.work_class != Priority.NIGHTLY:
             await outbox.post_failed(session, post.id, owner, now)
+
+
+def _is_lately(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and now - moment <= SUSPECTED_FOR
 
 
 def _culprit(call: Call) -> str:

@@ -21,8 +21,8 @@ from storage.database import Database, parse_url
 from tests.end_to_end.process import ADMIN, USER, Bot
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite
-from tests.faults.proxy import proxied
 from tests.faults.world import CONCURRENCY, World
+from tests.proxy import proxied
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite
-from tests.faults.proxy import proxied
 from tests.faults.world import World, marker
+from tests.proxy import proxied
 
 pytestmark = [pytest.mark.timeout(120), full]
 

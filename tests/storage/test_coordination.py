@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from storage import queue, wishes
 from storage.coordination import LEADER_LOCK, Coordination
-from storage.database import Database
-from tests.storage.proxy import behind_network
+from storage.database import Database, parse_url
+from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
 
 SECONDS = 10
@@ -254,7 +254,7 @@ async def test_a_leader_goes_on_while_the_database_is_away(database: Database) -
             network.cut()
             await holds_lock(process, False)
             assert process.leading.is_set()
-            network.mend()
+            await network.mend()
             await holds_lock(process, True)
             assert process.leading.is_set()
     events = [(line["event"], line["log_level"]) for line in lines]
@@ -271,8 +271,19 @@ async def test_a_leader_without_its_lock_makes_room_for_a_rival(database: Databa
         assert process.leading.is_set()
         process.coordination.step_down()
         await until(process.standing_by)
-        network.mend()
+        await network.mend()
         await until(process.leading)
+
+
+@asynccontextmanager
+async def behind_network(database: Database) -> AsyncIterator[tuple[Database, Proxy]]:
+    """The same database over a network that can fail."""
+    async with proxied(database.url.render_as_string(hide_password=False)) as (network, url):
+        far = Database(parse_url(url))
+        try:
+            yield far, network
+        finally:
+            await far.close()
 
 
 async def cut(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""A wire between the bot and its database that can be cut."""
+"""A wire between a process and its database that can be cut."""
 
 from __future__ import annotations
 
