@@ -143,6 +143,7 @@ ERROR_RULES: tuple[Rule, ...] = (
         lambda e: e.code == 403 and bool(e.metadata.get("reasons")),
         Kind.REFUSED,
     ),
+    ("the day's quota is used up", lambda e: e.code == 429 and e.is_daily, Kind.LIMITED),
     ("too many requests", lambda e: e.code == 429, Kind.LIMITED),
     ("the model has no capacity", lambda e: bool(e.availability.get("retryable")), Kind.SERVER_ERROR),
     ("access was forbidden", lambda e: e.code == 403, Kind.FORBIDDEN),

@@ -55,8 +55,9 @@ def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
         t._("⛔ <b>Tagging is paused: the provider refuses the account</b>"),
         _detail(t, payload),
         t._(
-            "Check the key and the credit at the provider. Then press the button: one request is sent, and if it "
-            "succeeds everything goes on. Posts wait and lose nothing."
+            "Check the key, its limits and the credit at the provider. Then press the button: one request is sent, and "
+            "if it succeeds everything goes on. A new key goes into .env, and takes a restart. Posts wait and lose "
+            "nothing."
         ),
     )
 

@@ -28,6 +28,7 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
         (("too long for the model",), t._("The text is too long for the model.")),
         (("no usable answer",), t._("The models' answers held no usable tags.")),
         (("answer was empty",), t._("The model answered with nothing.")),
+        (("day's quota",), t._("The day's quota of free models is used up.")),
         (("too many requests",), t._("The provider's limit was reached.")),
         (("api key was not accepted",), t._("The provider does not accept the API key.")),
         (("out of credit",), t._("The provider's account is out of credit.")),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.i18n import Html, Texts
 from bot.views.common import SIGNS, disabled, lines, next_try, paragraphs, provider, shorten, status_name
+from bot.views.reasons import reason
 from services.overview import Stats
 from services.provider_state import ProviderState
 from services.tagging import RetryProgress
@@ -31,10 +32,15 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),
         lines(*shares, t._("With tags: {number}", number=found.with_tags)),
         _waiting(t, found, state, now),
-        provider(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
+        _paused(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
         _aside(t, state),
         _quota(t, found, state),
     )
+
+
+def _paused(t: Texts, state: ProviderState) -> Html | None:
+    told = provider(t, state)
+    return lines(told, reason(t, state.reason)) if told is not None and state.reason else told
 
 
 def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
@@ -52,7 +58,8 @@ def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Htm
     if not found.waiting:
         return None
     count = t.ngettext("⏳ {count} post waits", "⏳ {count} posts wait", found.waiting)
-    if not state.enabled:
+    if state.state != "open":
+        # What is said of the provider says when.
         return count
     at = found.next_attempt_at
     return lines(count, next_try(t, at if at is not None and at > now else None))
