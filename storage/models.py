@@ -142,6 +142,8 @@ class Post(Base):
         ),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
+        # A user's posts, the newest first, a page after the other.
+        Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id"),
         # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.
         Index(
             "ix_metka_posts_parser_verdict",
@@ -326,5 +328,41 @@ class OutboxRow(Base):
             "ready_at",
             sqlite_where=sql("done_at IS NULL"),
             postgresql_where=sql("done_at IS NULL"),
+        ),
+    )
+
+
+class TokenRow(Base):
+    """A token of the HTTP API that reaches one user's rows. The token itself is nowhere, only its hash."""
+
+    __tablename__ = "metka_tokens"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: SHA-256 of the token, in hex.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    #: The token's first characters, by which its owner knows it again.
+    prefix: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class UpdateRow(Base):
+    """An update that Telegram's webhook brought: it was answered when it stood here, and is handled after that."""
+
+    __tablename__ = "metka_updates"
+
+    update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    #: The update as it came (JSON); NULL once it was handled.
+    body: Mapped[str | None] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Kept for a day after that: what Telegram sends a second time is known.
+    handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index(
+            "ix_metka_updates_waiting",
+            "update_id",
+            sqlite_where=sql("handled_at IS NULL"),
+            postgresql_where=sql("handled_at IS NULL"),
         ),
     )
