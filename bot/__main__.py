@@ -13,12 +13,14 @@ from bot import __version__
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
-    from bot.errors import StartError  # noqa: PLC0415 - nothing is imported before it is needed
+    from bot.errors import CommandError, StartError  # noqa: PLC0415 - nothing is imported before it is needed
 
     try:
         sys.exit(asyncio.run(main))
     except StartError as error:
         sys.exit(f"Metka cannot start. {error}")
+    except CommandError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -56,6 +58,37 @@ def doctor() -> None:
     from bot.doctor import run_doctor  # noqa: PLC0415
 
     _run(run_doctor())
+
+
+@main.group()
+def token() -> None:
+    """Tokens of the HTTP API that reach the posts of one user (API_TOKEN reaches everything)."""
+
+
+@token.command("create")
+@click.option("--user", "telegram_id", type=click.IntRange(1, 2**63 - 1), required=True, metavar="TELEGRAM_ID")
+def create_token(telegram_id: int) -> None:
+    """Make a token for a user, and print it this once."""
+    from bot.commands import create_token  # noqa: PLC0415
+
+    _run(create_token(telegram_id))
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """Show the tokens: id, first characters, when made, whose."""
+    from bot.commands import list_tokens  # noqa: PLC0415
+
+    _run(list_tokens())
+
+
+@token.command("revoke")
+@click.argument("token_id", type=click.IntRange(1, 2**63 - 1))
+def revoke_token(token_id: int) -> None:
+    """Make a token worthless at once."""
+    from bot.commands import revoke_token  # noqa: PLC0415
+
+    _run(revoke_token(token_id))
 
 
 if __name__ == "__main__":

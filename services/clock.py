@@ -13,6 +13,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def to_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; without an offset it is UTC's already.
+
+    Raises:
+        OverflowError: no date of the calendar's.
+    """
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def utc_day(now: datetime) -> str:
     """The day whose quota a request counts against: UTC's, as 2026-01-31."""
     return now.astimezone(UTC).date().isoformat()

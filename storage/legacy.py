@@ -43,6 +43,30 @@ def has_tags(dialect: str, column: str = "tags") -> str:
     return f"(coalesce(json_array_length({array}), 0) > 0)"
 
 
+@dataclass(frozen=True)
+class Elements:
+    """SQL: something to join that has a row for each tag of a post, and the tag in it (NULL: not a text)."""
+
+    source: str
+    value: str
+
+
+def tag_elements(dialect: str, column: str = "posts.tags") -> Elements:
+    """The tags of a JSON column, whatever it holds; never an error (see `has_tags`)."""
+    if dialect == "sqlite":
+        array = f"CASE WHEN json_valid({column}) AND json_type({column}) = 'array' THEN {column} ELSE '[]' END"
+        return Elements(f"json_each({array}) AS element", "CASE WHEN element.type = 'text' THEN element.value END")
+    array = f"CASE WHEN json_typeof(CAST({column} AS json)) = 'array' THEN CAST({column} AS json) ELSE '[]' END"
+    # What json allows and no text of PostgreSQL's can hold: NUL, and halves of surrogate pairs.
+    unstorable = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+    raw = "CAST(element.raw AS text)"
+    is_text = f"json_typeof(element.raw) = 'string' AND {raw} !~ '{unstorable}'"
+    return Elements(
+        f"json_array_elements({array}) AS element(raw)",
+        f"CASE WHEN {is_text} THEN element.raw #>> '{{}}' END",
+    )
+
+
 def is_blank(dialect: str, column: str = "text") -> str:
     """SQL: whether a text is NULL or only whitespace, as Python understands it; never NULL."""
     if dialect == "sqlite":

@@ -1,0 +1,196 @@
+"""What other programs look at: users, their channels, tags and posts, in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.clock import to_utc
+from storage import lists
+from storage.database import Database
+
+#: Of one post; the table keeps those of 30 days.
+ATTEMPTS_LISTED = 100
+#: Ids are integers of 32 bits in the parser's tables.
+MAX_ID = 2**31 - 1
+
+
+class BadCursorError(ValueError):
+    """`before` is neither a time nor what a page gave as `next`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    """A row of users, without what is the parser's own (credentials)."""
+
+    id: int
+    telegram_id: int
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    is_active: bool
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChannel:
+    """A channel that a user follows, or has posts of. `is_active`: whether the parser reads it for them."""
+
+    id: int
+    channel_username: str
+    channel_id: int | None
+    channel_title: str | None
+    is_active: bool
+    last_parsed_at: datetime | None
+    posts: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag, and how many of a user's posts have it."""
+
+    tag: str
+    posts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPost:
+    """A post with the columns that the parser's users know."""
+
+    id: int
+    user_id: int
+    channel_id: int
+    telegram_message_id: int
+    text: str | None
+    url: str | None
+    posted_at: datetime | None
+    tags: list[str]
+    tagging_status: str
+    tagging_attempts: int
+    last_tagging_attempt: datetime | None
+    tagging_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAttempt:
+    """One request for a post, and what came of it. `tokens`, `cost` of the whole request, on its first post only."""
+
+    at: datetime
+    model_asked: str
+    model_answered: str | None
+    outcome: str
+    http_status: int | None
+    seconds: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Posts, and the `before` of the page behind them (None: there is none)."""
+
+    posts: list[ListedPost]
+    next: str | None
+
+
+class Listing:
+    """Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def has_user(self, user_id: int) -> bool:
+        """Whether there is such a row of users."""
+        async with self._database.read() as session:
+            return await lists.user_exists(session, user_id)
+
+    async def users(self, *, after: int, limit: int, only: int | None) -> tuple[list[ListedUser], int | None]:
+        """Users by id from beyond `after`, and the `after` of the next page (None: there is none)."""
+        async with self._database.read() as session:
+            rows = await lists.users(session, after, limit + 1, only)
+        listed = [
+            ListedUser(
+                id=row.id,
+                telegram_id=row.telegram_id,
+                username=row.username,
+                first_name=row.first_name,
+                last_name=row.last_name,
+                is_active=row.is_active is not False,
+                created_at=row.created_at,
+            )
+            for row in rows[:limit]
+        ]
+        return listed, listed[-1].id if len(rows) > limit else None
+
+    async def channels(self, user_id: int) -> list[ListedChannel]:
+        """Channels that a user follows or has posts of."""
+        async with self._database.read() as session:
+            rows = await lists.channels(session, user_id)
+        return [ListedChannel(**{**row._mapping, "is_active": row.is_active is not False}) for row in rows]
+
+    async def tags(self, user_id: int, limit: int) -> list[TagCount]:
+        """A user's tags, the most frequent first."""
+        async with self._database.read() as session:
+            return [TagCount(row.tag, row.posts) for row in await lists.tag_counts(session, user_id, limit)]
+
+    async def posts(
+        self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
+    ) -> Page:
+        """A page of a user's posts, the newest first.
+
+        Args:
+            before: a page's `next`, or a time (ISO 8601; without an offset it is UTC's).
+
+        Raises:
+            BadCursorError: `before` is neither.
+        """
+        cursor = _read_cursor(before) if before is not None else None
+        async with self._database.read() as session:
+            rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
+        listed = [_post(row) for row in rows[:limit]]
+        return Page(listed, _cursor(listed[-1]) if len(rows) > limit else None)
+
+    async def post(self, post_id: int, user_id: int | None) -> tuple[ListedPost, list[ListedAttempt]] | None:
+        """A post of that user's (None: anybody's) with its attempts, the latest first; None: there is none."""
+        async with self._database.read() as session:
+            row = await lists.post(session, post_id, user_id)
+            if row is None:
+                return None
+            attempts = await lists.attempts(session, post_id, ATTEMPTS_LISTED)
+        return _post(row), _attempts(attempts)
+
+    async def needing_retry(self, user_id: int, max_attempts: int) -> int:
+        """How many posts' last attempt failed while they have attempts left."""
+        async with self._database.read() as session:
+            return await lists.count_needing_retry(session, user_id, max_attempts)
+
+
+def _post(row: Any) -> ListedPost:
+    values = dict(row._mapping)
+    values["tagging_status"] = row.tagging_status or "pending"
+    values["tagging_attempts"] = row.tagging_attempts or 0
+    return ListedPost(**values)
+
+
+def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
+    names = ListedAttempt.__dataclass_fields__
+    return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in rows]
+
+
+def _cursor(post: ListedPost) -> str:
+    at = post.posted_at.replace(tzinfo=None).isoformat() if post.posted_at else "0001-01-01"
+    return f"{at}Z_{post.id}"
+
+
+def _read_cursor(text: str) -> tuple[datetime, int | None]:
+    at, _, number = text.partition("_")
+    if number and not (number.isascii() and number.isdecimal() and int(number) <= MAX_ID):
+        raise BadCursorError
+    try:
+        return to_utc(datetime.fromisoformat(at)), int(number) if number else None
+    except (ValueError, OverflowError):
+        raise BadCursorError from None
