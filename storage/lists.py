@@ -51,7 +51,7 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
         .where(or_(counted.c.posts.is_not(None), UserChannel.user_id.is_not(None)))
         .order_by(Channel.id)
     )
-    return (await session.execute(query)).all()
+    return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
 
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> Sequence[Row[Any]]:
@@ -63,7 +63,7 @@ async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> Sequenc
         " WHERE tag IS NOT NULL GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
     )
     rows = await session.execute(query, {"user_id": user_id, "limit": limit})
-    return cast("Sequence[Row[Any]]", rows.all())
+    return rows.all()
 
 
 async def posts(
