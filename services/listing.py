@@ -52,7 +52,7 @@ class TagCount:
     """A tag, and how many of a user's posts have it."""
 
     tag: str
-    posts: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

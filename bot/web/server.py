@@ -1,40 +1,67 @@
-"""The HTTP server."""
+"""The HTTP server, in the process's own event loop."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
-from aiohttp import web
+import uvicorn
+from starlette.types import ASGIApp
 
 log = structlog.get_logger(__name__)
 
+STOP_SECONDS = 2
+#: Request line and headers together.
+LONGEST_HEAD = 16 * 1024
+#: Connections that wait to be accepted.
+BACKLOG = 512
 
-async def _healthz(_request: web.Request) -> web.Response:
-    """Liveness: the event loop answers."""
-    return web.json_response({"status": "ok"})
 
-
-def make_web_app() -> web.Application:
-    """All paths that the process serves."""
-    app = web.Application(client_max_size=64 * 1024)
-    app.router.add_get("/healthz", _healthz)
-    return app
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process's: they stop everything in its order."""
+        yield
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Serve while the block runs.
+async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+    """Serve while the block runs; the value is the port (of use when 0 was asked for: any that is free).
 
     Raises:
         OSError: the address is taken or not ours.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
+    # Opened here, since uvicorn ends the whole process when it cannot.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    server = _Server(_config(app))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        await web.TCPSite(runner, host, port).start()
-        log.info("http_ready", host=host, port=port)
-        yield
+        bound: int = listener.getsockname()[1]
+        log.info("http_ready", host=host, port=bound)
+        yield bound
     finally:
-        await runner.cleanup()
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        # Who forwards a request says so in headers that anybody can write: the address is the connection's.
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

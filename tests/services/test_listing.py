@@ -95,7 +95,7 @@ async def test_tags_are_counted_whatever_the_column_holds(database: Database, li
         for post_id, tags in enumerate(ODD_TAGS, start=1):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 100"), {"t": '["другой"]'})
-    counted = {found.tag: found.posts for found in await listing.tags(1, 100)}
+    counted = {found.tag: found.count for found in await listing.tags(1, 100)}
     assert counted["новости"] == 1
     assert counted["😀"] == 1
     assert "другой" not in counted
@@ -107,7 +107,7 @@ async def test_the_most_frequent_tags_come_first(database: Database, listing: Li
     async with database.write() as session:
         for post_id, tags in ((1, '["b", "a"]'), (2, '["b"]'), (3, '["c", "b"]')):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
-    assert [(found.tag, found.posts) for found in await listing.tags(1, 2)] == [("b", 3), ("a", 1)]
+    assert [(found.tag, found.count) for found in await listing.tags(1, 2)] == [("b", 3), ("a", 1)]
 
 
 async def test_a_post_with_its_attempts(database: Database, listing: Listing) -> None:

@@ -1,0 +1,124 @@
+"""Who calls the HTTP API, and what they may reach.
+
+With API_TOKEN everybody needs a bearer token: it, the administrator's, or one of a single user. Without it whoever
+reaches the loopback address is the administrator, if nothing in the request says that it comes from elsewhere by way
+of a reverse proxy or of a web page in somebody's browser.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+
+from services.tokens import Tokens
+
+#: What reverse proxies add (RFC 7239, and the usual ones before it).
+FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+FORWARDING_PREFIX = "x-forwarded-"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose rows may be reached. `user_id` None: the administrator, who reaches all."""
+
+    user_id: int | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is the administrator."""
+        return self.user_id is None
+
+
+ADMIN = Caller(None)
+
+
+class Gate:
+    """Tells callers from strangers."""
+
+    def __init__(self, api_token: str | None, tokens: Tokens) -> None:
+        self._api_token = api_token
+        self._tokens = tokens
+
+    @property
+    def is_open_to_loopback(self) -> bool:
+        """Whether no token is needed on this machine."""
+        return self._api_token is None
+
+    async def caller(self, request: Request) -> Caller:
+        """Who sent a request.
+
+        Raises:
+            HTTPException: 401 without a known token, 403 from elsewhere than loopback.
+        """
+        if self._api_token is None and (reason := foreign(request.client and request.client.host, request.headers)):
+            raise HTTPException(403, f"Without API_TOKEN only callers on this machine are served: {reason}")
+        given = _bearer(request.headers)
+        if given is None:
+            if self._api_token is None and "authorization" not in request.headers:
+                return ADMIN
+            raise _unauthorized("This needs the header Authorization: Bearer <token>")
+        return await self._owner(given)
+
+    async def _owner(self, given: str) -> Caller:
+        if self._api_token is not None and hmac.compare_digest(_encoded(given), _encoded(self._api_token)):
+            return ADMIN
+        user_id = await self._tokens.user_of(given)
+        if user_id is None:
+            raise _unauthorized("The token is not known")
+        return Caller(user_id)
+
+
+def foreign(client: str | None, headers: Mapping[str, str]) -> str | None:
+    """PURE: why a request is not one of a program on this machine; None when it is.
+
+    A page in a browser cannot send another Host than its own address (DNS rebinding shows there), nor a POST
+    without its Origin.
+    """
+    if client is None or not is_loopback(client):
+        return "the address is another"
+    if any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in headers):
+        return "a proxy passed the request on"
+    host = headers.get("host", "")
+    if not is_loopback(_host_name(host)):
+        return "the header Host names another"
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return "a page of another origin sent the request"
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return "a page of another site sent the request"
+    return None
+
+
+def is_loopback(name: str) -> bool:
+    """PURE: localhost, or an address such as 127.0.0.1 or ::1."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if kind.lower() == "bearer" else None
+
+
+def _encoded(token: str) -> bytes:
+    return token.encode("utf-8", "replace")
+
+
+def _unauthorized(detail: str) -> HTTPException:
+    return HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,60 @@
+"""All that the process serves over HTTP, from the outermost guard to the handlers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from bot import __version__
+from bot.web import health, pages, posts, schemas, users
+from bot.web.admission import RATE, Admission
+from bot.web.dependencies import Backend
+from bot.web.envelope import Envelope
+from bot.web.errors import add_error_handlers
+
+#: No request of the API has a body.
+LARGEST_BODY = 64 * 1024
+DESCRIPTION = (
+    "Tags of Telegram posts: what they are, how far they are, and trying again. Times are ISO 8601 in UTC. "
+    "Every error is JSON with a `detail`."
+)
+
+
+def make_web_app(backend: Backend, watch: health.Watch, *, rate: float = RATE) -> ASGIApp:
+    """The application. `rate`: requests a second from one address."""
+    api = FastAPI(
+        title="Metka",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        responses={422: {"model": schemas.ValidationProblem, "description": "The fields at fault"}},
+    )
+    api.state.backend = backend
+    api.include_router(posts.router())
+    api.include_router(users.router())
+    api.include_router(health.router(watch))
+    add_error_handlers(api)
+    pages.add_pages(api)
+    _describe(api, open_to_loopback=backend.gate.is_open_to_loopback)
+    return Envelope(Admission(api, rate=rate, unrefused={"/healthz", "/readyz"}))
+
+
+def _describe(api: FastAPI, *, open_to_loopback: bool) -> None:
+    """The OpenAPI document says, too, that no token is needed where none is."""
+    make = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            document = make()
+            for operation in (each for path in document["paths"].values() for each in path.values()):
+                if open_to_loopback and "security" in operation:
+                    operation["security"] = [{}, *operation["security"]]
+        return api.openapi_schema or {}
+
+    api.openapi = openapi  # type: ignore[method-assign]

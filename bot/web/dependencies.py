@@ -1,0 +1,71 @@
+"""What the handlers of the HTTP API are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, HTTPException, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
+
+from bot.web.access import Caller, Gate
+from services.listing import MAX_ID, Listing
+from services.overview import Overview
+from services.tagging import TaggingService
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The use cases that the API calls, and who may call them."""
+
+    gate: Gate
+    listing: Listing
+    overview: Overview
+    tagging: TaggingService
+    max_attempts: int
+
+
+#: It only describes the header in the OpenAPI document; `Gate` reads it.
+_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="API_TOKEN, or a token of a single user")
+
+
+def _backend(request: Request) -> Backend:
+    return cast("Backend", request.app.state.backend)
+
+
+TheBackend = Annotated[Backend, Depends(_backend)]
+
+
+async def _caller(request: Request, backend: TheBackend, _described: Annotated[object, Security(_bearer)]) -> Caller:
+    return await backend.gate.caller(request)
+
+
+TheCaller = Annotated[Caller, Depends(_caller)]
+
+
+async def _admin(caller: TheCaller) -> Caller:
+    if not caller.is_admin:
+        raise HTTPException(403, "This is the administrator's alone")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(_admin)]
+
+
+async def _own_user(user_id: Annotated[int, Path(ge=1, le=MAX_ID)], caller: TheCaller, backend: TheBackend) -> int:
+    """A user of whom the caller may see everything. Whether another exists is nobody else's business."""
+    if not caller.is_admin and caller.user_id != user_id:
+        raise HTTPException(403, "The token is another user's")
+    if not await backend.listing.has_user(user_id):
+        raise HTTPException(404, f"There is no user {user_id}: GET /users lists them")
+    return user_id
+
+
+OwnUser = Annotated[int, Depends(_own_user)]
+PostId = Annotated[int, Path(ge=1, le=MAX_ID)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def no_such_post(post_id: int) -> HTTPException:
+    """The same for one that is another user's."""
+    return HTTPException(404, f"There is no post {post_id}")

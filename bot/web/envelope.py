@@ -1,0 +1,72 @@
+"""Around every request: its id, headers of security, a line in the log, and no exception beyond here."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = "X-Request-ID"
+#: A reverse proxy's own ids are kept, if they can do no harm in a log.
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: An answer of JSON needs nothing else from anywhere; the pages say for themselves what they need.
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Envelope:
+    """Outermost of all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request over HTTP; other kinds are passed on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, began, status = _request_id(scope), time.monotonic(), 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                # Answered and logged by then (`bot.web.errors`), or the caller has gone.
+                if not status:
+                    log.exception("http_broke", path=scope["path"])
+                    raise
+            _log(scope, status, time.monotonic() - began)
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _ID.fullmatch(given) else uuid4().hex
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    # Who asks for something, and what went wrong, is worth a line; looking on is not.
+    looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500
+    write = log.debug if looks_on or status == 429 else log.info
+    write("http_request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 3))

@@ -1,0 +1,46 @@
+"""Whatever goes wrong is answered as JSON with a `detail`, never with a traceback or a value of a request."""
+
+from __future__ import annotations
+
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from storage.database import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+AWAY = "The database does not answer: try again in a moment"
+
+
+def field_problem(name: str, message: str) -> RequestValidationError:
+    """A 422 that names a parameter of the query, for what types cannot say."""
+    return RequestValidationError([{"loc": ("query", name), "msg": message, "type": "value_error"}])
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """One for each kind."""
+    app.add_exception_handler(HTTPException, _refused)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _not_understood)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _failed)
+
+
+async def _refused(_request: Request, error: HTTPException) -> JSONResponse:
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def _not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:
+    # Without the value: it may be a secret in the wrong place.
+    fields = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
+    return JSONResponse({"detail": fields}, 422)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    if is_unavailable(error):
+        log.warning("http_database_away", path=request.url.path, error=type(error).__name__)
+        return JSONResponse({"detail": AWAY}, 503, {"Retry-After": "5"})
+    log.error("http_failed", path=request.url.path, exc_info=error)
+    return JSONResponse({"detail": "Something went wrong here: the log says more"}, 500)

@@ -1,0 +1,122 @@
+"""Posts over HTTP: pages, one with its attempts, statistics, retry, new tags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+
+from bot.web import schemas
+from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, no_such_post
+from bot.web.errors import field_problem
+from bot.web.schemas import problems
+from services.listing import BadCursorError
+
+#: PostgreSQL cannot even compare a text with NUL.
+PRINTABLE = r"^[^\x00]+$"
+DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start again"
+
+
+async def tagging_stats(user_id: OwnUser, backend: TheBackend) -> schemas.TaggingStats:
+    """How far a user's posts are: counts by status, with and without tags, those that need a retry."""
+    stats = await backend.overview.stats(user_id)
+    return schemas.TaggingStats(
+        user_id=user_id,
+        total_posts=stats.total,
+        posts_with_tags=stats.with_tags,
+        posts_without_tags=stats.total - stats.with_tags,
+        posts_need_retry=await backend.listing.needing_retry(user_id, backend.max_attempts),
+        stats_by_status=schemas.StatsByStatus(**stats.by_status),
+        tagging_enabled=backend.tagging.enabled,
+        max_retry_attempts=backend.max_attempts,
+    )
+
+
+async def retry_tagging(
+    user_id: OwnUser, caller: TheCaller, backend: TheBackend, force: bool = False, limit: Limit = 50
+) -> schemas.RetryQueued:
+    """Queue posts that lack tags: pending and retrying ones at once, failed ones for one more attempt.
+
+    `force` (the administrator's alone) also counts attempts anew, and asks the provider again in a pause.
+    """
+    if force and not caller.is_admin:
+        raise HTTPException(403, "force is the administrator's alone")
+    _refuse_when_disabled(backend)
+    receipt = await backend.tagging.retry_failed_posts(user_id, limit, force)
+    return schemas.RetryQueued(
+        user_id=user_id,
+        force_mode=force,
+        requested_limit=limit,
+        queued=receipt.queued,
+        message=await _told(backend, f"{receipt.queued} posts are queued" if receipt.queued else "Nothing to retry"),
+    )
+
+
+async def regenerate_tags(post_id: PostId, caller: TheCaller, backend: TheBackend) -> schemas.RegenerateQueued:
+    """New tags for one post, ahead of everything; the old ones stand until they come."""
+    _refuse_when_disabled(backend)
+    queued = await backend.tagging.update_post_tags(post_id, user_id=caller.user_id)
+    if queued is None:
+        raise no_such_post(post_id)
+    return schemas.RegenerateQueued(post_id=post_id, message=await _told(backend, f"Post {post_id} is queued"))
+
+
+async def list_posts(
+    user_id: OwnUser,
+    backend: TheBackend,
+    limit: Limit = 100,
+    status: schemas.Status | None = None,
+    tag: Annotated[str | None, Query(min_length=1, max_length=100, pattern=PRINTABLE)] = None,
+    before: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="`next` of the page before, or a time (ISO 8601): posts older than it",
+            examples=["2026-01-31T12:00:00Z"],
+        ),
+    ] = None,
+) -> schemas.Posts:
+    """A user's posts, the newest first, a page after the other: `next` is the `before` of the next one."""
+    try:
+        page = await backend.listing.posts(user_id, status=status, tag=tag, before=before, limit=limit)
+    except BadCursorError:
+        raise field_problem("before", "must be a time such as 2026-01-31T12:00:00Z, or a page's next") from None
+    return schemas.Posts.model_validate(page)
+
+
+async def get_post(post_id: PostId, caller: TheCaller, backend: TheBackend) -> schemas.PostWithAttempts:
+    """A post with the requests for its tags, the latest first (those of 30 days, 100 at most)."""
+    found = await backend.listing.post(post_id, caller.user_id)
+    if found is None:
+        raise no_such_post(post_id)
+    post, attempts = found
+    known = schemas.Post.model_validate(post).model_dump()
+    return schemas.PostWithAttempts(**known, attempts=[schemas.Attempt.model_validate(each) for each in attempts])
+
+
+def _refuse_when_disabled(backend: Backend) -> None:
+    if not backend.tagging.enabled:
+        raise HTTPException(503, DISABLED)
+
+
+async def _told(backend: Backend, done: str) -> str:
+    """What was done, and how long it may take when tagging is paused."""
+    state = await backend.tagging.provider_state()
+    if state.state in {"open", "disabled"}:
+        return f"{done}."
+    until = f"until {state.until:%Y-%m-%dT%H:%M:%SZ}" if state.until else "until the provider is back"
+    return f"{done}. Tagging is paused {until}: they wait for that."
+
+
+def router() -> APIRouter:
+    """This topic's paths."""
+    made = APIRouter(tags=["posts"])
+    stats, retry, regenerate = "/tagging_stats", "/retry_tagging", "/regenerate_tags"
+    base = "/users/{user_id}/posts"
+    made.get(base + stats, responses=problems(401, 403, 404, 429, 503))(tagging_stats)
+    made.post(base + retry, status_code=202, responses=problems(401, 403, 404, 429, 503))(retry_tagging)
+    made.get(base, responses=problems(401, 403, 404, 429, 503))(list_posts)
+    one = "/posts/{post_id}"
+    made.get(one, responses=problems(401, 403, 404, 429, 503))(get_post)
+    made.post(one + regenerate, status_code=202, responses=problems(401, 403, 404, 429, 503))(regenerate_tags)
+    return made

@@ -1,0 +1,226 @@
+"""What the HTTP API answers, field by field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.clock import to_utc
+
+Status = Literal["pending", "success", "failed", "retrying", "skipped"]
+#: Always with an offset: Z.
+Moment = Annotated[datetime, AfterValidator(to_utc)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Problem(_Answer):
+    """Why a request was not done."""
+
+    detail: str
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    loc: list[str | int] = Field(description="Where: query, path, header or body, then the field's name")
+    msg: str
+    type: str
+
+
+class ValidationProblem(BaseModel):
+    """Fields that cannot be understood."""
+
+    detail: list[FieldProblem]
+
+
+class StatsByStatus(_Answer):
+    """Posts by status."""
+
+    pending: int
+    success: int
+    failed: int
+    retrying: int
+    skipped: int
+
+
+class TaggingStats(_Answer):
+    """How far a user's posts are."""
+
+    user_id: int
+    total_posts: int
+    posts_with_tags: int
+    posts_without_tags: int = Field(description="total_posts less posts_with_tags")
+    posts_need_retry: int = Field(description="failed or retrying, with attempts left")
+    stats_by_status: StatsByStatus
+    tagging_enabled: bool = Field(description="Whether there is a key for the models' provider")
+    max_retry_attempts: int = Field(description="TAGGING_MAX_ATTEMPTS")
+
+
+class RetryQueued(_Answer):
+    """Posts were queued."""
+
+    user_id: int
+    status: Literal["queued"] = "queued"
+    force_mode: bool
+    requested_limit: int
+    queued: int = Field(description="How many posts")
+    message: str
+
+
+class RegenerateQueued(_Answer):
+    """A post was queued."""
+
+    post_id: int
+    status: Literal["queued"] = "queued"
+    message: str
+
+
+class Post(_Answer):
+    """A post as it stands."""
+
+    id: int
+    user_id: int
+    channel_id: int = Field(description="channels.id")
+    telegram_message_id: int
+    text: str | None
+    url: str | None
+    posted_at: Moment | None
+    tags: list[str]
+    tagging_status: str
+    tagging_attempts: int
+    last_tagging_attempt: Moment | None
+    tagging_error: str | None
+
+
+class Attempt(_Answer):
+    """One request to a model for a post."""
+
+    at: Moment
+    model_asked: str
+    model_answered: str | None
+    outcome: str
+    http_status: int | None
+    seconds: float
+    prompt_tokens: int | None = Field(description="Of the whole request; on the first of its posts only, as cost")
+    completion_tokens: int | None
+    cost: float | None
+    error: str | None
+
+
+class PostWithAttempts(Post):
+    """A post, and the requests for it, the latest first."""
+
+    attempts: list[Attempt]
+
+
+class Posts(_Answer):
+    """A page of posts, the newest first."""
+
+    posts: list[Post]
+    next: str | None = Field(description="`before` of the next page; null: this is the last")
+
+
+class User(_Answer):
+    """Somebody who owns posts."""
+
+    id: int
+    telegram_id: int
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    is_active: bool
+    created_at: Moment | None
+
+
+class Users(_Answer):
+    """A page of users by id."""
+
+    users: list[User]
+    next: int | None = Field(description="`after` of the next page; null: this is the last")
+
+
+class Channel(_Answer):
+    """A channel that a user follows, or has posts of."""
+
+    id: int
+    channel_username: str
+    channel_id: int | None = Field(description="Telegram's id")
+    channel_title: str | None
+    is_active: bool
+    last_parsed_at: Moment | None
+    posts: int
+
+
+class Channels(_Answer):
+    """A user's channels."""
+
+    channels: list[Channel]
+
+
+class Tag(_Answer):
+    """A tag, and how many posts have it."""
+
+    tag: str
+    count: int
+
+
+class Tags(_Answer):
+    """A user's tags, the most frequent first."""
+
+    tags: list[Tag]
+
+
+class Health(_Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class DatabaseCheck(_Answer):
+    """The database; `migrated`: its tables are those of this version."""
+
+    ok: bool
+    migrated: bool
+
+
+class TelegramCheck(_Answer):
+    """Telegram, as the bot's last call found it. `standby`: another process leads, and talks to it."""
+
+    state: Literal["ok", "failing", "starting", "standby"]
+    since: Moment | None
+
+
+class ProviderCheck(_Answer):
+    """The models' provider. A pause is no fault: posts wait."""
+
+    state: str = Field(description="open, paused, limited, down or disabled")
+    until: Moment | None
+
+
+class Readiness(_Answer):
+    """Whether the process can do its work, and what it needs for that."""
+
+    status: Literal["ready", "unready"]
+    database: DatabaseCheck
+    telegram: TelegramCheck
+    provider: ProviderCheck | None = Field(description="null while the database is away")
+
+
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The documented errors of an operation."""
+    return {code: {"model": Problem, "description": _PROBLEMS[code]} for code in codes}
+
+
+_PROBLEMS = {
+    401: "No token, or one that is not known",
+    403: "Not yours to do",
+    404: "No such user or post",
+    429: "Too many requests: try again after Retry-After seconds",
+    501: "Not in this version",
+    503: "Tagging is disabled, or the database does not answer",
+}

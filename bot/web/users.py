@@ -1,0 +1,53 @@
+"""Users over HTTP: who there is, their channels and tags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+
+from bot.web import schemas
+from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller
+from bot.web.schemas import problems
+from services.listing import MAX_ID
+
+
+async def list_users(
+    caller: TheCaller,
+    backend: TheBackend,
+    limit: Limit = 100,
+    after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before")] = 0,
+) -> schemas.Users:
+    """Users by id, a page after the other; a single user's token shows that one."""
+    users, following = await backend.listing.users(after=after, limit=limit, only=caller.user_id)
+    return schemas.Users(users=[schemas.User.model_validate(user) for user in users], next=following)
+
+
+async def list_channels(user_id: OwnUser, backend: TheBackend) -> schemas.Channels:
+    """Channels that a user follows, or has posts of."""
+    found = await backend.listing.channels(user_id)
+    return schemas.Channels(channels=[schemas.Channel.model_validate(channel) for channel in found])
+
+
+async def list_tags(user_id: OwnUser, backend: TheBackend, limit: Limit = 1000) -> schemas.Tags:
+    """A user's tags with how many posts have each, the most frequent first."""
+    return schemas.Tags(tags=[schemas.Tag.model_validate(tag) for tag in await backend.listing.tags(user_id, limit)])
+
+
+async def parse_channels(user_id: OwnUser) -> None:
+    """Fetch a user's public channels now. Not in this version."""
+    raise HTTPException(
+        501, "Metka does not fetch channels by itself yet: posts come from channels where the bot is, from forwards, "
+        "and from Telegram Channel Parser"
+    )  # fmt: skip
+
+
+def router() -> APIRouter:
+    """This topic's paths."""
+    made = APIRouter(tags=["users"])
+    made.get("/users", responses=problems(401, 403, 429, 503))(list_users)
+    made.get("/users/{user_id}/channels", responses=problems(401, 403, 404, 429, 503))(list_channels)
+    made.get("/users/{user_id}/tags", responses=problems(401, 403, 404, 429, 503))(list_tags)
+    parse = "/users/{user_id}/channels/parse"
+    made.post(parse, status_code=501, responses=problems(401, 403, 404, 429, 501, 503))(parse_channels)
+    return made

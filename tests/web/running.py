@@ -1,0 +1,87 @@
+"""The HTTP side over real HTTP, on a real database, without the rest of the bot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+import aiohttp
+
+from bot.health import TelegramState
+from bot.web.access import Gate
+from bot.web.app import make_web_app
+from bot.web.dependencies import Backend
+from bot.web.health import Watch
+from bot.web.server import serve
+from services.budget import Pace
+from services.clock import utc_now
+from services.listing import Listing
+from services.overview import Overview
+from services.people import People
+from services.provider import Provider
+from services.tagging import TaggingService
+from services.tokens import Tokens
+from storage.database import Database
+from tests.services.engine import CHAIN, FAST
+from tests.storage.rows import add_posts, add_user
+
+API_TOKEN = "the-administrators-token"
+BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
+
+
+@dataclass
+class Web:
+    """A server at work. `telegram` is what /readyz is told."""
+
+    url: str
+    http: aiohttp.ClientSession
+    tokens: Tokens
+    database: Database
+    telegram: TelegramState
+
+
+@asynccontextmanager
+async def serving(
+    database: Database, *, api_token: str | None = API_TOKEN, enabled: bool = True, rate: float = 10_000
+) -> AsyncIterator[Web]:
+    """Two users: 1 with posts 1–5, 2 with posts 101–102. The worker is not at work, so that nothing changes by itself."""
+    await _fill(database)
+    tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
+    async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
+        tagging = _tagging(database, provider, enabled=enabled)
+        backend = Backend(Gate(api_token, tokens), Listing(database), Overview(database, utc_now), tagging, 5)
+        web = Web("", http, tokens, database, TelegramState("ok", datetime(2026, 1, 1)))
+        app = make_web_app(backend, Watch(database, tagging, lambda: web.telegram), rate=rate)
+        async with serve(app, "127.0.0.1", 0) as port:
+            web.url = f"http://127.0.0.1:{port}"
+            yield web
+
+
+def _tagging(database: Database, provider: Provider, *, enabled: bool) -> TaggingService:
+    return TaggingService(
+        database,
+        provider,
+        CHAIN,
+        FAST,
+        Pace(0),
+        enabled=enabled,
+        wake=lambda: None,
+        probe=lambda: None,
+        clock=utc_now,
+        random=Random(1),
+    )
+
+
+async def _fill(database: Database) -> None:
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_user(session, 2)
+        await add_posts(session, 1, 2, tagging_status="success", tags=["новости", "город"])
+        failed = {"tagging_status": "failed", "tagging_attempts": 5, "tagging_error": "HTTP 503 (m)"}
+        await add_posts(session, 1, 1, first=3, **failed)
+        await add_posts(session, 1, 1, first=4, tagging_status="retrying", tagging_attempts=1)
+        await add_posts(session, 1, 1, first=5)
+        await add_posts(session, 2, 2, first=101)
