@@ -12,19 +12,22 @@ from pydantic import SecretStr
 from bot import __version__
 from bot.engine import Engine, open_engine, run_until, set_up_process
 from bot.errors import StartError
+from bot.health import TelegramHealth
 from bot.i18n import I18n
-from bot.leader import Bell, Leader, Services
+from bot.leader import Bell, Leader, Reception, Services
 from bot.loops import Loops
 from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.server import make_web_app, serve
 from services.budget import Pace
 from services.clock import utc_now
+from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
+from storage import updates
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +44,28 @@ async def run_bot() -> int:
     bell = Bell()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring))
+        reception = make_reception(engine)
         await _serve(settings, stack)
         loops = Loops()
-        engine.start(loops, Leader(token, engine, _services(engine), bell).term)
+        start(engine, loops, token, bell, reception)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
     return 0
+
+
+def make_reception(engine: Engine) -> Reception:
+    """What receives updates: `inbox.receive` is for the webhook's route, `health` for whoever asks."""
+    arrivals = Bell()
+    return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
+
+
+def start(engine: Engine, loops: Loops, token: SecretStr, bell: Bell, reception: Reception) -> None:
+    """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
+    leader = Leader(token, engine, _services(engine), bell, reception)
+    # With polling nobody stores updates.
+    listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
+    engine.start(loops, leader.term, listeners)
 
 
 def _token(settings: Settings) -> SecretStr:
