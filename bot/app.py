@@ -15,7 +15,7 @@ from bot.engine import Engine, open_engine, run_until, set_up_process
 from bot.errors import StartError
 from bot.health import TelegramHealth
 from bot.i18n import I18n
-from bot.leader import Bell, Leader, Services
+from bot.leader import Bell, Leader, Reception, Services
 from bot.loops import Loops
 from bot.opening import settings_or_stop
 from bot.settings import Settings
@@ -24,8 +24,10 @@ from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.server import serve
+from bot.web.webhook import Hook
 from services.budget import Pace
 from services.clock import utc_now
+from services.inbox import Inbox
 from services.intake import Intake
 from services.listing import Listing
 from services.outbox import Outbox
@@ -33,6 +35,7 @@ from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
 from services.tokens import Tokens
+from storage import updates
 
 log = structlog.get_logger(__name__)
 
@@ -49,14 +52,28 @@ async def run_bot() -> int:
     bell = Bell()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring))
-        services, telegram = _services(engine), TelegramHealth(utc_now)
-        await _serve(_web(engine, services, telegram), settings, stack)
+        services, reception = make_services(engine), make_reception(engine)
+        await _serve(_web(engine, services, reception), settings, stack)
         loops = Loops()
-        engine.start(loops, Leader(token, engine, services, bell).term)
+        start(engine, services, loops, token, bell, reception)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
     return 0
+
+
+def make_reception(engine: Engine) -> Reception:
+    """What receives updates: `inbox.receive` is for the webhook's route, `health` for whoever asks."""
+    arrivals = Bell()
+    return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
+
+
+def start(engine: Engine, services: Services, loops: Loops, token: SecretStr, bell: Bell, reception: Reception) -> None:
+    """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
+    leader = Leader(token, engine, services, bell, reception)
+    # With polling nobody stores updates.
+    listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
+    engine.start(loops, leader.term, listeners)
 
 
 def _token(settings: Settings) -> SecretStr:
@@ -68,7 +85,8 @@ def _token(settings: Settings) -> SecretStr:
     return settings.bot_token
 
 
-def _services(engine: Engine) -> Services:
+def make_services(engine: Engine) -> Services:
+    """The use cases that handlers call, of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
     return Services(
@@ -92,7 +110,7 @@ def _services(engine: Engine) -> Services:
     )
 
 
-def _web(engine: Engine, services: Services, telegram: TelegramHealth) -> ASGIApp:
+def _web(engine: Engine, services: Services, reception: Reception) -> ASGIApp:
     settings, database = engine.settings, engine.database
     token = settings.api_token.get_secret_value() if settings.api_token else None
     backend = Backend(
@@ -102,7 +120,14 @@ def _web(engine: Engine, services: Services, telegram: TelegramHealth) -> ASGIAp
         tagging=services.tagging,
         max_attempts=settings.tagging_max_attempts,
     )
-    return make_web_app(backend, Watch(database, services.tagging, telegram.look))
+    watch = Watch(database, services.tagging, reception.health.look)
+    return make_web_app(backend, watch, hook=_hook(settings, reception))
+
+
+def _hook(settings: Settings, reception: Reception) -> Hook | None:
+    if settings.webhook_path is None or settings.webhook_secret is None:
+        return None
+    return Hook(settings.webhook_path, settings.webhook_secret.get_secret_value(), reception.inbox.receive)
 
 
 async def _serve(app: ASGIApp, settings: Settings, stack: AsyncExitStack) -> None:

@@ -23,7 +23,7 @@ from services.provider import Provider
 from services.quota import QuotaWatch
 from services.recorder import Recorder
 from services.worker import Worker
-from storage.coordination import Coordination, Duties
+from storage.coordination import WORK_CHANNEL, Coordination, Duties, Listeners
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,11 @@ class Engine:
     policy: Policy
     worker: Worker
 
-    def start(self, loops: Loops, duties: Duties | None = None) -> None:
-        """Set the worker going, and what wakes it; with `duties` the process may become the leader."""
+    def start(self, loops: Loops, duties: Duties | None = None, listeners: Listeners | None = None) -> None:
+        """Set the worker going, and what wakes it; with `duties` the process may become the leader.
+
+        `listeners` are called when other processes have news, in addition to the worker.
+        """
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
@@ -52,7 +55,8 @@ class Engine:
             loops.add(self.worker.run(), self.worker.stop)
         else:
             log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
-        coordination = Coordination(self.database, on_work=self.worker.wake, duties=duties)
+        heard = {WORK_CHANNEL: self.worker.wake, **(listeners or {})}
+        coordination = Coordination(self.database, heard, duties=duties)
         loops.add(coordination.run(), coordination.stop)
 
 

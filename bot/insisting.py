@@ -10,8 +10,10 @@ import structlog
 from aiogram.exceptions import (
     AiogramError,
     TelegramNetworkError,
+    TelegramNotFound,
     TelegramRetryAfter,
     TelegramServerError,
+    TelegramUnauthorizedError,
 )
 
 log = structlog.get_logger(__name__)
@@ -22,19 +24,31 @@ PASSING = (TelegramNetworkError, TelegramServerError, TelegramRetryAfter)
 
 
 async def insist(
-    what: str, call: Callable[[], Awaitable[Any]], *, on: tuple[type[AiogramError], ...] = (AiogramError,)
+    what: str,
+    call: Callable[[], Awaitable[Any]],
+    *,
+    on: tuple[type[AiogramError], ...] = (AiogramError,),
+    failed: Callable[[AiogramError], None] = lambda _: None,
 ) -> None:
-    """Call until it succeeds, or fails otherwise than by one of `on`."""
+    """Call until it succeeds, or fails otherwise than by one of `on`; `failed` is called with each of these."""
     pause = 0.0
     while True:
         try:
             await call()
         except on as error:
             pause = next_pause(pause, error)
-            log.warning("telegram_unavailable", what=what, error=name_of(error), seconds=pause)
+            failed(error)
+            # Said once, in words, by `bot.health`, whatever else is tried meanwhile.
+            if not is_token_refusal(error):
+                log.warning("telegram_unavailable", what=what, error=name_of(error), seconds=pause)
             await asyncio.sleep(pause)
         else:
             return
+
+
+def is_token_refusal(error: Exception) -> bool:
+    """Whether Telegram knows no bot with this token: 401, or 404 where the token is malformed."""
+    return isinstance(error, TelegramUnauthorizedError | TelegramNotFound)
 
 
 def next_pause(pause: float, error: Exception) -> float:

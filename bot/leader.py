@@ -10,14 +10,19 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot.engine import Engine
+from bot.health import TelegramHealth
 from bot.i18n import I18n
+from bot.inbox import InboxReader
 from bot.jobs import make_scheduler
 from bot.loops import Loops
 from bot.notifier import Notifier
+from bot.polling import Polling
 from bot.progress import Progress
-from bot.telegram import Polling, make_bot, make_dispatcher, publish_commands
+from bot.telegram import make_bot, make_dispatcher, publish_commands
+from bot.webhook import set_webhook
 from services.alerts import AlertWatch
 from services.clock import utc_now
+from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -41,13 +46,13 @@ class Services:
 
 
 class Bell:
-    """Rung when there is something to tell people; heard by the notifier of the current term, if there is one."""
+    """Rung when there is something to do for the leader; heard by a loop of the current term, if there is one."""
 
     def __init__(self) -> None:
         self._heard: Callable[[], None] | None = None
 
     def ring(self) -> None:
-        """Without a notifier the outbox keeps it."""
+        """Heard by nobody, the work waits in the database."""
         if self._heard is not None:
             self._heard()
 
@@ -61,24 +66,36 @@ class Bell:
             self._heard = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What a term needs to receive updates: what a webhook brought, the bell that it rings, how Telegram does."""
+
+    inbox: Inbox
+    arrivals: Bell
+    health: TelegramHealth
+
+
 class Leader:
     """Makes what a term of leadership needs, anew for each."""
 
-    def __init__(self, token: SecretStr, engine: Engine, services: Services, bell: Bell) -> None:
+    def __init__(self, token: SecretStr, engine: Engine, services: Services, bell: Bell, reception: Reception) -> None:
         self._token = token
         self._engine = engine
         self._services = services
         self._bell = bell
+        self._reception = reception
 
     @asynccontextmanager
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
-        """Poll, notify, show progress and run the daily jobs while the block runs.
+        """Receive updates, notify, show progress and run the daily jobs while the block runs.
 
-        `step_down` is called when Telegram says that another process polls.
+        `step_down` is called when another process is seen to receive the same updates.
         """
         async with AsyncExitStack() as stack:
             bot = make_bot(self._token, self._engine.settings.telegram_api_url)
             stack.push_async_callback(bot.session.close)
+            self._reception.health.starting()
+            stack.callback(self._reception.health.standby)
             loops = Loops()
             stack.push_async_callback(loops.stop, TERM_SECONDS)
             self._start(bot, loops, stack, step_down)
@@ -90,11 +107,24 @@ class Leader:
         notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now)
         stack.enter_context(self._bell.heard_by(notifier.wake))
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
-        polling = Polling(bot, self._dispatcher(bot, progress), step_down)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
         loops.add(publish_commands(bot, i18n))
-        loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
+        self._receive(bot, self._dispatcher(bot, progress), loops, stack, step_down)
+
+    def _receive(
+        self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
+    ) -> None:
+        """By the webhook, or by polling once what a webhook brought before is in work."""
+        settings, reception = self._engine.settings, self._reception
+        reader = InboxReader(bot, dispatcher, reception.inbox, on_rival=step_down)
+        if settings.webhook_url:
+            stack.enter_context(reception.arrivals.heard_by(reader.wake))
+            loops.add(set_webhook(bot, dispatcher, settings, reception.health))
+            loops.add(reader.run(), lambda: reader.stop(GRACE_SECONDS))
+        else:
+            polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
+            loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
     def _dispatcher(self, bot: Bot, progress: Progress) -> Dispatcher:
         services = self._services

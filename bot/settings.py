@@ -23,6 +23,8 @@ DEFAULT_FALLBACKS = (
 )
 #: Variables for which an empty value means something else than their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
+#: What the HTTP server serves itself: no webhook there.
+_SERVED = {"healthz", "readyz", "metrics", "docs", "docs-files", "redoc", "openapi.json", "users", "posts"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -123,6 +125,28 @@ class Settings(BaseSettings):
             raise ValueError("must be an address that begins with http:// or https://")
         return value.rstrip("/") if value else value
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        path = urlsplit(value).path
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) or {".", ".."} & set(path.split("/")):
+            raise ValueError("must have a path such as /telegram (letters, digits, - . _ ~), at which updates come in")
+        if path.split("/")[1] in _SERVED:
+            raise ValueError(f"{path} is a path of the HTTP server's own: choose another, such as /telegram")
+        if "?" in value or "#" in value:
+            raise ValueError("must end with its path: no ? and no #")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        # As setWebhook demands it of secret_token: https://core.telegram.org/bots/api#setwebhook
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("must be 1 to 256 characters of A-Z a-z 0-9 _ -, such as openssl rand -hex 32 gives")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
@@ -158,10 +182,28 @@ class Settings(BaseSettings):
                 "OPENROUTER_MODEL must be given when OPENROUTER_BASE_URL is set: name a model of that server"
             )
         if self.webhook_url:
-            raise ValueError("WEBHOOK_URL must be empty: this version only polls")
+            self._check_webhook(self.webhook_url)
         if self.http_host not in _LOOPBACK and not self.api_token:
             raise ValueError("API_TOKEN must be given when HTTP_HOST is not loopback: any long random word")
         return self
+
+    def _check_webhook(self, url: str) -> None:
+        if not self.webhook_secret:
+            raise ValueError(
+                "WEBHOOK_SECRET must be given when WEBHOOK_URL is set: any long random word of letters, digits, _ and -"
+            )
+        if not self.api_token:
+            raise ValueError("API_TOKEN must be given when WEBHOOK_URL is set: any long random word")
+        if not self.telegram_api_url and not url.lower().startswith("https://"):
+            raise ValueError(
+                "WEBHOOK_URL must begin with https://: Telegram sends updates to nothing else "
+                "(http:// is for a Bot API server of your own, TELEGRAM_API_URL)"
+            )
+
+    @property
+    def webhook_path(self) -> str | None:
+        """Where the HTTP server takes updates in; None: it does not, the bot polls."""
+        return urlsplit(self.webhook_url).path if self.webhook_url else None
 
     @property
     def is_openrouter(self) -> bool:

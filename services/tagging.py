@@ -23,7 +23,7 @@ from services.upstream import (
     models_to_send,
     observe,
 )
-from storage import legacy, outbox, queue, wishes
+from storage import legacy, outbox, queue, updates, wishes
 from storage.database import Database
 from storage.models import Batch
 
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 #: How long a /retry's message shows progress.
 PROGRESS_FOR = timedelta(minutes=15)
 ATTEMPTS_KEPT = timedelta(days=30)
+#: Telegram keeps an update for a day, and sends none again after that.
+UPDATES_KEPT = timedelta(days=1)
 #: The daily retry takes posts that were tried this lately.
 NIGHTLY_FOR = timedelta(days=7)
 LIMITS = range(1, 1001)
@@ -276,12 +278,13 @@ class TaggingService:
         return count
 
     async def clean_up(self) -> None:
-        """Prune old attempts, messages and batches, and take over verdicts that the parser wrote meanwhile."""
+        """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
         now = self._clock()
         async with self._database.write() as session:
             pruned = await queue.prune_attempts(session, now - ATTEMPTS_KEPT)
             await outbox.prune(session, now - ATTEMPTS_KEPT)
             await wishes.prune_batches(session, now)
+            await updates.prune(session, now - UPDATES_KEPT)
             adopted = await legacy.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 

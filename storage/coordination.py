@@ -1,8 +1,9 @@
 """What the processes on one PostgreSQL database tell each other: that there is work, and who leads.
 
-Each has one connection of its own for it, beside the pool. On it come the notifications of the triggers on
-`posts`, and it holds the advisory lock of the leader: PostgreSQL frees that lock when the connection ends, so
-there is never a second leader while the first one's connection lives, and no lock outlives its process.
+Each has one connection of its own for it, beside the pool. On it come the notifications (of the triggers on `posts`,
+and whatever else is listened to), and it holds the advisory lock of the leader: PostgreSQL frees that lock when the
+connection ends, so there is never a second leader while the first one's connection lives, and no lock outlives its
+process.
 
 A leader whose connection ends goes on as long as it cannot know better, or nobody would tell people that the
 database is away: until it is connected again and another process has the lock, or until somebody else is seen
@@ -12,7 +13,7 @@ to do its duties (`step_down`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ from storage.database import Database, is_unavailable
 log = structlog.get_logger(__name__)
 
 #: The channel of migration 0005's triggers.
-CHANNEL = "metka_work"
+WORK_CHANNEL = "metka_work"
 #: Any constant number, but not `migrate`'s. Both locks and notifications belong to one database of the server.
 LEADER_LOCK = 0x4D45544B414C
 #: How often a process that stands by asks for the lock, and how often the others make sure of their connection.
@@ -49,6 +50,10 @@ SESSION = {
 Duties = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
 
 
+#: Channel → what to call when something is notified on it, or may have been unheard.
+Listeners = Mapping[str, Callable[[], None]]
+
+
 class ConnectionLostError(ConnectionError):
     """The dedicated connection has ended."""
 
@@ -63,23 +68,24 @@ class Link:
         self._asking: asyncio.Future[Any] | None = None
 
     @classmethod
-    async def open(cls, engine: AsyncEngine, on_work: Callable[[], None]) -> Self:
+    async def open(cls, engine: AsyncEngine, listeners: Listeners) -> Self:
         """Connect and begin to listen."""
         connection = await engine.connect()
         link = cls(connection, (await connection.get_raw_connection()).driver_connection)
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await link._listen(on_work)
+            await link._listen(listeners)
         except BaseException:
             await link.close()
             raise
         return link
 
-    async def _listen(self, on_work: Callable[[], None]) -> None:
+    async def _listen(self, listeners: Listeners) -> None:
         self._driver.add_termination_listener(lambda _: self._ended.set())
         for name, value in SESSION.items():
             await self._ask(select(func.set_config(name, value, False)))
-        await self._driver.add_listener(CHANNEL, lambda *_: on_work())
+        for channel, listener in listeners.items():
+            await self._driver.add_listener(channel, lambda *_, call=listener: call())
 
     async def take_lock(self) -> bool:
         """Become the leader, unless another process is."""
@@ -125,16 +131,16 @@ class Link:
 
 
 class Coordination:
-    """Listens for work, and leads when nobody else does. On SQLite the process is alone, and so the leader."""
+    """Listens for news, and leads when nobody else does. On SQLite the process is alone, and so the leader."""
 
-    def __init__(self, database: Database, *, on_work: Callable[[], None], duties: Duties | None = None) -> None:
+    def __init__(self, database: Database, listeners: Listeners, *, duties: Duties | None = None) -> None:
         """
         Args:
-            on_work: called when a row may have become work.
+            listeners: `WORK_CHANNEL` and others; on SQLite nobody else has news.
             duties: None: a process that never leads.
         """
         self._database = database
-        self._on_work = on_work
+        self._listeners = listeners
         self._duties = duties
         self._stopping = asyncio.Event()
         self._stood_by = False
@@ -187,7 +193,7 @@ class Coordination:
     async def _link(self) -> AsyncIterator[Link]:
         engine = create_async_engine(self._database.url, poolclass=NullPool)
         async with asyncio.timeout(LONGEST_PAUSE):
-            link = await Link.open(engine, self._on_work)
+            link = await Link.open(engine, self._listeners)
         try:
             yield link
         finally:
@@ -198,7 +204,8 @@ class Coordination:
             log.info("coordination_back")
         self._lost = False
         # What was notified meanwhile was not heard.
-        self._on_work()
+        for listener in self._listeners.values():
+            listener()
 
     def _detached(self, error: Exception) -> None:
         if not is_unavailable(error):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from aiolimiter import AsyncLimiter
 from starlette.responses import JSONResponse
@@ -21,14 +21,19 @@ LONGEST_QUERY, LONGEST_PATH = 4096, 1024
 
 
 class Admission:
-    """Before the application. `exempt`: paths that have another guard. `unrefused`: who asks there only waits."""
+    """Before the application. `lets_in`: whose requests need not wait; `unrefused`: paths where one only waits."""
 
     def __init__(
-        self, app: ASGIApp, *, rate: float = RATE, exempt: Collection[str] = (), unrefused: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        rate: float = RATE,
+        lets_in: Callable[[Scope], bool] | None = None,
+        unrefused: Collection[str] = (),
     ) -> None:
         self._app = app
         self._rate = rate
-        self._exempt = frozenset(exempt)
+        self._lets_in = lets_in
         self._unrefused = frozenset(unrefused)
         # Oldest use first.
         self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
@@ -40,10 +45,10 @@ class Admission:
 
     async def _refusal(self, scope: Scope) -> JSONResponse | None:
         path = scope["path"]
-        if path in self._exempt:
-            return None
         if len(scope["query_string"]) > LONGEST_QUERY or len(path) > LONGEST_PATH:
             return JSONResponse({"detail": "The address is too long"}, 414)
+        if self._lets_in is not None and self._lets_in(scope):
+            return None
         address = scope["client"][0] if scope["client"] else ""
         if path in self._unrefused:
             await self._limiter(f"{address} unrefused").acquire()

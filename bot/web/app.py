@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.web import health, pages, posts, schemas, users
+from bot.web import health, pages, posts, schemas, users, webhook
 from bot.web.admission import RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
@@ -22,8 +22,10 @@ DESCRIPTION = (
 )
 
 
-def make_web_app(backend: Backend, watch: health.Watch, *, rate: float = RATE) -> ASGIApp:
-    """The application. `rate`: requests a second from one address."""
+def make_web_app(
+    backend: Backend, watch: health.Watch, *, hook: webhook.Hook | None = None, rate: float = RATE
+) -> ASGIApp:
+    """The application. `hook`: None when the bot polls; `rate`: requests a second from one address."""
     api = FastAPI(
         title="Metka",
         version=__version__,
@@ -39,10 +41,13 @@ def make_web_app(backend: Backend, watch: health.Watch, *, rate: float = RATE) -
     api.include_router(posts.router())
     api.include_router(users.router())
     api.include_router(health.router(watch))
+    if hook is not None:
+        api.include_router(webhook.router(hook))
     add_error_handlers(api)
     pages.add_pages(api)
     _describe(api, open_to_loopback=backend.gate.is_open_to_loopback)
-    return Envelope(Admission(api, rate=rate, unrefused={"/healthz", "/readyz"}))
+    lets_in = hook.lets_in if hook is not None else None
+    return Envelope(Admission(api, rate=rate, lets_in=lets_in, unrefused={"/healthz", "/readyz"}))
 
 
 def _describe(api: FastAPI, *, open_to_loopback: bool) -> None:

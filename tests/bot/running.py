@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
+from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.notifier import Notifier
+from bot.polling import Polling
 from bot.progress import Progress
-from bot.telegram import Polling, make_bot, make_dispatcher
+from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -94,7 +96,7 @@ async def running_bot(
             progress=progress,
             i18n=i18n,
         )
-        polling = Polling(bot, dispatcher)
+        polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier))
         loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run())]
         task = asyncio.create_task(polling.run())

@@ -11,10 +11,13 @@ import pytest
 from aiogram import Dispatcher
 from aiogram.types import Message
 
-from bot import telegram as product
-from bot.telegram import Polling, make_bot
+from bot import polling as product
+from bot.health import TelegramHealth
+from bot.polling import Polling
+from bot.telegram import make_bot
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
+from services.clock import utc_now
 from tests.bot.running import ANNA, BEN, until
 
 CHANNEL = -1001234567890
@@ -57,7 +60,7 @@ async def polling(telegram: TelegramSandbox, handlers: Handlers, grace: float = 
     dispatcher.message.register(handlers.handle)
     dispatcher.channel_post.register(handlers.handle)
     bot = make_bot(telegram.token, telegram.url)
-    made = Polling(bot, dispatcher)
+    made = Polling(bot, dispatcher, TelegramHealth(utc_now))
     running = asyncio.create_task(made.run())
     try:
         yield

@@ -15,7 +15,8 @@ from aiogram.types import Message
 from bot import middlewares
 from bot.i18n import I18n
 from bot.middlewares import Throttle
-from bot.telegram import make_bot, read_update
+from bot.telegram import make_bot
+from bot.updates import read_update
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox

@@ -162,7 +162,7 @@ async def test_a_stranger_is_let_in_by_the_administrator(
         ("OPENROUTER_MODEL", "", "OPENROUTER_MODEL"),
         ("HTTP_HOST", "0.0.0.0", "API_TOKEN"),
         ("TIMEZONE", "Mars/X", "TIMEZONE"),
-        ("WEBHOOK_URL", "http://x/y", "WEBHOOK_URL"),
+        ("WEBHOOK_URL", "http://x/y", "WEBHOOK_SECRET"),
     ],
 )
 async def test_a_wrong_setting_stops_the_start(

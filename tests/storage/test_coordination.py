@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
 from storage import queue, wishes
-from storage.coordination import LEADER_LOCK, Coordination
+from storage.coordination import LEADER_LOCK, WORK_CHANNEL, Coordination
 from storage.database import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
@@ -56,7 +56,7 @@ class Process:
         self.standing_by.set()
         self.bell = Bell()
         duties = self._duties if leads else None
-        self.coordination = Coordination(database, on_work=self.bell.ring, duties=duties)
+        self.coordination = Coordination(database, {WORK_CHANNEL: self.bell.ring}, duties=duties)
 
     @asynccontextmanager
     async def _duties(self, _step_down: Callable[[], None]) -> AsyncIterator[None]:

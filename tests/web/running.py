@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from random import Random
 
 import aiohttp
@@ -26,7 +25,7 @@ from services.tagging import TaggingService
 from services.tokens import Tokens
 from storage.database import Database
 from tests.services.engine import CHAIN, FAST
-from tests.storage.rows import add_posts, add_user
+from tests.storage.rows import NOW, add_posts, add_user
 
 API_TOKEN = "the-administrators-token"
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -47,13 +46,13 @@ class Web:
 async def serving(
     database: Database, *, api_token: str | None = API_TOKEN, enabled: bool = True, rate: float = 10_000
 ) -> AsyncIterator[Web]:
-    """Two users: 1 with posts 1–5, 2 with posts 101–102. The worker is not at work, so that nothing changes by itself."""
+    """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
     await _fill(database)
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
         tagging = _tagging(database, provider, enabled=enabled)
         backend = Backend(Gate(api_token, tokens), Listing(database), Overview(database, utc_now), tagging, 5)
-        web = Web("", http, tokens, database, TelegramState("ok", datetime(2026, 1, 1)))
+        web = Web("", http, tokens, database, TelegramState("ok", NOW))
         app = make_web_app(backend, Watch(database, tagging, lambda: web.telegram), rate=rate)
         async with serve(app, "127.0.0.1", 0) as port:
             web.url = f"http://127.0.0.1:{port}"
