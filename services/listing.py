@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,12 @@ from storage.database import Database
 ATTEMPTS_LISTED = 100
 #: Ids are integers of 32 bits in the parser's tables.
 MAX_ID = 2**31 - 1
+#: A time (ISO 8601), then perhaps the id of a post of that time. Everything that matches is understood.
+CURSOR = (
+    r"^[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[ +-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
+    r"(_[0-9]{1,10})?$"
+)
 
 
 class BadCursorError(ValueError):
@@ -182,15 +189,19 @@ def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
 
 
 def _cursor(post: ListedPost) -> str:
-    at = post.posted_at.replace(tzinfo=None).isoformat() if post.posted_at else "0001-01-01"
+    at = post.posted_at.replace(tzinfo=None).isoformat() if post.posted_at else "1000-01-01T00:00:00"
     return f"{at}Z_{post.id}"
 
 
 def _read_cursor(text: str) -> tuple[datetime, int | None]:
-    at, _, number = text.partition("_")
-    if number and not (number.isascii() and number.isdecimal() and int(number) <= MAX_ID):
+    if not re.fullmatch(CURSOR, text):
         raise BadCursorError
+    at, _, number = text.partition("_")
+    # A plus that was not percent-encoded comes as a blank.
+    at = at.replace(" ", "+")
     try:
-        return to_utc(datetime.fromisoformat(at)), int(number) if number else None
-    except (ValueError, OverflowError):
-        raise BadCursorError from None
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        # The one day that the pattern lets through and that not every year has.
+        moment = datetime.fromisoformat(at.replace("-02-29", "-03-01"))
+    return to_utc(moment), min(int(number), MAX_ID) if number else None

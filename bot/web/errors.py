@@ -15,11 +15,6 @@ log = structlog.get_logger(__name__)
 AWAY = "The database does not answer: try again in a moment"
 
 
-def field_problem(name: str, message: str) -> RequestValidationError:
-    """A 422 that names a parameter of the query, for what types cannot say."""
-    return RequestValidationError([{"loc": ("query", name), "msg": message, "type": "value_error"}])
-
-
 def add_error_handlers(app: FastAPI) -> None:
     """One for each kind."""
     app.add_exception_handler(HTTPException, _refused)  # type: ignore[arg-type]

@@ -8,9 +8,8 @@ from fastapi import APIRouter, HTTPException, Query
 
 from bot.web import schemas
 from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, no_such_post
-from bot.web.errors import field_problem
 from bot.web.schemas import problems
-from services.listing import BadCursorError
+from services.listing import CURSOR
 
 #: PostgreSQL cannot even compare a text with NUL.
 PRINTABLE = r"^[^\x00]+$"
@@ -70,17 +69,14 @@ async def list_posts(
     before: Annotated[
         str | None,
         Query(
-            max_length=64,
+            pattern=CURSOR,
             description="`next` of the page before, or a time (ISO 8601): posts older than it",
             examples=["2026-01-31T12:00:00Z"],
         ),
     ] = None,
 ) -> schemas.Posts:
     """A user's posts, the newest first, a page after the other: `next` is the `before` of the next one."""
-    try:
-        page = await backend.listing.posts(user_id, status=status, tag=tag, before=before, limit=limit)
-    except BadCursorError:
-        raise field_problem("before", "must be a time such as 2026-01-31T12:00:00Z, or a page's next") from None
+    page = await backend.listing.posts(user_id, status=status, tag=tag, before=before, limit=limit)
     return schemas.Posts.model_validate(page)
 
 

@@ -221,6 +221,5 @@ _PROBLEMS = {
     403: "Not yours to do",
     404: "No such user or post",
     429: "Too many requests: try again after Retry-After seconds",
-    501: "Not in this version",
     503: "Tagging is disabled, or the database does not answer",
 }

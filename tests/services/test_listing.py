@@ -62,12 +62,21 @@ async def test_before_may_be_a_time(listing: Listing) -> None:
 
 @pytest.mark.parametrize(
     "before",
-    ["", "x", "_", "2026-01-01T00:00:00Z_x", "2026-01-01T00:00:00Z_9999999999", "_5",
+    ["", "x", "_", "2026-01-01T00:00:00Z_x", "2026-02-30", "0001-01-01", "_5",
      "0001-01-01T00:00:00+23:00", "2026-01-01T00:00:00Z_٣", "\x00"],
 )  # fmt: skip
 async def test_another_before_is_refused(listing: Listing, before: str) -> None:
     with pytest.raises(BadCursorError):
         await listing.posts(1, before=before, limit=9)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["2026-02-29", "2999-12-31T23:59:59.1-23:59_9999999999", "2026-01-01T15:04 03:00", "2026-01-01T15:04+03:00"],
+)
+async def test_every_time_of_the_pattern_is_understood(listing: Listing, before: str) -> None:
+    found = [post.id for post in (await listing.posts(1, before=before, limit=9)).posts]
+    assert found == ([3, 2, 1] if "15:04" in before else [7, 6, 5, 4, 3, 2, 1])
 
 
 async def test_posts_by_status_and_tag(database: Database, listing: Listing) -> None:

@@ -15,6 +15,7 @@ from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.server import serve
+from bot.web.webhook import Hook
 from services.budget import Pace
 from services.clock import utc_now
 from services.listing import Listing
@@ -44,16 +45,23 @@ class Web:
 
 @asynccontextmanager
 async def serving(
-    database: Database, *, api_token: str | None = API_TOKEN, enabled: bool = True, rate: float = 10_000
+    database: Database,
+    *,
+    api_token: str | None = API_TOKEN,
+    enabled: bool = True,
+    rate: float = 10_000,
+    hook: Hook | None = None,
+    fill: bool = True,
 ) -> AsyncIterator[Web]:
     """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
-    await _fill(database)
+    if fill:
+        await _fill(database)
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
         tagging = _tagging(database, provider, enabled=enabled)
         backend = Backend(Gate(api_token, tokens), Listing(database), Overview(database, utc_now), tagging, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW))
-        app = make_web_app(backend, Watch(database, tagging, lambda: web.telegram), rate=rate)
+        app = make_web_app(backend, Watch(database, tagging, lambda: web.telegram), hook=hook, rate=rate)
         async with serve(app, "127.0.0.1", 0) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
