@@ -44,10 +44,10 @@ async def run_bot() -> int:
     bell = Bell()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring))
-        reception = make_reception(engine)
+        services, reception = make_services(engine), make_reception(engine)
         await _serve(settings, stack)
         loops = Loops()
-        start(engine, loops, token, bell, reception)
+        start(engine, loops, Leader(token, engine, services, bell, reception), reception)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
@@ -60,9 +60,8 @@ def make_reception(engine: Engine) -> Reception:
     return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, loops: Loops, token: SecretStr, bell: Bell, reception: Reception) -> None:
+def start(engine: Engine, loops: Loops, leader: Leader, reception: Reception) -> None:
     """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
-    leader = Leader(token, engine, _services(engine), bell, reception)
     # With polling nobody stores updates.
     listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
     engine.start(loops, leader.term, listeners)
@@ -77,7 +76,8 @@ def _token(settings: Settings) -> SecretStr:
     return settings.bot_token
 
 
-def _services(engine: Engine) -> Services:
+def make_services(engine: Engine) -> Services:
+    """The use cases that handlers call."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
     return Services(
