@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from bot import inbox
 from bot.app import make_reception, make_services, start
 from bot.engine import open_engine
 from bot.leader import Bell, Leader, Reception
@@ -31,6 +32,12 @@ from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user
 
 SECRET = "s3cret-word"
+
+
+@pytest.fixture(autouse=True)
+def _never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader looks only when it is woken: a test that passes shows that it was."""
+    monkeypatch.setattr(inbox, "LOOK_SECONDS", 3600.0)
 
 
 @dataclass

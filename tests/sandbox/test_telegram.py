@@ -305,7 +305,7 @@ async def test_a_webhook_that_cannot_be_reached_is_tried_again(telegram: Telegra
 
     async def moved(_request: web.Request) -> web.Response:
         seen.append("moved")
-        raise web.HTTPFound("/hook")
+        raise web.HTTPTemporaryRedirect("/hook")
 
     app.router.add_post("/hook", hook)
     app.router.add_post("/moved", moved)
