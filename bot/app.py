@@ -55,7 +55,7 @@ async def run_bot() -> int:
         services, reception = make_services(engine), make_reception(engine)
         await _serve(_web(engine, services, reception), settings, stack)
         loops = Loops()
-        start(engine, services, loops, token, bell, reception)
+        start(engine, loops, Leader(token, engine, services, bell, reception), reception)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
@@ -68,9 +68,8 @@ def make_reception(engine: Engine) -> Reception:
     return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, services: Services, loops: Loops, token: SecretStr, bell: Bell, reception: Reception) -> None:
+def start(engine: Engine, loops: Loops, leader: Leader, reception: Reception) -> None:
     """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
-    leader = Leader(token, engine, services, bell, reception)
     # With polling nobody stores updates.
     listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
     engine.start(loops, leader.term, listeners)

@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox.telegram.errors import bad_request
 from sandbox.telegram.methods import Method
-from sandbox.telegram.params import decoded, flag
-from sandbox.telegram.updates import Webhook
+from sandbox.telegram.params import decoded, flag, integer
+from sandbox.telegram.updates import MOST_CONNECTIONS, Webhook
 from sandbox.telegram.world import World
 
 Json = dict[str, Any]
@@ -81,13 +81,17 @@ def set_webhook(world: World, params: Json) -> bool:
     url, secret = str(params.get("url") or ""), str(params.get("secret_token") or "")
     if secret and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret):
         raise bad_request("secret token contains unallowed characters")
+    if url and not re.match(r"https?://[^/]+", url):
+        raise bad_request("bad webhook: invalid webhook URL specified")
     allowed = decoded(params, "allowed_updates")
     if allowed is not None:
         world.updates.allowed = list(allowed)
     if flag(params, "drop_pending_updates"):
         world.updates.clear()
-    world.updates.webhook = Webhook(url, secret)
-    world.updates.webhook_changed()
+    most = integer(params, "max_connections", MOST_CONNECTIONS)
+    if not 1 <= most <= 100:
+        raise bad_request("max_connections must be from 1 to 100")
+    world.updates.set_webhook(Webhook(url, secret, most))
     return True
 
 
@@ -102,8 +106,10 @@ def get_webhook_info(world: World, params: Json) -> Json:
         "has_custom_certificate": False,
         "pending_update_count": len(world.updates.pending),
     }
+    if hook.url:
+        info |= {"max_connections": hook.max_connections}
     if hook.last_error:
-        info |= {"last_error_message": hook.last_error}
+        info |= {"last_error_message": hook.last_error, "last_error_date": hook.last_error_date}
     if world.updates.allowed:
         info |= {"allowed_updates": world.updates.allowed}
     return info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from sandbox.telegram.errors import ApiError
 Update = dict[str, Any]
 # What Telegram leaves out unless it is asked for.
 SPECIAL = {"chat_member", "message_reaction", "message_reaction_count"}
+#: Between tries to deliver the same update: from here, doubling, to there. Telegram's own are longer.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+MOST_CONNECTIONS = 40
 
 
 @dataclass
@@ -22,6 +26,8 @@ class Webhook:
 
     url: str = ""
     secret: str = ""
+    #: Shown again; one is used, so that updates come in order.
+    max_connections: int = MOST_CONNECTIONS
     last_error: str | None = None
     last_error_date: int | None = None
 
@@ -64,13 +70,13 @@ class UpdateQueue:
     async def poll(self, offset: int, limit: int, seconds: float) -> list[Update]:
         """getUpdates: at once if there is something, else wait; a later poll ends an earlier one with 409."""
         if self.webhook.url:
-            raise ApiError(
-                409,
-                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete "
-                "the webhook first",
+            raise _conflict(
+                "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
             )
         if self._poll is not None and not self._poll.done():
-            self._poll.set_exception(_conflict())
+            self._poll.set_exception(
+                _conflict("terminated by other getUpdates request; make sure that only one bot instance is running")
+            )
         self.confirm(offset)
         self._poll = mine = asyncio.get_running_loop().create_future()
         try:
@@ -94,34 +100,43 @@ class UpdateQueue:
 
     async def deliver(self) -> None:
         """Send updates to the webhook, one after another, for ever; an update refused is sent again."""
+        pause = 0.0
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             while True:
                 await self._changes.wait_for(lambda: self.pending and self.webhook.url, 1e9)
-                update = self.pending[0]
-                if await self._delivered(http, update):
+                hook, update = self.webhook, self.pending[0]
+                if await self._delivered(http, hook, update):
                     self.confirm(update["update_id"] + 1)
+                    pause = 0.0
                 else:
-                    await asyncio.sleep(0.2)
+                    pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, pause * 2))
+                    await self._pause_unless_changed(hook, pause)
 
-    async def _delivered(self, http: aiohttp.ClientSession, update: Update) -> bool:
-        hook = self.webhook
+    async def _pause_unless_changed(self, hook: Webhook, seconds: float) -> None:
+        try:
+            await self._changes.wait_for(lambda: self.webhook is not hook, seconds)
+        except TimeoutError:
+            pass
+
+    async def _delivered(self, http: aiohttp.ClientSession, hook: Webhook, update: Update) -> bool:
         headers = {"X-Telegram-Bot-Api-Secret-Token": hook.secret} if hook.secret else {}
         try:
-            async with http.post(hook.url, json=update, headers=headers) as answer:
-                if answer.status < 300:
+            async with http.post(hook.url, json=update, headers=headers, allow_redirects=False) as answer:
+                if 200 <= answer.status < 300:
                     return True
                 hook.last_error = f"Wrong response from the webhook: {answer.status} {answer.reason}"
         except (aiohttp.ClientError, TimeoutError) as error:
             hook.last_error = f"Connection failed: {error}"
+        hook.last_error_date = int(time.time())
         return False
 
-    def webhook_changed(self) -> None:
-        """Wake the delivery."""
+    def set_webhook(self, webhook: Webhook) -> None:
+        """Deliver there from now on; one without an address: not at all. A poll under way ends."""
+        self.webhook = webhook
+        if webhook.url and self._poll is not None and not self._poll.done():
+            self._poll.set_exception(_conflict("terminated by setWebhook request"))
         self._changes.touch()
 
 
-def _conflict() -> ApiError:
-    return ApiError(
-        409,
-        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-    )
+def _conflict(why: str) -> ApiError:
+    return ApiError(409, f"Conflict: {why}")

@@ -54,16 +54,17 @@ class Handlers:
 
 
 @asynccontextmanager
-async def polling(telegram: TelegramSandbox, handlers: Handlers, grace: float = 10.0) -> AsyncIterator[None]:
-    """Polling while the block runs, then stopped."""
+async def polling(telegram: TelegramSandbox, handlers: Handlers, grace: float = 10.0) -> AsyncIterator[TelegramHealth]:
+    """Polling while the block runs, then stopped; gives what it tells of Telegram."""
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.message.register(handlers.handle)
     dispatcher.channel_post.register(handlers.handle)
     bot = make_bot(telegram.token, telegram.url)
-    made = Polling(bot, dispatcher, TelegramHealth(utc_now))
+    health = TelegramHealth(utc_now)
+    made = Polling(bot, dispatcher, health)
     running = asyncio.create_task(made.run())
     try:
-        yield
+        yield health
     finally:
         await made.stop(grace)
         await asyncio.wait_for(running, 5)
@@ -167,3 +168,20 @@ async def test_what_channels_post_is_never_given_up(telegram: TelegramSandbox, m
     async with polling(telegram, second):
         await until(lambda: "quick" in second.done)
     assert len(second.done) == 101
+
+
+@pytest.mark.parametrize("method", ["deleteWebhook", "getUpdates"])
+async def test_how_telegram_does_is_known(telegram: TelegramSandbox, method: str) -> None:
+    """Failing since the first failure, with the last one's name, until Telegram answers again."""
+    handlers = Handlers()
+    telegram.fail_next(method, 502, "Bad Gateway", times=2)
+    telegram.send_text(ANNA, "quick")
+    async with polling(telegram, handlers) as health:
+        await until(lambda: health.look().state == "failing")
+        first = health.look()
+        assert first.error == "TelegramServerError"
+        await until(lambda: len(telegram.errors) == 2)
+        assert health.look() == first
+        await until(lambda: handlers.done == ["quick"])
+        assert health.look().state == "ok"
+        assert health.look().error is None
