@@ -15,6 +15,7 @@ from bot.errors import StartError
 from bot.i18n import I18n
 from bot.leader import Bell, Leader, Services
 from bot.loops import Loops
+from bot.metrics import Metrics
 from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.server import make_web_app, serve
@@ -38,12 +39,12 @@ async def run_bot() -> int:
     settings = settings_or_stop()
     token = _token(settings)
     stopping = set_up_process(settings)
-    bell = Bell()
+    bell, metrics = Bell(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring))
+        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring, on_finished=metrics.finished))
         await _serve(settings, stack)
         loops = Loops()
-        engine.start(loops, Leader(token, engine, _services(engine), bell).term)
+        engine.start(loops, Leader(token, engine, _services(engine), bell, metrics).term)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
