@@ -37,11 +37,12 @@ def main(context: click.Context) -> None:
 
 
 @main.command()
-def worker() -> None:
+@click.option("--metrics", metavar="HOST:PORT", help="Serve this worker's /metrics there, to anybody who can reach it.")
+def worker(metrics: str | None) -> None:
     """Only tag: no Telegram, no token. Beside a bot it needs PostgreSQL; start as many as you like."""
     from bot.worker import run_worker  # noqa: PLC0415
 
-    _run(run_worker())
+    _run(run_worker(metrics))
 
 
 @main.command()

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 from bot import __version__
 from bot.engine import Engine, open_engine, run_until, set_up_process
 from bot.errors import StartError
+from bot.exposition import Exposition
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.leader import Bell, Leader, Reception, Services
 from bot.loops import Loops
+from bot.metrics import Metrics
 from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.access import Gate
@@ -27,6 +29,7 @@ from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
 from services.clock import utc_now
+from services.gauges import Gauges
 from services.inbox import Inbox
 from services.intake import Intake
 from services.listing import Listing
@@ -49,13 +52,13 @@ async def run_bot() -> int:
     settings = settings_or_stop()
     token = _token(settings)
     stopping = set_up_process(settings)
-    bell = Bell()
+    bell, metrics = Bell(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring))
+        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring, on_finished=metrics.finished))
         services, reception = make_services(engine), make_reception(engine)
-        await _serve(_web(engine, services, reception), settings, stack)
+        await _serve(_web(engine, services, reception, metrics), settings, stack)
         loops = Loops()
-        start(engine, loops, Leader(token, engine, services, bell, reception), reception)
+        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), reception)
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
@@ -109,7 +112,7 @@ def make_services(engine: Engine) -> Services:
     )
 
 
-def _web(engine: Engine, services: Services, reception: Reception) -> ASGIApp:
+def _web(engine: Engine, services: Services, reception: Reception, metrics: Metrics) -> ASGIApp:
     settings, database = engine.settings, engine.database
     token = settings.api_token.get_secret_value() if settings.api_token else None
     backend = Backend(
@@ -120,7 +123,8 @@ def _web(engine: Engine, services: Services, reception: Reception) -> ASGIApp:
         max_attempts=settings.tagging_max_attempts,
     )
     watch = Watch(database, services.tagging, reception.health.look)
-    return make_web_app(backend, watch, hook=_hook(settings, reception))
+    gauges = Gauges(database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
+    return make_web_app(backend, watch, Exposition(metrics, gauges), hook=_hook(settings, reception))
 
 
 def _hook(settings: Settings, reception: Reception) -> Hook | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -21,7 +21,7 @@ from services.decisions import Policy
 from services.dispatch import Dispatcher
 from services.provider import Provider
 from services.quota import QuotaWatch
-from services.recorder import Recorder
+from services.recorder import Finished, Recorder
 from services.worker import Worker
 from storage.coordination import WORK_CHANNEL, Coordination, Duties, Listeners
 from storage.database import Database
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 #: The last resort at the end: the worker's 15 s for requests in flight, and the transaction that follows.
 STOP_SECONDS = 20.0
+
+OnFinished = Callable[[Sequence[Finished]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,22 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, on_news: Callable[[], None]) -> AsyncIterator[Engine]:
-    """Build the engine; `on_news` is called when there is something to tell people.
+async def open_engine(
+    settings: Settings, on_news: Callable[[], None], on_finished: OnFinished | None = None
+) -> AsyncIterator[Engine]:
+    """Build the engine.
+
+    Args:
+        on_news: called when there is something to tell people.
+        on_finished: called with each group of requests once what came of it is stored.
 
     Raises:
         StartError: the database cannot be used.
     """
     policy = _policy(settings)
     async with open_database(settings) as database, _provider(settings) as provider:
-        yield Engine(settings, database, provider, policy, _worker(settings, database, provider, policy, on_news))
+        worker = _worker(settings, database, provider, policy, on_news, on_finished)
+        yield Engine(settings, database, provider, policy, worker)
 
 
 def set_up_process(settings: Settings) -> asyncio.Event:
@@ -103,7 +112,12 @@ def _policy(settings: Settings) -> Policy:
 
 
 def _worker(
-    settings: Settings, database: Database, provider: Provider, policy: Policy, on_news: Callable[[], None]
+    settings: Settings,
+    database: Database,
+    provider: Provider,
+    policy: Policy,
+    on_news: Callable[[], None],
+    on_finished: OnFinished | None,
 ) -> Worker:
     pace = Pace(settings.tagging_requests_per_minute)
     recorder = Recorder(settings.models, policy, pace, settings.admin_ids, utc_now, Random())
@@ -126,4 +140,5 @@ def _worker(
         tick_seconds=settings.retry_interval_seconds,
         clock=utc_now,
         on_news=on_news,
+        on_finished=on_finished,
     )

@@ -15,6 +15,7 @@ from bot.i18n import I18n
 from bot.inbox import InboxReader
 from bot.jobs import make_scheduler
 from bot.loops import Loops
+from bot.metrics import Metrics
 from bot.notifier import Notifier
 from bot.polling import Polling
 from bot.progress import Progress
@@ -78,12 +79,21 @@ class Reception:
 class Leader:
     """Makes what a term of leadership needs, anew for each."""
 
-    def __init__(self, token: SecretStr, engine: Engine, services: Services, bell: Bell, reception: Reception) -> None:
+    def __init__(
+        self,
+        token: SecretStr,
+        engine: Engine,
+        services: Services,
+        bell: Bell,
+        reception: Reception,
+        metrics: Metrics,
+    ) -> None:
         self._token = token
         self._engine = engine
         self._services = services
         self._bell = bell
         self._reception = reception
+        self._metrics = metrics
 
     @asynccontextmanager
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
@@ -104,7 +114,7 @@ class Leader:
 
     def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
-        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now)
+        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, self._metrics.notified)
         stack.enter_context(self._bell.heard_by(notifier.wake))
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
@@ -137,6 +147,7 @@ class Leader:
             tagging=services.tagging,
             progress=progress,
             i18n=services.i18n,
+            on_update=self._metrics.updated,
         )
 
     def _schedule(self, stack: AsyncExitStack) -> None:

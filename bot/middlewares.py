@@ -11,8 +11,9 @@ from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import BaseMiddleware, Bot
+from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, User
+from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, Update, User
 
 from bot.handlers.answering import Toast, is_private
 from bot.i18n import I18n
@@ -37,6 +38,30 @@ TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
 #: A failure is no news any more after so long.
 TELL_WITHIN = 3600.0
+
+
+class MeasureUpdates(BaseMiddleware):
+    """Around every update, outside of all else: its type, what came of it, and how long it took."""
+
+    def __init__(
+        self, on_update: Callable[[str, str, float], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._on_update = on_update
+        self._monotonic = monotonic
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """'handled', 'ignored' (nobody's to handle), 'failed', or 'cancelled' (at a stop: it comes again)."""
+        began, result = self._monotonic(), "failed"
+        try:
+            returned = await handler(event, data)
+            result = "ignored" if returned is UNHANDLED else "handled"
+            return returned
+        except asyncio.CancelledError:
+            result = "cancelled"
+            raise
+        finally:
+            kind = event.event_type if isinstance(event, Update) else "other"
+            self._on_update(kind, result, self._monotonic() - began)
 
 
 class Throttle(BaseMiddleware):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import structlog
 from aiogram import Bot
@@ -24,7 +25,7 @@ from bot.i18n import Html, I18n, Texts
 from bot.pacing import Pace
 from bot.views import access as access_views
 from bot.views import posts as views
-from services.outbox import Notice, Outbox
+from services.outbox import Kind, Notice, Outbox
 from services.overview import Overview, PostCard
 from storage.database import is_unavailable
 
@@ -36,6 +37,9 @@ DATABASE_PAUSE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 #: How Telegram says that a person cannot be written to, other than by 403.
 UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
+
+#: What became of a message.
+Result = Literal["sent", "postponed", "refused", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,16 @@ class Notifier:
         i18n: I18n,
         admin_ids: frozenset[int],
         clock: Callable[[], datetime],
+        on_sent: Callable[[Kind, Result], None] | None = None,
     ) -> None:
+        """Take what it works with; `on_sent` is called with what became of each message."""
         self._bot = bot
         self._outbox = outbox
         self._overview = overview
         self._i18n = i18n
         self._admin_ids = admin_ids
         self._clock = clock
+        self._on_sent = on_sent
         self._event = asyncio.Event()
         self._stopping = False
         self._pace = Pace()
@@ -135,7 +142,12 @@ class Notifier:
             await self._not_sent(notice, error)
             return
         self._pause = 0.0
+        self._count(notice, "sent")
         await self._outbox.sent(notice, message_id, final=rendered.final)
+
+    def _count(self, notice: Notice, result: Result) -> None:
+        if self._on_sent is not None:
+            self._on_sent(notice.kind, result)
 
     async def _send(self, notice: Notice, rendered: Rendered) -> int:
         if notice.message_id is not None:
@@ -163,16 +175,20 @@ class Notifier:
         now, name = self._clock(), type(error).__name__
         if isinstance(error, TelegramRetryAfter):
             log.info("flood_wait", seconds=error.retry_after)
+            self._count(notice, "postponed")
             await self._outbox.postpone(notice, now + timedelta(seconds=error.retry_after))
         elif isinstance(error, TelegramForbiddenError) or _is_unreachable(error):
             log.info("person_unreachable", person=notice.telegram_id)
+            self._count(notice, "unreachable")
             await self._outbox.unreachable(notice)
         elif isinstance(error, TelegramBadRequest):
             log.warning("notice_refused", kind=notice.kind, ids=notice.ids, error=error.message)
+            self._count(notice, "refused")
             await self._outbox.undeliverable(notice, error.message)
         else:
             self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
             log.warning("notice_postponed", kind=notice.kind, error=name, seconds=self._pause)
+            self._count(notice, "postponed")
             await self._outbox.postpone(notice, now + timedelta(seconds=self._pause))
 
     async def _render(self, t: Texts, notice: Notice) -> Rendered | None:

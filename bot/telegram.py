@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
 from bot.insisting import insist
-from bot.middlewares import AnswerPresses, Handler, Throttle, UntilStored, WhoCalls, on_error
+from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.progress import Progress
 from bot.views import help as help_views
 from services.intake import Intake
@@ -55,8 +55,12 @@ def make_dispatcher(
     tagging: TaggingService,
     progress: Progress,
     i18n: I18n,
+    on_update: Callable[[str, str, float], None] | None = None,
 ) -> Dispatcher:
-    """Routers, what is around them, and what handlers are given by name."""
+    """Routers, what is around them, and what handlers are given by name.
+
+    `on_update` is called with each update's type, what came of it, and its seconds.
+    """
     dispatcher = Dispatcher(
         disable_fsm=True,
         people=people,
@@ -67,6 +71,8 @@ def make_dispatcher(
         progress=progress,
         i18n=i18n,
     )
+    if on_update is not None:
+        dispatcher.update.outer_middleware(MeasureUpdates(on_update))
     patience = Patience()
     bot.session.middleware(patience.request)
     dispatcher.update.outer_middleware(patience)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import structlog
 
 from bot import __version__
-from bot.engine import open_engine, run_until, set_up_process
+from bot.engine import OnFinished, open_engine, run_until, set_up_process
 from bot.errors import StartError
 from bot.loops import Loops
 from bot.opening import settings_or_stop
+from bot.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-async def run_worker() -> int:
-    """Tag until SIGTERM or SIGINT. Returns the exit status.
+async def run_worker(metrics: str | None = None) -> int:
+    """Tag until SIGTERM or SIGINT; `metrics`: HOST:PORT at which to serve /metrics. Returns the exit status.
 
     Raises:
         StartError: a setting is wrong, or something that is needed is not there.
@@ -26,13 +29,24 @@ async def run_worker() -> int:
             "(https://openrouter.ai/keys), or OPENROUTER_BASE_URL for a server of your own."
         )
     stopping = set_up_process(settings)
-    async with open_engine(settings, on_news=_told_by_the_leader) as engine:
+    async with AsyncExitStack() as stack:
+        on_finished = None if metrics is None else await _measured(stack, settings, metrics)
+        engine = await stack.enter_async_context(open_engine(settings, _told_by_the_leader, on_finished))
         loops = Loops()
         engine.start(loops)
         log.info("started", version=__version__, process="worker")
         await run_until(stopping, loops)
     log.info("stopped")
     return 0
+
+
+async def _measured(stack: AsyncExitStack, settings: Settings, address: str) -> OnFinished:
+    from bot.exposition import served_alone  # noqa: PLC0415 - memory only for those who ask for it
+    from bot.metrics import Metrics  # noqa: PLC0415
+
+    metrics = Metrics(settings.models, __version__)
+    await stack.enter_async_context(served_alone(metrics, address))
+    return metrics.finished
 
 
 def _told_by_the_leader() -> None:

@@ -77,7 +77,7 @@ async def look(session: AsyncSession, chain: Sequence[str], pace: Pace, now: dat
         reason=paused.reason,
         models=tuple(chain),
         aside=_aside(chain, states, now),
-        quota=_quota(free, now) if any(map(is_free, chain)) else None,
+        quota=free_quota(free, now) if any(map(is_free, chain)) else None,
         through_at=backlog_through(waiting, free, interval, now) if waiting else None,
     )
 
@@ -113,6 +113,7 @@ def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime
     )
 
 
-def _quota(free: LaneState, now: datetime) -> Quota | None:
+def free_quota(free: LaneState, now: datetime) -> Quota | None:
+    """What is left of the day, by the lane of the free models; None when it is not known."""
     remaining = remaining_today(free, now)
     return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,8 +52,10 @@ class Worker:
         tick_seconds: float,
         clock: Callable[[], datetime],
         on_news: Callable[[], None],
+        on_finished: Callable[[Sequence[Finished]], None] | None = None,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
+        """Take what it works with; `on_finished` is called with each group of requests once it is stored."""
         self._database = database
         self._provider = provider
         self._recorder = recorder
@@ -62,6 +64,7 @@ class Worker:
         self._tick = tick_seconds
         self._clock = clock
         self._on_news = on_news
+        self._on_finished = on_finished
         self._stop_seconds = stop_seconds
         self._signal = asyncio.Event()
         self._stopping = False
@@ -136,6 +139,7 @@ class Worker:
                 await queue.upstream_serves(session)
             plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
         del self._finished[: len(group)]
+        self._stored(group)
         self._after(recorded, plan)
         for start in plan.starts:
             self._start(start)
@@ -159,7 +163,7 @@ class Worker:
             finished = self._finished[0]
             try:
                 async with self._database.write() as session:
-                    self._after(await self._recorder.record(session, [finished]), Plan())
+                    recorded = await self._recorder.record(session, [finished])
             except Exception as error:
                 if is_unavailable(error):
                     raise
@@ -168,8 +172,15 @@ class Worker:
                     for post in finished.posts:
                         error_text = "the answer could not be stored"
                         await self._recorder.give_up(session, post, "exhausted", error_text, self._clock())
+            else:
+                self._stored([finished])
+                self._after(recorded, Plan())
             del self._finished[0]
         self._one_by_one = False
+
+    def _stored(self, group: Sequence[Finished]) -> None:
+        if group and self._on_finished is not None:
+            self._on_finished(group)
 
     def _after(self, recorded: Recorded, plan: Plan) -> None:
         # Also when another process's probe is under way: that one answers the question.
@@ -207,19 +218,21 @@ class Worker:
         self._collect()
         for flight in self._flights:
             flight.task.cancel()
-        if self._finished:
-            await self._at_the_end("outcomes_not_stored", self._record_the_rest)
+        if self._finished and await self._at_the_end("outcomes_not_stored", self._record_the_rest):
+            self._stored(self._finished)
         await self._at_the_end("leases_not_given_back", self._give_back)
 
-    async def _at_the_end(self, complaint: str, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    async def _at_the_end(self, complaint: str, work: Callable[[AsyncSession], Awaitable[None]]) -> bool:
         try:
             async with self._database.write() as session:
                 await work(session)
+            return True
         except Exception as error:
             if is_unavailable(error):
                 log.warning(complaint, error=type(error).__name__)
             else:
                 log.exception(complaint)
+            return False
 
     async def _renew_for_the_end(self, session: AsyncSession) -> None:
         held = [flight.start.post for flight in self._flights]

@@ -141,6 +141,12 @@ async def anything_due(session: AsyncSession, now: datetime) -> bool:
     return (await session.execute(due)).first() is not None
 
 
+async def count_waiting(session: AsyncSession, now: datetime) -> int:
+    """How many are to be told and have not been, apart from people who cannot be reached."""
+    waiting = and_(OutboxRow.done_at.is_(None), OutboxRow.ready_at <= now, _is_reachable())
+    return (await session.execute(select(func.count()).select_from(OutboxRow).where(waiting))).scalar_one()
+
+
 async def take_singles(session: AsyncSession, limit: int, now: datetime) -> list[OutboxRow]:
     """Results and texts that are ready, taken for sending (no other process gets them), oldest first."""
     ids = _singles(now).order_by(OutboxRow.ready_at, OutboxRow.id).limit(limit)

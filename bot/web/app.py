@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.web import health, pages, posts, schemas, users, webhook
+from bot.exposition import Exposition
+from bot.web import health, metrics, pages, posts, schemas, users, webhook
 from bot.web.admission import RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
@@ -23,7 +24,12 @@ DESCRIPTION = (
 
 
 def make_web_app(
-    backend: Backend, watch: health.Watch, *, hook: webhook.Hook | None = None, rate: float = RATE
+    backend: Backend,
+    watch: health.Watch,
+    exposition: Exposition,
+    *,
+    hook: webhook.Hook | None = None,
+    rate: float = RATE,
 ) -> ASGIApp:
     """The application. `hook`: None when the bot polls; `rate`: requests a second from one address."""
     api = FastAPI(
@@ -41,6 +47,7 @@ def make_web_app(
     api.include_router(posts.router())
     api.include_router(users.router())
     api.include_router(health.router(watch))
+    api.include_router(metrics.router(exposition))
     if hook is not None:
         api.include_router(webhook.router(hook))
     add_error_handlers(api)

@@ -13,6 +13,7 @@ from sqlalchemy import text as sql
 
 from bot.health import TelegramHealth
 from bot.i18n import I18n
+from bot.metrics import Metrics
 from bot.notifier import Notifier
 from bot.polling import Polling
 from bot.progress import Progress
@@ -71,7 +72,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def running_bot(
-    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox, metrics: Metrics | None = None
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13)."""
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
@@ -84,7 +85,7 @@ async def running_bot(
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)
         outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
-        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now)
+        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, None if metrics is None else metrics.notified)
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
         dispatcher = make_dispatcher(
             bot,
@@ -95,6 +96,7 @@ async def running_bot(
             tagging=engine.tagging,
             progress=progress,
             i18n=i18n,
+            on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from services.clock import utc_now
 from services.decisions import Policy
 from services.dispatch import Dispatcher
 from services.provider import Provider
-from services.recorder import Recorder
+from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from services.worker import Worker
 from storage.database import Database
@@ -79,6 +79,7 @@ async def running(
     lease_seconds: float = 300,
     per_minute: int | None = 0,
     stop_seconds: float = 15,
+    on_finished: Callable[[Sequence[Finished]], None] | None = None,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
     random, pace = Random(1), Pace(per_minute)
@@ -104,6 +105,7 @@ async def running(
             stop_seconds=stop_seconds,
             clock=clock,
             on_news=_nothing,
+            on_finished=on_finished,
         )
         tagging = TaggingService(
             database,

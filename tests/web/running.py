@@ -9,7 +9,9 @@ from random import Random
 
 import aiohttp
 
+from bot.exposition import Exposition
 from bot.health import TelegramState
+from bot.metrics import Metrics
 from bot.web.access import Gate
 from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
@@ -18,6 +20,7 @@ from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
 from services.clock import utc_now
+from services.gauges import Gauges
 from services.listing import Listing
 from services.overview import Overview
 from services.people import People
@@ -61,7 +64,9 @@ async def serving(
         tagging = _tagging(database, provider, enabled=enabled)
         backend = Backend(Gate(api_token, tokens), Listing(database), Overview(database, utc_now), tagging, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW))
-        app = make_web_app(backend, Watch(database, tagging, lambda: web.telegram), hook=hook, rate=rate)
+        watch = Watch(database, tagging, lambda: web.telegram)
+        exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
+        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
         async with serve(app, "127.0.0.1", 0) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web

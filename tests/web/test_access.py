@@ -83,6 +83,8 @@ async def test_with_a_token_everybody_needs_one(database: Database) -> None:
         assert (await web.http.get(web.url + MINE, headers=BEARER)).status == 200
         # The proxy has nothing to say where a token has.
         assert (await web.http.get(web.url + MINE, headers={**BEARER, "X-Forwarded-For": "1.2.3.4"})).status == 200
+        assert (await web.http.get(web.url + "/metrics")).status == 401
+        assert (await web.http.get(web.url + "/metrics", headers=BEARER)).status == 200
         for path in ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"):
             assert (await web.http.get(web.url + path)).status == 200
 
@@ -96,7 +98,7 @@ async def test_a_users_token_reaches_their_own_rows(database: Database) -> None:
 
         for path in (MINE, "/users/1/posts", "/users/1/channels", "/users/1/tags", "/posts/3"):
             assert await status("GET", path) == 200, path
-        for path in (THEIRS, "/users/2/posts", "/users/2/channels", "/users/2/tags", "/users/99/tags"):
+        for path in (THEIRS, "/users/2/posts", "/users/2/channels", "/users/2/tags", "/users/99/tags", "/metrics"):
             assert await status("GET", path) == 403, path
         assert await status("GET", "/posts/101") == await status("GET", "/posts/999") == 404
         assert await status("POST", "/posts/101/regenerate_tags") == 404

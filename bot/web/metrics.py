@@ -1,0 +1,23 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from bot.exposition import Exposition
+from bot.web.dependencies import Admin
+from bot.web.schemas import problems
+
+
+def router(exposition: Exposition) -> APIRouter:
+    """This topic's path."""
+
+    async def metrics(_admin: Admin) -> Response:
+        """Metrics in Prometheus's text format (the administrator's alone)."""
+        return Response(await exposition.scrape(), media_type=exposition.content_type)
+
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    described = {200: {"description": "All metrics", "content": text}}
+    made = APIRouter(tags=["health"])
+    made.get("/metrics", response_class=Response, responses={**described, **problems(401, 403, 429)})(metrics)
+    return made

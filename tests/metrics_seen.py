@@ -1,0 +1,57 @@
+"""Metrics that have seen something of everything, and what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.metrics import Metrics
+from services.gauges import ModelGauge, Reading
+from services.outcomes import Kind, Outcome, Usage
+from services.provider import Call, Request
+from services.provider_state import Quota
+from services.recorder import Finished
+from services.upstream import Aside
+from storage.queue import ClaimedPost
+from tests.storage.rows import NOW
+
+CHAIN = ("first/model", "second/model")
+
+
+def call_of(
+    model: str, *outcomes: Outcome, seconds: float = 1.0, usage: Usage | None = None, answered: str | None = None
+) -> Call:
+    """A request to the model, with a post for each outcome."""
+    request = Request(tuple("text" for _ in outcomes), (model,))
+    return Call(request, outcomes, answered or model, 200, seconds, usage or Usage(), NOW)
+
+
+def finished(call: Call) -> Finished:
+    """The request as the worker hands it on."""
+    posts = (ClaimedPost(number, 1, "text", (), 0, 1, None, None, "t") for number, _ in enumerate(call.outcomes, 1))
+    return Finished(tuple(posts), call)
+
+
+def everything_known(models: Sequence[str]) -> Reading:
+    """A reading in which nothing is absent: the first model is set aside, the others wait for a probe."""
+    half_open = (ModelGauge(model, None, half_open=True, faults=3) for model in models[1:])
+    return Reading(
+        posts={"pending": 5, "failed": 3},
+        due={"pending": 5, "retrying": 1},
+        oldest_due={"pending": 61.5, "retrying": 0.0},
+        leased=2,
+        outbox_waiting=7,
+        tagging_enabled=True,
+        models=(ModelGauge(models[0], Aside.DOWN, half_open=False, faults=4), *half_open),
+        paused=Aside.DOWN,
+        pause_ends=NOW,
+        quota=Quota(50, 30, NOW),
+    )
+
+
+def exposed() -> bytes:
+    """Everything that /metrics can say."""
+    metrics = Metrics(CHAIN, "1.0")
+    metrics.finished([finished(call_of(CHAIN[0], Outcome(Kind.TAGGED), usage=Usage(10, 5, 0.1)))])
+    metrics.updated("message", "handled", 0.1)
+    metrics.notified("failed", "sent")
+    return metrics.render(everything_known(CHAIN))
