@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from bot.exposition import Exposition
@@ -17,7 +19,7 @@ def router(exposition: Exposition) -> APIRouter:
         return Response(await exposition.scrape(), media_type=exposition.content_type)
 
     text = {"text/plain": {"schema": {"type": "string"}}}
-    described = {200: {"description": "All metrics", "content": text}}
+    described: dict[int | str, dict[str, Any]] = {200: {"description": "All metrics", "content": text}}
     made = APIRouter(tags=["health"])
     made.get("/metrics", response_class=Response, responses={**described, **problems(401, 403, 429)})(metrics)
     return made

@@ -20,6 +20,7 @@ from bot.app import make_reception, make_services, start
 from bot.engine import open_engine
 from bot.leader import Bell, Leader, Reception
 from bot.loops import Loops
+from bot.metrics import Metrics
 from bot.settings import Settings
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
@@ -90,7 +91,8 @@ class World:
             if receives:
                 self.reception = reception
             loops = Loops()
-            leader = Leader(settings.bot_token or SecretStr(""), engine, make_services(engine), bell, reception)
+            token, metrics = settings.bot_token or SecretStr(""), Metrics(settings.models, "1")
+            leader = Leader(token, engine, make_services(engine), bell, reception, metrics)
             start(engine, loops, leader, reception)
             try:
                 yield reception
