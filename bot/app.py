@@ -118,7 +118,6 @@ def _web(engine: Engine, services: Services, reception: Reception, metrics: Metr
     backend = Backend(
         gate=Gate(token, Tokens(database, services.people, utc_now)),
         listing=Listing(database),
-        overview=services.overview,
         tagging=services.tagging,
         max_attempts=settings.tagging_max_attempts,
     )

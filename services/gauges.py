@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.budget import FREE_LANE, LaneState
 from services.clock import Clock
 from services.dispatch import lane_state
-from services.overview import STATUSES
 from services.provider_state import Quota, free_quota
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason
@@ -139,7 +138,7 @@ def _retrieve(look: asyncio.Task[Reading]) -> None:
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
     """All statuses, also those of no post. A column that a parser made without a default says NULL for pending."""
-    posts = dict.fromkeys((*STATUSES, OTHER), 0)
+    posts = dict.fromkeys((*reads.STATUSES, OTHER), 0)
     for status, count in counts.items():
         name = "pending" if status is None else status
         posts[name if name in posts else OTHER] += count

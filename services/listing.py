@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from services.clock import to_utc
-from storage import lists
+from storage import lists, reads
 from storage.database import Database
 
 #: Of one post; the table keeps those of 30 days.
@@ -22,6 +24,13 @@ CURSOR = (
     r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[ +-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
     r"(_[0-9]{1,10})?$"
 )
+
+
+class UnknownUserError(LookupError):
+    """There is no row of users with the id."""
+
+    def __init__(self, user_id: int) -> None:
+        super().__init__(f"There is no user {user_id}")
 
 
 class BadCursorError(ValueError):
@@ -104,16 +113,37 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class TaggingCounts:
+    """How far a user's posts are. `need_retry`: the last attempt failed, and there are attempts left."""
+
+    total: int
+    with_tags: int
+    need_retry: int
+    by_status: dict[str, int]
+
+
 class Listing:
-    """Reads only."""
+    """Reads only. What is asked of a user whom there is not raises UnknownUserError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def has_user(self, user_id: int) -> bool:
-        """Whether there is such a row of users."""
+    async def make_sure_of(self, user_id: int) -> None:
+        """Raises UnknownUserError when there is no such row of users."""
         async with self._database.read() as session:
-            return await lists.user_exists(session, user_id)
+            await _make_sure_of(session, user_id)
+
+    async def tagging_counts(self, user_id: int, max_attempts: int) -> TaggingCounts:
+        """Counts of a user's posts."""
+        async with self._database.read() as session:
+            counts = await reads.count_by_status(session, user_id)
+            if not counts:
+                await _make_sure_of(session, user_id)
+            unfinished = await reads.count_tagged_unfinished(session, user_id)
+            need_retry = await lists.count_needing_retry(session, user_id, max_attempts)
+        by_status = reads.by_status(counts)
+        return TaggingCounts(sum(counts.values()), by_status["success"] + unfinished, need_retry, by_status)
 
     async def users(self, *, after: int, limit: int, only: int | None) -> tuple[list[ListedUser], int | None]:
         """Users by id from beyond `after`, and the `after` of the next page (None: there is none)."""
@@ -137,12 +167,17 @@ class Listing:
         """Channels that a user follows or has posts of."""
         async with self._database.read() as session:
             rows = await lists.channels(session, user_id)
+            if not rows:
+                await _make_sure_of(session, user_id)
         return [ListedChannel(**{**row._mapping, "is_active": row.is_active is not False}) for row in rows]
 
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
         """A user's tags, the most frequent first."""
         async with self._database.read() as session:
-            return [TagCount(row.tag, row.posts) for row in await lists.tag_counts(session, user_id, limit)]
+            rows = await lists.tag_counts(session, user_id, limit)
+            if not rows:
+                await _make_sure_of(session, user_id)
+        return [TagCount(row.tag, row.posts) for row in rows]
 
     async def posts(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
@@ -158,6 +193,8 @@ class Listing:
         cursor = _read_cursor(before) if before is not None else None
         async with self._database.read() as session:
             rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
+            if not rows:
+                await _make_sure_of(session, user_id)
         listed = [_post(row) for row in rows[:limit]]
         return Page(listed, _cursor(listed[-1]) if len(rows) > limit else None)
 
@@ -170,10 +207,10 @@ class Listing:
             attempts = await lists.attempts(session, post_id, ATTEMPTS_LISTED)
         return _post(row), _attempts(attempts)
 
-    async def needing_retry(self, user_id: int, max_attempts: int) -> int:
-        """How many posts' last attempt failed while they have attempts left."""
-        async with self._database.read() as session:
-            return await lists.count_needing_retry(session, user_id, max_attempts)
+
+async def _make_sure_of(session: AsyncSession, user_id: int) -> None:
+    if not await lists.user_exists(session, user_id):
+        raise UnknownUserError(user_id)
 
 
 def _post(row: Any) -> ListedPost:

@@ -12,7 +12,6 @@ from storage.database import Database
 from storage.intake import nameless
 from storage.models import Attempt
 
-STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
 
@@ -90,9 +89,7 @@ class Overview:
             unfinished = await reads.count_tagged_unfinished(session, user_id)
             due_at = await reads.next_attempt_at(session, user_id, self._clock())
             users = 1 if user_id is not None else await reads.count_users(session)
-        by_status = {status: counts.get(status, 0) for status in STATUSES}
-        # A column that a parser made without a default says NULL for a post that is new.
-        by_status["pending"] += counts.get(None, 0)
+        by_status = reads.by_status(counts)
         return Stats(
             total=sum(counts.values()),
             by_status=by_status,

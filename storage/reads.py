@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from storage.models import QUEUED, Attempt, Channel, Post, User
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500
+STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
 
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
@@ -28,6 +29,14 @@ async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[st
     part = grouped.subquery()
     rows = await session.execute(select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status))
     return {status: int(posts) for status, posts in rows}
+
+
+def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
+    """PURE: the same with every status of ours, and none besides."""
+    known = {status: counts.get(status, 0) for status in STATUSES}
+    # A column that a parser made without a default says NULL for a post that is new.
+    known["pending"] += counts.get(None, 0)
+    return known
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:

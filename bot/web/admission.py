@@ -10,14 +10,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from aiolimiter import AsyncLimiter
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Requests a second from one address, and how many of them may come at once.
-RATE, BURST = 50.0, 10
-PATIENCE_SECONDS = 2.0
+RATE, BURST = 20.0, 20
+PATIENCE_SECONDS = 4.0
 ADDRESSES_KEPT = 1000
 LONGEST_QUERY, LONGEST_PATH = 4096, 1024
+#: Of any request in bytes; who reads a body may allow less.
+LARGEST_BODY = 1024 * 1024
 
 
 class Admission:
@@ -45,8 +48,8 @@ class Admission:
 
     async def _refusal(self, scope: Scope) -> JSONResponse | None:
         path = scope["path"]
-        if len(scope["query_string"]) > LONGEST_QUERY or len(path) > LONGEST_PATH:
-            return JSONResponse({"detail": "The address is too long"}, 414)
+        if refused := _too_large(scope):
+            return refused
         if self._lets_in is not None and self._lets_in(scope):
             return None
         address = scope["client"][0] if scope["client"] else ""
@@ -69,3 +72,12 @@ class Admission:
                 self._limiters.popitem(last=False)
         self._limiters.move_to_end(key)
         return limiter
+
+
+def _too_large(scope: Scope) -> JSONResponse | None:
+    if len(scope["query_string"]) > LONGEST_QUERY or len(scope["path"]) > LONGEST_PATH:
+        return JSONResponse({"detail": "The address is too long"}, 414)
+    announced = Headers(scope=scope).get("content-length", "0")
+    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+        return JSONResponse({"detail": "The body is too large"}, 413)
+    return None

@@ -10,13 +10,11 @@ from starlette.types import ASGIApp
 from bot import __version__
 from bot.exposition import Exposition
 from bot.web import health, metrics, pages, posts, schemas, users, webhook
-from bot.web.admission import RATE, Admission
+from bot.web.admission import LARGEST_BODY, RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
 from bot.web.errors import add_error_handlers
 
-#: No request of the API has a body.
-LARGEST_BODY = 64 * 1024
 DESCRIPTION = (
     "Tags of Telegram posts: what they are, how far they are, and trying again. Times are ISO 8601 in UTC. "
     "Every error is JSON with a `detail`."

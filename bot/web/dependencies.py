@@ -10,7 +10,6 @@ from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
 from services.listing import MAX_ID, Listing
-from services.overview import Overview
 from services.tagging import TaggingService
 
 
@@ -20,7 +19,6 @@ class Backend:
 
     gate: Gate
     listing: Listing
-    overview: Overview
     tagging: TaggingService
     max_attempts: int
 
@@ -52,12 +50,10 @@ async def _admin(caller: TheCaller) -> Caller:
 Admin = Annotated[Caller, Depends(_admin)]
 
 
-async def _own_user(user_id: Annotated[int, Path(ge=1, le=MAX_ID)], caller: TheCaller, backend: TheBackend) -> int:
+async def _own_user(user_id: Annotated[int, Path(ge=1, le=MAX_ID)], caller: TheCaller) -> int:
     """A user of whom the caller may see everything. Whether another exists is nobody else's business."""
     if not caller.is_admin and caller.user_id != user_id:
         raise HTTPException(403, "The token is another user's")
-    if not await backend.listing.has_user(user_id):
-        raise HTTPException(404, f"There is no user {user_id}: GET /users lists them")
     return user_id
 
 

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from services.listing import UnknownUserError
 from storage.database import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -18,12 +19,17 @@ AWAY = "The database does not answer: try again in a moment"
 def add_error_handlers(app: FastAPI) -> None:
     """One for each kind."""
     app.add_exception_handler(HTTPException, _refused)  # type: ignore[arg-type]
+    app.add_exception_handler(UnknownUserError, _unknown)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _not_understood)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _failed)
 
 
 async def _refused(_request: Request, error: HTTPException) -> JSONResponse:
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def _unknown(_request: Request, error: UnknownUserError) -> JSONResponse:
+    return JSONResponse({"detail": f"{error}: GET /users lists them"}, 404)
 
 
 async def _not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:

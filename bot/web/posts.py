@@ -18,14 +18,14 @@ DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start agai
 
 async def tagging_stats(user_id: OwnUser, backend: TheBackend) -> schemas.TaggingStats:
     """How far a user's posts are: counts by status, with and without tags, those that need a retry."""
-    stats = await backend.overview.stats(user_id)
+    counts = await backend.listing.tagging_counts(user_id, backend.max_attempts)
     return schemas.TaggingStats(
         user_id=user_id,
-        total_posts=stats.total,
-        posts_with_tags=stats.with_tags,
-        posts_without_tags=stats.total - stats.with_tags,
-        posts_need_retry=await backend.listing.needing_retry(user_id, backend.max_attempts),
-        stats_by_status=schemas.StatsByStatus(**stats.by_status),
+        total_posts=counts.total,
+        posts_with_tags=counts.with_tags,
+        posts_without_tags=counts.total - counts.with_tags,
+        posts_need_retry=counts.need_retry,
+        stats_by_status=schemas.StatsByStatus(**counts.by_status),
         tagging_enabled=backend.tagging.enabled,
         max_retry_attempts=backend.max_attempts,
     )
@@ -40,6 +40,7 @@ async def retry_tagging(
     """
     if force and not caller.is_admin:
         raise HTTPException(403, "force is the administrator's alone")
+    await backend.listing.make_sure_of(user_id)
     _refuse_when_disabled(backend)
     receipt = await backend.tagging.retry_failed_posts(user_id, limit, force)
     return schemas.RetryQueued(
@@ -47,7 +48,7 @@ async def retry_tagging(
         force_mode=force,
         requested_limit=limit,
         queued=receipt.queued,
-        message=await _told(backend, f"{receipt.queued} posts are queued" if receipt.queued else "Nothing to retry"),
+        message=await _told(backend, receipt.queued),
     )
 
 
@@ -57,7 +58,7 @@ async def regenerate_tags(post_id: PostId, caller: TheCaller, backend: TheBacken
     queued = await backend.tagging.update_post_tags(post_id, user_id=caller.user_id)
     if queued is None:
         raise no_such_post(post_id)
-    return schemas.RegenerateQueued(post_id=post_id, message=await _told(backend, f"Post {post_id} is queued"))
+    return schemas.RegenerateQueued(post_id=post_id, message=await _told(backend, 1))
 
 
 async def list_posts(
@@ -95,13 +96,16 @@ def _refuse_when_disabled(backend: Backend) -> None:
         raise HTTPException(503, DISABLED)
 
 
-async def _told(backend: Backend, done: str) -> str:
+async def _told(backend: Backend, queued: int) -> str:
     """What was done, and how long it may take when tagging is paused."""
+    if not queued:
+        return "Nothing to retry."
+    done = "1 post is queued." if queued == 1 else f"{queued} posts are queued."
     state = await backend.tagging.provider_state()
     if state.state in {"open", "disabled"}:
-        return f"{done}."
+        return done
     until = f"until {state.until:%Y-%m-%dT%H:%M:%SZ}" if state.until else "until the provider is back"
-    return f"{done}. Tagging is paused {until}: they wait for that."
+    return f"{done} Tagging is paused {until}."
 
 
 def router() -> APIRouter:

@@ -34,8 +34,9 @@ async def list_tags(user_id: OwnUser, backend: TheBackend, limit: Limit = 1000) 
     return schemas.Tags(tags=[schemas.Tag.model_validate(tag) for tag in await backend.listing.tags(user_id, limit)])
 
 
-async def parse_channels(user_id: OwnUser) -> None:
+async def parse_channels(user_id: OwnUser, backend: TheBackend) -> None:
     """Fetch a user's public channels now. Not in this version."""
+    await backend.listing.make_sure_of(user_id)
     raise HTTPException(
         501, "Metka does not fetch channels by itself yet: posts come from channels where the bot is, from forwards, "
         "and from Telegram Channel Parser"

@@ -17,8 +17,6 @@ log = structlog.get_logger(__name__)
 
 #: Of setWebhook's documentation, https://core.telegram.org/bots/api#setwebhook.
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
-#: An update has a message of 4,096 characters at most, and entities.
-LARGEST_UPDATE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +52,5 @@ def router(hook: Hook) -> APIRouter:
         return Response()
 
     made = APIRouter()
-    made.post(hook.path, include_in_schema=False, max_body_size=LARGEST_UPDATE)(receive)
+    made.post(hook.path, include_in_schema=False)(receive)
     return made

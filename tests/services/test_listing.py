@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from services.listing import BadCursorError, Listing
+from services.listing import BadCursorError, Listing, UnknownUserError
 from storage.database import Database
 from storage.models import Attempt, Channel, UserChannel
 from tests.storage.rows import NOW, add_posts, add_user
@@ -151,8 +152,21 @@ async def test_users_in_pages(listing: Listing) -> None:
     second, end = await listing.users(after=1, limit=1, only=None)
     assert ([user.telegram_id for user in second], end) == ([1002], None)
     assert [user.id for user in (await listing.users(after=0, limit=9, only=2))[0]] == [2]
-    assert await listing.has_user(2)
-    assert not await listing.has_user(3)
+
+
+async def test_nothing_is_told_of_a_user_whom_there_is_not(database: Database, listing: Listing) -> None:
+    async with database.write() as session:
+        await add_user(session, 9)
+    for user_id, fails in ((9, False), (3, True)):
+        for ask in (
+            listing.make_sure_of,
+            lambda one: listing.tagging_counts(one, 5),
+            listing.channels,
+            lambda one: listing.tags(one, 5),
+            lambda one: listing.posts(one, limit=5),
+        ):
+            with pytest.raises(UnknownUserError) if fails else nullcontext():
+                await ask(user_id)
 
 
 async def test_only_posts_with_attempts_left_need_a_retry(database: Database, listing: Listing) -> None:
@@ -160,4 +174,4 @@ async def test_only_posts_with_attempts_left_need_a_retry(database: Database, li
         values = "UPDATE posts SET tagging_status = :s, tagging_attempts = :a WHERE id = :id"
         for post_id, status, attempts in ((1, "failed", 5), (2, "failed", 4), (3, "retrying", 1), (4, "success", 1)):
             await session.execute(text(values), {"s": status, "a": attempts, "id": post_id})
-    assert await listing.needing_retry(1, 5) == 2
+    assert (await listing.tagging_counts(1, 5)).need_retry == 2

@@ -22,7 +22,6 @@ from services.budget import Pace
 from services.clock import utc_now
 from services.gauges import Gauges
 from services.listing import Listing
-from services.overview import Overview
 from services.people import People
 from services.provider import Provider
 from services.tagging import TaggingService
@@ -62,7 +61,7 @@ async def serving(
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
         tagging = _tagging(database, provider, enabled=enabled)
-        backend = Backend(Gate(api_token, tokens), Listing(database), Overview(database, utc_now), tagging, 5)
+        backend = Backend(Gate(api_token, tokens), Listing(database), tagging, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW))
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))

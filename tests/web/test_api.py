@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bot.health import TelegramState
-from storage.database import Database
+from storage.database import Database, parse_url
 from storage.models import UpstreamRow
+from tests.proxy import proxied
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post
 from tests.web.running import BEARER, Web, serving
@@ -54,7 +55,7 @@ async def test_retry_queues_and_answers_at_once(database: Database) -> None:
 async def test_new_tags_for_a_post(database: Database) -> None:
     async with serving(database) as web:
         status, answer = await ask(web, "POST", "/posts/1/regenerate_tags")
-        assert (status, answer) == (202, {"post_id": 1, "status": "queued", "message": "Post 1 is queued."})
+        assert (status, answer) == (202, {"post_id": 1, "status": "queued", "message": "1 post is queued."})
         post = await get_post(database, 1)
         assert (post.tagging_status, post.tags, post.requested_at is not None) == (
             "pending",
@@ -223,3 +224,48 @@ async def test_pages_come_from_here_alone(database: Database) -> None:
         assert (first.status, first.headers["Location"]) == (307, "docs")
         document = await (await web.http.get(web.url + "/openapi.json")).json()
         assert document["openapi"].startswith("3.1")
+
+
+async def test_a_body_that_is_too_large_is_refused_as_json(database: Database) -> None:
+    async with serving(database) as web:
+        answer = await web.http.post(f"{web.url}/posts/1/regenerate_tags", data=b"x" * 2_000_000, headers=BEARER)
+        assert (answer.status, "detail" in await answer.json()) == (413, True)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_without_the_database_it_is_said(database: Database, migrated_url: str) -> None:
+    async with proxied(migrated_url) as (proxy, address):
+        behind = Database(parse_url(address))
+        try:
+            async with serving(behind) as web:
+                assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
+                proxy.cut()
+                for method, path in (("GET", "/users/1/posts"), ("POST", "/posts/1/regenerate_tags")):
+                    status, answer = await ask(web, method, path)
+                    assert (status, answer) == (503, {"detail": "The database does not answer: try again in a moment"})
+                assert (await ask(web, "GET", "/healthz"))[0] == 200
+                await proxy.mend()
+                assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
+        finally:
+            await behind.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_not_ready_without_the_database(database: Database, migrated_url: str) -> None:
+    async with proxied(migrated_url) as (proxy, address):
+        behind = Database(parse_url(address))
+        try:
+            async with serving(behind) as web:
+                proxy.cut()
+                status, answer = await ask(web, "GET", "/readyz")
+                assert (status, answer["status"], answer["provider"]) == (503, "unready", None)
+                assert answer["database"] == {"ok": False, "migrated": False}
+        finally:
+            await behind.close()
+
+
+async def test_who_is_not_known_learns_nothing_of_a_request(database: Database) -> None:
+    """Not even that it is wrong."""
+    async with serving(database) as web:
+        for path in ("/posts/x", "/users/0/posts?limit=x", "/users/99/tags"):
+            assert (await web.http.get(web.url + path)).status == 401

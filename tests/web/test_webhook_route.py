@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-from bot.web.webhook import LARGEST_UPDATE, SECRET_HEADER, Hook
+from bot.web.admission import LARGEST_BODY
+from bot.web.webhook import SECRET_HEADER, Hook
 from services.inbox import Inbox
 from storage.database import Database
 from tests.storage.rows import NOW
@@ -41,6 +42,12 @@ async def test_an_update_is_stored_once(database: Database, web: Web) -> None:
     assert await stored(database) == [1, 2]
 
 
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Sent without a length."""
+    yield body[:1000]
+    yield body[1000:]
+
+
 @pytest.mark.parametrize("headers", [{}, {SECRET_HEADER: ""}, {SECRET_HEADER: "a-secret_"}, {SECRET_HEADER: "\xff"}])
 async def test_without_the_secret_nothing_is_taken(database: Database, web: Web, headers: dict[str, str]) -> None:
     assert await post(web, b'{"update_id": 1}', headers) == 401
@@ -54,8 +61,11 @@ async def test_what_is_no_update_is_not_sent_again(database: Database, web: Web)
 
 
 async def test_a_large_body_is_refused(database: Database, web: Web) -> None:
-    assert await post(web, b" " * (LARGEST_UPDATE + 1), SECRET) == 413
-    assert await post(web, b'{"update_id": 7}' + b" " * (LARGEST_UPDATE - 100), SECRET) == 200
+    large = b" " * (LARGEST_BODY + 1)
+    assert await post(web, large, SECRET) == 413
+    answer = await web.http.post(f"{web.url}/hooks/telegram", data=in_pieces(large), headers=SECRET)
+    assert (answer.status, "detail" in await answer.json()) == (413, True)
+    assert await post(web, b'{"update_id": 7}' + b" " * (LARGEST_BODY - 100), SECRET) == 200
     assert await stored(database) == [7]
 
 
