@@ -34,6 +34,8 @@ def make_web_app(
         title="Metka",
         version=__version__,
         description=DESCRIPTION,
+        # Relative to the document: also behind a reverse proxy's path prefix.
+        servers=[{"url": "."}],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

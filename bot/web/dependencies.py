@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, HTTPException, Path, Query, Request, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
@@ -39,6 +41,19 @@ async def _caller(request: Request, backend: TheBackend, _described: Annotated[o
 
 
 TheCaller = Annotated[Caller, Depends(_caller)]
+
+
+async def known_query(request: Request, _caller: TheCaller) -> None:
+    """Refuses a parameter that the operation does not have: a filter that is misspelt must not list everything."""
+    route: APIRoute = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    if unknown := [name for name in dict.fromkeys(request.query_params) if name not in known]:
+        raise RequestValidationError(
+            [
+                {"loc": ("query", name[:100]), "msg": "There is no such parameter", "type": "extra_forbidden"}
+                for name in unknown
+            ]
+        )
 
 
 async def _admin(caller: TheCaller) -> Caller:

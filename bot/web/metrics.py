@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from bot.exposition import Exposition
-from bot.web.dependencies import Admin
+from bot.web.dependencies import Admin, known_query
 from bot.web.schemas import problems
 
 
@@ -20,6 +20,6 @@ def router(exposition: Exposition) -> APIRouter:
 
     text = {"text/plain": {"schema": {"type": "string"}}}
     described: dict[int | str, dict[str, Any]] = {200: {"description": "All metrics", "content": text}}
-    made = APIRouter(tags=["health"])
+    made = APIRouter(tags=["health"], dependencies=[Depends(known_query)])
     made.get("/metrics", response_class=Response, responses={**described, **problems(401, 403, 429)})(metrics)
     return made

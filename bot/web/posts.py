@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 
 from bot.web import schemas
-from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, no_such_post
+from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, known_query, no_such_post
 from bot.web.schemas import problems
 from services.listing import CURSOR
 
@@ -110,7 +110,7 @@ async def _told(backend: Backend, queued: int) -> str:
 
 def router() -> APIRouter:
     """This topic's paths."""
-    made = APIRouter(tags=["posts"])
+    made = APIRouter(tags=["posts"], dependencies=[Depends(known_query)])
     stats, retry, regenerate = "/tagging_stats", "/retry_tagging", "/regenerate_tags"
     base = "/users/{user_id}/posts"
     made.get(base + stats, responses=problems(401, 403, 404, 429, 503))(tagging_stats)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 
 from bot.web import schemas
-from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller
+from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller, known_query
 from bot.web.schemas import problems
 from services.listing import MAX_ID
 
@@ -45,7 +45,7 @@ async def parse_channels(user_id: OwnUser, backend: TheBackend) -> None:
 
 def router() -> APIRouter:
     """This topic's paths."""
-    made = APIRouter(tags=["users"])
+    made = APIRouter(tags=["users"], dependencies=[Depends(known_query)])
     made.get("/users", responses=problems(401, 403, 429, 503))(list_users)
     made.get("/users/{user_id}/channels", responses=problems(401, 403, 404, 429, 503))(list_channels)
     made.get("/users/{user_id}/tags", responses=problems(401, 403, 404, 429, 503))(list_tags)

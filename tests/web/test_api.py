@@ -154,6 +154,8 @@ async def test_errors_are_json_with_a_detail(database: Database, method: str, pa
         ("/users/1/posts?tag=%00", ["query", "tag"]),
         (f"/users/{2**31}/posts", ["path", "user_id"]),
         ("/posts/x", ["path", "post_id"]),
+        ("/users/1/posts?statuss=failed", ["query", "statuss"]),
+        ("/posts/1?user_id=1", ["query", "user_id"]),
     ],
 )
 async def test_the_field_at_fault_is_named(database: Database, path: str, field: list[str]) -> None:
