@@ -15,8 +15,12 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize(
-    ("api_token", "header"),
-    [(API_TOKEN, BEARER["Authorization"]), (API_TOKEN, None), (None, None)],
+    ("backend", "api_token", "header"),
+    [
+        ("postgresql", API_TOKEN, BEARER["Authorization"]),
+        ("sqlite", API_TOKEN, None),
+        ("sqlite", None, None),
+    ],
     ids=["authenticated", "stranger", "loopback"],
 )
 async def test_no_check_finds_anything(
