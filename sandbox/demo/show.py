@@ -118,6 +118,7 @@ async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> int:
         await _conversation_with(show, child)
         if not once:
             show.console.step(f"Your turn: {page} is the chat (Ctrl-C ends the demo)")
+            show.console.note(f"The bot's HTTP API: http://127.0.0.1:{env['HTTP_PORT']}/docs")
             await _until_interrupted(child)
         status = await stop(child)
     if status != 0:
