@@ -56,7 +56,9 @@ async def run_bot() -> int:
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring, on_finished=metrics.finished))
         services, reception = make_services(engine), make_reception(engine)
-        await _serve(_web(engine, services, reception, metrics), settings, stack)
+        gauges = Gauges(engine.database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
+        stack.push_async_callback(gauges.close)
+        await _serve(_web(engine, services, reception, Exposition(metrics, gauges)), settings, stack)
         loops = Loops()
         start(engine, loops, Leader(token, engine, services, bell, reception, metrics), reception)
         log.info("started", version=__version__)
@@ -112,7 +114,7 @@ def make_services(engine: Engine) -> Services:
     )
 
 
-def _web(engine: Engine, services: Services, reception: Reception, metrics: Metrics) -> ASGIApp:
+def _web(engine: Engine, services: Services, reception: Reception, exposition: Exposition) -> ASGIApp:
     settings, database = engine.settings, engine.database
     token = settings.api_token.get_secret_value() if settings.api_token else None
     backend = Backend(
@@ -122,8 +124,7 @@ def _web(engine: Engine, services: Services, reception: Reception, metrics: Metr
         max_attempts=settings.tagging_max_attempts,
     )
     watch = Watch(database, services.tagging, reception.health.look)
-    gauges = Gauges(database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
-    return make_web_app(backend, watch, Exposition(metrics, gauges), hook=_hook(settings, reception))
+    return make_web_app(backend, watch, exposition, hook=_hook(settings, reception))
 
 
 def _hook(settings: Settings, reception: Reception) -> Hook | None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.outcomes import Kind
 from tests.metrics_seen import exposed
-from tests.small_yaml import read_yaml
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/metka.json"
@@ -87,7 +87,7 @@ def dashboard_expressions() -> list[str]:
 
 
 def rules() -> list[dict[str, Any]]:
-    return [rule for group in read_yaml(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
 EXPRESSIONS = [*dashboard_expressions(), *(rule["expr"] for rule in rules())]
@@ -154,7 +154,7 @@ def test_alerts_are_complete() -> None:
 
 def test_the_example_scrapes_bot_and_workers() -> None:
     """With the token from a file, and under the names that the alerts expect."""
-    settings = read_yaml(SCRAPING.read_text())
+    settings = yaml.safe_load(SCRAPING.read_text())
     bot, worker = settings["scrape_configs"]
     assert settings["rule_files"] == ["alerts.yml"]
     assert bot["authorization"]["credentials_file"].startswith("/")
