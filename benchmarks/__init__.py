@@ -1,0 +1,1 @@
+"""What Metka costs and how quick it is: each module prints what it measured, and on what."""
