@@ -20,7 +20,7 @@ from bot.notifier import Notifier
 from bot.polling import Polling
 from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
-from bot.webhook import set_webhook
+from bot.webhook import Webhook
 from services.alerts import AlertWatch
 from services.clock import utc_now
 from services.inbox import Inbox
@@ -130,7 +130,7 @@ class Leader:
         reader = InboxReader(bot, dispatcher, reception.inbox, on_rival=step_down)
         if settings.webhook_url:
             stack.enter_context(reception.arrivals.heard_by(reader.wake))
-            loops.add(set_webhook(bot, dispatcher, settings, reception.health))
+            loops.add(Webhook(bot, dispatcher, settings, reception.health).run())
             loops.add(reader.run(), lambda: reader.stop(GRACE_SECONDS))
         else:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)

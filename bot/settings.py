@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     @field_validator("telegram_api_url", "openrouter_base_url", "webhook_url", "public_url", "tme_base_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+        if value is not None and not _is_address(value):
             raise ValueError("must be an address that begins with http:// or https://")
         return value.rstrip("/") if value else value
 
@@ -135,8 +135,18 @@ class Settings(BaseSettings):
             raise ValueError("must have a path such as /telegram (letters, digits, - . _ ~), at which updates come in")
         if path.split("/")[1] in _SERVED:
             raise ValueError(f"{path} is a path of the HTTP server's own: choose another, such as /telegram")
+        if "@" in value:
+            raise ValueError("must hold no name or password: WEBHOOK_SECRET is what Telegram proves itself with")
         if "?" in value or "#" in value:
             raise ValueError("must end with its path: no ? and no #")
+        return value
+
+    @field_validator("api_token")
+    @classmethod
+    def _api_token(cls, value: SecretStr | None) -> SecretStr | None:
+        # A header holds nothing else as it was meant.
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("must be one word of Latin letters, digits and signs, such as openssl rand -hex 32 gives")
         return value
 
     @field_validator("webhook_secret")
@@ -230,6 +240,14 @@ class Settings(BaseSettings):
         password = parse_url(self.database_url.get_secret_value()).password
         words = [secret.get_secret_value() for secret in found if secret is not None]
         return [word for word in [*words, str(password or "")] if len(word) >= 4]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        return False
 
 
 def load_settings() -> Settings:

@@ -100,13 +100,15 @@ class Gauges:
             await asyncio.wait({self._look})
 
     async def _take(self) -> Reading:
-        began = self._monotonic()
+        began, longest = self._monotonic(), 0.0
         try:
             async with self._database.read() as session:
-                return await self._read(session)
+                reading = await self._read(session)
+            # Not of a failure: a database that was away for long is to be seen as soon as it is back.
+            longest = KEEP_TIMES * (self._monotonic() - began)
+            return reading
         finally:
-            ended = self._monotonic()
-            self._keep_until = ended + max(KEEP_SECONDS, KEEP_TIMES * (ended - began))
+            self._keep_until = self._monotonic() + max(KEEP_SECONDS, longest)
 
     async def _read(self, session: AsyncSession) -> Reading:
         now = self._clock()

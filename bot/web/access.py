@@ -17,9 +17,8 @@ from fastapi import HTTPException, Request
 
 from services.tokens import Tokens
 
-#: What reverse proxies add (RFC 7239, and the usual ones before it).
-FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
-FORWARDING_PREFIX = "x-forwarded-"
+#: What reverse proxies add (RFC 7239, and the usual ones before it), besides all that is called forwarded or client-ip.
+FORWARDING = frozenset({"via", "x-real-ip", "cf-connecting-ip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Gate:
         Raises:
             HTTPException: 401 without a known token, 403 from elsewhere than loopback.
         """
-        if self._api_token is None and (reason := foreign(request.client and request.client.host, request.headers)):
+        if self._api_token is None and (reason := _foreign(request)):
             raise HTTPException(403, f"Without API_TOKEN only callers on this machine are served: {reason}")
         given = _bearer(request.headers)
         if given is None:
@@ -73,21 +72,27 @@ class Gate:
         return Caller(user_id)
 
 
-def foreign(client: str | None, headers: Mapping[str, str]) -> str | None:
+def _foreign(request: Request) -> str | None:
+    client = request.client.host if request.client else None
+    return foreign(client, request.headers, request.scope["http_version"])
+
+
+def foreign(client: str | None, headers: Mapping[str, str], http_version: str = "1.1") -> str | None:
     """PURE: why a request is not one of a program on this machine; None when it is.
 
     A page in a browser cannot send another Host than its own address (DNS rebinding shows there), nor a POST
-    without its Origin.
+    without its Origin. A proxy that adds no header cannot be told from a program, unless it speaks HTTP/1.0, as
+    nginx does if it is not told otherwise.
     """
     if client is None or not is_loopback(client):
         return "the address is another"
-    if any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in headers):
+    if http_version == "1.0" or any(map(_is_proxys, headers)):
         return "a proxy passed the request on"
     host = headers.get("host", "")
     if not is_loopback(_host_name(host)):
         return "the header Host names another"
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and not _is_of(origin, host):
         return "a page of another origin sent the request"
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return "a page of another site sent the request"
@@ -107,9 +112,21 @@ def is_loopback(name: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def _is_proxys(name: str) -> bool:
+    name = name.lower().replace("_", "-")
+    return name in FORWARDING or "forwarded" in name or name.endswith("client-ip")
+
+
+def _is_of(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
+
+
 def _host_name(host: str) -> str:
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return "" if "@" in host else urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 

@@ -1,30 +1,37 @@
 """How much the HTTP server takes on, so that nobody can keep the bot from its work through it.
 
-Callers are held to a rate. Who is faster waits for a turn, which costs nothing; only who would wait long is refused.
+Callers are held to a rate, and to a few at a time. Who is faster waits for a turn, which costs nothing; only who
+would wait long is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from aiolimiter import AsyncLimiter
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Requests a second from one address, and how many of them may come at once.
 RATE, BURST = 20.0, 20
 PATIENCE_SECONDS = 4.0
+#: Whoever watches the process is answered late rather than not: sooner than they give up.
+HEALTH_PATIENCE_SECONDS = 2.0
+HEALTH = frozenset({"/healthz", "/readyz"})
+#: Requests that are at work in the database: the pool's ten connections are the bot's, too.
+SLOTS = 3
 ADDRESSES_KEPT = 1000
 LONGEST_QUERY, LONGEST_PATH = 4096, 1024
-#: Of any request in bytes; who reads a body may allow less.
+#: Of any request in bytes.
 LARGEST_BODY = 1024 * 1024
 
 
 class Admission:
-    """Before the application. `lets_in`: whose requests need not wait; `unrefused`: paths where one only waits."""
+    """Before the application."""
 
     def __init__(
         self,
@@ -32,37 +39,64 @@ class Admission:
         *,
         rate: float = RATE,
         lets_in: Callable[[Scope], bool] | None = None,
-        unrefused: Collection[str] = (),
+        patience_seconds: float = PATIENCE_SECONDS,
+        health_patience_seconds: float = HEALTH_PATIENCE_SECONDS,
     ) -> None:
+        """`lets_in`: whose requests need not wait; the others wait so long at most."""
         self._app = app
         self._rate = rate
         self._lets_in = lets_in
-        self._unrefused = frozenset(unrefused)
+        self._patience = patience_seconds
+        self._health_patience = health_patience_seconds
         # Oldest use first.
         self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
+        self._slots = asyncio.Semaphore(SLOTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A request over HTTP; other kinds are passed on."""
-        refusal = await self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    async def _refusal(self, scope: Scope) -> JSONResponse | None:
-        path = scope["path"]
-        if refused := _too_large(scope):
-            return refused
+        """A request over HTTP; other kinds are refused."""
+        if scope["type"] != "http":
+            return
         if self._lets_in is not None and self._lets_in(scope):
-            return None
-        address = scope["client"][0] if scope["client"] else ""
-        if path in self._unrefused:
-            await self._limiter(f"{address} unrefused").acquire()
-            return None
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._limiter(address).acquire()
-        except TimeoutError:
+            await (_too_large(scope) or self._app)(scope, receive, send)
+        elif scope["path"] in HEALTH:
+            await self._turn(f"{_address(scope)} health", self._health_patience)
+            await self._app(scope, receive, send)
+        elif not await self._turn(_address(scope), self._patience):
             detail = f"More than {self._rate:.0f} requests a second: slow down"
-            return JSONResponse({"detail": detail}, 429, {"Retry-After": "1"})
-        return None
+            await JSONResponse({"detail": detail}, 429, {"Retry-After": "1"})(scope, receive, send)
+        else:
+            await (_too_large(scope) or self._in_a_slot)(scope, receive, send)
+
+    async def _turn(self, key: str, seconds: float) -> bool:
+        """Wait until the address may ask again; False when that takes too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._limiter(key).acquire()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _in_a_slot(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._slots.acquire()
+        except TimeoutError:
+            busy = JSONResponse(
+                {"detail": "Other requests are at work: try again in a moment"}, 503, {"Retry-After": "5"}
+            )
+            await busy(scope, receive, send)
+            return
+        slot = _Slot(self._slots)
+
+        async def send_and_release(message: Message) -> None:
+            # All that it needs is read by now: who takes the answer slowly keeps nobody else waiting.
+            slot.release()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_release)
+        finally:
+            slot.release()
 
     def _limiter(self, key: str) -> AsyncLimiter:
         limiter = self._limiters.get(key)
@@ -72,6 +106,30 @@ class Admission:
                 self._limiters.popitem(last=False)
         self._limiters.move_to_end(key)
         return limiter
+
+
+class _Slot:
+    """Given back once."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots: asyncio.Semaphore | None = slots
+
+    def release(self) -> None:
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
+
+
+def _address(scope: Scope) -> str:
+    """Whom the rate holds for: over IPv6 a whole network of one customer's, who has 2⁶⁴ addresses in it."""
+    client = scope["client"][0] if scope["client"] else ""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4 or address.ipv4_mapped:
+        return client
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def _too_large(scope: Scope) -> JSONResponse | None:

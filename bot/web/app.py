@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from bot import __version__
 from bot.exposition import Exposition
-from bot.web import health, metrics, pages, posts, schemas, users, webhook
+from bot.web import health, metrics, pages, posts, users, webhook
 from bot.web.admission import LARGEST_BODY, RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
@@ -41,7 +41,6 @@ def make_web_app(
         redirect_slashes=False,
         max_body_size=LARGEST_BODY,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        responses={422: {"model": schemas.ValidationProblem, "description": "The fields at fault"}},
     )
     api.state.backend = backend
     api.include_router(posts.router())
@@ -54,7 +53,7 @@ def make_web_app(
     pages.add_pages(api)
     _describe(api, open_to_loopback=backend.gate.is_open_to_loopback)
     lets_in = hook.lets_in if hook is not None else None
-    return Envelope(Admission(api, rate=rate, lets_in=lets_in, unrefused={"/healthz", "/readyz"}))
+    return Envelope(Admission(api, rate=rate, lets_in=lets_in))
 
 
 def _describe(api: FastAPI, *, open_to_loopback: bool) -> None:

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 REQUEST_ID = "X-Request-ID"
 #: A reverse proxy's own ids are kept, if they can do no harm in a log.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST_LOGGED = 200
 #: An answer of JSON needs nothing else from anywhere; the pages say for themselves what they need.
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -69,4 +70,6 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     # Who asks for something, and what went wrong, is worth a line; looking on is not.
     looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500
     write = log.debug if looks_on or status == 429 else log.info
-    write("http_request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 3))
+    # What a stranger writes there is to do nothing to a terminal, and is not to fill the disk.
+    path = scope["path"].encode("unicode_escape").decode()[:LONGEST_LOGGED]
+    write("http_request", method=scope["method"], path=path, status=status, seconds=round(seconds, 3))

@@ -51,7 +51,7 @@ class Watch:
                 if database.migrated:
                     provider = schemas.ProviderCheck.model_validate(await self._tagging.provider_state())
         except Exception as error:
-            if not is_unavailable(error) and not isinstance(error, TimeoutError):
+            if not is_unavailable(error):
                 raise
             log.warning("readiness_without_database", error=type(error).__name__)
         telegram = self._telegram()
@@ -78,6 +78,8 @@ def router(watch: Watch) -> APIRouter:
         return found
 
     made = APIRouter(tags=["health"])
+    for path, look in (("/healthz", healthz), ("/readyz", readyz)):
+        made.head(path, include_in_schema=False)(look)
     made.get("/healthz")(healthz)
     made.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})(readyz)
     return made

@@ -21,5 +21,5 @@ def router(exposition: Exposition) -> APIRouter:
     text = {"text/plain": {"schema": {"type": "string"}}}
     described: dict[int | str, dict[str, Any]] = {200: {"description": "All metrics", "content": text}}
     made = APIRouter(tags=["health"], dependencies=[Depends(known_query)])
-    made.get("/metrics", response_class=Response, responses={**described, **problems(401, 403, 429)})(metrics)
+    made.get("/metrics", response_class=Response, responses={**described, **problems(401, 403, 429, 503)})(metrics)
     return made

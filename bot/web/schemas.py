@@ -212,8 +212,9 @@ class Readiness(_Answer):
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The documented errors of an operation."""
-    return {code: {"model": Problem, "description": _PROBLEMS[code]} for code in codes}
+    """The documented errors of an operation: these, and parameters that cannot be understood."""
+    fields: dict[int | str, dict[str, Any]] = {422: {"model": ValidationProblem, "description": "The fields at fault"}}
+    return {code: {"model": Problem, "description": _PROBLEMS[code]} for code in codes} | fields
 
 
 _PROBLEMS = {
@@ -221,5 +222,5 @@ _PROBLEMS = {
     403: "Not yours to do",
     404: "No such user or post",
     429: "Too many requests: try again after Retry-After seconds",
-    503: "Tagging is disabled, or the database does not answer",
+    503: "Tagging is disabled, or the database does not answer, or too much is asked at once",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from services.inbox import BadUpdateError
@@ -46,6 +47,8 @@ def router(hook: Hook) -> APIRouter:
             raise HTTPException(401, f"{SECRET_HEADER} is not WEBHOOK_SECRET")
         try:
             await hook.receive(await request.body())
+        except ClientDisconnect:
+            log.info("update_broken_off")
         except BadUpdateError as error:
             # Answered as if taken: Telegram would send it again for a day.
             log.warning("update_skipped", update_id=None, error=str(error))

@@ -50,10 +50,20 @@ def test_programs_on_this_machine(client: str, headers: dict[str, str]) -> None:
         ("127.0.0.1", {**LOCAL, "forwarded": "for=127.0.0.1"}),
         ("127.0.0.1", {**LOCAL, "x-real-ip": "127.0.0.1"}),
         ("127.0.0.1", {**LOCAL, "via": "1.1 caddy"}),
+        ("127.0.0.1", {**LOCAL, "X_Forwarded_For": "1.2.3.4"}),
+        ("127.0.0.1", {**LOCAL, "x-original-forwarded-for": "1.2.3.4"}),
+        ("127.0.0.1", {**LOCAL, "true-client-ip": "1.2.3.4"}),
+        ("127.0.0.1", {**LOCAL, "origin": "http://["}),
+        ("127.0.0.1", {"host": "evil@127.0.0.1"}),
     ],
 )
 def test_what_comes_from_elsewhere(client: str | None, headers: dict[str, str]) -> None:
     assert foreign(client, headers) is not None
+
+
+def test_what_a_proxy_of_few_words_passes_on() -> None:
+    """nginx speaks HTTP/1.0 to what is behind it, and may add no header at all."""
+    assert foreign("127.0.0.1", LOCAL, "1.0") is not None
 
 
 async def test_without_a_token_loopback_is_the_administrator(database: Database) -> None:

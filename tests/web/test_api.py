@@ -191,6 +191,7 @@ async def test_above_the_rate_one_waits_and_then_is_refused(database: Database) 
 async def test_readiness(database: Database) -> None:
     async with serving(database) as web:
         assert await ask(web, "GET", "/healthz") == (200, {"status": "ok"})
+        assert (await web.http.head(web.url + "/healthz")).status == 200
         assert await ask(web, "GET", "/readyz") == (
             200,
             {
@@ -226,6 +227,15 @@ async def test_pages_come_from_here_alone(database: Database) -> None:
         assert (first.status, first.headers["Location"]) == (307, "docs")
         document = await (await web.http.get(web.url + "/openapi.json")).json()
         assert document["openapi"].startswith("3.1")
+
+
+async def test_what_the_pages_run_may_ask_nobody_else(database: Database) -> None:
+    async with serving(database) as web:
+        policy = (await web.http.get(web.url + "/docs")).headers["Content-Security-Policy"]
+        rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+        assert (rules["default-src"], rules["script-src"], rules["connect-src"]) == ("'none'", "'self'", "'self'")
+        assert "http" not in policy
+        assert "validatorUrl: null" in await (await web.http.get(web.url + "/docs-files/swagger.js")).text()
 
 
 async def test_a_body_that_is_too_large_is_refused_as_json(database: Database) -> None:
