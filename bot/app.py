@@ -138,5 +138,6 @@ async def _serve(app: ASGIApp, settings: Settings, stack: AsyncExitStack) -> Non
         await stack.enter_async_context(serve(app, settings.http_host, settings.http_port))
     except OSError as error:
         raise StartError(
-            f"HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): name another."
+            f"HTTP_HOST, HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): "
+            "name another port, or an address of this machine."
         ) from None

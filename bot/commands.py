@@ -39,7 +39,8 @@ async def create_token(telegram_id: int) -> int:
             token = await tokens.create(telegram_id)
         except UnknownPersonError:
             raise CommandError(
-                f"--user: nobody with the Telegram id {telegram_id} uses the bot. They have to press Start first."
+                f"--user: nobody with the Telegram id {telegram_id} uses the bot. "
+                "They have to press Start, and an administrator has to let them in."
             ) from None
     click.echo(token)
     click.echo("Keep it: it is not shown again. It goes into the header Authorization: Bearer <token>.", err=True)
@@ -54,7 +55,7 @@ async def list_tokens() -> int:
         made = token.created_at.strftime("%Y-%m-%d %H:%M UTC")
         click.echo(f"{token.id}  {token.prefix}…  {made}  user {token.telegram_id} {token.name or ''}".rstrip())
     if not listed:
-        click.echo("No tokens. Make one: python -m bot token create --user TELEGRAM_ID")
+        click.echo("No tokens. Make one: .venv/bin/python -m bot token create --user TELEGRAM_ID")
     return 0
 
 

@@ -29,6 +29,8 @@ class InProgress:
         self._dispatcher = dispatcher
         self._on_end = on_end
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        # Channel → its latest update in progress.
+        self._latest: dict[int, asyncio.Task[None]] = {}
         #: What the source is to be told of; it then takes the ids out.
         self.handled: set[int] = set()
         self.stopping = asyncio.Event()
@@ -44,8 +46,12 @@ class InProgress:
         if update is None:
             self.handled.add(update_id)
             return None
-        task = self._tasks[update_id] = asyncio.create_task(self._handle(update))
-        task.add_done_callback(lambda ended: self._ended(update_id, ended))
+        channel = _channel_of(update)
+        before = None if channel is None else self._latest.get(channel)
+        task = self._tasks[update_id] = asyncio.create_task(self._handle(update, before))
+        if channel is not None:
+            self._latest[channel] = task
+        task.add_done_callback(lambda ended: self._ended(update_id, channel, ended))
         return update
 
     async def wait(self, seconds: float | None = None) -> bool:
@@ -74,17 +80,28 @@ class InProgress:
             stopping.cancel()
             await asyncio.gather(task, stopping, return_exceptions=True)
 
-    async def _handle(self, update: Update) -> None:
+    async def _handle(self, update: Update, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
         try:
             await self._dispatcher.feed_update(self._bot, update)
         except Exception:
             log.exception("update_failed", update_id=update.update_id)
 
-    def _ended(self, update_id: int, task: asyncio.Task[None]) -> None:
+    def _ended(self, update_id: int, channel: int | None, task: asyncio.Task[None]) -> None:
         del self._tasks[update_id]
+        if channel is not None and self._latest.get(channel) is task:
+            del self._latest[channel]
         if not (task.cancelled() and self.stopping.is_set()):
             self.handled.add(update_id)
         self._on_end()
+
+
+def _channel_of(update: Update) -> int | None:
+    """Whose updates are handled one after the other: posts of a channel must not overtake the bot's being added there,
+    nor an edit its post. People's commands are handled side by side."""
+    event = update.channel_post or update.edited_channel_post or update.my_chat_member
+    return event.chat.id if event is not None else None
 
 
 def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:

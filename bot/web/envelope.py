@@ -68,7 +68,7 @@ def _request_id(scope: Scope) -> str:
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
     # Who asks for something, and what went wrong, is worth a line; looking on is not.
-    looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500
+    looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500 and status not in {401, 403}
     write = log.debug if looks_on or status == 429 else log.info
     # What a stranger writes there is to do nothing to a terminal, and is not to fill the disk.
     path = scope["path"].encode("unicode_escape").decode()[:LONGEST_LOGGED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -33,9 +35,14 @@ async def _unknown(_request: Request, error: UnknownUserError) -> JSONResponse:
 
 
 async def _not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:
-    # Without the value: it may be a secret in the wrong place.
-    fields = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
-    return JSONResponse({"detail": fields}, 422)
+    return JSONResponse({"detail": [_shown(each) for each in error.errors()]}, 422)
+
+
+def _shown(each: dict[str, Any]) -> dict[str, Any]:
+    # Without the value, which may be a secret in the wrong place; a pattern explains nothing to people.
+    is_pattern = each["type"] == "string_pattern_mismatch"
+    message = "Not of the form that /docs describes" if is_pattern else each["msg"]
+    return {"loc": each["loc"], "msg": message, "type": each["type"]}
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from bot.keyboards import Action, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.database import Database
+from storage.models import Post
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
 from tests.storage.rows import get_post
 
@@ -142,3 +144,26 @@ async def test_too_much_at_once_is_told_once(bot: Running, telegram: TelegramSan
     await bot.shows(STRANGER, "This bot is private")
     await bot.say(BEN, "/help")
     assert len(telegram.from_bot(STRANGER)) == 2
+
+
+async def test_posts_do_not_overtake_the_bots_being_added(
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    """All of it comes in one answer of Telegram's, and then an edit of the last post."""
+    telegram.add_user(BEN, "Ben", "en", started=True)
+    telegram.add_channel(CHANNEL, "News", "news")
+    telegram.add_bot_to_channel(CHANNEL, BEN)
+    ids = [telegram.channel_post(CHANNEL, f"Bridge number {number} is open") for number in range(1, 9)]
+    telegram.edit_channel_post(CHANNEL, ids[-1], "The last bridge is closed again")
+
+    async def texts() -> list[str | None]:
+        async with database.read() as session:
+            query = select(Post.text).where(Post.telegram_message_id.in_(ids), Post.user_id == 2)
+            return list((await session.execute(query.order_by(Post.telegram_message_id))).scalars())
+
+    async with running_bot(database, telegram, provider), asyncio.timeout(30):
+        while await texts() != [  # noqa: ASYNC110 - it is in the database
+            *(f"Bridge number {number} is open" for number in range(1, 8)),
+            "The last bridge is closed again",
+        ]:
+            await asyncio.sleep(0.01)
