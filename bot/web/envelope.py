@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,8 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+STOPPING = "Metka is stopping: try again in a moment"
 
 
 class Envelope:
@@ -53,12 +57,25 @@ class Envelope:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except asyncio.CancelledError:
+                # By uvicorn, when a stop does not wait any longer (`bot.web.server`): each request is a task of its
+                # own that ends here, so that nobody above misses that. What was cancelled further in is a bug.
+                if not _is_cancelled():
+                    raise
+                if not status:
+                    answer = JSONResponse({"detail": STOPPING}, 503, {"Retry-After": "5"})
+                    await answer(scope, receive, send_with_headers)
             except Exception:
                 # Answered and logged by then (`bot.web.errors`), or the caller has gone.
                 if not status:
                     log.exception("http_broke", path=scope["path"])
                     raise
             _log(scope, status, time.monotonic() - began)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _request_id(scope: Scope) -> str:

@@ -11,16 +11,25 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from bot.web.protocol import Limits, protocol_with
+
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 2
-#: Request line and headers together.
-LONGEST_HEAD = 16 * 1024
-#: Connections that wait to be accepted.
-BACKLOG = 512
+#: For requests at a stop. Who is answered by then that it stops (`bot.web.envelope`) has a moment for that.
+STOP_SECONDS, LAST_SECONDS = 2, 1
+#: Connections that wait to be accepted, and how many asyncio accepts at a time.
+BACKLOG = 128
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the process's: they stop everything in its order."""
@@ -28,22 +37,52 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    limits: Limits | None = None,
+    stop_seconds: int = STOP_SECONDS,
+) -> AsyncIterator[int]:
     """Serve while the block runs; the value is the port (of use when 0 was asked for: any that is free).
 
     Raises:
         OSError: the address is taken or not ours.
     """
-    listener, server = _listen(host, port), _Server(_config(app))
+    listener, server = _listen(host, port), _Server(_config(app, limits or Limits(), stop_seconds))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
+        await _started(server, task)
         bound: int = listener.getsockname()[1]
         log.info("http_ready", host=host, port=bound)
         yield bound
     finally:
         server.should_exit = True
+        try:
+            await task
+            await _ended(server)
+        finally:
+            listener.close()
+
+
+async def _started(server: _Server, task: asyncio.Task[None]) -> None:
+    ready = asyncio.create_task(server.ready.wait())
+    try:
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ready.cancel()
+    if task.done():
         await task
-        listener.close()
+        raise RuntimeError("The HTTP server ended as it started")
+
+
+async def _ended(server: _Server) -> None:
+    # Uvicorn cancels what it does not wait for any longer, and leaves it at that.
+    if tasks := server.server_state.tasks:
+        await asyncio.wait(set(tasks), timeout=LAST_SECONDS)
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -61,11 +100,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, limits: Limits, stop_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="h11",
+        http=protocol_with(limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -74,6 +113,5 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,
     )
