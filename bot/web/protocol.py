@@ -138,13 +138,18 @@ class _Protocol(H11Protocol):
         self._timer = self.loop.call_later(seconds, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        untaken, before = self.transport.get_write_buffer_size(), self._untaken
-        owes = self.conn.their_state in {h11.IDLE, h11.SEND_BODY} and not self._held_up
-        if untaken >= before if untaken else owes:
+        untaken = self.transport.get_write_buffer_size()
+        if self._does_nothing(untaken):
             self.transport.abort()
             return
         self._untaken, self._held_up = untaken or math.inf, self.flow.read_paused
         self._start()
+
+    def _does_nothing(self, untaken: int) -> bool:
+        """Whether the client took nothing of its answer, or did not send what it owes."""
+        if untaken:
+            return untaken >= self._untaken
+        return self.conn.their_state in {h11.IDLE, h11.SEND_BODY} and not self._held_up
 
 
 def _refusal(status: HTTPStatus, detail: str) -> bytes:
