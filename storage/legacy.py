@@ -45,26 +45,43 @@ def has_tags(dialect: str, column: str = "tags") -> str:
 
 @dataclass(frozen=True)
 class Elements:
-    """SQL: something to join that has a row for each tag of a post, and the tag in it (NULL: not a text)."""
+    """SQL: something to join that has a row for each element of a post's tags, and the tag in it (NULL: none)."""
 
     source: str
     value: str
 
 
 def tag_elements(dialect: str, column: str = "posts.tags") -> Elements:
-    """The tags of a JSON column, whatever it holds; never an error (see `has_tags`)."""
+    """The tags of a JSON column, whatever it holds; never an error (see `has_tags`).
+
+    What is no text, is blank, or cannot be stored everywhere (NUL, halves of surrogate pairs) is no tag; as `TagList`.
+    """
     if dialect == "sqlite":
         array = f"CASE WHEN json_valid({column}) AND json_type({column}) = 'array' THEN {column} ELSE '[]' END"
-        return Elements(f"json_each({array}) AS element", "CASE WHEN element.type = 'text' THEN element.value END")
+        is_tag = f"element.type = 'text' AND NOT {is_blank(dialect, 'element.value')} AND {_is_storable_sqlite(column)}"
+        return Elements(f"json_each({array}) AS element", f"CASE WHEN {is_tag} THEN element.value END")
     array = f"CASE WHEN json_typeof(CAST({column} AS json)) = 'array' THEN CAST({column} AS json) ELSE '[]' END"
-    # What json allows and no text of PostgreSQL's can hold: NUL, and halves of surrogate pairs.
     unstorable = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
-    raw = "CAST(element.raw AS text)"
+    # Without escaped backslashes: what follows them is no escape.
+    raw = r"replace(CAST(element.raw AS text), '\\', '')"
     is_text = f"json_typeof(element.raw) = 'string' AND {raw} !~ '{unstorable}'"
+    value = "(element.raw #>> '{}')"
+    # One CASE in the other: only what is storable can be asked whether it is blank.
     return Elements(
         f"json_array_elements({array}) AS element(raw)",
-        f"CASE WHEN {is_text} THEN element.raw #>> '{{}}' END",
+        f"CASE WHEN {is_text} THEN CASE WHEN NOT {is_blank(dialect, value)} THEN {value} END END",
     )
+
+
+def _is_storable_sqlite(column: str) -> str:
+    # Nothing is unstorable without an escape. SQLite cuts a text off at an escaped NUL, so that the escape itself
+    # has to be looked for; its GLOB takes a half of a pair for U+FFFD, as it does that one's neighbours.
+    raw = rf"replace(json_extract({column}, element.fullkey, element.fullkey), '\\', '')"
+    others = "element.value"
+    for code in (0xFFFD, 0xFFFE, 0xFFFF):
+        others = f"replace({others}, char({code}), '')"
+    unstorable = rf"{raw} GLOB '*\u0000*' OR {others} GLOB '*' || char(65533) || '*'"
+    return rf"(instr({column}, '\u') = 0 OR NOT ({unstorable}))"
 
 
 def is_blank(dialect: str, column: str = "text") -> str:
