@@ -65,8 +65,8 @@ async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> Sequenc
     elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
     query = sql(
         f"SELECT tag, count(*) AS posts FROM (SELECT DISTINCT posts.id, {elements.value} AS tag"  # noqa: S608 - no input
-        f" FROM posts, {elements.source} WHERE posts.user_id = :user_id) AS found"
-        " WHERE tag IS NOT NULL GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
+        f" FROM posts, {elements.source} WHERE posts.user_id = :user_id AND {elements.is_tag})"
+        " AS found GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
     )
     rows = await session.execute(query, {"user_id": user_id, "limit": limit})
     return rows.all()
@@ -95,7 +95,9 @@ async def posts(
     if tag is not None:
         elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
         query = query.where(
-            sql(f"EXISTS (SELECT 1 FROM {elements.source} WHERE {elements.value} = :tag)").bindparams(tag=tag)  # noqa: S608
+            sql(
+                f"EXISTS (SELECT 1 FROM {elements.source} WHERE {elements.value} = :tag AND {elements.is_tag})"  # noqa: S608
+            ).bindparams(tag=tag)
         )
     if before is not None:
         query = query.where(_is_before(user_id, *before, session.get_bind().dialect.name))
