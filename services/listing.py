@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.clock import to_utc
 from storage import lists, reads
 from storage.database import Database
+from storage.types import as_text, as_whole
 
 #: Of one post; the table keeps those of 30 days.
 ATTEMPTS_LISTED = 100
@@ -24,6 +25,8 @@ CURSOR = (
     r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[ +-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
     r"(_[0-9]{1,10})?$"
 )
+#: The years that CURSOR knows.
+OLDEST, NEWEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 class UnknownUserError(LookupError):
@@ -31,10 +34,6 @@ class UnknownUserError(LookupError):
 
     def __init__(self, user_id: int) -> None:
         super().__init__(f"There is no user {user_id}")
-
-
-class BadCursorError(ValueError):
-    """`before` is neither a time nor what a page gave as `next`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,15 @@ class TagCount:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, since a page makes a thousand: that would take six times as long.
+@dataclass(slots=True)
 class ListedPost:
-    """A post with the columns that the parser's users know."""
+    """A post with the columns that the parser's users know; a number that cannot be read is None or 0."""
 
     id: int
     user_id: int
     channel_id: int
-    telegram_message_id: int
+    telegram_message_id: int | None
     text: str | None
     url: str | None
     posted_at: datetime | None
@@ -103,6 +103,13 @@ class ListedAttempt:
     completion_tokens: int | None
     cost: float | None
     error: str | None
+
+
+@dataclass(slots=True)
+class PostWithAttempts(ListedPost):
+    """A post and the requests for it, the latest first."""
+
+    attempts: list[ListedAttempt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +142,9 @@ class Listing:
             await _make_sure_of(session, user_id)
 
     async def tagging_counts(self, user_id: int, max_attempts: int) -> TaggingCounts:
-        """Counts of a user's posts."""
+        """Counts of a user's posts, all of one moment."""
         async with self._database.read() as session:
+            await lists.begin_view(session)
             counts = await reads.count_by_status(session, user_id)
             if not counts:
                 await _make_sure_of(session, user_id)
@@ -149,18 +157,7 @@ class Listing:
         """Users by id from beyond `after`, and the `after` of the next page (None: there is none)."""
         async with self._database.read() as session:
             rows = await lists.users(session, after, limit + 1, only)
-        listed = [
-            ListedUser(
-                id=row.id,
-                telegram_id=row.telegram_id,
-                username=row.username,
-                first_name=row.first_name,
-                last_name=row.last_name,
-                is_active=row.is_active is not False,
-                created_at=row.created_at,
-            )
-            for row in rows[:limit]
-        ]
+        listed = [_user(row) for row in rows[:limit]]
         return listed, listed[-1].id if len(rows) > limit else None
 
     async def channels(self, user_id: int) -> list[ListedChannel]:
@@ -169,7 +166,7 @@ class Listing:
             rows = await lists.channels(session, user_id)
             if not rows:
                 await _make_sure_of(session, user_id)
-        return [ListedChannel(**{**row._mapping, "is_active": row.is_active is not False}) for row in rows]
+        return [_channel(row) for row in rows]
 
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
         """A user's tags, the most frequent first."""
@@ -188,7 +185,7 @@ class Listing:
             before: a page's `next`, or a time (ISO 8601; without an offset it is UTC's).
 
         Raises:
-            BadCursorError: `before` is neither.
+            ValueError: `before` is neither (does not match CURSOR).
         """
         cursor = _read_cursor(before) if before is not None else None
         async with self._database.read() as session:
@@ -198,14 +195,15 @@ class Listing:
         listed = [_post(row) for row in rows[:limit]]
         return Page(listed, _cursor(listed[-1]) if len(rows) > limit else None)
 
-    async def post(self, post_id: int, user_id: int | None) -> tuple[ListedPost, list[ListedAttempt]] | None:
-        """A post of that user's (None: anybody's) with its attempts, the latest first; None: there is none."""
+    async def post(self, post_id: int, user_id: int | None) -> PostWithAttempts | None:
+        """A post of that user's (None: anybody's) with its attempts; None: there is none."""
         async with self._database.read() as session:
             row = await lists.post(session, post_id, user_id)
             if row is None:
                 return None
             attempts = await lists.attempts(session, post_id, ATTEMPTS_LISTED)
-        return _post(row), _attempts(attempts)
+        values = dict(zip(ListedPost.__dataclass_fields__, _values(row), strict=True))
+        return PostWithAttempts(**values, attempts=_attempts(attempts))
 
 
 async def _make_sure_of(session: AsyncSession, user_id: int) -> None:
@@ -213,11 +211,51 @@ async def _make_sure_of(session: AsyncSession, user_id: int) -> None:
         raise UnknownUserError(user_id)
 
 
+def _user(row: Any) -> ListedUser:
+    return ListedUser(
+        id=row.id,
+        telegram_id=as_whole(row.telegram_id) or 0,
+        username=as_text(row.username),
+        first_name=as_text(row.first_name),
+        last_name=as_text(row.last_name),
+        is_active=row.is_active is not False,
+        created_at=row.created_at,
+    )
+
+
+def _channel(row: Any) -> ListedChannel:
+    return ListedChannel(
+        id=row.id,
+        channel_username=as_text(row.channel_username) or "",
+        channel_id=as_whole(row.channel_id),
+        channel_title=as_text(row.channel_title),
+        is_active=row.is_active is not False,
+        last_parsed_at=row.last_parsed_at,
+        posts=row.posts,
+    )
+
+
 def _post(row: Any) -> ListedPost:
-    values = dict(row._mapping)
-    values["tagging_status"] = row.tagging_status or "pending"
-    values["tagging_attempts"] = row.tagging_attempts or 0
-    return ListedPost(**values)
+    return ListedPost(*_values(row))
+
+
+def _values(row: Any) -> tuple[Any, ...]:
+    """What can be shown of a post, whatever another program has put there, in the order of ListedPost's fields."""
+    post_id, user_id, channel_id, message_id, text, url, posted_at, tags, status, attempts, attempted, error = row
+    return (
+        post_id,
+        as_whole(user_id) or 0,
+        as_whole(channel_id) or 0,
+        as_whole(message_id),
+        as_text(text),
+        as_text(url),
+        posted_at,
+        tags,
+        as_text(status) or "pending",
+        as_whole(attempts) or 0,
+        attempted,
+        as_text(error),
+    )
 
 
 def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
@@ -226,13 +264,14 @@ def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
 
 
 def _cursor(post: ListedPost) -> str:
-    at = post.posted_at.replace(tzinfo=None).isoformat() if post.posted_at else "1000-01-01T00:00:00"
-    return f"{at}Z_{post.id}"
+    # While the post is there, its row's own time counts: this one only has to be such that CURSOR knows it.
+    at = post.posted_at or OLDEST
+    return f"{min(max(at, OLDEST), NEWEST).replace(tzinfo=None).isoformat()}Z_{post.id}"
 
 
 def _read_cursor(text: str) -> tuple[datetime, int | None]:
     if not re.fullmatch(CURSOR, text):
-        raise BadCursorError
+        raise ValueError("before is neither a time nor the next of a page")
     at, _, number = text.partition("_")
     # A plus that was not percent-encoded comes as a blank.
     at = at.replace(" ", "+")

@@ -6,12 +6,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.clock import Clock
 from services.people import People
 from storage import tokens
 from storage.database import Database
 from storage.models import TokenRow
+from storage.types import as_text
 
 #: By which a token is known as one of ours, in a log or by a scanner of secrets.
 PREFIX = "mtk_"
@@ -52,7 +54,8 @@ class Tokens:
             user_id = await tokens.find_user(session, telegram_id)
             if user_id is None:
                 raise UnknownPersonError(telegram_id)
-            row = TokenRow(user_id=user_id, token_hash=_hash(token), prefix=token[:SHOWN], created_at=self._clock())
+            row = TokenRow(user_id=user_id, telegram_id=telegram_id, token_hash=_hash(token), prefix=token[:SHOWN])
+            row.created_at = self._clock()
             session.add(row)
         return token
 
@@ -71,7 +74,7 @@ class Tokens:
         async with self._database.read() as session:
             rows = await tokens.listed(session)
         return [
-            ListedToken(row.id, row.prefix, row.created_at, row.telegram_id, row.username or row.first_name)
+            ListedToken(row.id, row.prefix, row.created_at, row.telegram_id, _name(row.username or row.first_name))
             for row in rows
         ]
 
@@ -79,6 +82,12 @@ class Tokens:
         """Make a token worthless; False when there is none of that id."""
         async with self._database.write() as session:
             return await tokens.revoke(session, token_id)
+
+
+def _name(value: Any) -> str | None:
+    """What a terminal may be given: the name is somebody else's choice."""
+    name = as_text(value)
+    return "".join(char for char in name if char.isprintable()) if name else None
 
 
 def _hash(token: str) -> str:

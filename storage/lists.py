@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, func, literal, or_, select, tuple_
+from sqlalchemy import Row, Select, String, and_, func, literal, literal_column, or_, select, tuple_
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
 from storage.models import Attempt, Channel, Post, User, UserChannel
 from storage.types import UtcDateTime
+
+
+async def begin_view(session: AsyncSession) -> None:
+    """Every statement after this one sees the rows as they are now; on SQLite they do in any transaction."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 async def user_exists(session: AsyncSession, user_id: int) -> bool:
@@ -59,8 +65,8 @@ async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> Sequenc
     elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
     query = sql(
         f"SELECT tag, count(*) AS posts FROM (SELECT DISTINCT posts.id, {elements.value} AS tag"  # noqa: S608 - no input
-        f" FROM posts, {elements.source} WHERE posts.user_id = :user_id) AS found"
-        " WHERE tag IS NOT NULL GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
+        f" FROM posts, {elements.source} WHERE posts.user_id = :user_id AND {elements.is_tag})"
+        " AS found GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
     )
     rows = await session.execute(query, {"user_id": user_id, "limit": limit})
     return rows.all()
@@ -75,7 +81,12 @@ async def posts(
     before: tuple[datetime, int | None] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id."""
+    """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id.
+
+    On SQLite a time is a text, and the order is that of texts: where rows of one day are written in different ways
+    (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
+    all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
+    """
     query = _posts().where(Post.user_id == user_id).order_by(Post.posted_at.desc(), Post.id.desc()).limit(limit)
     if status is not None:
         is_status = Post.tagging_status == status
@@ -84,21 +95,40 @@ async def posts(
     if tag is not None:
         elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
         query = query.where(
-            sql(f"EXISTS (SELECT 1 FROM {elements.source} WHERE {elements.value} = :tag)").bindparams(tag=tag)  # noqa: S608
+            sql(
+                f"EXISTS (SELECT 1 FROM {elements.source} WHERE {elements.value} = :tag AND {elements.is_tag})"  # noqa: S608
+            ).bindparams(tag=tag)
         )
     if before is not None:
-        query = query.where(_is_before(*before))
+        query = query.where(_is_before(user_id, *before, session.get_bind().dialect.name))
     return (await session.execute(query)).all()
 
 
-def _is_before(at: datetime, post_id: int | None) -> Any:
+def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) -> Any:
     moment = literal(at, UtcDateTime)
     if post_id is None:
-        return Post.posted_at < moment
+        return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
     # The row's own text, where the row is still there: on SQLite another program may have written the same time
-    # in other words, which would not be equal to ours.
-    own = select(Post.posted_at).where(Post.id == post_id).scalar_subquery()
+    # in other words, which would not be equal to ours. Of no other user's row: pages would tell that it exists.
+    own = select(Post.posted_at).where(Post.id == post_id, Post.user_id == user_id).scalar_subquery()
     return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(own, moment), literal(post_id))
+
+
+def _is_earlier_text(at: datetime) -> Any:
+    """Whether a time, in whatever words SQLite holds it, is before another; what is unreadable goes by its text."""
+    words = "replace(posts.posted_at, 'T', ' ')"
+    # With a fraction of six digits, as ours; an offset or a date alone is left to SQLite, which knows milliseconds.
+    padded = f"substr({words} || substr('.000000', length({words}) - 18), 1, 26)"
+    is_plain = (
+        f"{padded} GLOB '????-??-?? ??:??:??.[0-9][0-9][0-9][0-9][0-9][0-9]' AND length({words}) BETWEEN 19 AND 26"
+    )
+    understood = "strftime('%Y-%m-%d %H:%M:%f', posts.posted_at) || '000'"
+    normal = f"coalesce(CASE WHEN {is_plain} THEN {padded} ELSE {understood} END, posts.posted_at)"
+    # The index finds what is before a later day: no offset and no other words lead further. The rest is looked at.
+    return and_(
+        Post.posted_at < literal((at + timedelta(days=2)).date().isoformat(), String),
+        literal_column(normal, String) < literal(at, UtcDateTime),
+    )
 
 
 async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:

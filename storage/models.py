@@ -339,6 +339,8 @@ class TokenRow(Base):
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: Whose it is: a parser that deletes a user may leave the token behind, and SQLite gives users.id again.
+    telegram_id: Mapped[int] = mapped_column(BigInteger)
     #: SHA-256 of the token, in hex.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     #: The token's first characters, by which its owner knows it again.

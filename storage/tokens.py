@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, delete, select
+from sqlalchemy import ColumnElement, CursorResult, Row, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import TokenRow, User
@@ -18,11 +18,7 @@ async def find_user(session: AsyncSession, telegram_id: int) -> int | None:
 
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:
     """Whose token has this hash: users.id and Telegram id."""
-    query = (
-        select(User.id, User.telegram_id)
-        .join(TokenRow, TokenRow.user_id == User.id)
-        .where(TokenRow.token_hash == token_hash)
-    )
+    query = select(User.id, User.telegram_id).join(TokenRow, _is_theirs()).where(TokenRow.token_hash == token_hash)
     return cast("Row[Any] | None", (await session.execute(query)).first())
 
 
@@ -30,7 +26,7 @@ async def listed(session: AsyncSession) -> Sequence[Row[Any]]:
     """All tokens with their users, the oldest first."""
     query = (
         select(TokenRow.id, TokenRow.prefix, TokenRow.created_at, User.telegram_id, User.username, User.first_name)
-        .join(User, User.id == TokenRow.user_id)
+        .join(User, _is_theirs())
         .order_by(TokenRow.id)
     )
     return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
@@ -40,3 +36,7 @@ async def revoke(session: AsyncSession, token_id: int) -> bool:
     """Forget a token; False when there is none of that id."""
     result = await session.execute(delete(TokenRow).where(TokenRow.id == token_id))
     return cast("CursorResult[Any]", result).rowcount == 1
+
+
+def _is_theirs() -> ColumnElement[bool]:
+    return and_(TokenRow.user_id == User.id, TokenRow.telegram_id == User.telegram_id)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy import ColumnElement, DateTime, Dialect, String, Text, cast, type_coerce
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+#: NUL and halves of surrogate pairs: JSON can say them, UTF-8 and PostgreSQL cannot hold them.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -33,18 +37,22 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Whatever the column holds → aware UTC, or None."""
-        if isinstance(value, str):
-            try:
+        try:
+            if isinstance(value, str):
                 value = datetime.fromisoformat(value)
-            except ValueError:
+            if not isinstance(value, datetime):
                 return None
-        if not isinstance(value, datetime):
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            # Overflow: an offset that leads out of the calendar.
             return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class TagList(TypeDecorator[list[str]]):
-    """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags."""
+    """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags.
+
+    Nor are blank strings tags, or those that cannot be stored everywhere; `legacy.tag_elements` says the same in SQL.
+    """
 
     impl = Text
     cache_ok = True
@@ -57,6 +65,10 @@ class TagList(TypeDecorator[list[str]]):
             return dialect.type_descriptor(JSON())
         return dialect.type_descriptor(Text())
 
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Read as text: PostgreSQL's driver would parse JSON itself, and fail with the whole page at one odd row."""
+        return type_coerce(cast(column, Text), self)
+
     def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
         """A list, or None for SQL NULL."""
         if value is None or dialect.name == "postgresql":
@@ -68,8 +80,22 @@ class TagList(TypeDecorator[list[str]]):
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return []
         if not isinstance(value, list):
             return []
-        return [item for item in value if isinstance(item, str) and item.strip()]
+        return [item for item in value if isinstance(item, str) and item.strip() and not UNSTORABLE.search(item)]
+
+
+def as_text(value: Any) -> str | None:
+    """What a column of text holds on SQLite, where any row may hold anything else → text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def as_whole(value: Any) -> int | None:
+    """What a column of whole numbers holds → that number; None when it is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) else None

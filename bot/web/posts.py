@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from bot.web import schemas
 from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, known_query, no_such_post
@@ -75,20 +75,18 @@ async def list_posts(
             examples=["2026-01-31T12:00:00Z"],
         ),
     ] = None,
-) -> schemas.Posts:
+) -> Response:
     """A user's posts, the newest first, a page after the other: `next` is the `before` of the next one."""
     page = await backend.listing.posts(user_id, status=status, tag=tag, before=before, limit=limit)
-    return schemas.Posts.model_validate(page)
+    return schemas.as_json(page)
 
 
-async def get_post(post_id: PostId, caller: TheCaller, backend: TheBackend) -> schemas.PostWithAttempts:
+async def get_post(post_id: PostId, caller: TheCaller, backend: TheBackend) -> Response:
     """A post with the requests for its tags, the latest first (those of 30 days, 100 at most)."""
     found = await backend.listing.post(post_id, caller.user_id)
     if found is None:
         raise no_such_post(post_id)
-    post, attempts = found
-    known = schemas.Post.model_validate(post).model_dump()
-    return schemas.PostWithAttempts(**known, attempts=[schemas.Attempt.model_validate(each) for each in attempts])
+    return schemas.as_json(found)
 
 
 def _refuse_when_disabled(backend: Backend) -> None:
@@ -115,8 +113,8 @@ def router() -> APIRouter:
     base = "/users/{user_id}/posts"
     made.get(base + stats, responses=problems(401, 403, 404, 429, 503))(tagging_stats)
     made.post(base + retry, status_code=202, responses=problems(401, 403, 404, 429, 503))(retry_tagging)
-    made.get(base, responses=problems(401, 403, 404, 429, 503))(list_posts)
+    made.get(base, response_model=schemas.Posts, responses=problems(401, 403, 404, 429, 503))(list_posts)
     one = "/posts/{post_id}"
-    made.get(one, responses=problems(401, 403, 404, 429, 503))(get_post)
+    made.get(one, response_model=schemas.PostWithAttempts, responses=problems(401, 403, 404, 429, 503))(get_post)
     made.post(one + regenerate, status_code=202, responses=problems(401, 403, 404, 429, 503))(regenerate_tags)
     return made

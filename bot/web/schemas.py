@@ -1,12 +1,20 @@
-"""What the HTTP API answers, field by field."""
+"""What the HTTP API answers, field by field.
+
+What `services.listing` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts that is
+built once more, and validated, keeps everybody waiting.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.responses import Response
 
+from services import listing
 from services.clock import to_utc
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
@@ -80,38 +88,23 @@ class RegenerateQueued(_Answer):
     message: str
 
 
-class Post(_Answer):
+@dataclass
+class Post(listing.ListedPost):
     """A post as it stands."""
 
-    id: int
-    user_id: int
-    channel_id: int = Field(description="channels.id")
-    telegram_message_id: int
-    text: str | None
-    url: str | None
-    posted_at: Moment | None
-    tags: list[str]
-    tagging_status: str
-    tagging_attempts: int
-    last_tagging_attempt: Moment | None
-    tagging_error: str | None
+    channel_id: Annotated[int, Field(description="channels.id")]
 
 
-class Attempt(_Answer):
+@dataclass(frozen=True)
+class Attempt(listing.ListedAttempt):
     """One request to a model for a post."""
 
-    at: Moment
-    model_asked: str
-    model_answered: str | None
-    outcome: str
-    http_status: int | None
-    seconds: float
-    prompt_tokens: int | None = Field(description="Of the whole request; on the first of its posts only, as cost")
-    completion_tokens: int | None
-    cost: float | None
-    error: str | None
+    prompt_tokens: Annotated[
+        int | None, Field(description="Of the whole request; on the first of its posts only, as cost")
+    ]
 
 
+@dataclass
 class PostWithAttempts(Post):
     """A post, and the requests for it, the latest first."""
 
@@ -125,16 +118,9 @@ class Posts(_Answer):
     next: str | None = Field(description="`before` of the next page; null: this is the last")
 
 
-class User(_Answer):
+@dataclass(frozen=True)
+class User(listing.ListedUser):
     """Somebody who owns posts."""
-
-    id: int
-    telegram_id: int
-    username: str | None
-    first_name: str | None
-    last_name: str | None
-    is_active: bool
-    created_at: Moment | None
 
 
 class Users(_Answer):
@@ -144,16 +130,11 @@ class Users(_Answer):
     next: int | None = Field(description="`after` of the next page; null: this is the last")
 
 
-class Channel(_Answer):
+@dataclass(frozen=True)
+class Channel(listing.ListedChannel):
     """A channel that a user follows, or has posts of."""
 
-    id: int
-    channel_username: str
-    channel_id: int | None = Field(description="Telegram's id")
-    channel_title: str | None
-    is_active: bool
-    last_parsed_at: Moment | None
-    posts: int
+    channel_id: Annotated[int | None, Field(description="Telegram's id")]
 
 
 class Channels(_Answer):
@@ -162,11 +143,9 @@ class Channels(_Answer):
     channels: list[Channel]
 
 
-class Tag(_Answer):
+@dataclass(frozen=True)
+class Tag(listing.TagCount):
     """A tag, and how many posts have it."""
-
-    tag: str
-    count: int
 
 
 class Tags(_Answer):
@@ -209,6 +188,11 @@ class Readiness(_Answer):
     database: DatabaseCheck
     telegram: TelegramCheck
     provider: ProviderCheck | None = Field(description="null while the database is away")
+
+
+def as_json(value: Any) -> Response:
+    """The answer of an operation whose `response_model` describes the value."""
+    return Response(to_json(value), media_type="application/json")
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:

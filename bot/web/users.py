@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from bot.web import schemas
 from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller, known_query
@@ -17,21 +17,20 @@ async def list_users(
     backend: TheBackend,
     limit: Limit = 100,
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before")] = 0,
-) -> schemas.Users:
+) -> Response:
     """Users by id, a page after the other; a single user's token shows that one."""
     users, following = await backend.listing.users(after=after, limit=limit, only=caller.user_id)
-    return schemas.Users(users=[schemas.User.model_validate(user) for user in users], next=following)
+    return schemas.as_json({"users": users, "next": following})
 
 
-async def list_channels(user_id: OwnUser, backend: TheBackend) -> schemas.Channels:
+async def list_channels(user_id: OwnUser, backend: TheBackend) -> Response:
     """Channels that a user follows, or has posts of."""
-    found = await backend.listing.channels(user_id)
-    return schemas.Channels(channels=[schemas.Channel.model_validate(channel) for channel in found])
+    return schemas.as_json({"channels": await backend.listing.channels(user_id)})
 
 
-async def list_tags(user_id: OwnUser, backend: TheBackend, limit: Limit = 1000) -> schemas.Tags:
+async def list_tags(user_id: OwnUser, backend: TheBackend, limit: Limit = 1000) -> Response:
     """A user's tags with how many posts have each, the most frequent first."""
-    return schemas.Tags(tags=[schemas.Tag.model_validate(tag) for tag in await backend.listing.tags(user_id, limit)])
+    return schemas.as_json({"tags": await backend.listing.tags(user_id, limit)})
 
 
 async def parse_channels(user_id: OwnUser, backend: TheBackend) -> None:
@@ -46,9 +45,10 @@ async def parse_channels(user_id: OwnUser, backend: TheBackend) -> None:
 def router() -> APIRouter:
     """This topic's paths."""
     made = APIRouter(tags=["users"], dependencies=[Depends(known_query)])
-    made.get("/users", responses=problems(401, 403, 429, 503))(list_users)
-    made.get("/users/{user_id}/channels", responses=problems(401, 403, 404, 429, 503))(list_channels)
-    made.get("/users/{user_id}/tags", responses=problems(401, 403, 404, 429, 503))(list_tags)
+    one = problems(401, 403, 404, 429, 503)
+    made.get("/users", response_model=schemas.Users, responses=problems(401, 403, 429, 503))(list_users)
+    made.get("/users/{user_id}/channels", response_model=schemas.Channels, responses=one)(list_channels)
+    made.get("/users/{user_id}/tags", response_model=schemas.Tags, responses=one)(list_tags)
     # Not documented before it does something.
     made.post("/users/{user_id}/channels/parse", include_in_schema=False)(parse_channels)
     return made

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
 from storage.database import Database
-from tests.storage.rows import NOW, add_user
+from tests.storage.rows import NOW, add_user, sqlite_without_foreign_keys
 
 
 @pytest.fixture
@@ -63,3 +63,26 @@ async def test_deleting_a_user_deletes_their_tokens(database: Database, tokens: 
         await session.execute(text("DELETE FROM users WHERE id = 1"))
     assert await tokens.user_of(token) is None
     assert await tokens.list() == []
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_a_token_does_not_reach_who_got_its_users_id(database: Database, tokens: Tokens) -> None:
+    """SQLite gives the id of a deleted row again, and a parser's DELETE need not cascade."""
+    token = await tokens.create(1002)
+    async with sqlite_without_foreign_keys(database) as other:
+        await other.execute("DELETE FROM users WHERE id = 2")
+        await other.execute("INSERT INTO users (telegram_id) VALUES (777)")
+    async with database.read() as session:
+        assert (await session.execute(text("SELECT id FROM users WHERE telegram_id = 777"))).scalar_one() == 2
+        assert (await session.execute(text("SELECT count(*) FROM metka_tokens"))).scalar_one() == 1
+    assert await tokens.user_of(token) is None
+    assert await tokens.list() == []
+    assert await tokens.user_of(await tokens.create(777)) == 2
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb\n", "a[2Jb\u202e"])
+async def test_a_listed_name_has_nothing_that_a_terminal_obeys(database: Database, tokens: Tokens, name: str) -> None:
+    await tokens.create(1001)
+    async with database.write() as session:
+        await session.execute(text("UPDATE users SET first_name = :n WHERE id = 1"), {"n": name})
+    assert [token.name for token in await tokens.list()] == ["a[2Jb"]

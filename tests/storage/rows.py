@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,3 +45,11 @@ async def get_post(database: Database, post_id: int) -> Post:
     """The row as it is now."""
     async with database.read() as session:
         return (await session.execute(select(Post).where(Post.id == post_id))).scalar_one()
+
+
+@asynccontextmanager
+async def sqlite_without_foreign_keys(database: Database) -> AsyncIterator[aiosqlite.Connection]:
+    """SQLite as another program may use it: with its defaults."""
+    async with aiosqlite.connect(str(database.url.database)) as connection:
+        yield connection
+        await connection.commit()
