@@ -10,6 +10,7 @@ from bot.web import schemas
 from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, known_query, no_such_post
 from bot.web.schemas import problems
 from services.listing import CURSOR
+from services.provider_state import ProviderState
 
 #: PostgreSQL cannot even compare a text with NUL.
 PRINTABLE = r"^[^\x00]+$"
@@ -42,23 +43,26 @@ async def retry_tagging(
         raise HTTPException(403, "force is the administrator's alone")
     await backend.listing.make_sure_of(user_id)
     _refuse_when_disabled(backend)
+    # Before the work: what was done is not to be answered by an error.
+    state = await backend.tagging.provider_state()
     receipt = await backend.tagging.retry_failed_posts(user_id, limit, force)
     return schemas.RetryQueued(
         user_id=user_id,
         force_mode=force,
         requested_limit=limit,
         queued=receipt.queued,
-        message=await _told(backend, receipt.queued),
+        message=_told(state, receipt.queued, force=force),
     )
 
 
 async def regenerate_tags(post_id: PostId, caller: TheCaller, backend: TheBackend) -> schemas.RegenerateQueued:
     """New tags for one post, ahead of everything; the old ones stand until they come."""
     _refuse_when_disabled(backend)
+    state = await backend.tagging.provider_state()
     queued = await backend.tagging.update_post_tags(post_id, user_id=caller.user_id)
     if queued is None:
         raise no_such_post(post_id)
-    return schemas.RegenerateQueued(post_id=post_id, message=await _told(backend, 1))
+    return schemas.RegenerateQueued(post_id=post_id, message=_told(state, 1))
 
 
 async def list_posts(
@@ -94,14 +98,15 @@ def _refuse_when_disabled(backend: Backend) -> None:
         raise HTTPException(503, DISABLED)
 
 
-async def _told(backend: Backend, queued: int) -> str:
+def _told(state: ProviderState, queued: int, *, force: bool = False) -> str:
     """What was done, and how long it may take when tagging is paused."""
     if not queued:
         return "Nothing to retry."
     done = "1 post is queued." if queued == 1 else f"{queued} posts are queued."
-    state = await backend.tagging.provider_state()
     if state.state in {"open", "disabled"}:
         return done
+    if force:
+        return f"{done} Tagging is paused: the provider is asked once now, and goes on if it answers."
     until = f"until {state.until:%Y-%m-%dT%H:%M:%SZ}" if state.until else "until the provider is back"
     return f"{done} Tagging is paused {until}."
 

@@ -74,6 +74,8 @@ async def test_a_pause_is_said_and_no_error(database: Database) -> None:
             status, answer = await ask(web, "POST", path)
             assert status == 202
             assert "2099-01-01T12:00:00Z" in answer["message"]
+        status, answer = await ask(web, "POST", "/users/1/posts/retry_tagging?force=true")
+        assert (status, "asked once now" in answer["message"]) == (202, True)
         ready = await ask(web, "GET", "/readyz")
         assert (ready[0], ready[1]["provider"]) == (200, {"state": "paused", "until": "2099-01-01T12:00:00Z"})
 
