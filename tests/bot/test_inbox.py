@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from aiogram import Dispatcher
-from aiogram.types import Message
 from sqlalchemy import select, update
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
@@ -28,6 +27,7 @@ from storage import updates
 from storage.coordination import Coordination
 from storage.database import Database, parse_url
 from storage.models import UpdateRow
+from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until
 from tests.proxy import proxied
 
@@ -39,27 +39,6 @@ def message(update_id: int, text: str) -> bytes:
     chat = {"id": ANNA, "type": "private", "first_name": "Anna"}
     said = {"message_id": update_id, "date": 1_700_000_000, "chat": chat, "text": text}
     return json.dumps({"update_id": update_id, "message": said}).encode()
-
-
-class Handlers:
-    """What is done with messages: noted, and for those that begin with 'slow' only after `release`."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.done: list[str] = []
-        self._released = asyncio.Event()
-
-    def release(self) -> None:
-        self._released.set()
-
-    async def handle(self, said: Message) -> None:
-        text = said.text or ""
-        self.begun.append(text)
-        if text.startswith("slow"):
-            await self._released.wait()
-        if text.startswith("broken"):
-            raise RuntimeError("broken")
-        self.done.append(text)
 
 
 def make_dispatcher(handlers: Handlers) -> Dispatcher:

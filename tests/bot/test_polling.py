@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiogram import Dispatcher
-from aiogram.types import Message
 
 from bot import polling as product
 from bot.health import TelegramHealth
@@ -18,6 +17,7 @@ from bot.telegram import make_bot
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
+from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, BEN, until
 
 CHANNEL = -1001234567890
@@ -32,25 +32,6 @@ async def telegram() -> AsyncIterator[TelegramSandbox]:
             sandbox.add_user(person, "x", started=True)
         sandbox.add_channel(CHANNEL, "News", bot_is_member=True)
         yield sandbox
-
-
-class Handlers:
-    """What is done with messages: noted, and for those that begin with 'slow' only after `release`."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.done: list[str] = []
-        self._released = asyncio.Event()
-
-    def release(self) -> None:
-        self._released.set()
-
-    async def handle(self, message: Message) -> None:
-        text = message.text or ""
-        self.begun.append(text)
-        if text.startswith("slow"):
-            await self._released.wait()
-        self.done.append(text)
 
 
 @asynccontextmanager

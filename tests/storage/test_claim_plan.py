@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import event
-from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import queue
 from storage.database import Database
+from tests.storage.plan import plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 
 
 async def plan_of_a_claim(database: Database) -> str:
     """The plan of the statement that a claim makes."""
-    made: list[tuple[str, Any]] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith("UPDATE posts"):
-            made.append((statement, parameters))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    async with database.write() as session:
+    async def claim(session: AsyncSession) -> None:
         await queue.claim(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-    statement, parameters = made[0]
-    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
-    async with database.read() as session:
-        connection = await session.connection()
-        if not database.is_sqlite:
-            # A small table is read whole unless that is forbidden; one that can be read no other way still is.
-            await session.execute(sql("SET LOCAL enable_seqscan = off"))
-        rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
-        return "\n".join(str(tuple(row)) for row in rows)
+
+    return await plan_of(database, claim, beginning="UPDATE posts")
 
 
 async def test_a_claim_reads_no_whole_table(database: Database) -> None:

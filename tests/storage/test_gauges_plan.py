@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sqlalchemy import event
-from sqlalchemy import text as sql
 
 from storage import gauges, outbox, reads
 from storage.database import Database
+from tests.storage.plan import plan_of
 from tests.storage.rows import NOW, add_posts, add_user
-
-
-async def plan_of(database: Database, look: Any) -> str:
-    """The plan of the last statement that `look` makes."""
-    made: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        made.append((statement, parameters))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    async with database.read() as session:
-        await look(session)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-    statement, parameters = made[-1]
-    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
-    async with database.read() as session:
-        connection = await session.connection()
-        if not database.is_sqlite:
-            # A small table is read whole unless that is forbidden; one that can be read no other way still is.
-            await session.execute(sql("SET LOCAL enable_seqscan = off"))
-        rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
-        return "\n".join(str(tuple(row)) for row in rows)
 
 
 @pytest.fixture

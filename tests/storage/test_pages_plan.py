@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import lists
 from storage.database import Database
+from tests.storage.plan import plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 
 
 async def plan_of_a_page(database: Database, before: tuple[datetime, int | None] | None) -> str:
     """The plan of the statement that reads a page."""
-    made: list[tuple[str, Any]] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith("SELECT posts"):
-            made.append((statement, parameters))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    async with database.read() as session:
+    async def page(session: AsyncSession) -> None:
         await lists.posts(session, 1, status=None, tag=None, before=before, limit=10)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-    statement, parameters = made[0]
-    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
-    async with database.read() as session:
-        connection = await session.connection()
-        if not database.is_sqlite:
-            # A small table is read whole unless that is forbidden; one that can be read no other way still is.
-            for setting in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
-                await session.execute(sql(f"SET LOCAL {setting} = off"))
-        rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
-        return "\n".join(str(tuple(row)) for row in rows)
+
+    forbidden = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+    return await plan_of(database, page, beginning="SELECT posts", forbidden=forbidden)
 
 
 @pytest.mark.parametrize(
