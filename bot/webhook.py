@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 from aiogram import Bot, Dispatcher
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import ClientDecodeError, TelegramBadRequest, TelegramNotFound
 from aiogram.types import WebhookInfo
 
 from bot.health import TelegramHealth
@@ -57,7 +57,11 @@ class Webhook:
         log.info("webhook_set")
 
     async def _look(self) -> None:
-        info = await self._bot.get_webhook_info()
+        try:
+            info = await self._bot.get_webhook_info()
+        except (TelegramNotFound, TelegramBadRequest, ClientDecodeError):
+            # A Bot API server that does not know the call: setWebhook's answer has to do.
+            return
         if info.url != self._url:
             log.warning("webhook_changed", todo="another program uses the same BOT_TOKEN: stop it")
             await self._set()

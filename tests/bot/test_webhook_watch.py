@@ -79,3 +79,11 @@ async def test_a_token_that_is_revoked_later_is_seen(telegram: TelegramSandbox) 
         await until(lambda: health.look().state == "ok")
         telegram.fail_next("getWebhookInfo", 401, "Unauthorized", times=1000)
         await until(lambda: health.look().state == "failing")
+
+
+async def test_a_server_that_does_not_know_the_call_is_none_that_fails(telegram: TelegramSandbox) -> None:
+    health = TelegramHealth(utc_now)
+    telegram.fail_next("getWebhookInfo", 404, "Not Found", times=1000)
+    async with watching(telegram, health):
+        await until(lambda: len([error for error in telegram.errors if error.method == "getWebhookInfo"]) >= 3)
+        assert health.look().state == "ok"
