@@ -139,12 +139,9 @@ def _retrieve(look: asyncio.Task[Reading]) -> None:
 
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """All statuses, also those of no post. A column that a parser made without a default says NULL for pending."""
-    posts = dict.fromkeys((*reads.STATUSES, OTHER), 0)
-    for status, count in counts.items():
-        name = "pending" if status is None else status
-        posts[name if name in posts else OTHER] += count
-    return posts
+    """All statuses, also those of no post."""
+    known = reads.by_status(counts)
+    return known | {OTHER: sum(counts.values()) - sum(known.values())}
 
 
 def _age(since: datetime | None, now: datetime) -> float:

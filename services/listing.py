@@ -201,7 +201,7 @@ class Listing:
             row = await lists.post(session, post_id, user_id)
             if row is None:
                 return None
-            attempts = await lists.attempts(session, post_id, ATTEMPTS_LISTED)
+            attempts = await reads.last_attempts(session, post_id, ATTEMPTS_LISTED)
         values = dict(zip(ListedPost.__dataclass_fields__, _values(row), strict=True))
         return PostWithAttempts(**values, attempts=_attempts(attempts))
 
@@ -259,8 +259,9 @@ def _values(row: Any) -> tuple[Any, ...]:
 
 
 def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
+    """The latest first."""
     names = ListedAttempt.__dataclass_fields__
-    return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in rows]
+    return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in reversed(rows)]
 
 
 def _cursor(post: ListedPost) -> str:

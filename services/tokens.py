@@ -21,7 +21,7 @@ SHOWN = 10
 
 
 class UnknownPersonError(LookupError):
-    """Nobody with that Telegram id has used the bot or the parser."""
+    """Nobody with that Telegram id may use the bot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Tokens:
         """A new token for the user of that Telegram id; it is shown this once.
 
         Raises:
-            UnknownPersonError: there is no such user.
+            UnknownPersonError: there is no such user, or they may not use the bot.
         """
         token = PREFIX + secrets.token_urlsafe(32)
         async with self._database.write() as session:
-            user_id = await tokens.find_user(session, telegram_id)
+            user_id = await self._people.account_of(session, telegram_id)
             if user_id is None:
                 raise UnknownPersonError(telegram_id)
             row = TokenRow(user_id=user_id, telegram_id=telegram_id, token_hash=_hash(token), prefix=token[:SHOWN])

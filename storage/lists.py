@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
-from storage.models import Attempt, Channel, Post, User, UserChannel
+from storage.models import Channel, Post, User, UserChannel
 from storage.types import UtcDateTime
 
 
@@ -137,12 +137,6 @@ async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
     return (await session.execute(query)).first()
-
-
-async def attempts(session: AsyncSession, post_id: int, limit: int) -> Sequence[Attempt]:
-    """A post's attempts, the latest first."""
-    query = select(Attempt).where(Attempt.post_id == post_id).order_by(Attempt.id.desc()).limit(limit)
-    return (await session.execute(query)).scalars().all()
 
 
 async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts: int) -> int:

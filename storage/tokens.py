@@ -11,11 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.models import TokenRow, User
 
 
-async def find_user(session: AsyncSession, telegram_id: int) -> int | None:
-    """The users row of a Telegram id."""
-    return (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
-
-
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:
     """Whose token has this hash: users.id and Telegram id."""
     query = select(User.id, User.telegram_id).join(TokenRow, _is_theirs()).where(TokenRow.token_hash == token_hash)

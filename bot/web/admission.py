@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from aiolimiter import AsyncLimiter
 from starlette.datastructures import Headers
@@ -86,17 +87,15 @@ class Admission:
             )
             await busy(scope, receive, send)
             return
-        slot = _Slot(self._slots)
+        with ExitStack() as slot:
+            slot.callback(self._slots.release)
 
-        async def send_and_release(message: Message) -> None:
-            # All that it needs is read by now: who takes the answer slowly keeps nobody else waiting.
-            slot.release()
-            await send(message)
+            async def send_and_release(message: Message) -> None:
+                # All that it needs is read by now: who takes the answer slowly keeps nobody else waiting.
+                slot.close()
+                await send(message)
 
-        try:
             await self._app(scope, receive, send_and_release)
-        finally:
-            slot.release()
 
     def _limiter(self, key: str) -> AsyncLimiter:
         limiter = self._limiters.get(key)
@@ -106,18 +105,6 @@ class Admission:
                 self._limiters.popitem(last=False)
         self._limiters.move_to_end(key)
         return limiter
-
-
-class _Slot:
-    """Given back once."""
-
-    def __init__(self, slots: asyncio.Semaphore) -> None:
-        self._slots: asyncio.Semaphore | None = slots
-
-    def release(self) -> None:
-        if self._slots is not None:
-            self._slots.release()
-            self._slots = None
 
 
 def _address(scope: Scope) -> str:

@@ -51,20 +51,21 @@ def make_web_app(
         api.include_router(webhook.router(hook))
     add_error_handlers(api)
     pages.add_pages(api)
-    _describe(api, open_to_loopback=backend.gate.is_open_to_loopback)
+    if backend.gate.is_open_to_loopback:
+        _say_that_no_token_is_needed(api)
     lets_in = hook.lets_in if hook is not None else None
     return Envelope(Admission(api, rate=rate, lets_in=lets_in))
 
 
-def _describe(api: FastAPI, *, open_to_loopback: bool) -> None:
-    """The OpenAPI document says, too, that no token is needed where none is."""
+def _say_that_no_token_is_needed(api: FastAPI) -> None:
+    """In the OpenAPI document."""
     make = api.openapi
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             document = make()
             for operation in (each for path in document["paths"].values() for each in path.values()):
-                if open_to_loopback and "security" in operation:
+                if "security" in operation:
                     operation["security"] = [{}, *operation["security"]]
         return api.openapi_schema or {}
 

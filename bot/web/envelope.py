@@ -1,4 +1,6 @@
-"""Around every request: its id, headers of security, a line in the log, and no exception beyond here."""
+"""Around every request: its id (in the answer, and with the path in each line of the log), headers of security,
+and no exception beyond here.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ class Envelope:
                     headers.setdefault(name, value)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, path=_path(scope)):
             try:
                 await self._app(scope, receive, send_with_headers)
             except asyncio.CancelledError:
@@ -68,7 +70,7 @@ class Envelope:
             except Exception:
                 # Answered and logged by then (`bot.web.errors`), or the caller has gone.
                 if not status:
-                    log.exception("http_broke", path=scope["path"])
+                    log.exception("http_broke")
                     raise
             _log(scope, status, time.monotonic() - began)
 
@@ -83,10 +85,13 @@ def _request_id(scope: Scope) -> str:
     return given if _ID.fullmatch(given) else uuid4().hex
 
 
+def _path(scope: Scope) -> str:
+    # What a stranger writes there is to do nothing to a terminal, and is not to fill the disk.
+    return str(scope["path"]).encode("unicode_escape").decode()[:LONGEST_LOGGED]
+
+
 def _log(scope: Scope, status: int, seconds: float) -> None:
     # Who asks for something, and what went wrong, is worth a line; looking on is not.
     looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500 and status not in {401, 403}
     write = log.debug if looks_on or status == 429 else log.info
-    # What a stranger writes there is to do nothing to a terminal, and is not to fill the disk.
-    path = scope["path"].encode("unicode_escape").decode()[:LONGEST_LOGGED]
-    write("http_request", method=scope["method"], path=path, status=status, seconds=round(seconds, 3))
+    write("http_request", method=scope["method"], status=status, seconds=round(seconds, 3))

@@ -45,9 +45,9 @@ def _shown(each: dict[str, Any]) -> dict[str, Any]:
     return {"loc": each["loc"], "msg": message, "type": each["type"]}
 
 
-async def _failed(request: Request, error: Exception) -> JSONResponse:
+async def _failed(_request: Request, error: Exception) -> JSONResponse:
     if is_unavailable(error):
-        log.warning("http_database_away", path=request.url.path, error=type(error).__name__)
+        log.warning("http_database_away", error=type(error).__name__)
         return JSONResponse({"detail": AWAY}, 503, {"Retry-After": "5"})
-    log.error("http_failed", path=request.url.path, exc_info=error)
+    log.error("http_failed", exc_info=error)
     return JSONResponse({"detail": "Something went wrong here: the log says more"}, 500)

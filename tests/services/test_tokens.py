@@ -52,6 +52,13 @@ async def test_a_user_who_may_not_use_the_bot_has_no_token(database: Database, t
     assert await tokens.user_of(token) is None
 
 
+async def test_who_may_not_use_the_bot_gets_no_token(database: Database, tokens: Tokens) -> None:
+    async with database.write() as session:
+        await session.execute(text("UPDATE users SET is_active = false WHERE id = 1"))
+    with pytest.raises(UnknownPersonError):
+        await tokens.create(1001)
+
+
 async def test_nobody_gets_a_token_for_an_unknown_person(tokens: Tokens) -> None:
     with pytest.raises(UnknownPersonError):
         await tokens.create(5)

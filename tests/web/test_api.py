@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from bot.health import TelegramState
 from storage.database import Database, parse_url
 from storage.models import UpstreamRow
-from tests.proxy import proxied
+from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post
 from tests.web.running import BEARER, Web, serving
@@ -246,36 +248,38 @@ async def test_a_body_that_is_too_large_is_refused_as_json(database: Database) -
         assert (answer.status, "detail" in await answer.json()) == (413, True)
 
 
-@pytest.mark.parametrize("backend", ["postgresql"])
-async def test_without_the_database_it_is_said(database: Database, migrated_url: str) -> None:
+@asynccontextmanager
+async def behind_a_wire(migrated_url: str) -> AsyncIterator[tuple[Web, Proxy]]:
+    """The API, and what leads to its database."""
     async with proxied(migrated_url) as (proxy, address):
-        behind = Database(parse_url(address))
+        database = Database(parse_url(address))
         try:
-            async with serving(behind) as web:
-                assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
-                proxy.cut()
-                for method, path in (("GET", "/users/1/posts"), ("POST", "/posts/1/regenerate_tags")):
-                    status, answer = await ask(web, method, path)
-                    assert (status, answer) == (503, {"detail": "The database does not answer: try again in a moment"})
-                assert (await ask(web, "GET", "/healthz"))[0] == 200
-                await proxy.mend()
-                assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
+            async with serving(database) as web:
+                yield web, proxy
         finally:
-            await behind.close()
+            await database.close()
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])
-async def test_not_ready_without_the_database(database: Database, migrated_url: str) -> None:
-    async with proxied(migrated_url) as (proxy, address):
-        behind = Database(parse_url(address))
-        try:
-            async with serving(behind) as web:
-                proxy.cut()
-                status, answer = await ask(web, "GET", "/readyz")
-                assert (status, answer["status"], answer["provider"]) == (503, "unready", None)
-                assert answer["database"] == {"ok": False, "migrated": False}
-        finally:
-            await behind.close()
+async def test_without_the_database_it_is_said(migrated_url: str) -> None:
+    async with behind_a_wire(migrated_url) as (web, proxy):
+        assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
+        proxy.cut()
+        for method, path in (("GET", "/users/1/posts"), ("POST", "/posts/1/regenerate_tags")):
+            status, answer = await ask(web, method, path)
+            assert (status, answer) == (503, {"detail": "The database does not answer: try again in a moment"})
+        assert (await ask(web, "GET", "/healthz"))[0] == 200
+        await proxy.mend()
+        assert (await ask(web, "GET", "/users/1/posts/tagging_stats"))[0] == 200
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_not_ready_without_the_database(migrated_url: str) -> None:
+    async with behind_a_wire(migrated_url) as (web, proxy):
+        proxy.cut()
+        status, answer = await ask(web, "GET", "/readyz")
+        assert (status, answer["status"], answer["provider"]) == (503, "unready", None)
+        assert answer["database"] == {"ok": False, "migrated": False}
 
 
 async def test_who_is_not_known_learns_nothing_of_a_request(database: Database) -> None:
