@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -108,20 +109,37 @@ class Database:
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
     # Without parameters: an error of the database's must not put the text of a post into the log.
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
-            pool_pre_ping=True,
             pool_size=5,
             max_overflow=5,
             pool_timeout=10,
             hide_parameters=True,
         )
+        event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
+        event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
+        return engine
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
     event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
     return engine
+
+
+def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+    # As SQLAlchemy's pre-ping, which only knows connections that say that they are closed. After a failover nothing
+    # comes on any connection of the pool: one that gives no sign of life takes the others with it, or each of them
+    # would be waited for in its turn.
+    try:
+        connection.ping()
+    except (TimeoutError, connection.dbapi.Error) as error:
+        raise InvalidatePoolError from error
+
+
+def _on_postgresql_error(context: ExceptionContext) -> None:
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
