@@ -139,7 +139,8 @@ def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
 
 def _on_postgresql_error(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, TimeoutError):
-        context.is_disconnect = True
+        # SQLAlchemy takes it for a cancelled task, whose connection alone is given up.
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:

@@ -39,6 +39,6 @@ async def test_connections_die_without_a_word(world: World) -> None:
     async with proxied(world.url) as (proxy, url), world.bot(DATABASE_URL=url) as bot:
         await world.until_requests(20)
         proxy.freeze()
-        await world.until_settled(45)
+        await world.until_settled(58)
         assert await bot.stop() == 0
     await check(world, most_requests=count)
