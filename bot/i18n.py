@@ -46,6 +46,8 @@ class Texts:
         self._catalogue = catalogue
         self._timezone = timezone
         self._clock = clock
+        # Babel reads the locale's pattern anew for every number.
+        self._percent = format_percent(0, locale=language).replace("0", "{}")
 
     def _(self, message: str, /, **values: object) -> Html:
         """A text as HTML: `{name}` stands for a value, which is escaped."""
@@ -62,13 +64,16 @@ class Texts:
 
     def number(self, value: float) -> str:
         """12345 → 12,345 or 12 345."""
+        if isinstance(value, int) and 0 <= value < 1000:
+            # As everywhere: there is nothing to group.
+            return str(value)
         return format_decimal(value, locale=self.language)
 
     def percent(self, part: int, whole: int) -> str:
         """A share of a whole, without decimals; a part that is there is never 0 %."""
         share = part / whole if whole else 0.0
-        pattern = "<{}" if 0 < share < 0.01 else "{}"
-        return pattern.format(format_percent(max(share, 0.01) if part else 0.0, locale=self.language))
+        sign = "<" if 0 < share < 0.01 else ""
+        return sign + self._percent.format(max(round(share * 100), 1) if part else 0)
 
     def seconds(self, value: float) -> str:
         """A duration's number with one decimal."""

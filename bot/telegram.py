@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from aiogram import BaseMiddleware, Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.exceptions import TelegramRetryAfter
@@ -25,6 +24,7 @@ from bot.i18n import LANGUAGES, I18n
 from bot.insisting import insist
 from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.progress import Progress
+from bot.session import QuickSession
 from bot.views import help as help_views
 from services.intake import Intake
 from services.outbox import Outbox
@@ -43,7 +43,7 @@ def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview=LinkPreviewOptions(is_disabled=True))
-    return Bot(plain, session=AiohttpSession(api=api), default=defaults)
+    return Bot(plain, session=QuickSession(api=api), default=defaults)
 
 
 def make_dispatcher(

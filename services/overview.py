@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from services.clock import Clock
 from storage import reads
 from storage.database import Database
+from storage.glance import glance
 from storage.intake import nameless
 from storage.models import Attempt
+from storage.own import Own
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
@@ -81,23 +86,27 @@ class Overview:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._own = Own(database.engine.dialect.name)
 
     async def stats(self, user_id: int | None) -> Stats:
         """Counts of a user's posts; None: of everybody's."""
+        now = self._clock()
+        if user_id is not None:
+            return await glance(self._database, lambda connection: self._own_stats(connection, user_id, now))
         async with self._database.read() as session:
-            counts = await reads.count_by_status(session, user_id)
-            unfinished = await reads.count_tagged_unfinished(session, user_id)
-            due_at = await reads.next_attempt_at(session, user_id, self._clock())
-            users = 1 if user_id is not None else await reads.count_users(session)
-        by_status = reads.by_status(counts)
-        return Stats(
-            total=sum(counts.values()),
-            by_status=by_status,
-            with_tags=by_status["success"] + unfinished,
-            waiting=by_status["pending"] + by_status["retrying"],
-            next_attempt_at=due_at,
-            users=users,
-        )
+            counts = await reads.count_by_status(session, None)
+            unfinished = await reads.count_tagged_unfinished(session, None)
+            due_at = await reads.next_attempt_at(session, None, now)
+            users = await reads.count_users(session)
+        return _stats(counts, unfinished, due_at, users)
+
+    def _own_stats(self, connection: Connection, user_id: int, now: datetime) -> Stats:
+        counts = self._own.by_status(connection, user_id)
+        known = reads.by_status(counts)
+        is_all_tagged = sum(counts.values()) == known["success"]
+        unfinished = 0 if is_all_tagged else self._own.count_tagged_unfinished(connection, user_id)
+        waits = known["pending"] or known["retrying"]
+        return _stats(counts, unfinished, self._own.next_attempt_at(connection, user_id, now) if waits else None, 1)
 
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
         """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""
@@ -117,6 +126,18 @@ class Overview:
             rows = await reads.failed_posts(session, user_id, PAGE_SIZE, (page - 1) * PAGE_SIZE)
         now = self._clock()
         return FailedPage(tuple(_card(row, now) for row in rows), page, pages, total)
+
+
+def _stats(counts: Mapping[str | None, int], unfinished: int, due_at: datetime | None, users: int) -> Stats:
+    by_status = reads.by_status(counts)
+    return Stats(
+        total=sum(counts.values()),
+        by_status=by_status,
+        with_tags=by_status["success"] + unfinished,
+        waiting=by_status["pending"] + by_status["retrying"],
+        next_attempt_at=due_at,
+        users=users,
+    )
 
 
 def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> PostCard:

@@ -11,7 +11,7 @@ from services.clock import Clock
 from storage import legacy, outbox
 from storage import people as rows
 from storage.database import Database
-from storage.models import Person
+from storage.glance import glance
 
 LANGUAGES = ("ru", "en")
 DEFAULT_LANGUAGE = "en"
@@ -57,14 +57,13 @@ class People:
         self._clock = clock
         # Which columns the parser's users have does not change while we run.
         self._columns: legacy.OptionalColumns | None = None
+        self._query: rows.Standing | None = None
 
     async def seen(self, telegram_id: int, *, language_code: str | None, name: str, username: str | None) -> Caller:
         """Somebody wrote or pressed: who they are. Writes only what is new; an administrator gets an account."""
         name, username = storable(name), storable(username) if username else None
-        async with self._database.read() as session:
-            person = await rows.find(session, telegram_id)
-            account = await self._account(session, telegram_id)
-        language = _language(language_code, person)
+        person, account = await self._standing(telegram_id)
+        language = _language(language_code, person.language if person else None)
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
             async with self._database.write() as session:
@@ -126,7 +125,8 @@ class People:
     async def language_of(self, telegram_id: int) -> str:
         """'ru' or 'en'."""
         async with self._database.read() as session:
-            return _language(None, await rows.find(session, telegram_id))
+            person = await rows.find(session, telegram_id)
+        return _language(None, person.language if person else None)
 
     async def mark_unreachable(self, telegram_id: int) -> None:
         """Telegram refuses messages to the person (403)."""
@@ -149,10 +149,20 @@ class People:
             return account.id if account and account.may_use else None
         return account.id if account else await self._open_account(session, telegram_id, None, None)
 
+    async def _standing(self, telegram_id: int) -> tuple[rows.Known | None, rows.Account | None]:
+        if self._query is None:
+            async with self._database.read() as session:
+                self._query = rows.standing_query(await self._optional(session))
+        query, now = self._query, self._clock()
+        return await glance(self._database, lambda connection: rows.standing(connection, query, telegram_id, now))
+
     async def _account(self, session: AsyncSession, telegram_id: int) -> rows.Account | None:
+        return await rows.find_account(session, telegram_id, await self._optional(session), self._clock())
+
+    async def _optional(self, session: AsyncSession) -> legacy.OptionalColumns:
         if self._columns is None:
             self._columns = await legacy.optional_columns(session)
-        return await rows.find_account(session, telegram_id, self._columns, self._clock())
+        return self._columns
 
     async def _open_account(
         self, session: AsyncSession, telegram_id: int, name: str | None, username: str | None
@@ -165,22 +175,21 @@ def storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
 
 
-def _language(code: str | None, person: Person | None) -> str:
+def _language(code: str | None, known: str | None) -> str:
     """By Telegram's language code; without one (Telegram may omit it) as before."""
     if code:
         return "ru" if code.lower().startswith("ru") else "en"
-    known = person.language if person else None
     return known if known in LANGUAGES else DEFAULT_LANGUAGE
 
 
-def _is_up_to_date(person: Person | None, language: str, name: str, username: str | None) -> bool:
+def _is_up_to_date(person: rows.Known | None, language: str, name: str, username: str | None) -> bool:
     if person is None:
         return False
     known = (person.language, person.name, person.username, person.reachable)
     return known == (language, name, username, True)
 
 
-def _access(person: Person | None, account: rows.Account | None) -> Access:
+def _access(person: rows.Known | None, account: rows.Account | None) -> Access:
     if account is not None and account.may_use:
         return Access.USER
     asked = person.access if person else None

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
 from services.clock import day_ends
 from services.dispatch import lane_state
-from services.states import load_states
+from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
-from storage import budget, reads
+from storage.provider import ProviderReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,16 @@ def disabled(chain: Sequence[str]) -> ProviderState:
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
-async def look(session: AsyncSession, chain: Sequence[str], pace: Pace, now: datetime) -> ProviderState:
+def look(
+    connection: Connection, reads: ProviderReads, chain: Sequence[str], pace: Pace, now: datetime
+) -> ProviderState:
     """The state that all processes share."""
-    states = await load_states(session)
-    rows = await budget.load(session)
+    states = by_model(reads.models(connection))
+    rows = reads.lanes(connection)
     free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
     lane = pace.lane(chain[0])
     interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-    waiting = await reads.count_queued(session) if is_free(chain[0]) else 0
+    waiting = reads.count_queued(connection) if is_free(chain[0]) else 0
     paused = _paused(chain, states, now)
     return ProviderState(
         enabled=True,

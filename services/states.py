@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,12 @@ from storage.models import UpstreamRow
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:
     """The models' states by name."""
-    return {row.model: _state(row) for row in await upstream_rows.load(session)}
+    return by_model(await upstream_rows.load(session))
+
+
+def by_model(rows: Iterable[UpstreamRow]) -> dict[str, ModelState]:
+    """The same of rows that were read otherwise."""
+    return {row.model: _state(row) for row in rows}
 
 
 def _state(row: UpstreamRow) -> ModelState:

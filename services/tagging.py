@@ -25,7 +25,9 @@ from services.upstream import (
 )
 from storage import legacy, outbox, queue, updates, wishes
 from storage.database import Database
+from storage.glance import glance
 from storage.models import Batch
+from storage.provider import ProviderReads
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +129,7 @@ class TaggingService:
         self._probe = probe
         self._clock = clock
         self._random = random
+        self._reads = ProviderReads()
 
     async def generate_tags_for_text(self, text: str) -> GeneratedTags:
         """Tags for a text that is in no post: one attempt, with its retries, at once.
@@ -298,8 +301,8 @@ class TaggingService:
         """Whether tagging goes on, and if not, since when, why and until when."""
         if not self.enabled:
             return disabled(self._chain)
-        async with self._database.read() as session:
-            return await look(session, self._chain, self._pace, self._clock())
+        chain, pace, reads, now = self._chain, self._pace, self._reads, self._clock()
+        return await glance(self._database, lambda connection: look(connection, reads, chain, pace, now))
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:

@@ -133,7 +133,7 @@ async def optional_columns(session: AsyncSession) -> OptionalColumns:
     )
 
 
-def may_use_clause(columns: OptionalColumns, *, now: datetime) -> ColumnElement[bool]:
+def may_use_clause(columns: OptionalColumns, *, now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """Whether a user of the parser's may use the bot: active (NULL counts as active) and not blocked now.
 
     For a query that has `users` under its own name.

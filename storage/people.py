@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, CursorResult, Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
 from storage.legacy import OptionalColumns
 from storage.models import Person, User
+from storage.types import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,44 @@ class Account:
 
     id: int
     may_use: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a person: a row of `metka_people`."""
+
+    language: str | None
+    name: str | None
+    username: str | None
+    access: str | None
+    reachable: bool | None
+    told: bool
+
+
+Standing = Select[*tuple[Any, ...]]
+
+
+def standing_query(columns: OptionalColumns) -> Standing:
+    """What `standing` asks; it is built once, since which columns there are does not change while we run."""
+    who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
+    allowed = legacy.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
+    known = [Person.__table__.c[each.name] for each in fields(Known)]
+    return (
+        select(Person.__table__.c.telegram_id.is_not(None), *known, User.__table__.c.id, allowed)
+        .select_from(who)
+        .outerjoin(Person.__table__, Person.telegram_id == who.c.telegram_id)
+        .outerjoin(User.__table__, User.telegram_id == who.c.telegram_id)
+    )
+
+
+def standing(
+    connection: Connection, query: Standing, telegram_id: int, now: datetime
+) -> tuple[Known | None, Account | None]:
+    """What is known of a person, and their users row."""
+    found = connection.execute(query, {"telegram_id": telegram_id, "now": now}).all()
+    # There is always a row, and more only where the parser's table holds a person twice.
+    is_known, *known, user_id, may_use = found[0]
+    return Known(*known) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
 
 
 async def take_turns(session: AsyncSession, key: int) -> None:

@@ -29,6 +29,12 @@ def shorten(text: str, most: int) -> str:
 
 def status_name(t: Texts, status: str) -> Html:
     """A status in words, with its sign."""
+    names = status_names(t)
+    return names.get(status, names["pending"])
+
+
+def status_names(t: Texts) -> dict[str, Html]:
+    """Every status in words, with its sign."""
     names = {
         "success": t._("tagged"),
         "pending": t._("waiting"),
@@ -36,7 +42,7 @@ def status_name(t: Texts, status: str) -> Html:
         "failed": t._("failed"),
         "skipped": t._("skipped"),
     }
-    return Html(f"{SIGNS.get(status, '⏳')} {names.get(status, names['pending'])}")
+    return {status: Html(f"{SIGNS[status]} {name}") for status, name in names.items()}
 
 
 def number(card: PostCard) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.i18n import Html, Texts
-from bot.views.common import SIGNS, disabled, lines, next_try, paragraphs, provider, shorten, status_name
+from bot.views.common import disabled, lines, next_try, paragraphs, provider, shorten, status_names
 from bot.views.reasons import reason
 from services.overview import Stats
 from services.provider_state import ProviderState
@@ -22,11 +22,11 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
     shares = [
         t._(
             "{status}: {number} ({share})",
-            status=status_name(t, status),
+            status=name,
             number=found.by_status.get(status, 0),
             share=t.percent(found.by_status.get(status, 0), found.total),
         )
-        for status in SIGNS
+        for status, name in status_names(t).items()
     ]
     return paragraphs(
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),
