@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
 from services.prompts import BLANKS, rules, sendable
@@ -326,7 +327,7 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 
 def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
-    post, prompt = _words(sendable(text)), _words(rules(count))
+    post, prompt = _words(sendable(text)), _words_of_rules(count > 1)
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
         return ECHO_POST
@@ -361,6 +362,11 @@ def _words(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")))
 
 
+@cache
+def _words_of_rules(several: bool) -> str:
+    return _words(rules(2 if several else 1))
+
+
 def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: bool) -> Reading:
     """An answer about one post that has no JSON with tags."""
     candidates = plain_list(answer, cut=finish_reason == "length")
@@ -378,7 +384,7 @@ def _why_nothing(answer: str, texts: Sequence[str], *, has_json: bool) -> str:
         return REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):
         return ECHO_POST
-    if _copied(said, _words(rules(len(texts))), _ECHOED_WORDS):
+    if _copied(said, _words_of_rules(len(texts) > 1), _ECHOED_WORDS):
         return ECHO_PROMPT
     return NO_TAGS_KEY if has_json else NO_LIST
 
