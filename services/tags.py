@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
+from services.attribution import counted_otherwise, doubtful
 from services.prompts import BLANKS, rules, sendable
 
 MAX_TAGS = 7
@@ -27,6 +28,7 @@ NO_USABLE_TAG = "no usable tag"
 MISSING = "number missing"
 NUMBER_DOUBLED = "number doubled"
 OTHER_NUMBERS = "numbered otherwise than asked"
+ANOTHERS = "the tags of another post"
 
 _PIECE_LIMIT = 400  # characters of a candidate that are worth cleaning
 _NUMBERING = re.compile(r"^\s*\d{1,2}[.)]\s+")
@@ -298,7 +300,7 @@ def _string_of(item: object) -> object:
 
 def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
     numbers = range(1, count + 1)
-    if _shifted(found, count):
+    if counted_otherwise(found, count):
         return _all(numbers, OTHER_NUMBERS)
     reading = Reading({}, {})
     for number in numbers:
@@ -308,12 +310,11 @@ def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
             reading.problems[number] = verdict
         else:
             reading.tags[number] = verdict
+    if count > 1:
+        for number in doubtful(reading.tags, [sendable(text) for text in texts]):
+            del reading.tags[number]
+            reading.problems[number] = ANOTHERS
     return reading
-
-
-def _shifted(found: _Found, count: int) -> bool:
-    """Whether the model counted from another number than 1, so that each number is another post's."""
-    return count > 1 and (0 in found or (1 not in found and set(found) == set(range(min(found), min(found) + count))))
 
 
 def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | str:
