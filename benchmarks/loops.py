@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -11,6 +12,11 @@ from benchmarks.processes import PEERS_PYTHON, ROOT, cpu_seconds, ending
 from benchmarks.standins.process import Provider
 from benchmarks.standins.provider import Plan
 from benchmarks.workers import CONCURRENCY, Run
+
+#: LiteLLM would ask the internet for a list of prices.
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+#: Between two looks at the processor time: what comes after the last one is lost.
+LOOK_SECONDS = 0.02
 
 
 async def bare(
@@ -35,7 +41,7 @@ async def _timed(
 ) -> Run:
     await provider.plan(plan)
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        *command, cwd=ROOT, env=ENVIRONMENT, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     assert process.stdin is not None
     async with ending(process):
@@ -57,7 +63,3 @@ def _last_cpu(pid: int, known: float) -> float:
         return cpu_seconds(pid)
     except (FileNotFoundError, IndexError):
         return known
-
-
-#: Between two looks at the processor time: what comes after the last one is lost.
-LOOK_SECONDS = 0.02

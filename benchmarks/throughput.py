@@ -36,7 +36,7 @@ async def _round(server: Provider) -> tuple[Run, Run, Run | None]:
 async def _ours(server: Provider) -> Run:
     async with databases.sqlite() as url:
         await databases.fill(url, POSTS)
-        done = await workers.from_the_gun(server, url, POSTS, HELD, TAGGING_BATCH_SIZE="1")
+        done = await workers.from_the_gun(server, url, POSTS, HELD, {"TAGGING_BATCH_SIZE": "1"})
         found = await databases.stored(url)
         if found.wrong or found.statuses["success"] != POSTS:
             raise RuntimeError(f"not every post got its own tags: {found}")

@@ -65,13 +65,16 @@ class Run:
         return 1000 * self.cpu_seconds / self.posts
 
 
-async def from_the_gun(provider: Provider, url: str, posts: int, plan: Plan, processes: int = 1, **more: str) -> Run:
+async def from_the_gun(
+    provider: Provider, url: str, posts: int, plan: Plan, more: dict[str, str], processes: int = 1
+) -> Run:
     """Work off the backlog of `url`, timed from when all processes stand ready to when everything is stored.
 
-    The provider holds its first answers until each process has all its requests in flight: starting is not timed.
+    `more` are settings, TAGGING_BATCH_SIZE among them. The provider holds its first answers until each process has all
+    its requests in flight: starting is not timed.
     """
     await provider.plan(plan)
-    batch = int(more.get("TAGGING_BATCH_SIZE", "1"))
+    batch = int(more["TAGGING_BATCH_SIZE"])
     async with working(settings(url, provider, **more), processes) as bots:
         await provider.until(requests=min(CONCURRENCY * processes, posts // batch))
         pids = [bot.pid for bot in bots]
