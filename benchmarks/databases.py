@@ -48,19 +48,26 @@ async def postgresql() -> AsyncIterator[str]:
     """
     name = f"metka_bench_{uuid4().hex[:12]}"
     try:
-        await _execute(f"CREATE DATABASE {name}")
+        await _server(f"CREATE DATABASE {name}")
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise UnavailableError(f"no PostgreSQL at METKA_TEST_POSTGRES ({type(error).__name__})") from error
     try:
         yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
     finally:
-        await _execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await _server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-async def _execute(statement: str) -> None:
+async def statement_seconds(url: str) -> float:
+    """How long PostgreSQL has executed statements in this database, all sessions together (that have ended)."""
+    name = make_url(url).database
+    return 0.001 * float(await _server("SELECT active_time FROM pg_stat_database WHERE datname = $1", name))
+
+
+async def _server(statement: str, *values: object) -> Any:
+    """A statement outside of the database that is measured: the first value it gives."""
     connection = await asyncpg.connect(POSTGRES, timeout=10)
     try:
-        await connection.execute(statement)
+        return await connection.fetchval(statement, *values)
     finally:
         await connection.close()
 

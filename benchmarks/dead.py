@@ -8,7 +8,7 @@ from benchmarks.standins.process import Provider, provider
 from benchmarks.standins.provider import Plan, Report
 from benchmarks.workers import CONCURRENCY, FALLBACKS, MODEL, settings, working
 
-POSTS, LITELLM_POSTS, LATENCY = 1000, 200, 0.05
+POSTS, LITELLM_POSTS, LATENCY = 1000, CONCURRENCY, 0.05
 #: TAGGING_RETRY_DELAY is the first wait after a fault: with its 2 s ten posts would wait while all others are served.
 QUICK = {"TAGGING_BATCH_SIZE": "1", "TAGGING_RETRY_DELAY": "0.02"}
 

@@ -20,7 +20,7 @@ GROUPS = (
     ("latency",),
     ("faults",),
     ("dead",),
-    ("processes",),
+    ("many_processes",),
     ("million",),
     ("footprint",),
     ("api_load",),

@@ -72,6 +72,7 @@ class ProviderStandIn:
         self._plan = plan
         self._deck = Deck(plan.fault_rate, plan.seed)
         self._report = Report()
+        self._posts = 0
         self._cpu = time.process_time()
         self._held: list[Callable[[], None]] = []
         self._is_held = plan.held
@@ -97,7 +98,9 @@ class ProviderStandIn:
                 self._release()
                 reply({})
             case "counts":
-                reply({"requests": self._report.requests, "answered": sum(self._report.outcomes.values())})
+                report = self._report
+                answered = sum(report.outcomes.values())
+                reply({"requests": report.requests, "answered": answered, "posts": self._posts})
             case _:
                 self._report.cpu_seconds = time.process_time() - self._cpu
                 reply(asdict(self._report))
@@ -129,6 +132,7 @@ class ProviderStandIn:
         report.outcomes[outcome] = report.outcomes.get(outcome, 0) + 1
         if outcome == "ok":
             report.served.append((report.last_answer, report.last_answer - arrived, posts))
+            self._posts += posts
 
     def _decide(self, body: Json) -> tuple[Json, int, str, int, dict[str, str]]:
         if (wait := self._limit()) > 0:
