@@ -127,6 +127,7 @@ def _worker(
         policy,
         pace,
         concurrency=settings.tagging_concurrency,
+        batch_size=settings.tagging_batch_size,
         lease_seconds=settings.lease_seconds,
         probe_seconds=settings.tagging_request_timeout + 5,
         sends_models=lambda: provider.extras,

@@ -53,6 +53,11 @@ class Call:
     usage: Usage
     at: datetime
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the request came to as a whole: tags if it gave any post some."""
+        return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), self.outcomes[0])
+
 
 class Provider:
     """Asks one server. Use as an async context manager: it holds one HTTP session.

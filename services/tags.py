@@ -6,8 +6,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
+from services.attribution import counted_otherwise, doubtful
 from services.prompts import BLANKS, rules, sendable
 
 MAX_TAGS = 7
@@ -26,6 +28,7 @@ NO_USABLE_TAG = "no usable tag"
 MISSING = "number missing"
 NUMBER_DOUBLED = "number doubled"
 OTHER_NUMBERS = "numbered otherwise than asked"
+ANOTHERS = "the tags of another post"
 
 _PIECE_LIMIT = 400  # characters of a candidate that are worth cleaning
 _NUMBERING = re.compile(r"^\s*\d{1,2}[.)]\s+")
@@ -297,7 +300,7 @@ def _string_of(item: object) -> object:
 
 def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
     numbers = range(1, count + 1)
-    if _shifted(found, count):
+    if counted_otherwise(found, count):
         return _all(numbers, OTHER_NUMBERS)
     reading = Reading({}, {})
     for number in numbers:
@@ -307,12 +310,11 @@ def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
             reading.problems[number] = verdict
         else:
             reading.tags[number] = verdict
+    if count > 1:
+        for number in doubtful(reading.tags, [sendable(text) for text in texts]):
+            del reading.tags[number]
+            reading.problems[number] = ANOTHERS
     return reading
-
-
-def _shifted(found: _Found, count: int) -> bool:
-    """Whether the model counted from another number than 1, so that each number is another post's."""
-    return count > 1 and (0 in found or (1 not in found and set(found) == set(range(min(found), min(found) + count))))
 
 
 def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | str:
@@ -326,7 +328,7 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 
 def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
-    post, prompt = _words(sendable(text)), _words(rules(count))
+    post, prompt = _words(sendable(text)), _words_of_rules(count > 1)
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
         return ECHO_POST
@@ -361,6 +363,11 @@ def _words(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")))
 
 
+@cache
+def _words_of_rules(several: bool) -> str:
+    return _words(rules(2 if several else 1))
+
+
 def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: bool) -> Reading:
     """An answer about one post that has no JSON with tags."""
     candidates = plain_list(answer, cut=finish_reason == "length")
@@ -378,7 +385,7 @@ def _why_nothing(answer: str, texts: Sequence[str], *, has_json: bool) -> str:
         return REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):
         return ECHO_POST
-    if _copied(said, _words(rules(len(texts))), _ECHOED_WORDS):
+    if _copied(said, _words_of_rules(len(texts) > 1), _ECHOED_WORDS):
         return ECHO_PROMPT
     return NO_TAGS_KEY if has_json else NO_LIST
 

@@ -20,6 +20,7 @@ from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
 from storage.database import Database, is_unavailable
+from storage.queue import ClaimedPost
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +138,8 @@ class Worker:
             await self._renew(session, now)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
-            plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
+            in_flight = [flight.start for flight in self._flights]
+            plan = await self._dispatcher.plan(session, now, in_flight=in_flight, probe=probe, states=recorded.states)
         del self._finished[: len(group)]
         self._stored(group)
         self._after(recorded, plan)
@@ -155,10 +157,11 @@ class Worker:
         for flight in [flight for flight in self._flights if flight.task.done()]:
             self._flights.remove(flight)
             start = flight.start
-            self._finished.append(Finished((start.post,), flight.task.result(), start.is_probe))
+            self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe))
 
     async def _record_singly(self) -> None:
         """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""
+        self._finished = [single for finished in self._finished for single in finished.singles()]
         while self._finished:
             finished = self._finished[0]
             try:
@@ -197,16 +200,20 @@ class Worker:
 
     async def _renew(self, session: AsyncSession, now: datetime) -> None:
         """Prolong leases each third of their length."""
-        held = [flight.start.post for flight in self._flights]
+        held = self._held()
         if not held:
             self._renewed_at = time.monotonic()
         elif time.monotonic() - self._renewed_at >= self._lease / 3:
             await queue.renew(session, held, now + timedelta(seconds=self._lease))
             self._renewed_at = time.monotonic()
 
+    def _held(self) -> list[ClaimedPost]:
+        return [post for flight in self._flights for post in flight.start.posts]
+
     def _start(self, start: Start) -> None:
         self._dispatcher.started(start)
-        task = asyncio.create_task(self._provider.ask(Request((start.post.text or "",), start.models)))
+        texts = tuple(post.text or "" for post in start.posts)
+        task = asyncio.create_task(self._provider.ask(Request(texts, start.models)))
         task.add_done_callback(lambda _: self._signal.set())
         self._flights.append(Flight(start, task))
 
@@ -235,8 +242,9 @@ class Worker:
             return False
 
     async def _renew_for_the_end(self, session: AsyncSession) -> None:
-        held = [flight.start.post for flight in self._flights]
-        await queue.renew(session, held, self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5)))
+        await queue.renew(
+            session, self._held(), self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5))
+        )
 
     async def _record_the_rest(self, session: AsyncSession) -> None:
         await self._recorder.record(session, self._finished)

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -39,11 +52,14 @@ async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: in
         await session.flush()
 
 
-async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
-    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent."""
+async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> int:
+    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent.
+
+    Returns how many wait.
+    """
     waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
-    for ids in _chunks(post_ids):
-        await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
+    counts = [await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now) for ids in _chunks(post_ids)]
+    return sum(counts)
 
 
 async def tell_admins(
@@ -274,7 +290,6 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> None:
-    await session.execute(
-        update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
-    )
+async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> int:
+    statement = update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount

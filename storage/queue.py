@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -11,13 +11,17 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Executable,
     Select,
+    Table,
     and_,
     any_,
+    bindparam,
     case,
     delete,
     exists,
     func,
+    insert,
     literal,
     literal_column,
     or_,
@@ -28,7 +32,10 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from storage.models import QUEUED, Attempt, Post, User
+from storage.models import QUEUED, REUSABLE, Attempt, Post, User
+
+_POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
+_NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
 
 
 class Priority(IntEnum):
@@ -64,6 +71,27 @@ class ClaimedPost:
     is_retry: bool = False
     #: Others were served after it had met such a fault.
     suspect: bool = False
+    #: `services.sameness.text_key` of the text that its tags were given for.
+    text_key: int | None = None
+    #: Neither these tags are wanted nor another post's.
+    wants_new: bool = False
+
+    @property
+    def claim(self) -> tuple[int, str]:
+        """The post and the lease: no other claim of it is this one."""
+        return self.id, self.token
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Of the posts to be settled: the ids of those that still exist, and the claims that were written."""
+
+    alive: frozenset[int]
+    written: frozenset[tuple[int, str]]
+
+    def wrote(self, post: ClaimedPost) -> bool:
+        """Whether the post was ours still."""
+        return post.claim in self.written
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
@@ -120,6 +148,8 @@ async def claim(
             Post.waits_for_upstream,
             Post.after_fault,
             Post.suspect,
+            Post.text_key,
+            Post.wants_new,
         )
         .execution_options(synchronize_session=False)
     )
@@ -145,6 +175,8 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
         doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
         is_retry=bool(row.after_fault),
         suspect=bool(row.suspect),
+        text_key=row.text_key,
+        wants_new=bool(row.wants_new),
     )
 
 
@@ -215,8 +247,7 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
 
 async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
     """Give back what is still ours, unchanged."""
-    for post in posts:
-        await session.execute(_ours(post).values(lease_token=None, lease_expires_at=None))
+    await settle(session, [(post, {}) for post in posts])
 
 
 async def ended_lately(session: AsyncSession, since: datetime) -> list[tuple[str, str, int]]:
@@ -240,29 +271,47 @@ async def release_all(session: AsyncSession) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def _ours(post: ClaimedPost) -> Any:
-    """The post while our lease and the text that was asked about still stand."""
-    statement = update(Post).where(Post.id == post.id, Post.lease_token == post.token)
-    # What was read with replacements for bytes that are no UTF-8 equals nothing that stands in the row.
-    if "\ufffd" not in (post.text or ""):
-        statement = statement.where(Post.text.is_not_distinct_from(post.text))
-    return statement.execution_options(synchronize_session=False)
+async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dict[str, Any]]]) -> Settled:
+    """Write claimed posts' new states and end their leases.
+
+    Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
+    """
+    if not settled:
+        return Settled(frozenset(), frozenset())
+    locked = await _locked_rows(session, [post.id for post, _ in settled])
+    written = frozenset(post.claim for post, _ in settled if locked.get(post.id) == (post.token, post.text))
+    alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for post, values in settled:
+        if post.claim in written:
+            alike.setdefault(frozenset(values), []).append({"settled_id": post.id, **_NO_LEASE, **values})
+    for rows in alike.values():
+        await _execute_many(session, update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")), rows)
+    return Settled(frozenset(locked), written)
 
 
-async def settle(session: AsyncSession, post: ClaimedPost, values: dict[str, Any]) -> bool:
-    """Write a claimed post's new state and end its lease; False (and nothing written) when the lease was lost
-    or the text changed meanwhile."""
-    statement = _ours(post).values(lease_token=None, lease_expires_at=None, **values)
-    return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
+async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
+    """Of those that exist: id → (lease token, text); the rows stay locked, on SQLite as everything is."""
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text).where(_POSTS.c.id.in_(ids))
+    rows = await session.execute(query.order_by(_POSTS.c.id).with_for_update())
+    return {row.id: (row.lease_token, row.text) for row in rows}
 
 
-async def log_attempts(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    """Append to `metka_attempts`; rows of posts that were deleted meanwhile are left out."""
-    if not rows:
-        return
-    ids = {row["post_id"] for row in rows}
-    alive = set((await session.execute(select(Post.id).where(Post.id.in_(ids)))).scalars())
-    session.add_all(Attempt(**row) for row in rows if row["post_id"] in alive)
+async def _execute_many(session: AsyncSession, statement: Executable, rows: list[dict[str, Any]]) -> None:
+    """One statement for many rows, each of which names the same columns: past the ORM, which would take them singly."""
+    await (await session.connection()).execute(statement, rows)
+
+
+async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    """Append to `metka_attempts`; all of the rows have the same keys."""
+    if rows:
+        await _execute_many(session, insert(_ATTEMPTS), rows)
+
+
+async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
+    newest = select(func.max(Post.id)).where(Post.text_key.in_(keys), sql(REUSABLE)).group_by(Post.text_key)
+    rows = await session.execute(select(Post.text_key, Post.text, Post.tags).where(Post.id.in_(newest)))
+    return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:

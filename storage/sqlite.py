@@ -61,6 +61,11 @@ class InlineDialect(SQLiteDialect_pysqlite):
         await_(_nothing())
         super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
 
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        """The same for many rows."""
+        await_(_nothing())
+        super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+
 
 async def _nothing() -> None: ...
 
