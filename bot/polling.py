@@ -129,11 +129,14 @@ class Polling:
         )
         self._health.ok()
         news = [raw for raw in updates if self._take(raw)]
-        if len(updates) == MOST_AT_ONCE:
+        is_full = len(updates) == MOST_AT_ONCE
+        if is_full:
             self._let_go()
         # While an update is not confirmed getUpdates returns at once: asking again and again would be a busy loop.
         self._pause = SHORTEST_REST if news else min(LONGEST_REST, self._pause * 2)
-        if not await self._in_progress.wait(self._pause) and updates and not news:
+        if is_full and news:
+            await self._in_progress.wait_for_room(self._pause)
+        elif not await self._in_progress.wait(self._pause) and updates and not news:
             await asyncio.sleep(self._pause)
 
     def _offset(self) -> int | None:

@@ -10,6 +10,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.exceptions import TelegramNetworkError
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from aiogram.types import InlineKeyboardMarkup
 from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
@@ -52,10 +53,16 @@ class QuickSession(AiohttpSession):
 
     def form(self, bot: Bot, method: TelegramMethod[Any]) -> bytes:
         """A method's values as an urlencoded form."""
-        values = method.model_dump(warnings=False, exclude_none=True)
-        prepared = {name: self.prepare_value(value, bot=bot, files={}) for name, value in values.items()}
+        given = {name: value for name, value in method.__dict__.items() if value is not None}
+        prepared = {name: self._prepared(bot, value) for name, value in given.items()}
         # As `urllib.parse.urlencode`, which takes seven times as long.
         return URL.build(query={name: value for name, value in prepared.items() if value}).raw_query_string.encode()
+
+    def _prepared(self, bot: Bot, value: Any) -> Any:
+        if isinstance(value, InlineKeyboardMarkup):
+            # Holds nothing that is left to the bot's defaults, which aiogram looks for one by one.
+            return value.model_dump_json(exclude_none=True)
+        return self.prepare_value(value, bot=bot, files={})
 
 
 def _dumps(value: Any) -> str:

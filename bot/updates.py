@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 #: Updates that are taken at once, from the lowest that is not handled.
 MOST_AT_ONCE = 100
+#: While more than so many are being handled there is no hurry to ask for more.
+ROOM_FROM = MOST_AT_ONCE // 2
 
 
 class InProgress:
@@ -33,6 +36,7 @@ class InProgress:
         self._latest: dict[int, asyncio.Task[None]] = {}
         #: What the source is to be told of; it then takes the ids out.
         self.handled: set[int] = set()
+        self._has_room = asyncio.Event()
         self.stopping = asyncio.Event()
 
     @property
@@ -60,6 +64,13 @@ class InProgress:
             return False
         await asyncio.wait(self._tasks.values(), timeout=seconds)
         return True
+
+    async def wait_for_room(self, seconds: float) -> None:
+        """Wait until half of a full taking is handled, so long at most: what comes next is then there in time."""
+        self._has_room.clear()
+        if len(self._tasks) > ROOM_FROM:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_room.wait(), seconds)
 
     async def stop(self, grace_seconds: float) -> None:
         """Handlers in progress may end for so long; then they are cut off."""
@@ -94,6 +105,8 @@ class InProgress:
             del self._latest[channel]
         if not (task.cancelled() and self.stopping.is_set()):
             self.handled.add(update_id)
+        if len(self._tasks) <= ROOM_FROM:
+            self._has_room.set()
         self._on_end()
 
 

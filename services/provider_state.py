@@ -38,7 +38,7 @@ class Quota:
 class ProviderState:
     """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
 
-    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell.
+    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell; where wanted.
     """
 
     enabled: bool
@@ -61,15 +61,15 @@ def disabled(chain: Sequence[str]) -> ProviderState:
 
 
 def look(
-    connection: Connection, reads: ProviderReads, chain: Sequence[str], pace: Pace, now: datetime
+    connection: Connection, reads: ProviderReads, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool
 ) -> ProviderState:
-    """The state that all processes share."""
+    """The state that all processes share; `backlog`: with `through_at`, for which the queue is counted."""
     states = by_model(reads.models(connection))
     rows = reads.lanes(connection)
     free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
     lane = pace.lane(chain[0])
     interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-    waiting = reads.count_queued(connection) if is_free(chain[0]) else 0
+    waiting = reads.count_queued(connection) if backlog and is_free(chain[0]) else 0
     paused = _paused(chain, states, now)
     return ProviderState(
         enabled=True,

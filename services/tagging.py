@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 import structlog
@@ -297,12 +298,14 @@ class TaggingService:
             await queue.upstream_is_back(session)
         self._probe()
 
-    async def provider_state(self) -> ProviderState:
-        """Whether tagging goes on, and if not, since when, why and until when."""
+    async def provider_state(self, *, backlog: bool = False) -> ProviderState:
+        """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
         if not self.enabled:
             return disabled(self._chain)
-        chain, pace, reads, now = self._chain, self._pace, self._reads, self._clock()
-        return await glance(self._database, lambda connection: look(connection, reads, chain, pace, now))
+        looking = partial(
+            look, reads=self._reads, chain=self._chain, pace=self._pace, now=self._clock(), backlog=backlog
+        )
+        return await glance(self._database, looking)
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:

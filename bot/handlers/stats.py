@@ -55,7 +55,8 @@ async def _render(
     t: Texts, caller: Caller, overview: Overview, tagging: TaggingService, *, everybody: bool
 ) -> tuple[Html, InlineKeyboardMarkup]:
     found = await overview.stats(None if everybody else caller.user_id)
-    text = views.stats(t, found, await tagging.provider_state(), everybody=everybody, now=utc_now())
+    state = await tagging.provider_state(backlog=found.waiting > 0)
+    text = views.stats(t, found, state, everybody=everybody, now=utc_now())
     return text, keyboards.stats(t, everybody=everybody, failed=found.by_status.get("failed", 0))
 
 

@@ -231,13 +231,14 @@ async def test_a_limit_uses_up_no_attempt(database: Database, provider: Provider
     async with running(database, provider, chain=chain, policy=STRICT) as engine:
         await state_is(engine, "limited")
         await requests_are(engine, 4)
-        state = await engine.tagging.provider_state()
+        state = await engine.tagging.provider_state(backlog=True)
         posts = await engine.posts()
     assert state.until is not None
     assert (state.until - utc_now()).total_seconds() > 0
     assert state.quota is not None
     assert (state.quota.limit, state.quota.remaining) == (50, 0)
-    assert state.through_at is None or state.through_at >= state.quota.resets_at
+    assert state.through_at is not None
+    assert state.through_at >= state.quota.resets_at
     assert {post.tagging_attempts for post in posts if post.tagging_status != "success"} == {0}
 
 
