@@ -6,6 +6,7 @@ import json
 from typing import Any, cast
 
 from aiogram import Bot
+from aiogram.client.default import Default
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.exceptions import TelegramNetworkError
 from aiogram.methods import Response, TelegramMethod
@@ -18,13 +19,15 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class QuickSession(AiohttpSession):
-    """Writes forms without aiohttp's machinery for files, of which the bot sends none."""
+    """For one bot; writes forms without aiohttp's machinery for files, of which the bot sends none."""
 
     def __init__(self, **kwargs: Any) -> None:
         """The same arguments as aiogram's."""
         super().__init__(**kwargs, json_dumps=_dumps)
         # Pydantic forgets `Response[…]` when nobody holds it, and takes a millisecond to make it again.
         self._responses: dict[Any, type[Response[Any]]] = {}
+        # The bot's defaults as they are sent: they stay as they are.
+        self._defaults: dict[str, Any] = {}
 
     async def make_request(
         self,
@@ -62,6 +65,10 @@ class QuickSession(AiohttpSession):
         if isinstance(value, InlineKeyboardMarkup):
             # Holds nothing that is left to the bot's defaults, which aiogram looks for one by one.
             return value.model_dump_json(exclude_none=True)
+        if isinstance(value, Default):
+            if value.name not in self._defaults:
+                self._defaults[value.name] = self.prepare_value(value, bot=bot, files={})
+            return self._defaults[value.name]
         return self.prepare_value(value, bot=bot, files={})
 
 

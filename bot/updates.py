@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 #: Updates that are taken at once, from the lowest that is not handled.
 MOST_AT_ONCE = 100
+LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
 #: While more than so many are being handled there is no hurry to ask for more.
 ROOM_FROM = MOST_AT_ONCE // 2
 
@@ -133,12 +134,15 @@ def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
 
 
 def _holds_absurd_number(raw: Any) -> bool:
-    """PURE: databases know 64 bits; Telegram's own numbers have 52 at most."""
+    """PURE: in what JSON gave; databases know 64 bits, Telegram's own numbers have 52 at most."""
     waiting = [raw]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict | list):
-            waiting.extend(value.values() if isinstance(value, dict) else value)
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        kind = type(value)
+        if kind is dict:
+            waiting.extend(value.values())
+        elif kind is list:
+            waiting.extend(value)
+        elif kind is int and not LEAST_NUMBER <= value <= MOST_NUMBER:
             return True
     return False

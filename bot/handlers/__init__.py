@@ -11,7 +11,6 @@ def make_routers() -> list[Router]:
     """All routers, new ones, since a router belongs to one dispatcher."""
     return [
         groups.router(),
-        channels.router(),
         intro.router(),
         stats.router(),
         retry.router(),
@@ -19,4 +18,6 @@ def make_routers() -> list[Router]:
         access.router(),
         forwards.router(),
         fallback.router(),
+        # Of no person's: asked last, since every router costs an update its time.
+        channels.router(),
     ]
