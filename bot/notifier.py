@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +35,8 @@ EVERY_SECONDS = 2.0
 DATABASE_PAUSE = 5.0
 #: Pauses after faults of the connection or of Telegram: from the first, doubling, to the last.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+#: Notices that are taken out of the outbox together: some two seconds' worth.
+TAKEN_AT_ONCE = 60
 #: How Telegram says that a person cannot be written to, other than by 403.
 UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
 
@@ -75,6 +77,8 @@ class Notifier:
         self._event = asyncio.Event()
         self._stopping = False
         self._pace = Pace()
+        # Chat → what is being sent to it.
+        self._latest: dict[int, asyncio.Task[None]] = {}
         self._pause = 0.0
 
     def wake(self) -> None:
@@ -109,19 +113,43 @@ class Notifier:
             await asyncio.wait_for(self._event.wait(), seconds)
 
     async def send_due(self) -> int:
-        """Send what is due now: chats at the same time, each one's messages in order; returns how many."""
-        notices = await self._outbox.due()
+        """Send what is due, and what becomes due meanwhile: several chats at the same time; returns how many."""
+        count, going = 0, set[asyncio.Task[None]]()
+        try:
+            while not self._stopping and (notices := await self._outbox.due(TAKEN_AT_ONCE)):
+                count += len(notices)
+                going |= self._begin(notices)
+                # The last of them wait for their turns while the next are made ready.
+                while len(going) > TAKEN_AT_ONCE // 2:
+                    ended, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+                    _raise_first(ended)
+        finally:
+            # Every chat's failure is its own: the others are finished before it is raised.
+            if going:
+                await asyncio.wait(going)
+        _raise_first(going)
+        return count
+
+    def _begin(self, notices: list[Notice]) -> set[asyncio.Task[None]]:
         chats: dict[int, list[Notice]] = defaultdict(list)
         for notice in notices:
             chats[notice.chat_id].append(notice)
-        # Every chat's failure is its own: the others are finished before it is raised.
-        results = await asyncio.gather(*(self._send_all(each) for each in chats.values()), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return len(notices)
+        return {self._in_turn(chat, theirs) for chat, theirs in chats.items()}
 
-    async def _send_all(self, notices: list[Notice]) -> None:
+    def _in_turn(self, chat: int, notices: list[Notice]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._send_all(notices, after=self._latest.get(chat)))
+        self._latest[chat] = task
+        task.add_done_callback(lambda ended: self._forget(chat, ended))
+        return task
+
+    def _forget(self, chat: int, task: asyncio.Task[None]) -> None:
+        if self._latest.get(chat) is task:
+            del self._latest[chat]
+
+    async def _send_all(self, notices: list[Notice], after: asyncio.Task[None] | None) -> None:
+        """A chat's messages in their order, when those before have ended."""
+        if after is not None:
+            await asyncio.wait({after})
         for notice in notices:
             if self._stopping:
                 # Given back, so that the next process need not wait for it.
@@ -201,9 +229,9 @@ class Notifier:
                 return Rendered(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
 
     async def _render_failed(self, t: Texts, notice: Notice) -> Rendered | None:
-        found = [await self._overview.post(post_id, user_id=None) for post_id in notice.post_ids[: views.LISTED]]
-        posts = [card for card in found if card is not None]
-        total = len(notice.post_ids) - len(found) + len(posts)
+        listed = notice.post_ids[: views.LISTED]
+        posts = await self._overview.posts(listed)
+        total = len(notice.post_ids) - len(listed) + len(posts)
         if not posts:
             return None
         if total == 1:
@@ -219,6 +247,11 @@ class Notifier:
 
     def _buttons(self, t: Texts, card: PostCard, notice: Notice) -> InlineKeyboardMarkup | None:
         return keyboards.post(t, card, details=True, admin=notice.telegram_id in self._admin_ids)
+
+
+def _raise_first(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.result()
 
 
 def _admin_buttons(t: Texts, notice: Notice) -> InlineKeyboardMarkup | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -116,6 +116,13 @@ class Overview:
                 return None
             attempts = await reads.last_attempts(session, post_id, ATTEMPTS_SHOWN)
         return _card(row, self._clock(), attempts)
+
+    async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
+        """Those of these posts that there are, of whomever, without their attempts."""
+        async with self._database.read() as session:
+            rows = [await reads.find_post(session, post_id, None) for post_id in post_ids]
+        now = self._clock()
+        return [_card(row, now) for row in rows if row is not None]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
         """A user's failed posts, the newest first; a page that there is not becomes the nearest."""

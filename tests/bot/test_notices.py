@@ -90,9 +90,19 @@ async def test_stop_takes_the_rest_out_of_the_queue(
     assert "reply_markup" not in stopped
 
 
-def test_the_pace_of_unasked_messages() -> None:
+def test_a_chat_is_written_to_once_a_second() -> None:
+    """Others need not wait for it."""
     pace = Pace(lambda: 100.0)
-    assert [round(pace.delay(1), 2) for _ in range(3)] == [0.0, 1.0, 2.0]
-    delays = [pace.delay(chat) for chat in range(2, 50)]
-    assert max(delays) > 1.9
-    assert len([delay for delay in delays if delay < 1.0]) <= 25
+    assert [round(pace.chat_delay(1), 2) for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert pace.chat_delay(2) == 0.0
+
+
+def test_no_second_has_more_messages_than_telegram_takes() -> None:
+    """Close to 30 a second, and never more, also when the loop was busy and many turns are late."""
+    now = 100.0
+    pace, gone = Pace(lambda: now), list[float]()
+    for number in range(300):
+        gone.append(now)
+        now += pace.gone() + (0.3 if number % 50 == 0 else 0.0)
+    assert max(sum(1 for other in gone if at <= other < at + 1.0) for at in gone) <= 30
+    assert 28 <= 49 / (gone[99] - gone[51]) <= 30
