@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Select,
+    Table,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -24,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from storage.models import OutboxRow, Person, Post
+from storage.types import UtcDateTime
 
 #: So long a result waits for the message that it is to edit; then it comes as a message of its own.
 ATTACH_WITHIN = timedelta(seconds=5)
@@ -57,9 +61,19 @@ async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: dat
 
     Returns how many wait.
     """
-    waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
-    counts = [await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now) for ids in _chunks(post_ids)]
-    return sum(counts)
+    connection = await session.connection()
+    results = [
+        await connection.execute(_outcome_ready(), {"ids": list(ids), "moment": now}) for ids in _chunks(post_ids)
+    ]
+    return sum(result.rowcount for result in results)
+
+
+@cache
+def _outcome_ready() -> Any:
+    table = cast("Table", OutboxRow.__table__)
+    of_these = table.c.post_id.in_(bindparam("ids", expanding=True))
+    waiting = and_(table.c.kind == "result", table.c.done_at.is_(None))
+    return update(table).where(of_these, waiting).values(ready_at=bindparam("moment", type_=UtcDateTime))
 
 
 async def tell_admins(

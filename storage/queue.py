@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -33,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from storage.models import QUEUED, REUSABLE, Attempt, Post, User
+from storage.types import UtcDateTime
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
@@ -94,7 +96,7 @@ class Settled:
         return post.claim in self.written
 
 
-def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
+def is_due(post: Any, now: Any, *, retries: bool = True) -> ColumnElement[bool]:
     """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
 
     Goes with QUEUED, spelt out for SQLite's partial index.
@@ -128,34 +130,47 @@ async def claim(
     queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
     Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    ids = _locked(_in_turn(limit, now, after_user, retries, is_sqlite), now)
-    statement = (
-        update(Post)
-        .where(Post.id.in_(ids))
-        .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds))
-        .returning(
-            Post.id,
-            Post.user_id,
-            Post.text,
-            Post.tags,
-            Post.tagging_attempts,
-            Post.work_class,
-            Post.requested_at,
-            Post.attempt_trail,
-            Post.tagging_error,
-            Post.last_tagging_attempt,
-            Post.waits_for_upstream,
-            Post.after_fault,
-            Post.suspect,
-            Post.text_key,
-            Post.wants_new,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    rows = (await session.execute(statement)).all()
+    statement = _claim(retries=retries, is_sqlite=session.get_bind().dialect.name == "sqlite")
+    values = {
+        "most": limit,
+        "moment": now,
+        "last_user": after_user,
+        "token": token,
+        "until": now + timedelta(seconds=lease_seconds),
+    }
+    rows = (await (await session.connection()).execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
+
+
+@cache
+def _claim(*, retries: bool, is_sqlite: bool) -> Any:
+    """The statement: putting it together takes longer than executing it."""
+    now = bindparam("moment", type_=UtcDateTime)
+    ids = _locked(_in_turn(bindparam("most"), now, bindparam("last_user"), retries, is_sqlite), now)
+    columns = _POSTS.c
+    return (
+        update(_POSTS)
+        .where(columns.id.in_(ids))
+        .values(lease_token=bindparam("token"), lease_expires_at=bindparam("until", type_=UtcDateTime))
+        .returning(
+            columns.id,
+            columns.user_id,
+            columns.text,
+            columns.tags,
+            columns.tagging_attempts,
+            columns.work_class,
+            columns.requested_at,
+            columns.attempt_trail,
+            columns.tagging_error,
+            columns.last_tagging_attempt,
+            columns.waits_for_upstream,
+            columns.after_fault,
+            columns.suspect,
+            columns.text_key,
+            columns.wants_new,
+        )
+    )
 
 
 def _claimed(row: Any, token: str) -> ClaimedPost:
@@ -180,7 +195,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
     )
 
 
-def _in_turn(limit: int, now: datetime, after_user: int, retries: bool, is_sqlite: bool) -> Any:
+def _in_turn(limit: Any, now: Any, after_user: Any, retries: bool, is_sqlite: bool) -> Any:
     first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
     best = (
         select(func.coalesce(first.work_class, Priority.FRESH.value))
@@ -217,7 +232,7 @@ def _order(post: Any) -> tuple[Any, ...]:
     return (func.coalesce(post.work_class, literal_column("1")), post.posted_at.desc(), post.id.desc())
 
 
-def _locked(ids: Any, now: datetime) -> Any:
+def _locked(ids: Any, now: Any) -> Any:
     """The rows among `ids` that are still due and that no other worker holds (SQLite drops the lock clause)."""
     row = aliased(Post, name="locked")
     return select(row.id).where(row.id.in_(ids), _queued("locked"), is_due(row, now)).with_for_update(skip_locked=True)
@@ -291,9 +306,14 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
 
 async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
     """Of those that exist: id → (lease token, text); the rows stay locked, on SQLite as everything is."""
-    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text).where(_POSTS.c.id.in_(ids))
-    rows = await session.execute(query.order_by(_POSTS.c.id).with_for_update())
+    rows = await (await session.connection()).execute(_rows_to_lock(), {"ids": ids})
     return {row.id: (row.lease_token, row.text) for row in rows}
+
+
+@cache
+def _rows_to_lock() -> Any:
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
+    return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
 
 
 async def _execute_many(session: AsyncSession, statement: Executable, rows: list[dict[str, Any]]) -> None:
@@ -309,9 +329,16 @@ async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> Non
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
     """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
-    newest = select(func.max(Post.id)).where(Post.text_key.in_(keys), sql(REUSABLE)).group_by(Post.text_key)
-    rows = await session.execute(select(Post.text_key, Post.text, Post.tags).where(Post.id.in_(newest)))
+    rows = await (await session.connection()).execute(_tagged_alike(), {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
+
+
+@cache
+def _tagged_alike() -> Any:
+    columns = _POSTS.c
+    wanted = columns.text_key.in_(bindparam("keys", expanding=True))
+    newest = select(func.max(columns.id)).where(wanted, sql(REUSABLE)).group_by(columns.text_key)
+    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest))
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:
