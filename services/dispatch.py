@@ -47,8 +47,8 @@ class Start:
     posts: tuple[ClaimedPost, ...]
     models: tuple[str, ...]
     is_probe: bool = False
-    #: Text keys of the posts, as far as equal texts are to wait for their tags.
-    keys: frozenset[int] = frozenset()
+    #: The posts' text keys; None where no equal text is to wait for the tags.
+    keys: tuple[int | None, ...] = ()
 
     @property
     def is_retry(self) -> bool:
@@ -58,7 +58,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn starts; `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason."""
+    """What a turn starts.
+
+    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look.
+    """
 
     starts: tuple[Start, ...] = ()
     claimed: bool = False
@@ -134,7 +137,8 @@ class Dispatcher:
             probe: one request even in a pause.
             states: the models', where they have been read in this transaction already.
         """
-        view = _View(states or await load_states(session), await self._lanes.load(session), now)
+        known = await load_states(session) if states is None else states
+        view = _View(known, await self._lanes.load(session), now)
         room = self._room(view, len(in_flight), probe=probe)
         if not room.requests:
             return Plan(wait=room.wait)
@@ -153,7 +157,9 @@ class Dispatcher:
         worth = await self._worth_asking(session, claimed, in_flight, now)
         found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
         starts = await self._starts(session, batches(found), view, room.requests, left)
-        return Plan(tuple(starts), claimed=True)
+        # With every place taken there is no reason to look before one is free.
+        is_full = len(in_flight) + len(starts) >= self._concurrency
+        return Plan(tuple(starts), claimed=True, wait=None if is_full else 0.0)
 
     def started(self, start: Start) -> None:
         """The plan's transaction is committed, and the request leaves."""
@@ -205,13 +211,13 @@ class Dispatcher:
         self, session: AsyncSession, claimed: Sequence[ClaimedPost], in_flight: Iterable[Start], now: datetime
     ) -> list[Worth]:
         """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
-        sifted = await sift(session, claimed, frozenset().union(*(start.keys for start in in_flight)))
+        sifted = await sift(session, claimed, {key for start in in_flight for key in start.keys if key is not None})
         if sifted.settled:
-            await queue.settle(session, sifted.settled)
-            await outbox.outcome_ready(session, [post.id for post, _ in sifted.settled], now)
+            settled = await queue.settle(session, sifted.settled)
+            await outbox.outcome_ready(session, list(settled.awaited), now)
         await self._postpone(session, sifted.waiting, now + LOOK_AGAIN)
-        settled = [(await self._without_doubt(session, worth.post, now), worth.key) for worth in sifted.worth_asking]
-        return [Worth(post, key) for post, key in settled if post is not None]
+        undoubted = [(await self._without_doubt(session, worth.post, now), worth.key) for worth in sifted.worth_asking]
+        return [Worth(post, key) for post, key in undoubted if post is not None]
 
     async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> ClaimedPost | None:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
@@ -250,8 +256,7 @@ class Dispatcher:
         surplus: list[ClaimedPost] = []
         for batch in found:
             posts, first = tuple(candidate.post for candidate in batch), batch[0]
-            keys = frozenset(candidate.key for candidate in batch if candidate.key is not None)
-            start = Start(posts, first.models, first.is_probe, keys)
+            start = Start(posts, first.models, first.is_probe, tuple(candidate.key for candidate in batch))
             retries -= start.is_retry
             if len(starts) >= requests or (start.is_retry and retries < 0):
                 surplus += posts

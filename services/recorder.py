@@ -44,6 +44,8 @@ class Finished:
     posts: tuple[ClaimedPost, ...]
     call: Call
     is_probe: bool = False
+    #: The posts' text keys, where they are known.
+    keys: tuple[int | None, ...] = ()
 
     def singles(self) -> list[Finished]:
         """The same as if each post had gone by itself."""
@@ -242,7 +244,8 @@ class Recorder:
                 Random(seed),
                 company,
             )
-            yield Verdict(post, call, outcome, decision, request_id, with_usage=index == 0)
+            key = finished.keys[index] if finished.keys else None
+            yield Verdict(post, call, outcome, decision, request_id, with_usage=index == 0, text_key=key)
 
     async def _settle(
         self, session: AsyncSession, verdicts: Sequence[Verdict], recorded: Recorded, now: datetime
@@ -253,11 +256,13 @@ class Recorder:
         for verdict in verdicts:
             if settled.wrote(verdict.post):
                 await self._count(session, verdict, recorded, now)
-                told += [] if isinstance(verdict.decision, AskAgain) else [verdict.post.id]
+                is_over = not isinstance(verdict.decision, AskAgain)
+                told += [verdict.post.id] if is_over and verdict.post.id in settled.awaited else []
             else:
                 recorded.lost += 1
                 log.info("lease_lost", post_id=verdict.post.id)
-        if await outbox.outcome_ready(session, told, now):
+        if told:
+            await outbox.outcome_ready(session, told, now)
             recorded.notices = True
 
     async def _count(self, session: AsyncSession, verdict: Verdict, recorded: Recorded, now: datetime) -> None:
@@ -278,7 +283,7 @@ class Recorder:
     async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
         """A claimed post fails without another request: 'refused' by all that are left, or 'exhausted'."""
         values = {**failed_values(post, kind, error), "last_tagging_attempt": now, "tagging_attempts": post.attempts}
-        if (await queue.settle(session, [(post, values)])).written:
+        if (await queue.settle(session, [(post, values)])).wrote(post):
             log.warning("post_failed", post_id=post.id, kind=kind, error=error)
             await self._notify(session, post, now)
             await outbox.outcome_ready(session, [post.id], now)

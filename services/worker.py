@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,6 +26,8 @@ from storage.queue import ClaimedPost
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 15.0
+#: The event loop is let to turn until it has brought no answer to its end so often.
+BARREN_ROUNDS = 4
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
@@ -115,14 +118,19 @@ class Worker:
         self._one_by_one = bool(self._finished)
 
     async def _sleep(self, seconds: float) -> None:
-        if seconds <= 0:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._signal.wait()
+        await self._let_others_finish()
+
+    async def _let_others_finish(self) -> None:
+        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
+        barren, finished = 0, 0
+        while barren < BARREN_ROUNDS:
             await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._signal.wait()
-        except TimeoutError:
-            pass
+            before, finished = finished, sum(flight.task.done() for flight in self._flights)
+            barren = barren + 1 if finished == before else 0
 
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
@@ -148,8 +156,6 @@ class Worker:
         return self._pause_after(plan)
 
     def _pause_after(self, plan: Plan) -> float:
-        if plan.claimed:
-            return 0.0
         longest = min(self._tick, self._lease / 3) if self._flights else self._tick
         return longest if plan.wait is None else min(plan.wait, longest)
 
@@ -157,7 +163,7 @@ class Worker:
         for flight in [flight for flight in self._flights if flight.task.done()]:
             self._flights.remove(flight)
             start = flight.start
-            self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe))
+            self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe, start.keys))
 
     async def _record_singly(self) -> None:
         """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""

@@ -15,7 +15,7 @@ from storage.models import BudgetRow
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
     """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
-    return {row.lane: row for row in await (await session.connection()).execute(_everything())}
+    return {row.lane: row for row in await session.execute(_everything())}
 
 
 @cache

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     Select,
-    Table,
     and_,
-    bindparam,
     delete,
     exists,
     func,
@@ -27,7 +23,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from storage.models import OutboxRow, Person, Post
-from storage.types import UtcDateTime
 
 #: So long a result waits for the message that it is to edit; then it comes as a message of its own.
 ATTACH_WITHIN = timedelta(seconds=5)
@@ -56,24 +51,11 @@ async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: in
         await session.flush()
 
 
-async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> int:
-    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent.
-
-    Returns how many wait.
-    """
-    connection = await session.connection()
-    results = [
-        await connection.execute(_outcome_ready(), {"ids": list(ids), "moment": now}) for ids in _chunks(post_ids)
-    ]
-    return sum(result.rowcount for result in results)
-
-
-@cache
-def _outcome_ready() -> Any:
-    table = cast("Table", OutboxRow.__table__)
-    of_these = table.c.post_id.in_(bindparam("ids", expanding=True))
-    waiting = and_(table.c.kind == "result", table.c.done_at.is_(None))
-    return update(table).where(of_these, waiting).values(ready_at=bindparam("moment", type_=UtcDateTime))
+async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
+    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent."""
+    waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+    for ids in _chunks(post_ids):
+        await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
 
 
 async def tell_admins(
@@ -304,6 +286,7 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> int:
-    statement = update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
+async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> None:
+    await session.execute(
+        update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
+    )

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Executable,
+    Row,
     Select,
     Table,
     and_,
@@ -33,7 +33,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from storage.models import QUEUED, REUSABLE, Attempt, Post, User
+from storage.models import QUEUED, REUSABLE, Attempt, OutboxRow, Post, User
 from storage.types import UtcDateTime
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
@@ -86,9 +86,11 @@ class ClaimedPost:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Of the posts to be settled: the ids of those that still exist, and the claims that were written."""
+    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, and the
+    claims that were written."""
 
     alive: frozenset[int]
+    awaited: frozenset[int]
     written: frozenset[tuple[int, str]]
 
     def wrote(self, post: ClaimedPost) -> bool:
@@ -138,7 +140,7 @@ async def claim(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    rows = (await (await session.connection()).execute(statement, values)).all()
+    rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
@@ -292,44 +294,56 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
     """
     if not settled:
-        return Settled(frozenset(), frozenset())
+        return Settled(frozenset(), frozenset(), frozenset())
     locked = await _locked_rows(session, [post.id for post, _ in settled])
-    written = frozenset(post.claim for post, _ in settled if locked.get(post.id) == (post.token, post.text))
+    written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
     alike: dict[frozenset[str], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
             alike.setdefault(frozenset(values), []).append({"settled_id": post.id, **_NO_LEASE, **values})
     for rows in alike.values():
-        await _execute_many(session, update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")), rows)
-    return Settled(frozenset(locked), written)
+        await session.execute(_settle(), rows)
+    awaited = frozenset(row.id for row in locked.values() if row.awaited)
+    return Settled(frozenset(locked), awaited, written)
 
 
-async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Of those that exist: id → (lease token, text); the rows stay locked, on SQLite as everything is."""
-    rows = await (await session.connection()).execute(_rows_to_lock(), {"ids": ids})
-    return {row.id: (row.lease_token, row.text) for row in rows}
+def _is_ours(post: ClaimedPost, row: Any) -> bool:
+    return row is not None and row.lease_token == post.token and row.text == post.text
+
+
+async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Those that exist, by id; the rows stay locked, on SQLite as everything is."""
+    rows = await session.execute(_rows_to_lock(), {"ids": ids})
+    return {row.id: row for row in rows}
 
 
 @cache
 def _rows_to_lock() -> Any:
-    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
+    waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting.label("awaited"))
     return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
 
 
-async def _execute_many(session: AsyncSession, statement: Executable, rows: list[dict[str, Any]]) -> None:
-    """One statement for many rows, each of which names the same columns: past the ORM, which would take them singly."""
-    await (await session.connection()).execute(statement, rows)
+@cache
+def _settle() -> Any:
+    """For many rows, each of which names the same columns besides."""
+    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id"))
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """Append to `metka_attempts`; all of the rows have the same keys."""
     if rows:
-        await _execute_many(session, insert(_ATTEMPTS), rows)
+        await session.execute(_insert_attempts(), rows)
+
+
+@cache
+def _insert_attempts() -> Any:
+    return insert(_ATTEMPTS)
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
     """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
-    rows = await (await session.connection()).execute(_tagged_alike(), {"keys": list(keys)})
+    rows = await session.execute(_tagged_alike(), {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
 
 

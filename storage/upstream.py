@@ -18,7 +18,7 @@ ADVISORY_LOCK = 0x4D45544B42
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
     """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
-    return (await (await session.connection()).execute(_everything())).all()
+    return (await session.execute(_everything())).all()
 
 
 @cache
