@@ -10,31 +10,24 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    ColumnElement,
     CursorResult,
     Row,
     Select,
     Table,
-    and_,
-    any_,
     bindparam,
-    case,
     delete,
     exists,
     func,
     insert,
     literal,
-    literal_column,
-    or_,
     select,
     update,
 )
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
-from storage.models import QUEUED, REUSABLE, Attempt, OutboxRow, Post, User
-from storage.types import UtcDateTime
+from storage.models import QUEUED, REUSABLE, WAITS, Attempt, OutboxRow, Post
+from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
@@ -98,23 +91,6 @@ class Settled:
         return post.claim in self.written
 
 
-def is_due(post: Any, now: Any, *, retries: bool = True) -> ColumnElement[bool]:
-    """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
-
-    Goes with QUEUED, spelt out for SQLite's partial index.
-    """
-    due = and_(
-        or_(post.next_attempt_at.is_(None), post.next_attempt_at <= now),
-        or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now),
-    )
-    return due if retries else and_(due, post.after_fault.is_not(True))
-
-
-def _queued(alias: str) -> ColumnElement[bool]:
-    # Of no type: as a Boolean it would be written "(…) = 1", for which SQLite uses no partial index.
-    return literal_column(QUEUED.replace("tagging_status", f"{alias}.tagging_status"))
-
-
 async def claim(
     session: AsyncSession,
     *,
@@ -128,51 +104,20 @@ async def claim(
     """Take up to `limit` due posts under a lease, in one statement.
 
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
-    their second ones, …); of one user the newest first. Users are picked by their best due post, which the
-    queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
-    Without `retries`, posts after a fault of the upstream are left where they are.
+    their second ones, …); of one user the newest first. Neither the number of users nor anybody's backlog
+    makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    statement = _claim(retries=retries, is_sqlite=session.get_bind().dialect.name == "sqlite")
     values = {
-        "most": limit,
-        "moment": now,
-        "last_user": after_user,
+        "limit": limit,
+        "now": now,
+        "after_user": after_user,
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
-
-
-@cache
-def _claim(*, retries: bool, is_sqlite: bool) -> Any:
-    """The statement: putting it together takes longer than executing it."""
-    now = bindparam("moment", type_=UtcDateTime)
-    ids = _locked(_in_turn(bindparam("most"), now, bindparam("last_user"), retries, is_sqlite), now)
-    columns = _POSTS.c
-    return (
-        update(_POSTS)
-        .where(columns.id.in_(ids))
-        .values(lease_token=bindparam("token"), lease_expires_at=bindparam("until", type_=UtcDateTime))
-        .returning(
-            columns.id,
-            columns.user_id,
-            columns.text,
-            columns.tags,
-            columns.tagging_attempts,
-            columns.work_class,
-            columns.requested_at,
-            columns.attempt_trail,
-            columns.tagging_error,
-            columns.last_tagging_attempt,
-            columns.waits_for_upstream,
-            columns.after_fault,
-            columns.suspect,
-            columns.text_key,
-            columns.wants_new,
-        )
-    )
 
 
 def _claimed(row: Any, token: str) -> ClaimedPost:
@@ -197,56 +142,13 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
     )
 
 
-def _in_turn(limit: Any, now: Any, after_user: Any, retries: bool, is_sqlite: bool) -> Any:
-    first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
-    best = (
-        select(func.coalesce(first.work_class, Priority.FRESH.value))
-        .where(first.user_id == User.id, _queued("first"), is_due(first, now, retries=retries))
-        .order_by(*_order(first))
-        .limit(1)
-        .scalar_subquery()
-    )
-    known = select(User.id.label("id"), best.label("best")).subquery("known")
-    turn = case((known.c.id <= after_user, 1), else_=0)
-    users = (
-        select(known.c.id, known.c.best, turn.label("turn"))
-        .where(known.c.best.is_not(None))
-        .order_by(known.c.best, turn, known.c.id)
-        .limit(limit)
-        .subquery("picked")
-    )
-    theirs = (
-        select(own.id)
-        .where(own.user_id == users.c.id, _queued("own"), is_due(own, now, retries=retries))
-        .order_by(*_order(own))
-        .limit(limit)
-        .correlate(users)
-    )
-    # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
-    among = chosen.id.in_(theirs) if is_sqlite else chosen.id == any_(func.array(theirs.scalar_subquery()))
-    work_class = func.coalesce(chosen.work_class, Priority.FRESH.value)
-    rank = func.row_number().over(partition_by=chosen.user_id, order_by=_order(chosen))
-    return select(chosen.id).join(users, among).order_by(work_class, rank, users.c.turn, users.c.id).limit(limit)
-
-
-def _order(post: Any) -> tuple[Any, ...]:
-    # The very expression of the index ix_metka_posts_queue, with its literal.
-    return (func.coalesce(post.work_class, literal_column("1")), post.posted_at.desc(), post.id.desc())
-
-
-def _locked(ids: Any, now: Any) -> Any:
-    """The rows among `ids` that are still due and that no other worker holds (SQLite drops the lock clause)."""
-    row = aliased(Post, name="locked")
-    return select(row.id).where(row.id.in_(ids), _queued("locked"), is_due(row, now)).with_for_update(skip_locked=True)
-
-
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
     """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
     ready = select(Post.id).where(sql(QUEUED), is_due(Post, now, retries=retries))
     due = select(literal(1)).where(exists(ready.correlate(None)))
     if (await session.execute(due)).first() is not None:
         return now
-    waiting = select(func.min(Post.next_attempt_at)).where(sql(QUEUED), Post.next_attempt_at > now)
+    waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)
     return (await session.execute(waiting)).scalar_one_or_none()
 
 
@@ -377,7 +279,7 @@ async def upstream_serves(session: AsyncSession) -> int:
 
 def _waiting_for_upstream() -> Select[int]:
     """Posts that wait for the provider. What another process has locked is left to it: no waiting, no deadlock."""
-    waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
+    waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), sql(WAITS))
     return waiting.with_for_update(skip_locked=True)
 
 
