@@ -69,6 +69,8 @@ class Recorded:
     answered: int = 0
     #: The provider refused the account, or access to a model.
     refused_access: bool = False
+    #: Whom to ask is to be decided anew.
+    models_changed: bool = False
     #: The models' states as they are after the group.
     states: dict[str, ModelState] | None = None
 
@@ -95,8 +97,8 @@ class Recorder:
     async def record(self, session: AsyncSession, group: Sequence[Finished]) -> Recorded:
         """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
         now = self._clock()
-        states, before = await self._see(session, group, now)
-        recorded = Recorded(states=states)
+        states, before, changed = await self._see(session, group, now)
+        recorded = Recorded(states=states, models_changed=changed)
         await self._settle(session, await self._verdicts(session, group, states, now), recorded, now)
         after = pause_reason(self._chain, states, now)
         if before is not after:
@@ -109,12 +111,16 @@ class Recorder:
 
     async def _see(
         self, session: AsyncSession, group: Sequence[Finished], now: datetime
-    ) -> tuple[dict[str, ModelState], Aside | None]:
-        """Learn of the models and limits; the states as they are now, and why tagging was paused before."""
+    ) -> tuple[dict[str, ModelState], Aside | None, bool]:
+        """Learn of the models and limits.
+
+        Returns the states as they are now, why tagging was paused before, and whether any state has changed.
+        """
         states = await load_states(session)
         group = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)
-        if self._observe(states, group, now):
+        is_news = bool(self._observe(states, group, now))
+        if is_news:
             # Only now, since most groups change nothing: what others have learnt meanwhile must not be lost.
             await upstream_rows.lock(session)
             states = await load_states(session)
@@ -124,7 +130,7 @@ class Recorder:
             states.update(changed)
             await save_states(session, list(changed.values()))
         await self._learn_limits(session, group, now)
-        return states, before
+        return states, before, is_news
 
     async def _without_old_suspicions(
         self, session: AsyncSession, group: Sequence[Finished], now: datetime

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher, Plan, Start
+from services.dispatch import Dispatcher, Held, Plan, Start
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
@@ -28,6 +29,10 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 #: The event loop is let to turn until it has brought no answer to its end so often.
 BARREN_ROUNDS = 4
+#: Requests that take less than this are answered so close together that it pays to wait for more of them.
+QUICK_SECONDS, GATHER_SECONDS = 0.02, 0.001
+#: Requests are planned ahead for so long, and not more of them than so many times those in flight.
+AHEAD_SECONDS, MOST_AHEAD = 0.05, 3.0
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
@@ -74,6 +79,9 @@ class Worker:
         self._stopping = False
         self._probe_asked = False
         self._flights: list[Flight] = []
+        # Claimed and planned ahead of the places in flight: a claim of many costs little more than one of few.
+        self._ready: deque[Start] = deque()
+        self._seconds: float | None = None
         self._finished: list[Finished] = []
         self._renewed_at = 0.0
         # Posts may wait for a sign of the provider's, also since an earlier process saw it fail.
@@ -125,12 +133,19 @@ class Worker:
         await self._let_others_finish()
 
     async def _let_others_finish(self) -> None:
-        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
+        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows.
+
+        Where answers come at once, those that are about to come are awaited, too.
+        """
         barren, finished = 0, 0
-        while barren < BARREN_ROUNDS:
+        while barren < BARREN_ROUNDS and finished < len(self._flights):
             await asyncio.sleep(0)
             before, finished = finished, sum(flight.task.done() for flight in self._flights)
             barren = barren + 1 if finished == before else 0
+        is_quick = self._seconds is not None and self._seconds < QUICK_SECONDS
+        if is_quick and 0 < finished < len(self._flights):
+            waits = [flight.task for flight in self._flights if not flight.task.done()]
+            await asyncio.wait(waits, timeout=GATHER_SECONDS)
 
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
@@ -146,14 +161,32 @@ class Worker:
             await self._renew(session, now)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
-            in_flight = [flight.start for flight in self._flights]
-            plan = await self._dispatcher.plan(session, now, in_flight=in_flight, probe=probe, states=recorded.states)
+            outdated = list(self._ready) if recorded.models_changed else []
+            await self._dispatcher.give_back(session, outdated)
+            held = Held(
+                [flight.start for flight in self._flights], [] if outdated else list(self._ready), self._ahead(group)
+            )
+            plan = await self._dispatcher.plan(session, now, held, probe=probe, states=recorded.states)
+        if outdated:
+            self._ready.clear()
+        self._ready.extend(plan.starts)
         del self._finished[: len(group)]
         self._stored(group)
         self._after(recorded, plan)
-        for start in plan.starts:
-            self._start(start)
+        self._start_ready()
         return self._pause_after(plan)
+
+    def _ahead(self, group: Sequence[Finished]) -> int:
+        """How many requests to plan ahead: what is made within AHEAD_SECONDS, so that nobody's wish waits longer."""
+        if group:
+            self._seconds = max(sum(finished.call.seconds for finished in group) / len(group), 0.001)
+        if self._seconds is None:
+            return 0
+        return int(self._dispatcher.concurrency * min(MOST_AHEAD, AHEAD_SECONDS / self._seconds))
+
+    def _start_ready(self) -> None:
+        while self._ready and len(self._flights) < self._dispatcher.concurrency:
+            self._start(self._ready.popleft())
 
     def _pause_after(self, plan: Plan) -> float:
         longest = min(self._tick, self._lease / 3) if self._flights else self._tick
@@ -214,7 +247,8 @@ class Worker:
             self._renewed_at = time.monotonic()
 
     def _held(self) -> list[ClaimedPost]:
-        return [post for flight in self._flights for post in flight.start.posts]
+        starts = [*(flight.start for flight in self._flights), *self._ready]
+        return [post for start in starts for post in start.posts]
 
     def _start(self, start: Start) -> None:
         self._dispatcher.started(start)
@@ -256,4 +290,4 @@ class Worker:
         await self._recorder.record(session, self._finished)
 
     async def _give_back(self, session: AsyncSession) -> None:
-        await self._dispatcher.give_back(session, [flight.start for flight in self._flights])
+        await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])
