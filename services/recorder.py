@@ -247,7 +247,7 @@ class Recorder:
                 self._policy,
                 began,
                 now,
-                Random(seed),
+                self._random if outcome.kind is Kind.TAGGED else Random(seed),
                 company,
             )
             key = finished.keys[index] if finished.keys else None

@@ -63,7 +63,7 @@ _NUMBER = re.compile(r"(?:(?:post|пост)\s{0,3})?#?(\d{1,6})", re.IGNORECASE)
 _NESTING = 3
 _ECHOED_WORDS = 4  # so many of the post's or the prompt's words on end are no tags
 _ECHOED_POST_WORDS = 5
-_FEW_TAGS_OF = 4  # single words that make up less than this part of a post are no echo
+_MUCH_OF_A_POST = 4  # what is shorter than this part of a post is not the whole of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,16 +336,22 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
-    phrases = [item for item in said if " " in item]
-    if not phrases and sum(map(len, said)) * _FEW_TAGS_OF < len(text):
-        return None
-    post, prompt = _words(sendable(text)), _words_of_rules(count > 1)
-    if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
+    longest = max((item.count(" ") + 1 for item in said), default=0)
+    is_much = sum(map(len, said)) * _MUCH_OF_A_POST >= len(text)
+    if (is_much or longest > MAX_WORDS) and _repeats_post(said, _words(sendable(text))):
         return ECHO_POST
-    all_from_rules = len(phrases) > 1 and all(_within(item, prompt) and not _within(item, post) for item in said)
-    if all_from_rules or any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
+    prompt = _words_of_rules(count > 1)
+    if any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
         return ECHO_PROMPT
+    are_phrases = sum(" " in item for item in said) > 1
+    if are_phrases and all(_within(item, prompt) for item in said):
+        post = _words(sendable(text))
+        return None if any(_within(item, post) for item in said) else ECHO_PROMPT
     return None
+
+
+def _repeats_post(said: list[str], post: str) -> bool:
+    return _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said)
 
 
 def _is_whole_post(said: list[str], post: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -100,6 +100,7 @@ _OVER: dict[str, Any] = {
 def attempt_row(verdict: Verdict) -> dict[str, Any]:
     """The row of `metka_attempts`."""
     call, outcome = verdict.call, verdict.outcome
+    usage = call.usage if verdict.with_usage else Usage()
     return {
         "post_id": verdict.post.id,
         "request_id": verdict.request_id,
@@ -112,7 +113,9 @@ def attempt_row(verdict: Verdict) -> dict[str, Any]:
         "error": outcome.reason or None,
         "ended": _ended(verdict.decision),
         "answer": outcome.excerpt.replace("\x00", "") if outcome.excerpt else None,
-        **asdict(call.usage if verdict.with_usage else Usage()),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost": usage.cost,
     }
 
 

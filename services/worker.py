@@ -233,7 +233,8 @@ class Worker:
         self._batch.retried += recorded.retried
         if recorded.notices:
             self._on_news()
-        if not self._flights and not plan.claimed and (self._batch.tagged or self._batch.failed):
+        is_idle = not (self._flights or self._ready or plan.claimed)
+        if is_idle and (self._batch.tagged or self._batch.failed):
             log.info("batch_done", tagged=self._batch.tagged, failed=self._batch.failed, retried=self._batch.retried)
             self._batch = Recorded()
 
