@@ -36,7 +36,7 @@ AHEAD_SECONDS, MOST_AHEAD = 0.05, 3.0
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
     """A request that is being made now."""
 
@@ -255,8 +255,14 @@ class Worker:
         self._dispatcher.started(start)
         texts = tuple(post.text or "" for post in start.posts)
         task = asyncio.create_task(self._provider.ask(Request(texts, start.models)))
-        task.add_done_callback(lambda _: self._signal.set())
-        self._flights.append(Flight(start, task))
+        flight = Flight(start, task)
+        self._flights.append(flight)
+        task.add_done_callback(lambda _: self._landed(flight))
+
+    def _landed(self, flight: Flight) -> None:
+        # A turn may have found it already.
+        if flight in self._flights:
+            self._signal.set()
 
     async def _finish(self) -> None:
         """Let what is in flight end, record it, and give back the rest."""
