@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.dispatch import Dispatcher, Held, Plan, Start
+from services.outcomes import Kind
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
@@ -29,8 +30,8 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 #: The event loop is let to turn until it has brought no answer to its end so often.
 BARREN_ROUNDS = 4
-#: Requests that take less than this are answered so close together that it pays to wait for more of them.
-QUICK_SECONDS, GATHER_SECONDS = 0.02, 0.001
+#: After requests that take less than this the next ones leave before the answers are stored, which takes as long.
+QUICK_SECONDS = 0.1
 #: Requests are planned ahead for so long, and not more of them than so many times those in flight.
 AHEAD_SECONDS, MOST_AHEAD = 0.05, 3.0
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
@@ -133,23 +134,21 @@ class Worker:
         await self._let_others_finish()
 
     async def _let_others_finish(self) -> None:
-        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows.
-
-        Where answers come at once, those that are about to come are awaited, too.
-        """
+        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
         barren, finished = 0, 0
         while barren < BARREN_ROUNDS and finished < len(self._flights):
             await asyncio.sleep(0)
             before, finished = finished, sum(flight.task.done() for flight in self._flights)
             barren = barren + 1 if finished == before else 0
-        is_quick = self._seconds is not None and self._seconds < QUICK_SECONDS
-        if is_quick and 0 < finished < len(self._flights):
-            waits = [flight.task for flight in self._flights if not flight.task.done()]
-            await asyncio.wait(waits, timeout=GATHER_SECONDS)
+
+    def _is_quick(self) -> bool:
+        return self._seconds is not None and self._seconds < QUICK_SECONDS
 
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
         self._collect()
+        if self._is_quick() and all(finished.call.outcome.kind is Kind.TAGGED for finished in self._finished):
+            self._start_ready()
         if self._one_by_one:
             await self._record_singly()
         now, probe = self._clock(), self._probe_asked
