@@ -13,11 +13,12 @@ import structlog
 from pydantic import SecretStr
 
 from bot import __version__, collector
+from bot.bell import Bell
 from bot.engine import Engine, open_engine, run_until, set_up_process
 from bot.errors import StartError
 from bot.health import TelegramHealth
 from bot.i18n import I18n
-from bot.leader import Bell, Leader, Reception, Services
+from bot.leader import Leader, Reception, Services
 from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.opening import settings_or_stop
@@ -31,7 +32,8 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
-from storage import updates
+from storage import outbox, updates
+from storage.coordination import NEWS_CHANNEL, Look
 
 log = structlog.get_logger(__name__)
 
@@ -53,12 +55,12 @@ async def run_bot() -> int:
     stopping = set_up_process(settings)
     bell, metrics = Bell(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring, on_finished=metrics.finished))
+        engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
         with _address_of(settings):
             listener = stack.enter_context(closing(listen(settings.http_host, settings.http_port)))
         services, reception = make_services(engine), make_reception(engine)
         loops = Loops()
-        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), reception)
+        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), bell, reception)
         served = await _after_telegram(reception, _import_site)
         with _address_of(settings):
             await stack.enter_async_context(served(listener, engine, services, reception, metrics))
@@ -75,11 +77,16 @@ def make_reception(engine: Engine) -> Reception:
     return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, loops: Loops, leader: Leader, reception: Reception) -> None:
-    """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
-    # With polling nobody stores updates.
-    listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
-    engine.start(loops, leader.term, listeners)
+def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: Reception) -> None:
+    """Set everything going but the HTTP server: the worker, and Telegram while this process leads.
+
+    `bell` is rung when there is something to tell people.
+    """
+    listeners = {NEWS_CHANNEL: bell.ring}
+    if engine.settings.webhook_url:
+        # With polling nobody stores updates.
+        listeners[updates.CHANNEL] = reception.arrivals.ring
+    engine.start(loops, leader.term, listeners, Look(outbox.is_any_open, bell.ring))
 
 
 def _token(settings: Settings) -> SecretStr:
