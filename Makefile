@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-faults lint lock
+.PHONY: help install run demo test test-faults bench lint lock
 
 help:
-	@echo "make demo | run | test | test-faults | lint | install | lock"
+	@echo "make demo | run | test | test-faults | bench | lint | install | lock"
 
 install: .venv/installed
 
@@ -28,6 +28,16 @@ test: install
 test-faults: install
 	$(BIN)/python -m pytest -m '' tests/faults
 
+# Under ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
+bench: install .venv-peers/installed
+	$(BIN)/python -m benchmarks
+
+# What Metka is only compared with, away from its own packages.
+.venv-peers/installed: requirements/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/peers.txt
+	@touch $@
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,3 +47,4 @@ lint: install
 lock: install
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 pyproject.toml -o requirements/prod.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 pyproject.toml --group dev -c requirements/prod.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --universal --python-version 3.11 --group peers -o requirements/peers.txt

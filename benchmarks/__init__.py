@@ -1,1 +1,1 @@
-"""What Metka costs and how quick it is: each module prints what it measured, and on what."""
+"""What Metka costs and how quick it is, measured through its outside: `python -m benchmarks --help`."""

@@ -1,0 +1,108 @@
+"""No latency, batch 1: posts a second of ours, the bare loop, LiteLLM's Router, and the original's loop."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from benchmarks import databases, loops, workers
+from benchmarks.figures import Figure
+from benchmarks.standins.process import Provider, provider
+from benchmarks.standins.provider import Plan
+from benchmarks.workers import CONCURRENCY, Run
+
+POSTS, BARE_POSTS, LITELLM_POSTS, ORIGINAL_POSTS = 3000, 6000, 1000, 5
+TIMES = 3
+HELD = Plan(held=True)
+
+
+async def run() -> list[Figure]:
+    """Each three times in turn; medians."""
+    async with provider() as server:
+        rounds = [await _round(server) for _ in range(TIMES)]
+        example = rounds[0][0].report.example
+        original = await loops.bare(server, example, ORIGINAL_POSTS, HELD, in_flight=1, pause=1.0)
+    ours, bare = [first for first, _, _ in rounds], [second for _, second, _ in rounds]
+    routers = [third for _, _, third in rounds if third is not None]
+    return _figures(ours, bare, routers, original)
+
+
+async def _round(server: Provider) -> tuple[Run, Run, Run | None]:
+    ours = await _ours(server)
+    example = ours.report.example
+    bare = await loops.bare(server, example, BARE_POSTS, HELD)
+    return ours, bare, await loops.litellm(server, example, LITELLM_POSTS, HELD)
+
+
+async def _ours(server: Provider) -> Run:
+    async with databases.sqlite() as url:
+        await databases.fill(url, POSTS)
+        done = await workers.from_the_gun(server, url, POSTS, HELD, {"TAGGING_BATCH_SIZE": "1"})
+        found = await databases.stored(url)
+        if found.wrong or found.statuses["success"] != POSTS:
+            raise RuntimeError(f"not every post got its own tags: {found}")
+    return done
+
+
+def _figures(ours: list[Run], bare: list[Run], routers: list[Run], original: Run) -> list[Figure]:
+    speed, floor = _speed(ours), _speed(bare)
+    router = _speed(routers) if routers else None
+    against = f"bare loop {floor:,.0f}, LiteLLM {router or 0:,.0f} posts/s"
+    to_bare = median(a.per_second / b.per_second for a, b in zip(ours, bare, strict=True))
+    to_router = median(a.per_second / b.per_second for a, b in zip(ours, routers, strict=False)) if routers else None
+    served = [at for at, _, _ in original.report.served]
+    original_speed = (len(served) - 1) / (served[-1] - served[0])
+    counted = f"{POSTS} posts on SQLite, from the first answers' release until all are stored; median of {TIMES}"
+    return [
+        Figure(name="ours", value=speed, unit="posts/s", floor=against, counted=counted),
+        Figure(
+            name="ours to the bare aiohttp loop",
+            value=to_bare,
+            unit="×",
+            floor="1: the loop stores nothing",
+            at_least=0.4,
+            counted=f"the loop makes {BARE_POSTS} of the same requests, {CONCURRENCY} in flight, right after ours",
+        ),
+        Figure(
+            name="ours to LiteLLM's Router",
+            value=to_router,
+            unit="×",
+            floor=f"LiteLLM {router or 0:,.0f} posts/s, stores nothing",
+            at_least=6,
+            counted=f"{LITELLM_POSTS} of the same requests, {CONCURRENCY} in flight, right after ours",
+        ),
+        Figure(
+            name="ours to the original's loop",
+            value=speed / original_speed,
+            unit="×",
+            floor=f"the original's loop {original_speed:.2f} posts/s",
+            counted=f"one post after another, a second between; {ORIGINAL_POSTS} posts, not waited out for more",
+        ),
+        _cpu("CPU a post, ours", ours, f"bare loop {_cpu_ms(bare):.2f} ms"),
+        _cpu("CPU a post, bare loop", bare, ""),
+        _cpu("CPU a post, LiteLLM", routers, f"bare loop {_cpu_ms(bare):.2f} ms"),
+        _head_room(bare),
+    ]
+
+
+def _speed(runs: list[Run]) -> float:
+    return median(run.per_second for run in runs)
+
+
+def _cpu_ms(runs: list[Run]) -> float:
+    return median(run.cpu_ms for run in runs)
+
+
+def _cpu(name: str, runs: list[Run], floor: str) -> Figure:
+    counted = "processor time of the process, all threads, over the same span; median"
+    return Figure(name=name, value=_cpu_ms(runs) if runs else None, unit="ms", floor=floor, counted=counted)
+
+
+def _head_room(bare: list[Run]) -> Figure:
+    ratio = median(run.cpu_seconds / run.report.cpu_seconds for run in bare)
+    return Figure(
+        name="the stand-in's head-room",
+        value=ratio,
+        unit="×",
+        floor="1: the stand-in would be what is measured",
+        counted="the bare loop's processor time to the stand-in's own, for the same requests",
+    )
