@@ -47,8 +47,8 @@ class Start:
     posts: tuple[ClaimedPost, ...]
     models: tuple[str, ...]
     is_probe: bool = False
-    #: Text keys of the posts, as far as equal texts are to wait for their tags.
-    keys: frozenset[int] = frozenset()
+    #: The posts' text keys; None where no equal text is to wait for the tags.
+    keys: tuple[int | None, ...] = ()
 
     @property
     def is_retry(self) -> bool:
@@ -57,8 +57,25 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the process holds: requests in flight, those that are ready to leave, and how many to have ready."""
+
+    in_flight: Sequence[Start] = ()
+    ready: Sequence[Start] = ()
+    ahead: int = 0
+
+    @property
+    def starts(self) -> list[Start]:
+        """Both."""
+        return [*self.in_flight, *self.ready]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn starts; `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason."""
+    """What a turn starts.
+
+    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look.
+    """
 
     starts: tuple[Start, ...] = ()
     claimed: bool = False
@@ -116,15 +133,15 @@ class Dispatcher:
         self._sends_models = sends_models
         self._retries = RetryBudget()
         self._ramp = Ramp(concurrency)
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._last_user = 0
 
     async def plan(
         self,
         session: AsyncSession,
         now: datetime,
+        held: Held,
         *,
-        in_flight: Sequence[Start],
         probe: bool,
         states: dict[str, ModelState] | None = None,
     ) -> Plan:
@@ -134,8 +151,9 @@ class Dispatcher:
             probe: one request even in a pause.
             states: the models', where they have been read in this transaction already.
         """
-        view = _View(states or await load_states(session), await self._lanes.load(session), now)
-        room = self._room(view, len(in_flight), probe=probe)
+        known = await load_states(session) if states is None else states
+        view = _View(known, await self._lanes.load(session), now)
+        room = self._room(view, held, probe=probe)
         if not room.requests:
             return Plan(wait=room.wait)
         left = self._retries.left(time.monotonic())
@@ -150,10 +168,12 @@ class Dispatcher:
         )
         if not claimed:
             return Plan(wait=await self._until_due(session, now, retries=left > 0))
-        worth = await self._worth_asking(session, claimed, in_flight, now)
+        worth = await self._worth_asking(session, claimed, held.starts, now)
         found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
         starts = await self._starts(session, batches(found), view, room.requests, left)
-        return Plan(tuple(starts), claimed=True)
+        # With every place taken there is no reason to look before one is free.
+        is_full = len(held.starts) + len(starts) >= self.concurrency
+        return Plan(tuple(starts), claimed=True, wait=None if is_full else 0.0)
 
     def started(self, start: Start) -> None:
         """The plan's transaction is committed, and the request leaves."""
@@ -174,11 +194,12 @@ class Dispatcher:
             if start.is_probe:
                 await upstream_rows.end_probe(session, start.models[0])
 
-    def _room(self, view: _View, in_flight: int, *, probe: bool) -> _Room:
+    def _room(self, view: _View, held: Held, *, probe: bool) -> _Room:
+        in_flight = len(held.starts)
         admitted = admission(self._chain, view.states, view.now)
         if admitted.capacity is not None:
             self._ramp.restart()
-            free = self._concurrency - in_flight
+            free = self.concurrency - in_flight
             free = free if probe else min(free, admitted.capacity)
         else:
             free = self._ramp.room(in_flight)
@@ -190,7 +211,9 @@ class Dispatcher:
         # What a probe finds out it finds out with one post.
         if probe or admitted.capacity is not None:
             return _Room(1)
-        return _Room(1 if self._lanes.are_paced(view.lanes, view.now) else free, self._batch_size)
+        if self._lanes.are_paced(view.lanes, view.now):
+            return _Room(1, self._batch_size)
+        return _Room(free + (0 if self._ramp.is_climbing else held.ahead), self._batch_size)
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
         due = await queue.next_due_at(session, now, retries=retries)
@@ -202,16 +225,16 @@ class Dispatcher:
         return until_retries if wait is None else min(wait, until_retries)
 
     async def _worth_asking(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], in_flight: Iterable[Start], now: datetime
+        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], now: datetime
     ) -> list[Worth]:
         """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
-        sifted = await sift(session, claimed, frozenset().union(*(start.keys for start in in_flight)))
+        sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
         if sifted.settled:
-            await queue.settle(session, sifted.settled)
-            await outbox.outcome_ready(session, [post.id for post, _ in sifted.settled], now)
+            settled = await queue.settle(session, sifted.settled)
+            await outbox.outcome_ready(session, list(settled.awaited), now)
         await self._postpone(session, sifted.waiting, now + LOOK_AGAIN)
-        settled = [(await self._without_doubt(session, worth.post, now), worth.key) for worth in sifted.worth_asking]
-        return [Worth(post, key) for post, key in settled if post is not None]
+        undoubted = [(await self._without_doubt(session, worth.post, now), worth.key) for worth in sifted.worth_asking]
+        return [Worth(post, key) for post, key in undoubted if post is not None]
 
     async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> ClaimedPost | None:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
@@ -250,8 +273,7 @@ class Dispatcher:
         surplus: list[ClaimedPost] = []
         for batch in found:
             posts, first = tuple(candidate.post for candidate in batch), batch[0]
-            keys = frozenset(candidate.key for candidate in batch if candidate.key is not None)
-            start = Start(posts, first.models, first.is_probe, keys)
+            start = Start(posts, first.models, first.is_probe, tuple(candidate.key for candidate in batch))
             retries -= start.is_retry
             if len(starts) >= requests or (start.is_retry and retries < 0):
                 surplus += posts

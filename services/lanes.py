@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.budget import FREE_LANE, LaneState, Pace
 from storage import budget
-from storage.models import BudgetRow
 
 #: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
 LONGEST_PROMISE = timedelta(hours=1)
@@ -28,7 +29,9 @@ class Lanes:
         self._promised: dict[str, datetime] = {}
 
     async def load(self, session: AsyncSession) -> States:
-        """The states of all of them, made where they are missing."""
+        """The states of all of them, made where they are missing; without any pace nothing is read."""
+        if self._pace.per_minute == 0:
+            return dict.fromkeys(self._wanted, LaneState())
         rows = await budget.load(session)
         if not rows.keys() >= set(self._wanted):
             await budget.ensure(session, self._wanted)
@@ -62,6 +65,6 @@ class Lanes:
         return slot
 
 
-def lane_state(row: BudgetRow) -> LaneState:
+def lane_state(row: Row[Any]) -> LaneState:
     """A lane's row as a value."""
     return LaneState(row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)

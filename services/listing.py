@@ -171,10 +171,11 @@ class Listing:
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
         """A user's tags, the most frequent first."""
         async with self._database.read() as session:
-            rows = await lists.tag_counts(session, user_id, limit)
-            if not rows:
+            await lists.begin_view(session)
+            counted = await lists.tag_counts(session, user_id, limit)
+            if not counted:
                 await _make_sure_of(session, user_id)
-        return [TagCount(row.tag, row.posts) for row in rows]
+        return [TagCount(tag, count) for tag, count in counted]
 
     async def posts(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
@@ -189,6 +190,8 @@ class Listing:
         """
         cursor = _read_cursor(before) if before is not None else None
         async with self._database.read() as session:
+            if tag is not None:
+                await lists.begin_view(session)
             rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
             if not rows:
                 await _make_sure_of(session, user_id)

@@ -19,6 +19,11 @@ class Ramp:
         self._allowed: int | None = FIRST_REQUESTS
         self._since = 0.0
 
+    @property
+    def is_climbing(self) -> bool:
+        """Whether fewer than all may go yet."""
+        return self._allowed is not None
+
     def restart(self) -> None:
         """Begin anew, with one request."""
         self._allowed = 1

@@ -44,6 +44,8 @@ class Finished:
     posts: tuple[ClaimedPost, ...]
     call: Call
     is_probe: bool = False
+    #: The posts' text keys, where they are known.
+    keys: tuple[int | None, ...] = ()
 
     def singles(self) -> list[Finished]:
         """The same as if each post had gone by itself."""
@@ -67,6 +69,8 @@ class Recorded:
     answered: int = 0
     #: The provider refused the account, or access to a model.
     refused_access: bool = False
+    #: Whom to ask is to be decided anew.
+    models_changed: bool = False
     #: The models' states as they are after the group.
     states: dict[str, ModelState] | None = None
 
@@ -93,8 +97,8 @@ class Recorder:
     async def record(self, session: AsyncSession, group: Sequence[Finished]) -> Recorded:
         """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
         now = self._clock()
-        states, before = await self._see(session, group, now)
-        recorded = Recorded(states=states)
+        states, before, changed = await self._see(session, group, now)
+        recorded = Recorded(states=states, models_changed=changed)
         await self._settle(session, await self._verdicts(session, group, states, now), recorded, now)
         after = pause_reason(self._chain, states, now)
         if before is not after:
@@ -107,12 +111,16 @@ class Recorder:
 
     async def _see(
         self, session: AsyncSession, group: Sequence[Finished], now: datetime
-    ) -> tuple[dict[str, ModelState], Aside | None]:
-        """Learn of the models and limits; the states as they are now, and why tagging was paused before."""
+    ) -> tuple[dict[str, ModelState], Aside | None, bool]:
+        """Learn of the models and limits.
+
+        Returns the states as they are now, why tagging was paused before, and whether any state has changed.
+        """
         states = await load_states(session)
         group = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)
-        if self._observe(states, group, now):
+        is_news = bool(self._observe(states, group, now))
+        if is_news:
             # Only now, since most groups change nothing: what others have learnt meanwhile must not be lost.
             await upstream_rows.lock(session)
             states = await load_states(session)
@@ -122,7 +130,7 @@ class Recorder:
             states.update(changed)
             await save_states(session, list(changed.values()))
         await self._learn_limits(session, group, now)
-        return states, before
+        return states, before, is_news
 
     async def _without_old_suspicions(
         self, session: AsyncSession, group: Sequence[Finished], now: datetime
@@ -239,10 +247,11 @@ class Recorder:
                 self._policy,
                 began,
                 now,
-                Random(seed),
+                self._random if outcome.kind is Kind.TAGGED else Random(seed),
                 company,
             )
-            yield Verdict(post, call, outcome, decision, request_id, with_usage=index == 0)
+            key = finished.keys[index] if finished.keys else None
+            yield Verdict(post, call, outcome, decision, request_id, with_usage=index == 0, text_key=key)
 
     async def _settle(
         self, session: AsyncSession, verdicts: Sequence[Verdict], recorded: Recorded, now: datetime
@@ -253,11 +262,13 @@ class Recorder:
         for verdict in verdicts:
             if settled.wrote(verdict.post):
                 await self._count(session, verdict, recorded, now)
-                told += [] if isinstance(verdict.decision, AskAgain) else [verdict.post.id]
+                is_over = not isinstance(verdict.decision, AskAgain)
+                told += [verdict.post.id] if is_over and verdict.post.id in settled.awaited else []
             else:
                 recorded.lost += 1
                 log.info("lease_lost", post_id=verdict.post.id)
-        if await outbox.outcome_ready(session, told, now):
+        if told:
+            await outbox.outcome_ready(session, told, now)
             recorded.notices = True
 
     async def _count(self, session: AsyncSession, verdict: Verdict, recorded: Recorded, now: datetime) -> None:
@@ -278,7 +289,7 @@ class Recorder:
     async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
         """A claimed post fails without another request: 'refused' by all that are left, or 'exhausted'."""
         values = {**failed_values(post, kind, error), "last_tagging_attempt": now, "tagging_attempts": post.attempts}
-        if (await queue.settle(session, [(post, values)])).written:
+        if (await queue.settle(session, [(post, values)])).wrote(post):
             log.warning("post_failed", post_id=post.id, kind=kind, error=error)
             await self._notify(session, post, now)
             await outbox.outcome_ready(session, [post.id], now)

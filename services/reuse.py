@@ -49,9 +49,9 @@ async def sift(session: AsyncSession, claimed: Sequence[ClaimedPost], asked_now:
     done, asked = {post.id for post, _ in sifted.settled}, set(asked_now)
     for post in (post for post in claimed if post.id not in done):
         key = keys.get(post.id)
-        tags = known.get(same_words(post.text or "")) if key is not None and known else None
-        if tags:
-            sifted.settled.append((post, tagged_values(post, tags)))
+        tags = known.get(same_words(post.text or "")) if known else None
+        if tags and key is not None:
+            sifted.settled.append((post, tagged_values(tags, key)))
         elif key is not None and key in asked:
             sifted.waiting.append(post)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,8 @@ class Verdict:
     decision: Decision
     request_id: str
     with_usage: bool
+    #: Of the post's text, if it is known already.
+    text_key: int | None = None
 
 
 def post_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -59,11 +61,12 @@ def post_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
     tried = {"last_tagging_attempt": now, "tagging_attempts": post.attempts + 1}
     if isinstance(decision, GiveUp):
         return {**tried, **failed_values(post, decision.kind, decision.error)}
-    return {**tried, **tagged_values(post, decision.tags)}
+    key = text_key(post.text or "") if verdict.text_key is None else verdict.text_key
+    return {**tried, **tagged_values(decision.tags, key)}
 
 
-def tagged_values(post: ClaimedPost, tags: Sequence[str]) -> dict[str, Any]:
-    """The columns of a post that has its tags."""
+def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
+    """The columns of a post that has its tags, for the text of that key."""
     return {
         **_OVER,
         "tagging_status": "success",
@@ -71,7 +74,7 @@ def tagged_values(post: ClaimedPost, tags: Sequence[str]) -> dict[str, Any]:
         "failure_kind": None,
         "nightly_retries": None,
         "tags": list(tags),
-        "text_key": text_key(post.text or ""),
+        "text_key": key,
     }
 
 
@@ -97,6 +100,7 @@ _OVER: dict[str, Any] = {
 def attempt_row(verdict: Verdict) -> dict[str, Any]:
     """The row of `metka_attempts`."""
     call, outcome = verdict.call, verdict.outcome
+    usage = call.usage if verdict.with_usage else Usage()
     return {
         "post_id": verdict.post.id,
         "request_id": verdict.request_id,
@@ -109,7 +113,9 @@ def attempt_row(verdict: Verdict) -> dict[str, Any]:
         "error": outcome.reason or None,
         "ended": _ended(verdict.decision),
         "answer": outcome.excerpt.replace("\x00", "") if outcome.excerpt else None,
-        **asdict(call.usage if verdict.with_usage else Usage()),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost": usage.cost,
     }
 
 

@@ -76,6 +76,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
+        self._writing = self.engine.execution_options(metka_write=True)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else None
 
@@ -97,8 +98,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        engine = self.engine.execution_options(metka_write=True)
-        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def close(self) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import QUEUED, Post
-from storage.queue import Priority, is_due
+from storage.queue import Priority
+from storage.turns import is_due
 from storage.types import UtcDateTime
 
 

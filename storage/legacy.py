@@ -43,49 +43,6 @@ def has_tags(dialect: str, column: str = "tags") -> str:
     return f"(coalesce(json_array_length({array}), 0) > 0)"
 
 
-@dataclass(frozen=True)
-class Elements:
-    """SQL: something to join that has a row for each element of a post's tags, its text, and whether that is a tag."""
-
-    source: str
-    #: NULL where it is no text. Compare it first: to ask `is_tag` costs more.
-    value: str
-    is_tag: str
-
-
-def tag_elements(dialect: str, column: str = "posts.tags") -> Elements:
-    """The tags of a JSON column, whatever it holds; never an error (see `has_tags`).
-
-    What is no text, is blank, or cannot be stored everywhere (NUL, halves of surrogate pairs) is no tag; as `TagList`.
-    """
-    if dialect == "sqlite":
-        array = f"CASE WHEN json_valid({column}) AND json_type({column}) = 'array' THEN {column} ELSE '[]' END"
-        value = "CASE WHEN element.type = 'text' THEN element.value END"
-        is_tag = f"element.type = 'text' AND {_is_storable_sqlite(column)} AND NOT {is_blank(dialect, 'element.value')}"
-        return Elements(f"json_each({array}) AS element", value, is_tag)
-    array = f"CASE WHEN json_typeof(CAST({column} AS json)) = 'array' THEN CAST({column} AS json) ELSE '[]' END"
-    unstorable = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
-    # Without escaped backslashes: what follows them is no escape.
-    raw = r"replace(CAST(element.raw AS text), '\\', '')"
-    is_text = f"json_typeof(element.raw) = 'string' AND {raw} !~ '{unstorable}'"
-    value = f"CASE WHEN {is_text} THEN element.raw #>> '{{}}' END"
-    return Elements(f"json_array_elements({array}) AS element(raw)", value, f"NOT {is_blank(dialect, value)}")
-
-
-def _is_storable_sqlite(column: str) -> str:
-    # SQLite cuts a text off at an escaped NUL, so that the escape itself is looked for; its GLOB takes half of a pair
-    # for U+FFFD, as it does that one's neighbours. What costs little, and is hardly ever true, comes first.
-    raw = rf"replace(json_extract({column}, element.fullkey, element.fullkey), '\\', '')"
-    has_nul = rf"instr({column}, '\u0000') AND {raw} GLOB '*\u0000*'"
-    others = "element.value"
-    for code in (0xFFFD, 0xFFFE, 0xFFFF):
-        others = f"replace({others}, char({code}), '')"
-    like_half = "GLOB '*' || char(65533) || '*'"
-    is_escaped = rf"(instr({column}, '\ud') OR instr({column}, '\uD'))"
-    has_half = f"element.value {like_half} AND {is_escaped} AND {others} {like_half}"
-    return f"NOT ({has_nul}) AND NOT ({has_half})"
-
-
 def is_blank(dialect: str, column: str = "text") -> str:
     """SQL: whether a text is NULL or only whitespace, as Python understands it; never NULL."""
     if dialect == "sqlite":

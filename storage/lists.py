@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import heapq
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, String, and_, func, literal, literal_column, or_, select, tuple_
-from sqlalchemy import text as sql
+from sqlalchemy import Row, Select, String, and_, case, func, literal, literal_column, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy
+from storage import reads
 from storage.models import Channel, Post, User, UserChannel
 from storage.types import UtcDateTime
+
+#: Posts that are looked through in a statement: the first few will often do, and no statement takes long.
+PIECES = range(250, 1000)
+#: Stands for the time of a post that has none that can be read, and is there.
+OLDEST = datetime(1000, 1, 1, tzinfo=UTC)
 
 
 async def begin_view(session: AsyncSession) -> None:
@@ -60,16 +67,13 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
     return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
 
 
-async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> Sequence[Row[Any]]:
-    """A user's tags with how many posts have each, the most frequent first."""
-    elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
-    query = sql(
-        f"SELECT tag, count(*) AS posts FROM (SELECT DISTINCT posts.id, {elements.value} AS tag"  # noqa: S608 - no input
-        f" FROM posts, {elements.source} WHERE posts.user_id = :user_id AND {elements.is_tag})"
-        " AS found GROUP BY tag ORDER BY posts DESC, tag LIMIT :limit"
-    )
-    rows = await session.execute(query, {"user_id": user_id, "limit": limit})
-    return rows.all()
+async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
+    """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
+    counted: Counter[str] = Counter()
+    async for rows in _in_pieces(session, _Wanted(user_id)):
+        for row in rows:
+            counted.update(set(row.tags))
+    return heapq.nsmallest(limit, counted.items(), key=lambda item: (-item[1], item[0]))
 
 
 async def posts(
@@ -83,25 +87,62 @@ async def posts(
 ) -> Sequence[Row[Any]]:
     """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id.
 
+    With a tag, after `begin_view`: the posts are looked through until there are enough that have it.
+
     On SQLite a time is a text, and the order is that of texts: where rows of one day are written in different ways
     (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
     all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
     """
-    query = _posts().where(Post.user_id == user_id).order_by(Post.posted_at.desc(), Post.id.desc()).limit(limit)
-    if status is not None:
-        is_status = Post.tagging_status == status
-        # What a parser's own column without a default says of a new post.
-        query = query.where(or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status)
-    if tag is not None:
-        elements = legacy.tag_elements(session.get_bind().dialect.name, "posts.tags")
-        query = query.where(
-            sql(
-                f"EXISTS (SELECT 1 FROM {elements.source} WHERE {elements.value} = :tag AND {elements.is_tag})"  # noqa: S608
-            ).bindparams(tag=tag)
-        )
-    if before is not None:
-        query = query.where(_is_before(user_id, *before, session.get_bind().dialect.name))
-    return (await session.execute(query)).all()
+    wanted = _Wanted(user_id, status, before)
+    if tag is None:
+        return (await session.execute(_page(_posts(), wanted, limit, session.get_bind().dialect.name))).all()
+    ids: list[int] = []
+    async for rows in _in_pieces(session, wanted):
+        ids += [row.id for row in rows if tag in row.tags]
+        if len(ids) >= limit:
+            break
+    return (await session.execute(_newest(_posts().where(Post.id.in_(ids)), limit))).all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Posts of a user: of a status, and from before a time or from behind a post, unless None."""
+
+    user_id: int
+    status: str | None = None
+    before: tuple[datetime, int | None] | None = None
+
+
+async def _in_pieces(session: AsyncSession, wanted: _Wanted) -> AsyncIterator[Sequence[Row[Any]]]:
+    """The ids and tags of posts, the newest first, in statements each of which is short, however many there are."""
+    limit, rows = PIECES.start, None
+    while rows is None or len(rows) == limit:
+        if rows is not None:
+            wanted = replace(wanted, before=(rows[-1].posted_at or OLDEST, rows[-1].id))
+            limit = min(2 * limit, PIECES.stop)
+        query = _page(select(Post.id, Post.posted_at, Post.tags), wanted, limit, session.get_bind().dialect.name)
+        rows = (await session.execute(query)).all()
+        yield rows
+
+
+def _page(query: Select[*tuple[Any, ...]], wanted: _Wanted, limit: int, dialect: str) -> Select[*tuple[Any, ...]]:
+    conditions = [Post.user_id == wanted.user_id]
+    if wanted.before is not None:
+        conditions.append(_is_before(wanted.user_id, *wanted.before, dialect))
+    if wanted.status == "pending":
+        # NULL is what a parser's own column without a default says of a new post: the newest of either.
+        either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
+        parts = (_newest(select(Post.id).where(*conditions, reads.unfinished(), one), limit) for one in either)
+        return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
+    if wanted.status is not None:
+        conditions.append(Post.tagging_status == wanted.status)
+    if wanted.status not in {None, "success"}:
+        conditions.append(reads.unfinished())
+    return _newest(query.where(*conditions), limit)
+
+
+def _newest(query: Select[*tuple[Any, ...]], limit: int) -> Select[*tuple[Any, ...]]:
+    return query.order_by(Post.posted_at.desc(), Post.id.desc()).limit(limit)
 
 
 def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) -> Any:
@@ -110,7 +151,8 @@ def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) ->
         return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
     # The row's own text, where the row is still there: on SQLite another program may have written the same time
     # in other words, which would not be equal to ours. Of no other user's row: pages would tell that it exists.
-    own = select(Post.posted_at).where(Post.id == post_id, Post.user_id == user_id).scalar_subquery()
+    theirs = case((Post.user_id == user_id, Post.posted_at))
+    own = select(theirs).where(Post.id == post_id).scalar_subquery()
     return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(own, moment), literal(post_id))
 
 
@@ -144,7 +186,7 @@ async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts:
     query = (
         select(func.count())
         .select_from(Post)
-        .where(Post.user_id == user_id, Post.tagging_status.in_(("failed", "retrying")))
+        .where(Post.user_id == user_id, Post.tagging_status.in_(("failed", "retrying")), reads.unfinished())
         .where(func.coalesce(Post.tagging_attempts, 0) < max_attempts)
     )
     return (await session.execute(query)).scalar_one()

@@ -26,6 +26,21 @@ QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 #: Posts whose tags another one with the same text may take.
 REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
 
+#: Posts that are not through. NULL, again, is a new post; a status of another program's counts, too.
+UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
+
+#: Of these, the ones that may have tags: what is shorter is `null`, `[]` or no tag. Hardly any is longer.
+TAGGED_UNFINISHED = f"{UNFINISHED} AND length(CAST(tags AS TEXT)) > 4"
+
+#: Posts whose last attempt failed.
+TROUBLED = "tagging_status IN ('failed', 'retrying')"
+
+#: Posts that wait for the provider.
+WAITS = "waits_for_upstream"
+
+#: When a queued post is due, as the indexes know it: one condition, where "NULL or passed" would be two.
+DUE_AT = "coalesce(next_attempt_at, '1970-01-01')"
+
 #: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
 PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"
 
@@ -129,23 +144,58 @@ class Post(Base):
     media_group_id: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
-        # A user's counts by status; /failed of a user.
-        Index("ix_metka_posts_user_status", "user_id", "tagging_status"),
-        # The claim: a user's due posts in order of work, newest first.
+        # How many posts a user has, and of which channels.
+        Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
+        # A user's counts by status, and those of one status, the newest first: 'success' is what remains.
+        Index(
+            "ix_metka_posts_unfinished",
+            "user_id",
+            "tagging_status",
+            "posted_at",
+            "id",
+            "next_attempt_at",
+            sqlite_where=sql(UNFINISHED),
+            postgresql_where=sql(UNFINISHED),
+        ),
+        # Posts that wait for better tags than they have.
+        Index(
+            "ix_metka_posts_tagged_unfinished",
+            "user_id",
+            sqlite_where=sql(TAGGED_UNFINISHED),
+            postgresql_where=sql(TAGGED_UNFINISHED),
+        ),
+        # Everybody's failed posts, the newest first: the daily retry.
+        Index(
+            "ix_metka_posts_troubled",
+            "tagging_status",
+            "posted_at",
+            "id",
+            sqlite_where=sql(TROUBLED),
+            postgresql_where=sql(TROUBLED),
+        ),
+        # The claim: due posts in order of work, user by user, of each the newest first.
         Index(
             "ix_metka_posts_queue",
-            "user_id",
             sql("coalesce(work_class, 1)"),
+            "user_id",
             sql("posted_at DESC"),
+            sql(DUE_AT),
             sqlite_where=sql(QUEUED),
             postgresql_where=sql(QUEUED),
         ),
         # When the next waiting post becomes due.
         Index(
-            "ix_metka_posts_next_attempt",
-            "next_attempt_at",
+            "ix_metka_posts_due",
+            sql(DUE_AT),
             sqlite_where=sql(QUEUED),
             postgresql_where=sql(QUEUED),
+        ),
+        # Posts that wait for the provider to come back: nearly always none.
+        Index(
+            "ix_metka_posts_waits",
+            "next_attempt_at",
+            sqlite_where=sql(WAITS),
+            postgresql_where=sql(WAITS),
         ),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
@@ -200,8 +250,10 @@ class Attempt(Base):
         Index("ix_metka_attempts_at", "at"),
         # The share of attempts that failed lately.
         Index(
-            "ix_metka_attempts_ended_at",
+            "ix_metka_attempts_ended",
             "at",
+            "ended",
+            "outcome",
             sqlite_where=sql("ended IS NOT NULL"),
             postgresql_where=sql("ended IS NOT NULL"),
         ),

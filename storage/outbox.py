@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     Select,
     and_,
     delete,
@@ -52,14 +51,11 @@ async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: in
         await session.flush()
 
 
-async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> int:
-    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent.
-
-    Returns how many wait.
-    """
+async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
+    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent."""
     waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
-    counts = [await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now) for ids in _chunks(post_ids)]
-    return sum(counts)
+    for ids in _chunks(post_ids):
+        await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
 
 
 async def tell_admins(
@@ -149,6 +145,13 @@ async def attach(session: AsyncSession, outbox_id: int, message_id: int) -> None
 async def prune(session: AsyncSession, before: datetime) -> None:
     """Forget what is older than `before`, also what nobody could be told."""
     await session.execute(delete(OutboxRow).where(OutboxRow.created_at < before))
+
+
+def is_any_open() -> Select[tuple[bool]]:
+    """Whether there is anything to send, now or soon; cheap, since it is asked for again and again."""
+    return select(
+        select(literal(1)).where(OutboxRow.done_at.is_(None), OutboxRow.ready_at.is_not(None), _is_reachable()).exists()
+    )
 
 
 async def anything_due(session: AsyncSession, now: datetime) -> bool:
@@ -293,6 +296,7 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> int:
-    statement = update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
+async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> None:
+    await session.execute(
+        update(OutboxRow).where(condition).values(**values).execution_options(synchronize_session=False)
+    )

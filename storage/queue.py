@@ -6,33 +6,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    ColumnElement,
     CursorResult,
-    Executable,
+    Row,
     Select,
     Table,
-    and_,
-    any_,
     bindparam,
-    case,
     delete,
     exists,
     func,
     insert,
     literal,
-    literal_column,
-    or_,
     select,
     update,
 )
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
-from storage.models import QUEUED, REUSABLE, Attempt, Post, User
+from storage.models import QUEUED, REUSABLE, WAITS, Attempt, OutboxRow, Post
+from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
@@ -84,31 +79,16 @@ class ClaimedPost:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Of the posts to be settled: the ids of those that still exist, and the claims that were written."""
+    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, and the
+    claims that were written."""
 
     alive: frozenset[int]
+    awaited: frozenset[int]
     written: frozenset[tuple[int, str]]
 
     def wrote(self, post: ClaimedPost) -> bool:
         """Whether the post was ours still."""
         return post.claim in self.written
-
-
-def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
-    """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
-
-    Goes with QUEUED, spelt out for SQLite's partial index.
-    """
-    due = and_(
-        or_(post.next_attempt_at.is_(None), post.next_attempt_at <= now),
-        or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now),
-    )
-    return due if retries else and_(due, post.after_fault.is_not(True))
-
-
-def _queued(alias: str) -> ColumnElement[bool]:
-    # Of no type: as a Boolean it would be written "(…) = 1", for which SQLite uses no partial index.
-    return literal_column(QUEUED.replace("tagging_status", f"{alias}.tagging_status"))
 
 
 async def claim(
@@ -124,36 +104,18 @@ async def claim(
     """Take up to `limit` due posts under a lease, in one statement.
 
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
-    their second ones, …); of one user the newest first. Users are picked by their best due post, which the
-    queue's index gives without reading a backlog, so that 100,000 posts of one cost the others nothing.
-    Without `retries`, posts after a fault of the upstream are left where they are.
+    their second ones, …); of one user the newest first. Neither the number of users nor anybody's backlog
+    makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    ids = _locked(_in_turn(limit, now, after_user, retries, is_sqlite), now)
-    statement = (
-        update(Post)
-        .where(Post.id.in_(ids))
-        .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds))
-        .returning(
-            Post.id,
-            Post.user_id,
-            Post.text,
-            Post.tags,
-            Post.tagging_attempts,
-            Post.work_class,
-            Post.requested_at,
-            Post.attempt_trail,
-            Post.tagging_error,
-            Post.last_tagging_attempt,
-            Post.waits_for_upstream,
-            Post.after_fault,
-            Post.suspect,
-            Post.text_key,
-            Post.wants_new,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    rows = (await session.execute(statement)).all()
+    values = {
+        "limit": limit,
+        "now": now,
+        "after_user": after_user,
+        "token": token,
+        "until": now + timedelta(seconds=lease_seconds),
+    }
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
+    rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
@@ -180,56 +142,13 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
     )
 
 
-def _in_turn(limit: int, now: datetime, after_user: int, retries: bool, is_sqlite: bool) -> Any:
-    first, own, chosen = aliased(Post, name="first"), aliased(Post, name="own"), aliased(Post, name="chosen")
-    best = (
-        select(func.coalesce(first.work_class, Priority.FRESH.value))
-        .where(first.user_id == User.id, _queued("first"), is_due(first, now, retries=retries))
-        .order_by(*_order(first))
-        .limit(1)
-        .scalar_subquery()
-    )
-    known = select(User.id.label("id"), best.label("best")).subquery("known")
-    turn = case((known.c.id <= after_user, 1), else_=0)
-    users = (
-        select(known.c.id, known.c.best, turn.label("turn"))
-        .where(known.c.best.is_not(None))
-        .order_by(known.c.best, turn, known.c.id)
-        .limit(limit)
-        .subquery("picked")
-    )
-    theirs = (
-        select(own.id)
-        .where(own.user_id == users.c.id, _queued("own"), is_due(own, now, retries=retries))
-        .order_by(*_order(own))
-        .limit(limit)
-        .correlate(users)
-    )
-    # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
-    among = chosen.id.in_(theirs) if is_sqlite else chosen.id == any_(func.array(theirs.scalar_subquery()))
-    work_class = func.coalesce(chosen.work_class, Priority.FRESH.value)
-    rank = func.row_number().over(partition_by=chosen.user_id, order_by=_order(chosen))
-    return select(chosen.id).join(users, among).order_by(work_class, rank, users.c.turn, users.c.id).limit(limit)
-
-
-def _order(post: Any) -> tuple[Any, ...]:
-    # The very expression of the index ix_metka_posts_queue, with its literal.
-    return (func.coalesce(post.work_class, literal_column("1")), post.posted_at.desc(), post.id.desc())
-
-
-def _locked(ids: Any, now: datetime) -> Any:
-    """The rows among `ids` that are still due and that no other worker holds (SQLite drops the lock clause)."""
-    row = aliased(Post, name="locked")
-    return select(row.id).where(row.id.in_(ids), _queued("locked"), is_due(row, now)).with_for_update(skip_locked=True)
-
-
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
     """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
     ready = select(Post.id).where(sql(QUEUED), is_due(Post, now, retries=retries))
     due = select(literal(1)).where(exists(ready.correlate(None)))
     if (await session.execute(due)).first() is not None:
         return now
-    waiting = select(func.min(Post.next_attempt_at)).where(sql(QUEUED), Post.next_attempt_at > now)
+    waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)
     return (await session.execute(waiting)).scalar_one_or_none()
 
 
@@ -277,41 +196,65 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
     """
     if not settled:
-        return Settled(frozenset(), frozenset())
+        return Settled(frozenset(), frozenset(), frozenset())
     locked = await _locked_rows(session, [post.id for post, _ in settled])
-    written = frozenset(post.claim for post, _ in settled if locked.get(post.id) == (post.token, post.text))
+    written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
     alike: dict[frozenset[str], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
             alike.setdefault(frozenset(values), []).append({"settled_id": post.id, **_NO_LEASE, **values})
     for rows in alike.values():
-        await _execute_many(session, update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")), rows)
-    return Settled(frozenset(locked), written)
+        await session.execute(_settle(), rows)
+    awaited = frozenset(row.id for row in locked.values() if row.awaited)
+    return Settled(frozenset(locked), awaited, written)
 
 
-async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Of those that exist: id → (lease token, text); the rows stay locked, on SQLite as everything is."""
-    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text).where(_POSTS.c.id.in_(ids))
-    rows = await session.execute(query.order_by(_POSTS.c.id).with_for_update())
-    return {row.id: (row.lease_token, row.text) for row in rows}
+def _is_ours(post: ClaimedPost, row: Any) -> bool:
+    return row is not None and row.lease_token == post.token and row.text == post.text
 
 
-async def _execute_many(session: AsyncSession, statement: Executable, rows: list[dict[str, Any]]) -> None:
-    """One statement for many rows, each of which names the same columns: past the ORM, which would take them singly."""
-    await (await session.connection()).execute(statement, rows)
+async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Those that exist, by id; the rows stay locked, on SQLite as everything is."""
+    rows = await session.execute(_rows_to_lock(), {"ids": ids})
+    return {row.id: row for row in rows}
+
+
+@cache
+def _rows_to_lock() -> Any:
+    waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting.label("awaited"))
+    return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
+
+
+@cache
+def _settle() -> Any:
+    """For many rows, each of which names the same columns besides."""
+    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id"))
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """Append to `metka_attempts`; all of the rows have the same keys."""
     if rows:
-        await _execute_many(session, insert(_ATTEMPTS), rows)
+        await session.execute(_insert_attempts(), rows)
+
+
+@cache
+def _insert_attempts() -> Any:
+    return insert(_ATTEMPTS)
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
     """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
-    newest = select(func.max(Post.id)).where(Post.text_key.in_(keys), sql(REUSABLE)).group_by(Post.text_key)
-    rows = await session.execute(select(Post.text_key, Post.text, Post.tags).where(Post.id.in_(newest)))
+    rows = await session.execute(_tagged_alike(), {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
+
+
+@cache
+def _tagged_alike() -> Any:
+    columns = _POSTS.c
+    wanted = columns.text_key.in_(bindparam("keys", expanding=True))
+    newest = select(func.max(columns.id)).where(wanted, sql(REUSABLE)).group_by(columns.text_key)
+    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest))
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:
@@ -336,7 +279,7 @@ async def upstream_serves(session: AsyncSession) -> int:
 
 def _waiting_for_upstream() -> Select[int]:
     """Posts that wait for the provider. What another process has locked is left to it: no waiting, no deadlock."""
-    waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), Post.waits_for_upstream.is_(True))
+    waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), sql(WAITS))
     return waiting.with_for_update(skip_locked=True)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Boolean, Row, Select, func, literal_column, or_, select
+from sqlalchemy import Boolean, ColumnElement, Row, Select, func, literal, literal_column, select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
-from storage.models import QUEUED, Attempt, Channel, Post, User
+from storage.models import QUEUED, TAGGED_UNFINISHED, UNFINISHED, Attempt, Channel, Post, User
+from storage.turns import due_at
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500
@@ -19,16 +20,26 @@ STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
 
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
-    """Status → posts, of one user or of all; from the index alone, in its own order."""
-    # Counted by user first: SQLite then needs no sorting, and reads no row.
-    grouped = select(Post.tagging_status.label("status"), func.count().label("posts")).group_by(
-        Post.user_id, Post.tagging_status
-    )
+    """Status → posts, of one user or of all; from two indexes alone, of one moment.
+
+    What is not through is counted by status, and all posts together: the rest are 'success', by far the most.
+    """
+    every = select(func.count()).select_from(Post)
+    # Counted by user first: SQLite then needs no sorting.
+    grouped = select(Post.tagging_status.label("status"), func.count().label("posts")).where(unfinished())
     if user_id is not None:
-        grouped = grouped.where(Post.user_id == user_id)
-    part = grouped.subquery()
-    rows = await session.execute(select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status))
-    return {status: int(posts) for status, posts in rows}
+        every, grouped = every.where(Post.user_id == user_id), grouped.where(Post.user_id == user_id)
+    part = grouped.group_by(Post.user_id, Post.tagging_status).subquery()
+    others = select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status)
+    rows = await session.execute(others.union_all(select(literal("success"), every.scalar_subquery())))
+    counts = {status: int(posts) for status, posts in rows}
+    counts["success"] -= sum(posts for status, posts in counts.items() if status != "success")
+    return {status: posts for status, posts in counts.items() if posts}
+
+
+def unfinished() -> ColumnElement[bool]:
+    """UNFINISHED, for a query that is to use the partial index of these words."""
+    return literal_column(UNFINISHED)
 
 
 def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
@@ -40,30 +51,25 @@ def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
-    """Posts that have tags without being 'success': asked for anew, say. The rows of the many others stay unread."""
+    """Posts that have tags without being 'success': asked for anew, say. An index holds them and hardly any other."""
     tagged = literal_column(legacy.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
-    unfinished = ("pending", "retrying", "failed", "skipped")
-    query = (
-        select(func.count())
-        .select_from(User)
-        .join(Post, Post.user_id == User.id)
-        .where(or_(Post.tagging_status.in_(unfinished), Post.tagging_status.is_(None)))
-        .where(Post.tags.is_not(None), tagged)
-    )
+    query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
     if user_id is not None:
-        query = query.where(User.id == user_id)
+        query = query.where(Post.user_id == user_id)
     return (await session.execute(query)).scalar_one()
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
     """When the next waiting post becomes due; None when one is due now, or none waits."""
     queued: list[Any] = [sql(QUEUED)]
+    first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
     if user_id is not None:
-        queued.append(Post.user_id == user_id)
-    due = or_(Post.next_attempt_at.is_(None), Post.next_attempt_at <= now)
-    if (await session.execute(select(Post.id).where(*queued, due).limit(1))).first() is not None:
+        # Of a user it is read from the index of their posts that are not through, whose words these are.
+        queued += [unfinished(), Post.user_id == user_id]
+        first = select(func.min(Post.next_attempt_at))
+    if (await session.execute(select(literal(1)).where(*queued, due_at(Post) <= now).limit(1))).first() is not None:
         return None
-    return (await session.execute(select(func.min(Post.next_attempt_at)).where(*queued))).scalar_one()
+    return cast("datetime | None", (await session.execute(first.where(*queued))).scalar_one_or_none())
 
 
 async def count_queued(session: AsyncSession) -> int:
@@ -92,20 +98,20 @@ async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list
 
 async def count_failed(session: AsyncSession, user_id: int) -> int:
     """How many failed posts a user has."""
-    query = select(func.count()).select_from(Post).where(Post.user_id == user_id, Post.tagging_status == "failed")
-    return (await session.execute(query)).scalar_one()
+    return (await session.execute(select(func.count()).select_from(Post).where(*_failed_of(user_id)))).scalar_one()
 
 
 async def failed_posts(session: AsyncSession, user_id: int, limit: int, offset: int) -> Sequence[Row[Any]]:
     """A page of a user's failed posts, the newest first."""
-    query = (
-        _cards()
-        .where(Post.user_id == user_id, Post.tagging_status == "failed")
-        .order_by(Post.posted_at.desc(), Post.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
+    newest = (Post.posted_at.desc(), Post.id.desc())
+    # The pages before this one are passed over in the index, without a look at the posts.
+    ids = select(Post.id).where(*_failed_of(user_id)).order_by(*newest).limit(limit).offset(offset).subquery()
+    query = _cards().join(ids, ids.c.id == Post.id).order_by(*newest)
     return (await session.execute(query)).all()
+
+
+def _failed_of(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (Post.user_id == user_id, Post.tagging_status == "failed", unfinished())
 
 
 def _cards() -> Select[*tuple[Any, ...]]:

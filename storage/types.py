@@ -51,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class TagList(TypeDecorator[list[str]]):
     """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags.
 
-    Nor are blank strings tags, or those that cannot be stored everywhere; `legacy.tag_elements` says the same in SQL.
+    Nor are blank strings tags, or those that cannot be stored everywhere.
     """
 
     impl = Text

@@ -1,0 +1,139 @@
+"""The claim's statement: which posts are next, by the order of work and users' turns.
+
+It walks the queue's index (order of work, user, newest first) in steps, each of which finds the next user who has
+something due: as many as posts are wanted, however many users and posts wait. It is written out, since to build it of
+SQLAlchemy's parts takes many times as long as to execute it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal_column, or_
+from sqlalchemy import text as sql
+
+from storage.models import DUE_AT, QUEUED, Post
+from storage.types import UtcDateTime
+
+#: A post that is due, under the alias `row`, in the words of the index. What a claim without retries leaves is last.
+_IS_DUE = (
+    f"{QUEUED.replace('tagging_status', 'row.tagging_status')} AND {DUE_AT.replace('next_', 'row.next_')} <= :now"
+    " AND (row.lease_expires_at IS NULL OR row.lease_expires_at <= :now)"
+)
+_NO_RETRY = " AND row.after_fault IS NOT TRUE"
+_CLASS = "coalesce(row.work_class, 1)"
+#: The index's order where its first column is given; SQLite would not see that it is that of the whole index.
+_BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
+_NEXT_CLASS = (
+    f"(SELECT {_CLASS} FROM posts AS row WHERE {_CLASS} > turns.work_class AND {{due}}"  # noqa: S608 - constants
+    f" ORDER BY {_CLASS} LIMIT 1)"
+)
+
+#: A row of `turns`: an order of work, a user who has something due of it, and their best post of it. Users after
+#: :after_user come first (is_late 0). It begins before every order of work (none is below 0), and ends with :limit
+#: users, each counted once; a user whom the parser deleted has no turn.
+_TURNS = f"""
+SELECT -1 AS work_class, 0 AS user_id, 1 AS is_late, 0 AS post_id, 0 AS is_known, 0 AS users, CAST(',' AS TEXT) AS seen
+UNION ALL
+SELECT coalesce(best.work_class, 1), best.user_id, CASE WHEN best.user_id <= :after_user THEN 1 ELSE 0 END, best.id,
+    CASE WHEN users.id IS NULL THEN 0 ELSE 1 END,
+    turns.users + CASE WHEN users.id IS NULL OR turns.seen LIKE '%,' || best.user_id || ',%' THEN 0 ELSE 1 END,
+    turns.seen || best.user_id || ','
+FROM turns
+JOIN posts AS best ON best.id = coalesce(
+    (SELECT row.id FROM posts AS row WHERE turns.is_late = 0 AND {_CLASS} = turns.work_class
+        AND row.user_id > turns.user_id AND {{due}} {_BY_USER}),
+    (SELECT row.id FROM posts AS row WHERE {_CLASS} = turns.work_class AND row.user_id <= :after_user
+        AND row.user_id > CASE WHEN turns.is_late = 1 THEN turns.user_id ELSE 0 END AND {{due}} {_BY_USER}),
+    (SELECT row.id FROM posts AS row WHERE {_CLASS} = {_NEXT_CLASS} AND row.user_id > :after_user
+        AND {{due}} {_BY_USER}),
+    (SELECT row.id FROM posts AS row WHERE {_CLASS} = {_NEXT_CLASS} AND {{due}} {_BY_USER})
+)
+LEFT JOIN users ON users.id = best.user_id
+WHERE turns.users < :limit
+"""  # noqa: S608 - constants
+
+#: A turn's posts. Of the last order of work the best one of each user will do, when there are users enough. The user
+#: is given as a range: SQLite would take another index, that of all their posts, which spares it to sort a few.
+_THEIRS = f"""
+SELECT row.id FROM posts AS row
+WHERE ((SELECT max(users) FROM turns) < :limit
+        OR turns.work_class < (SELECT max(work_class) FROM turns))
+    AND {_CLASS} = turns.work_class AND row.user_id BETWEEN turns.user_id AND turns.user_id AND {{due}}
+ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT :limit
+"""  # noqa: S608 - constants
+
+#: First by order of work, then everybody's first post, their second ones, …
+_CLAIM = f"""
+WITH RECURSIVE turns AS ({_TURNS})
+UPDATE posts SET lease_token = :token, lease_expires_at = :until
+WHERE id IN (
+    SELECT row.id FROM posts AS row
+    WHERE {{all_due}} AND row.id IN (
+        SELECT post.id FROM turns JOIN posts AS post ON {{among}}
+        WHERE turns.is_known = 1
+        ORDER BY coalesce(post.work_class, 1),
+            row_number() OVER (
+                PARTITION BY post.user_id ORDER BY coalesce(post.work_class, 1), post.posted_at DESC, post.id DESC
+            ),
+            turns.is_late, turns.user_id
+        LIMIT :limit
+    )
+    {{lock}}
+)
+RETURNING {{columns}}
+"""  # noqa: S608 - constants
+
+_AMONG = {
+    "sqlite": f"post.id = turns.post_id OR post.id IN ({_THEIRS})",
+    # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
+    "postgresql": f"post.id = ANY (array_append(ARRAY({_THEIRS}), turns.post_id))",
+}
+_LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
+_RETURNED = (
+    Post.id,
+    Post.user_id,
+    Post.text,
+    Post.tags,
+    Post.tagging_attempts,
+    Post.work_class,
+    Post.requested_at,
+    Post.attempt_trail,
+    Post.tagging_error,
+    Post.last_tagging_attempt,
+    Post.waits_for_upstream,
+    Post.after_fault,
+    Post.suspect,
+    Post.text_key,
+    Post.wants_new,
+)
+
+
+def due_at(post: Any) -> ColumnElement[datetime]:
+    """When a queued post's waiting time is over; long ago, if it has none. In the words of the indexes."""
+    return func.coalesce(post.next_attempt_at, literal_column("'1970-01-01'"))
+
+
+def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
+    """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
+
+    Goes with QUEUED, spelt out for SQLite's partial index.
+    """
+    due = and_(due_at(post) <= now, or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now))
+    return due if retries else and_(due, post.after_fault.is_not(True))
+
+
+@cache
+def claim_statement(dialect: str, *, retries: bool) -> Executable:
+    """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
+
+    See `storage.queue.claim`.
+    """
+    due = _IS_DUE if retries else _IS_DUE + _NO_RETRY
+    columns = ", ".join("CAST(tags AS TEXT)" if column is Post.tags else column.key for column in _RETURNED)
+    among = _AMONG[dialect].format(due=due)
+    written = _CLAIM.format(due=due, all_due=_IS_DUE, among=among, lock=_LOCK[dialect], columns=columns)
+    times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
+    return sql(written).bindparams(*times).columns(*_RETURNED)
