@@ -230,7 +230,7 @@ class Worker:
         self._batch.tagged += recorded.tagged
         self._batch.failed += recorded.failed
         self._batch.retried += recorded.retried
-        if recorded.notices:
+        if recorded.notices or plan.notices:
             self._on_news()
         is_idle = not (self._flights or self._ready or plan.claimed)
         if is_idle and (self._batch.tagged or self._batch.failed):
