@@ -24,7 +24,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n 2
 
-# All scenarios, one after another: ten minutes or so, most of it waiting for pauses to end.
+# All scenarios: ten minutes or so, most of it waiting for pauses to end.
 test-faults: install
 	$(BIN)/python -m pytest -n 2 -m '' tests/faults
 

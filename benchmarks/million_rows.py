@@ -21,15 +21,12 @@ from storage.models import Channel, User, UserChannel
 from storage.types import UtcDateTime
 
 POSTS, USERS, CHANNELS = 1_000_000, 1000, 3000
-#: The user with 100,000 posts, one of five with 20,000, and some of the others.
-BIGGEST, LARGE, ORDINARY = 1, 2, (100, 350, 600, 850)
+#: The user with 100,000 posts, and some of those with 800.
+BIGGEST, ORDINARY = 1, (100, 350, 600, 850)
 #: A million posts are a year's.
 SECONDS_APART = 31
-#: Attempts are kept for 30 days: there are those of so many of the latest posts.
-TRIED = 80_000
-#: Messages to people: so many were sent, so many wait.
-SENT, WAITING = 50_000, 200
-WORDS, WAYS, TEXTS = 2000, 20_000, 500
+#: Different tags, posts' lists of tags, and texts.
+WORDS, WAYS, TEXTS = 2000, 19_997, 499
 
 _POSTS = """
 INSERT INTO posts (id, user_id, channel_id, telegram_message_id, text, url, views, posted_at, parsed_at, tags,
@@ -53,6 +50,7 @@ FROM (
 JOIN piece AS text ON text.kind = 'text' AND text.number = n % 499
 JOIN piece AS tags ON tags.kind = 'tags' AND tags.number = n % 19997
 """
+#: Attempts are kept for 30 days: there are those of so many of the latest posts.
 _ATTEMPTS = """
 INSERT INTO metka_attempts (post_id, request_id, at, model_asked, model_answered, outcome, http_status, seconds,
     prompt_tokens, completion_tokens, ended)
@@ -61,6 +59,7 @@ SELECT n, 'request ' || n, {posted}, 'google/gemini-2.0-flash-exp:free', 'google
     300, 40, CASE WHEN n % 10 = 0 THEN 'retrying' ELSE 'tagged' END
 FROM {numbers} AS numbered WHERE n > :last - 80000
 """
+#: Messages of the last posts: 200 of them wait to be sent.
 _OUTBOX = """
 INSERT INTO metka_outbox (kind, telegram_id, post_id, created_at, ready_at, done_at)
 SELECT 'failed', 1001 + n % 1000, n, {posted}, {posted}, CASE WHEN n <= :last - 200 THEN {posted} END
@@ -73,14 +72,14 @@ _DIALECTS = {
         "posted": f"strftime('%Y-%m-%d %H:%M:%f000', :now, '-' || ((:last - n) * {SECONDS_APART} + 9) || ' seconds')",
         "later": "strftime('%Y-%m-%d %H:%M:%f000', :now, (n % 7200 + 3600) || ' seconds')",
         "tags": "tags.value",
-        "indexes": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'posts' AND sql IS NOT NULL",  # noqa: E501
+        "indexes": "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'posts' AND name LIKE 'ix_metka%'",
     },
     "postgresql": {
         "numbers": "(SELECT n FROM generate_series(1, :last) AS numbers(n))",
         "posted": f":now - make_interval(secs => (:last - n) * {SECONDS_APART} + 9)",
         "later": ":now + make_interval(secs => n % 7200 + 3600)",
         "tags": "CAST(tags.value AS json)",
-        "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'posts' AND indexname LIKE 'ix_metka%'",  # noqa: E501
+        "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix_metka_posts_%'",
     },
 }
 

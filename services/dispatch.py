@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -74,12 +74,14 @@ class Held:
 class Plan:
     """What a turn starts.
 
-    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look.
+    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look; `notices`:
+    whether anybody is to be told of a post that was settled without a request.
     """
 
     starts: tuple[Start, ...] = ()
     claimed: bool = False
     wait: float | None = None
+    notices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class _View:
     states: dict[str, ModelState]
     lanes: Mapping[str, LaneState]
     now: datetime
+    #: Posts that were settled, and of which somebody is to be told.
+    told: list[int] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -168,12 +172,12 @@ class Dispatcher:
         )
         if not claimed:
             return Plan(wait=await self._until_due(session, now, retries=left > 0))
-        worth = await self._worth_asking(session, claimed, held.starts, now)
+        worth = await self._worth_asking(session, claimed, held.starts, view)
         found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
         starts = await self._starts(session, batches(found), view, room.requests, left)
         # With every place taken there is no reason to look before one is free.
         is_full = len(held.starts) + len(starts) >= self.concurrency
-        return Plan(tuple(starts), claimed=True, wait=None if is_full else 0.0)
+        return Plan(tuple(starts), claimed=True, wait=None if is_full else 0.0, notices=bool(view.told))
 
     def started(self, start: Start) -> None:
         """The plan's transaction is committed, and the request leaves."""
@@ -225,18 +229,19 @@ class Dispatcher:
         return until_retries if wait is None else min(wait, until_retries)
 
     async def _worth_asking(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], now: datetime
+        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], view: _View
     ) -> list[Worth]:
         """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
         sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
         if sifted.settled:
             settled = await queue.settle(session, sifted.settled)
-            await outbox.outcome_ready(session, list(settled.awaited), now)
-        await self._postpone(session, sifted.waiting, now + LOOK_AGAIN)
-        undoubted = [(await self._without_doubt(session, worth.post, now), worth.key) for worth in sifted.worth_asking]
+            await outbox.outcome_ready(session, list(settled.awaited), view.now)
+            view.told.extend(settled.awaited)
+        await self._postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
+        undoubted = [(await self._without_doubt(session, each.post, view), each.key) for each in sifted.worth_asking]
         return [Worth(post, key) for post, key in undoubted if post is not None]
 
-    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> ClaimedPost | None:
+    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, view: _View) -> ClaimedPost | None:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
         if post.doubted_since is None:
             return post
@@ -248,8 +253,12 @@ class Dispatcher:
         post = replace(post, attempts=attempts, doubted_since=None, waits=post.waits and not counts)
         if not is_used_up:
             return post
-        await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)
+        await self._give_up(session, post, "exhausted", post.error or "the attempts are used up", view)
         return None
+
+    async def _give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, view: _View) -> None:
+        await self._recorder.give_up(session, post, kind, error, view.now)
+        view.told.append(post.id)
 
     async def _candidates(
         self, session: AsyncSession, worth: Sequence[Worth], view: _View, batch_size: int, *, probe: bool
@@ -316,7 +325,7 @@ class Dispatcher:
         if refused and set(self._chain) - gone <= set(refused):
             # Nobody is left to wait for.
             error = "every model that can be asked refuses the text"
-            await self._recorder.give_up(session, post, "refused", error, view.now)
+            await self._give_up(session, post, "refused", error, view)
             return
         at = free_again_at(self._chain, view.states, refused, view.now) or view.now + LOOK_AGAIN
         await self._postpone(session, [post], at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 #: How long a /retry's message shows progress.
 PROGRESS_FOR = timedelta(minutes=15)
 ATTEMPTS_KEPT = timedelta(days=30)
+#: Rows in one transaction of the clean-up.
+PRUNED_AT_ONCE = 1000
 #: Telegram keeps an update for a day, and sends none again after that.
 UPDATES_KEPT = timedelta(days=1)
 #: The daily retry takes posts that were tried this lately.
@@ -284,13 +286,22 @@ class TaggingService:
     async def clean_up(self) -> None:
         """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
         now = self._clock()
+        pruned = await self._prune(queue.prune_attempts, now - ATTEMPTS_KEPT)
+        await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
-            pruned = await queue.prune_attempts(session, now - ATTEMPTS_KEPT)
-            await outbox.prune(session, now - ATTEMPTS_KEPT)
             await wishes.prune_batches(session, now)
             await updates.prune(session, now - UPDATES_KEPT)
             adopted = await legacy.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
+
+    async def _prune(self, prune: Callable[[AsyncSession, datetime, int], Awaitable[int]], before: datetime) -> int:
+        """All of it, in transactions each of which is short: nobody waits for the whole."""
+        total, count = 0, PRUNED_AT_ONCE
+        while count == PRUNED_AT_ONCE:
+            async with self._database.write() as session:
+                count = await prune(session, before, PRUNED_AT_ONCE)
+            total += count
+        return total
 
     async def probe(self) -> None:
         """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""

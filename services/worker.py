@@ -160,15 +160,13 @@ class Worker:
             await self._renew(session, now)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
-            outdated = list(self._ready) if recorded.models_changed else []
-            await self._dispatcher.give_back(session, outdated)
-            held = Held(
-                [flight.start for flight in self._flights], [] if outdated else list(self._ready), self._ahead(group)
-            )
+            # What was planned for models that may not be asked now is planned anew.
+            ready = [] if recorded.models_changed else list(self._ready)
+            if not ready:
+                await self._dispatcher.give_back(session, list(self._ready))
+            held = Held([flight.start for flight in self._flights], ready, self._ahead(group))
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=recorded.states)
-        if outdated:
-            self._ready.clear()
-        self._ready.extend(plan.starts)
+        self._ready = deque([*ready, *plan.starts])
         del self._finished[: len(group)]
         self._stored(group)
         self._after(recorded, plan)
@@ -230,7 +228,7 @@ class Worker:
         self._batch.tagged += recorded.tagged
         self._batch.failed += recorded.failed
         self._batch.retried += recorded.retried
-        if recorded.notices:
+        if recorded.notices or plan.notices:
             self._on_news()
         is_idle = not (self._flights or self._ready or plan.claimed)
         if is_idle and (self._batch.tagged or self._batch.failed):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
+    CursorResult,
     Select,
     and_,
     delete,
@@ -142,9 +143,13 @@ async def attach(session: AsyncSession, outbox_id: int, message_id: int) -> None
     await _set(session, OutboxRow.id == outbox_id, message_id=message_id)
 
 
-async def prune(session: AsyncSession, before: datetime) -> None:
-    """Forget what is older than `before`, also what nobody could be told."""
-    await session.execute(delete(OutboxRow).where(OutboxRow.created_at < before))
+async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Forget up to `limit` rows older than `before`, also what nobody could be told; returns how many there were."""
+    # The oldest have the lowest numbers: where these end, nothing older is looked for.
+    oldest = select(OutboxRow.id, OutboxRow.created_at).order_by(OutboxRow.id).limit(limit).subquery()
+    ids = select(oldest.c.id).where(oldest.c.created_at < before)
+    statement = delete(OutboxRow).where(OutboxRow.id.in_(ids)).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
 def is_any_open() -> Select[tuple[bool]]:

@@ -169,11 +169,11 @@ async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
     await settle(session, [(post, {}) for post in posts])
 
 
-async def ended_lately(session: AsyncSession, since: datetime) -> list[tuple[str, str, int]]:
-    """Attempts that ended since then: (how, the last request's outcome, how many)."""
+async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
+    """Attempts that ended from `since` to before `until`: (how, the last request's outcome, how many)."""
     query = (
         select(Attempt.ended, Attempt.outcome, func.count())
-        .where(Attempt.ended.is_not(None), Attempt.at >= since)
+        .where(Attempt.ended.is_not(None), Attempt.at >= since, Attempt.at < until)
         .group_by(Attempt.ended, Attempt.outcome)
     )
     return [(ended or "", outcome, count) for ended, outcome, count in await session.execute(query)]
@@ -295,7 +295,10 @@ async def upstream_is_back(session: AsyncSession) -> int:
     return await _make_due(session, _waiting_for_upstream(), **cleared)
 
 
-async def prune_attempts(session: AsyncSession, before: datetime) -> int:
-    """Delete attempts older than `before`."""
-    result = await session.execute(delete(Attempt).where(Attempt.at < before))
+async def prune_attempts(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Delete up to `limit` attempts older than `before`, the oldest first; returns how many there were."""
+    oldest = select(Attempt.id).where(Attempt.at < before).order_by(Attempt.at).limit(limit)
+    result = await session.execute(
+        delete(Attempt).where(Attempt.id.in_(oldest)).execution_options(synchronize_session=False)
+    )
     return cast("CursorResult[Any]", result).rowcount

@@ -125,6 +125,11 @@ def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[b
     return due if retries else and_(due, post.after_fault.is_not(True))
 
 
+def in_order_of_work() -> tuple[Any, ...]:
+    """ORDER BY of the queue's index: user by user within an order of work."""
+    return (func.coalesce(Post.work_class, literal_column("1")), Post.user_id, Post.posted_at.desc(), Post.id.desc())
+
+
 @cache
 def claim_statement(dialect: str, *, retries: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.

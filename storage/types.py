@@ -77,14 +77,22 @@ class TagList(TypeDecorator[list[str]]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> list[str]:
         """Always a list of strings, empty when there are none."""
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                return []
-        if not isinstance(value, list):
+        return [item for item in strings_in(value) if is_tag(item)]
+
+
+def strings_in(value: Any) -> list[str]:
+    """What may be tags in a value of `posts.tags`, which is text or read already; those that are pass `is_tag`."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
             return []
-        return [item for item in value if isinstance(item, str) and item.strip() and not UNSTORABLE.search(item)]
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def is_tag(item: str) -> bool:
+    """Not blank, and such as can be stored everywhere."""
+    return bool(item.strip()) and not UNSTORABLE.search(item)
 
 
 def as_text(value: Any) -> str | None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import Batch, BatchPost, Post
+from storage.models import QUEUED, TROUBLED, UNFINISHED, Batch, BatchPost, Post
 from storage.queue import Priority
+from storage.turns import in_order_of_work
 
 #: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that
 #: ran out: what its holder still brings is older than the wish.
@@ -109,16 +111,9 @@ async def make_batch(
 
     Returns the batch (None when nobody is to see its progress, or nothing was found) and how many.
     """
-    order = case((Post.tagging_status == "failed", 0), (Post.tagging_status == "retrying", 1), else_=2)
-    query = (
-        select(Post.id, Post.tagging_status, Post.next_attempt_at, Post.tagging_attempts, Post.work_class)
-        .where(Post.tagging_status.in_(RETRYABLE), _has_text(), _free(now))
-        .order_by(order, Post.posted_at.desc(), Post.id.desc())
-        .limit(limit)
-    )
-    if user_id is not None:
-        query = query.where(Post.user_id == user_id)
-    found = (await session.execute(query)).all()
+    found: list[Row[Any]] = []
+    for status in ("failed", "retrying", "pending"):
+        found += (await session.execute(_retryable(status, user_id, limit - len(found), now))).all()
     if not found:
         return None, 0
     batch_id = await _insert_batch(session, found, telegram_id, now) if telegram_id is not None else None
@@ -128,6 +123,22 @@ async def make_batch(
     await _update(session, Post.id.in_(ids), due if force else {"next_attempt_at": None, "waits_for_upstream": None})
     await _update(session, Post.id.in_(failed), {**due, "tagging_status": "pending", "work_class": Priority.BULK})
     return batch_id, len(ids)
+
+
+def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> Select[*tuple[Any, ...]]:
+    """The newest posts of a status; of everybody's pending ones, those that are next in the order of work."""
+    query = (
+        select(Post.id, Post.tagging_status, Post.next_attempt_at, Post.tagging_attempts, Post.work_class)
+        .where(Post.tagging_status == status, _has_text(), _free(now))
+        .limit(limit)
+    )
+    newest = (Post.posted_at.desc(), Post.id.desc())
+    # Each in the words, and the order, of an index.
+    if user_id is not None:
+        return query.where(Post.user_id == user_id, sql(UNFINISHED)).order_by(*newest)
+    if status == "pending":
+        return query.where(sql(QUEUED)).order_by(*in_order_of_work())
+    return query.where(sql(TROUBLED)).order_by(*newest)
 
 
 async def _insert_batch(session: AsyncSession, found: Sequence[Any], telegram_id: int, now: datetime) -> int:
@@ -219,6 +230,7 @@ async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now:
         select(Post.id)
         .where(
             Post.tagging_status == "failed",
+            sql(TROUBLED),
             or_(Post.failure_kind.is_(None), Post.failure_kind != "refused"),
             or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt >= since),
             nights < NIGHTS,

@@ -265,5 +265,5 @@ async def test_very_many_failures_make_one_notice(world: World) -> None:
 
 async def test_old_rows_are_forgotten(world: World) -> None:
     await world.fail(world.posts[0])
-    await world.do(lambda session: rows.prune(session, world.now + timedelta(seconds=1)))
+    await world.do(lambda session: rows.prune(session, world.now + timedelta(seconds=1), 100))
     assert await world.open() == 0

@@ -16,11 +16,11 @@ async def plan_of_a_claim(database: Database) -> str:
     async def claim(session: AsyncSession) -> None:
         await queue.claim(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0)
 
-    return await plan_of(database, claim, beginning="UPDATE posts")
+    return await plan_of(database, claim, beginning="WITH RECURSIVE turns")
 
 
 async def test_a_claim_reads_no_whole_table(database: Database) -> None:
-    """Neither of all posts nor of all that wait: a user's due ones come from the queue's index in their order."""
+    """Neither of all posts nor of all that wait: due ones come from the queue's index, user by user, in its order."""
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 200, tagging_status="success", tags=["a"])
@@ -28,6 +28,6 @@ async def test_a_claim_reads_no_whole_table(database: Database) -> None:
     plan = await plan_of_a_claim(database)
     assert "ix_metka_posts_queue" in plan, plan
     assert "Seq Scan on posts" not in plan, plan
-    assert "SCAN posts" not in plan, plan
-    assert "SCAN chosen" not in plan, plan
-    assert "Filter: (SubPlan" not in plan, plan
+    for alias in ("posts", "row", "best", "post"):
+        assert f"SCAN {alias}" not in plan, plan
+        assert f"Seq Scan on posts {alias}" not in plan, plan

@@ -1,0 +1,203 @@
+"""What people and programs look at, and the claim, at 1,000,000 posts of 1,000 users, while 100 posts a second come.
+
+Every question is asked as the product asks it, through a session of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import cycle, islice
+from statistics import median
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from benchmarks import databases
+from benchmarks.figures import Figure
+from benchmarks.million_rows import BIGGEST, ORDINARY, fill
+from benchmarks.processes import ROOT, ending
+from services.alerts import AlertWatch
+from services.budget import Pace
+from services.clock import utc_now
+from services.gauges import Gauges
+from services.listing import Listing
+from services.overview import Overview
+from services.provider_state import look
+from storage import lists, outbox, queue, wishes
+from storage.database import Database, parse_url
+
+CHAIN = ("google/gemini-2.0-flash-exp:free",)
+#: Each question is asked so often, or for so long.
+TIMES, SECONDS = 100, 2.0
+#: "A few milliseconds", for a user with some 800 posts, and for what concerns everybody.
+FEW_MS = 5.0
+
+Question = Callable[[int], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds."""
+
+    median: float
+    p99: float
+
+
+async def run() -> list[Figure]:
+    """Both databases, one after the other."""
+    figures = []
+    for name, database in (("SQLite", databases.sqlite), ("PostgreSQL", databases.postgresql)):
+        async with database() as url:
+            figures += await _measure(name, url)
+    return figures
+
+
+async def _measure(name: str, url: str) -> list[Figure]:
+    patient = Database(parse_url(url), statement_seconds=None)
+    await fill(patient)
+    await patient.close()
+    async with databases.opened(url) as database, _writer(url) as pace:
+        floor = await _ask(lambda user: _read(database, lists.user_exists, user), ORDINARY)
+        figures = [await _of_a_user(name, *named, floor) for named in _of_users(database).items()]
+        figures += [await _of_all(name, *named, floor) for named in _of_everybody(database).items()]
+    return [*figures, _pace(name, await pace())]
+
+
+def _of_users(database: Database) -> dict[str, Question]:
+    overview, listing = Overview(database, utc_now), Listing(database)
+    half_a_year_ago = (utc_now() - timedelta(days=180)).isoformat()
+    return {
+        "/stats": overview.stats,
+        "/failed": lambda user: overview.failed(user, 1),
+        "/failed, last page": lambda user: overview.failed(user, 10**6),
+        "/retry": lambda user: _undone(database, _retry, user),
+        "API: tagging_stats": lambda user: listing.tagging_counts(user, 5),
+        "API: posts": lambda user: listing.posts(user, limit=50),
+        "API: posts, of half a year ago": lambda user: listing.posts(user, limit=50, before=half_a_year_ago),
+        "API: posts, failed ones": lambda user: listing.posts(user, status="failed", limit=50),
+        "API: posts, of a frequent tag": lambda user: listing.posts(user, tag="тема 0", limit=50),
+        "API: posts, of a rare tag": lambda user: listing.posts(user, tag="тема 1990", limit=50),
+        "API: channels": listing.channels,
+        "API: tags": lambda user: listing.tags(user, 100),
+    }
+
+
+def _of_everybody(database: Database) -> dict[str, Question]:
+    overview, listing = Overview(database, utc_now), Listing(database)
+    alerts = AlertWatch(database, CHAIN, {1}, 20.0, utc_now)
+    return {
+        "the claim of 10 posts": lambda user: _undone(database, _claim, user),
+        "when the next post is due": lambda _: _read(database, queue.next_due_at, utc_now()),
+        "/stats all": lambda _: overview.stats(None),
+        "the provider's state": lambda _: _provider_state(database),
+        "/retry, everybody's": lambda _: _undone(database, _retry, None),
+        "the daily retry": lambda _: _undone(database, _nightly),
+        "API: users": lambda _: listing.users(after=0, limit=100, only=None),
+        "API: a post": lambda user: listing.post(user * 997, None),
+        "what is to be told": lambda _: _read(database, outbox.anything_due, utc_now()),
+        "the look at the alerts": lambda _: alerts.check(),
+        "/metrics": lambda _: Gauges(database, CHAIN, enabled=True, clock=utc_now).read(),
+    }
+
+
+async def _read(database: Database, statement: Callable[..., Awaitable[Any]], *values: Any) -> Any:
+    async with database.read() as session:
+        return await statement(session, *values)
+
+
+async def _undone(database: Database, work: Callable[..., Awaitable[Any]], *values: Any) -> None:
+    """What writes, without its commit: the next time finds the same."""
+    engine = database.engine.execution_options(metka_write=True)
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        await work(session, *values)
+        await session.rollback()
+
+
+async def _claim(session: AsyncSession, after_user: int) -> None:
+    await queue.claim(session, limit=10, now=utc_now(), lease_seconds=60, token="t", after_user=after_user)
+
+
+async def _retry(session: AsyncSession, user: int | None) -> None:
+    await wishes.make_batch(session, user_id=user, telegram_id=1001, limit=50, force=False, now=utc_now())
+
+
+async def _nightly(session: AsyncSession) -> None:
+    await wishes.queue_nightly(session, 100, utc_now() - timedelta(days=7), utc_now())
+
+
+async def _provider_state(database: Database) -> None:
+    async with database.read() as session:
+        await look(session, CHAIN, Pace(None), utc_now())
+
+
+async def _ask(question: Question, users: tuple[int, ...]) -> Times:
+    """The first few times warm the caches."""
+    for user in users:
+        await question(user)
+    taken: list[float] = []
+    began = time.perf_counter()
+    for user in islice(cycle(users), TIMES):
+        before = time.perf_counter()
+        await question(user)
+        taken.append(1000 * (time.perf_counter() - before))
+        if time.perf_counter() - began > SECONDS:
+            break
+    return Times(median(taken), sorted(taken)[int(0.99 * len(taken))])
+
+
+async def _of_a_user(name: str, what: str, question: Question, floor: Times) -> Figure:
+    times, biggest = await _ask(question, ORDINARY), await _ask(question, (BIGGEST,))
+    return _figure(name, what, times, floor, f"; of a user with 100,000 posts {biggest.median:.1f} ms")
+
+
+async def _of_all(name: str, what: str, question: Question, floor: Times) -> Figure:
+    return _figure(name, what, await _ask(question, ORDINARY), floor, "")
+
+
+def _figure(name: str, what: str, times: Times, floor: Times, others: str) -> Figure:
+    return Figure(
+        name=f"{name}: {what}",
+        value=times.median,
+        unit="ms",
+        floor=f"a row by its key {floor.median:.1f} ms",
+        at_most=FEW_MS,
+        counted=f"median of {TIMES} times or {SECONDS:g} s, p99 {times.p99:.1f} ms{others}",
+    )
+
+
+@asynccontextmanager
+async def _writer(url: str) -> AsyncIterator[Callable[[], Awaitable[tuple[float, float]]]]:
+    """Posts come all the while; how many a second were inserted and tagged."""
+    command = (sys.executable, "-m", "benchmarks.million_writer", url)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
+    orders, answers = cast("asyncio.StreamWriter", process.stdin), cast("asyncio.StreamReader", process.stdout)
+    async with ending(process):
+        await answers.readline()
+        began = time.monotonic()
+
+        async def pace() -> tuple[float, float]:
+            orders.close()
+            inserted, tagged = map(int, (await answers.readline()).split())
+            seconds = time.monotonic() - began
+            return inserted / seconds, tagged / seconds
+
+        yield pace
+
+
+def _pace(name: str, pace: tuple[float, float]) -> Figure:
+    inserted, tagged = pace
+    return Figure(
+        name=f"{name}: posts written meanwhile",
+        value=inserted,
+        unit="posts/s",
+        floor="100 posts/s are asked for",
+        at_least=95,
+        counted=f"in tens, by another process; {tagged:.0f} posts/s were claimed and tagged",
+    )
