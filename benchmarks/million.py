@@ -67,7 +67,7 @@ async def _measure(name: str, url: str) -> list[Figure]:
         floor = await _ask(lambda user: _read(database, lists.user_exists, user), ORDINARY)
         figures = [await _of_a_user(name, *named, floor) for named in _of_users(database).items()]
         figures += [await _of_all(name, *named, floor) for named in _of_everybody(database).items()]
-    return [*figures, _pace(name, await pace())]
+        return [*figures, _pace(name, await pace())]
 
 
 def _of_users(database: Database) -> dict[str, Question]:
