@@ -12,7 +12,6 @@ from sqlalchemy import (
     CursorResult,
     Select,
     delete,
-    exists,
     func,
     literal,
     select,
@@ -21,7 +20,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import QUEUED, WAITS, Attempt, Post
+from storage.conditions import QUEUED, WAITS
+from storage.models import Attempt, Post
 from storage.turns import claim_statement, due_at, is_due
 
 
@@ -112,8 +112,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
 
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
     """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
-    ready = select(Post.id).where(sql(QUEUED), is_due(Post, now, retries=retries))
-    due = select(literal(1)).where(exists(ready.correlate(None)))
+    due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
     if (await session.execute(due)).first() is not None:
         return now
     waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)
