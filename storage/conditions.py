@@ -5,9 +5,7 @@ SQLite uses a partial index for no other query; PostgreSQL also for one that say
 
 from __future__ import annotations
 
-#: Rows a worker may still want: the queue's partial indexes and the claim use the same words, since SQLite
-#: uses a partial index only for a query that repeats its condition. NULL is what a parser's own table
-#: without a server default leaves.
+#: Rows a worker may still want. NULL is what a parser's own table without a server default leaves.
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 
 #: Posts that are not through. NULL, again, is a new post; a status of another program's counts, too.
@@ -23,7 +21,8 @@ TROUBLED = "tagging_status IN ('failed', 'retrying')"
 WAITS = "waits_for_upstream"
 
 #: When a queued post is due, as the indexes know it: one condition, where "NULL or passed" would be two.
-DUE_AT = "coalesce(next_attempt_at, '1970-01-01')"
+LONG_AGO = "'1970-01-01 00:00:00'"
+DUE_AT = f"coalesce(next_attempt_at, {LONG_AGO})"
 
 #: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
 PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal_column, or_
 from sqlalchemy import text as sql
 
-from storage.conditions import DUE_AT, QUEUED
+from storage.conditions import DUE_AT, LONG_AGO, QUEUED
 from storage.models import Post
 from storage.types import UtcDateTime
 
@@ -118,7 +118,7 @@ _RETURNED = (
 
 def due_at(post: Any) -> ColumnElement[datetime]:
     """When a queued post's waiting time is over; long ago, if it has none. In the words of the indexes."""
-    return func.coalesce(post.next_attempt_at, literal_column("'1970-01-01'"))
+    return func.coalesce(post.next_attempt_at, literal_column(LONG_AGO))
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
