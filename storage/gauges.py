@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, and_, case, func, literal_column, select, 
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import QUEUED, Post
+from storage.conditions import QUEUED
+from storage.models import Post
 from storage.queue import Priority
 from storage.turns import is_due
 from storage.types import UtcDateTime

@@ -12,7 +12,8 @@ from sqlalchemy import Boolean, ColumnElement, CursorResult, Inspector
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import PARSER_VERDICT, Base, Post, User
+from storage.conditions import PARSER_VERDICT
+from storage.models import Base, Post, User
 from storage.types import UtcDateTime
 
 #: What Python's `str.strip` takes for blank, as code points; the databases' own trim knows only the space.
@@ -41,6 +42,13 @@ def has_tags(dialect: str, column: str = "tags") -> str:
         )
     array = f"CASE WHEN json_typeof(CAST({column} AS json)) = 'array' THEN CAST({column} AS json) END"
     return f"(coalesce(json_array_length({array}), 0) > 0)"
+
+
+def json_text(dialect: str, column: str) -> str:
+    """SQL: the text of a JSON column; 'null' for NULL, and for what is no JSON (on SQLite)."""
+    if dialect == "sqlite":
+        return f"CASE WHEN typeof({column}) = 'text' AND json_valid({column}) THEN {column} ELSE 'null' END"
+    return f"coalesce(CAST({column} AS text), 'null')"
 
 
 def is_blank(dialect: str, column: str = "text") -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, cast
 
 from sqlalchemy import (
     Row,
     Select,
     String,
-    Text,
     and_,
     case,
     func,
@@ -23,15 +21,13 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    type_coerce,
     union_all,
 )
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import reads
+from storage import legacy, reads
 from storage.models import Channel, Post, User, UserChannel
-from storage.types import UtcDateTime, is_tag, strings_in
+from storage.types import UtcDateTime, is_tag, strings_in_each
 
 #: Posts that are looked through in a statement: the first few will often do, and no statement takes long.
 PIECES = range(250, 1000)
@@ -88,9 +84,9 @@ async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tu
     """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
     counted: Counter[str] = Counter()
     async for rows in _in_pieces(session, _Wanted(user_id), first=PIECES.stop):
-        counted.update(chain.from_iterable(set(strings_in(row.tags)) for row in rows))
-    found = ((tag, count) for tag, count in counted.items() if is_tag(tag))
-    return heapq.nsmallest(limit, found, key=lambda item: (-item[1], item[0]))
+        counted.update(chain.from_iterable(map(set, strings_in_each([row.tags for row in rows]))))
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return list(islice(((tag, count) for tag, count in ranked if is_tag(tag)), limit))
 
 
 async def posts(
@@ -115,9 +111,8 @@ async def posts(
         return (await session.execute(_page(_posts(), wanted, limit, session.get_bind().dialect.name))).all()
     ids: list[int] = []
     async for rows in _in_pieces(session, wanted, first=PIECES.start):
-        # A text without a backslash says what it means.
-        likely = (row for row in rows if row.tags and (tag in row.tags or "\\" in row.tags))
-        ids += [row.id for row in likely if tag in strings_in(row.tags) and is_tag(tag)]
+        found = strings_in_each([row.tags for row in rows]) if is_tag(tag) else []
+        ids += [row.id for row, tags in zip(rows, found, strict=False) if tag in tags]
         if len(ids) >= limit:
             break
     return (await session.execute(_newest(_posts().where(Post.id.in_(ids)), limit))).all()
@@ -134,14 +129,14 @@ class _Wanted:
 
 async def _in_pieces(session: AsyncSession, wanted: _Wanted, *, first: int) -> AsyncIterator[Sequence[Row[Any]]]:
     """The ids and tags of posts, the newest first, in statements each of which is short, however many there are."""
+    dialect = session.get_bind().dialect.name
+    # As JSON's text: what a page of posts goes through to be shown would take several times as long.
+    text = literal_column(legacy.json_text(dialect, "posts.tags"), String).label("tags")
     limit, rows = first, None
     while rows is None or len(rows) == limit:
         if rows is not None:
-            wanted = replace(wanted, before=(OLDEST, rows[-1].id))
-            limit = min(2 * limit, PIECES.stop)
-        # As text: what a page of posts goes through to be shown would take three times as long.
-        query = select(Post.id, sql_cast(type_coerce(Post.tags, Text), Text).label("tags"))
-        rows = (await session.execute(_page(query, wanted, limit, session.get_bind().dialect.name))).all()
+            wanted, limit = replace(wanted, before=(OLDEST, rows[-1].id)), PIECES.stop
+        rows = (await session.execute(_page(select(Post.id, text), wanted, limit, dialect))).all()
         yield rows
 
 

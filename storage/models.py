@@ -13,36 +13,11 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, S
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from storage.conditions import DUE_AT, PARSER_VERDICT, QUEUED, REUSABLE, TAGGED_UNFINISHED, TROUBLED, UNFINISHED, WAITS
 from storage.types import TagList, UtcDateTime
 
 # Primary keys of ours: SQLite numbers rows by itself only where the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
-
-#: Rows a worker may still want: the queue's partial indexes and the claim use the same words, since SQLite
-#: uses a partial index only for a query that repeats its condition. NULL is what a parser's own table
-#: without a server default leaves.
-QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
-
-#: Posts whose tags another one with the same text may take.
-REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
-
-#: Posts that are not through. NULL, again, is a new post; a status of another program's counts, too.
-UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
-
-#: Of these, the ones that may have tags: what is shorter is `null`, `[]` or no tag. Hardly any is longer.
-TAGGED_UNFINISHED = f"{UNFINISHED} AND length(CAST(tags AS TEXT)) > 4"
-
-#: Posts whose last attempt failed.
-TROUBLED = "tagging_status IN ('failed', 'retrying')"
-
-#: Posts that wait for the provider.
-WAITS = "waits_for_upstream"
-
-#: When a queued post is due, as the indexes know it: one condition, where "NULL or passed" would be two.
-DUE_AT = "coalesce(next_attempt_at, '1970-01-01')"
-
-#: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
-PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"
 
 
 class Base(DeclarativeBase):

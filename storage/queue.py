@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import QUEUED, REUSABLE, WAITS, Attempt, OutboxRow, Post
+from storage.conditions import QUEUED, REUSABLE, WAITS
+from storage.models import Attempt, OutboxRow, Post
 from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
@@ -144,8 +145,7 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
 
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
     """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
-    ready = select(Post.id).where(sql(QUEUED), is_due(Post, now, retries=retries))
-    due = select(literal(1)).where(exists(ready.correlate(None)))
+    due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
     if (await session.execute(due)).first() is not None:
         return now
     waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)

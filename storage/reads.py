@@ -11,7 +11,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
-from storage.models import QUEUED, TAGGED_UNFINISHED, UNFINISHED, Attempt, Channel, Post, User
+from storage.conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
+from storage.models import Attempt, Channel, Post, User
 from storage.turns import due_at
 
 #: How much of a post's text a card needs.
@@ -63,11 +64,14 @@ async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datet
     """When the next waiting post becomes due; None when one is due now, or none waits."""
     queued: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
+    # The order leads the database to the index: what is due stands first in it, or of a user in one for each.
+    order: tuple[Any, ...] = (due_at(Post),)
     if user_id is not None:
-        # Of a user it is read from the index of their posts that are not through, whose words these are.
         queued += [unfinished(), Post.user_id == user_id]
         first = select(func.min(Post.next_attempt_at))
-    if (await session.execute(select(literal(1)).where(*queued, due_at(Post) <= now).limit(1))).first() is not None:
+        order = (Post.tagging_status, Post.posted_at)
+    due = select(literal(1)).where(*queued, due_at(Post) <= now).order_by(*order).limit(1)
+    if (await session.execute(due)).first() is not None:
         return None
     return cast("datetime | None", (await session.execute(first.where(*queued))).scalar_one_or_none())
 

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, del
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import QUEUED, TROUBLED, UNFINISHED, Batch, BatchPost, Post
+from storage.conditions import QUEUED, TROUBLED, UNFINISHED
+from storage.models import Batch, BatchPost, Post
 from storage.queue import Priority
 from storage.turns import in_order_of_work
 

@@ -18,7 +18,7 @@ depends_on = None
 
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
-DUE_AT = "coalesce(next_attempt_at, '1970-01-01')"
+DUE_AT = "coalesce(next_attempt_at, '1970-01-01 00:00:00')"
 
 #: What the new ones replace.
 REPLACED = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from storage import queue
 from storage.database import Database
-from storage.models import Post
+from storage.models import Attempt, Post
 from storage.queue import ClaimedPost, Priority
-from tests.storage.rows import NOW, add_posts, add_user, get_post
+from tests.storage.rows import NOW, add_posts, add_user, get_post, sqlite_without_foreign_keys
 
 
 async def claim(database: Database, limit: int, *, token: str = "t", after: int = 0, later: float = 0) -> list[int]:
@@ -63,6 +63,45 @@ async def test_what_is_asked_for_goes_before_other_users_turns(database: Databas
         await add_posts(session, 1, 3)
         await add_posts(session, 2, 1, first=100, work_class=Priority.ASKED)
     assert await claim(database, 1, after=0) == [100]
+
+
+async def test_who_asked_for_one_post_has_had_a_turn(database: Database) -> None:
+    """Their other posts come behind those of users who have had none."""
+    async with database.write() as session:
+        for user in (1, 2, 3):
+            await add_user(session, user)
+        await add_posts(session, 1, 1, first=1, work_class=Priority.ASKED)
+        await add_posts(session, 1, 3, first=10)
+        await add_posts(session, 2, 3, first=20)
+        await add_posts(session, 3, 1, first=30)
+    assert await claim(database, 3) == [1, 30, 22]
+    assert set(await claim(database, 3, token="u")) == {12, 21, 11}
+
+
+async def test_posts_of_nobody_are_not_taken_nor_in_the_way(database: Database) -> None:
+    """A parser that does not look at foreign keys may delete a user and leave the posts (SQLite alone allows it)."""
+    async with database.write() as session:
+        for user in (1, 2):
+            await add_user(session, user)
+            await add_posts(session, user, 3, first=user * 10)
+    if database.is_sqlite:
+        with sqlite_without_foreign_keys(database) as parser:
+            parser.execute("DELETE FROM users WHERE id = 1")
+        assert await claim(database, 9) == [22, 21, 20]
+
+
+async def test_old_attempts_are_pruned_a_few_at_a_time(database: Database) -> None:
+    """The oldest first; how many says whether there are more."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 5)
+        values = {"request_id": "r", "model_asked": "m", "outcome": "tagged", "seconds": 1.0}
+        rows = [{"post_id": post, "at": NOW - timedelta(days=post), **values} for post in range(1, 6)]
+        await session.execute(insert(Attempt), rows)
+    async with database.write() as session:
+        counts = [await queue.prune_attempts(session, NOW - timedelta(days=1.5), 3) for _ in range(3)]
+        assert counts == [3, 1, 0]
+        assert (await session.execute(select(Attempt.post_id))).scalars().all() == [1]
 
 
 async def test_a_lease_keeps_others_out_until_it_ends(database: Database) -> None:
