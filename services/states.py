@@ -18,7 +18,7 @@ async def load_states(session: AsyncSession) -> dict[str, ModelState]:
     return by_model(await upstream_rows.load(session))
 
 
-def by_model(rows: Iterable[UpstreamRow]) -> dict[str, ModelState]:
+def by_model(rows: Iterable[Row[Any]]) -> dict[str, ModelState]:
     """The same of rows that were read otherwise."""
     return {row.model: _state(row) for row in rows}
 
