@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import cycle, islice
 from statistics import median
 from typing import Any, cast
@@ -32,6 +33,7 @@ from services.overview import Overview
 from services.provider_state import look
 from storage import lists, outbox, queue, wishes
 from storage.database import Database, parse_url
+from storage.glance import glance
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
@@ -137,8 +139,7 @@ async def _nightly(session: AsyncSession) -> None:
 
 
 async def _provider_state(database: Database) -> None:
-    async with database.read() as session:
-        await look(session, CHAIN, Pace(None), utc_now())
+    await glance(database, partial(look, chain=CHAIN, pace=Pace(None), now=utc_now(), backlog=True))
 
 
 async def _ask(question: Question, users: tuple[int, ...]) -> Times:

@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from services.clock import Clock
-from storage import reads
+from storage import own, reads
 from storage.database import Database
 from storage.glance import glance
 from storage.intake import nameless
 from storage.models import Attempt
-from storage.own import Own
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
@@ -86,7 +85,6 @@ class Overview:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._own = Own(database.engine.dialect.name)
 
     async def stats(self, user_id: int | None) -> Stats:
         """Counts of a user's posts; None: of everybody's."""
@@ -101,12 +99,12 @@ class Overview:
         return _stats(counts, unfinished, due_at, users)
 
     def _own_stats(self, connection: Connection, user_id: int, now: datetime) -> Stats:
-        counts = self._own.by_status(connection, user_id)
+        counts = own.by_status(connection, user_id)
         known = reads.by_status(counts)
         is_all_tagged = sum(counts.values()) == known["success"]
-        unfinished = 0 if is_all_tagged else self._own.count_tagged_unfinished(connection, user_id)
+        unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(connection, user_id)
         waits = known["pending"] or known["retrying"]
-        return _stats(counts, unfinished, self._own.next_attempt_at(connection, user_id, now) if waits else None, 1)
+        return _stats(counts, unfinished, own.next_attempt_at(connection, user_id, now) if waits else None, 1)
 
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
         """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""

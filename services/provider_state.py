@@ -13,7 +13,7 @@ from services.clock import day_ends
 from services.lanes import lane_state
 from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
-from storage.provider import ProviderReads
+from storage import provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,14 @@ def disabled(chain: Sequence[str]) -> ProviderState:
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
-def look(
-    connection: Connection, reads: ProviderReads, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool
-) -> ProviderState:
+def look(connection: Connection, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool) -> ProviderState:
     """The state that all processes share; `backlog`: with `through_at`, for which the queue is counted."""
-    states = by_model(reads.models(connection))
-    rows = reads.lanes(connection)
+    states = by_model(provider.models(connection))
+    rows = provider.lanes(connection)
     free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
     lane = pace.lane(chain[0])
     interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-    waiting = reads.count_queued(connection) if backlog and is_free(chain[0]) else 0
+    waiting = provider.count_queued(connection) if backlog and is_free(chain[0]) else 0
     paused = _paused(chain, states, now)
     return ProviderState(
         enabled=True,

@@ -28,7 +28,6 @@ from storage import legacy, outbox, queue, updates, wishes
 from storage.database import Database
 from storage.glance import glance
 from storage.models import Batch
-from storage.provider import ProviderReads
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +131,6 @@ class TaggingService:
         self._probe = probe
         self._clock = clock
         self._random = random
-        self._reads = ProviderReads()
 
     async def generate_tags_for_text(self, text: str) -> GeneratedTags:
         """Tags for a text that is in no post: one attempt, with its retries, at once.
@@ -313,9 +311,7 @@ class TaggingService:
         """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
         if not self.enabled:
             return disabled(self._chain)
-        looking = partial(
-            look, reads=self._reads, chain=self._chain, pace=self._pace, now=self._clock(), backlog=backlog
-        )
+        looking = partial(look, chain=self._chain, pace=self._pace, now=self._clock(), backlog=backlog)
         return await glance(self._database, looking)
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, case, or_, select, update
+from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,11 +15,12 @@ from storage.models import BudgetRow
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
     """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
-    return {row.lane: row for row in await session.execute(_everything())}
+    return {row.lane: row for row in await session.execute(everything())}
 
 
 @cache
-def _everything() -> Any:
+def everything() -> Executable:
+    """The statement of `load`."""
     return select(BudgetRow.__table__)
 
 

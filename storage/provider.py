@@ -1,29 +1,26 @@
-"""What /stats shows of the provider, in statements that are built once: see `storage.glance`."""
+"""What /stats shows of the provider, on a bare connection (`storage.glance`): the statements of other modules."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy import text as sql
+from collections.abc import Sequence
+from typing import Any
 
-from storage.models import QUEUED, BudgetRow, Post, UpstreamRow
+from sqlalchemy import Connection, Row
+
+from storage import budget, reads, upstream
 
 
-class ProviderReads:
-    """The statements, on what all processes share."""
+def models(connection: Connection) -> Sequence[Row[Any]]:
+    """Every model of which anything is known."""
+    return connection.execute(upstream.everything()).all()
 
-    def __init__(self) -> None:
-        self._models = select(UpstreamRow.__table__)
-        self._lanes = select(BudgetRow.__table__)
-        self._queued = select(func.count()).select_from(Post.__table__).where(sql(QUEUED))
 
-    def models(self, connection: Connection) -> list[UpstreamRow]:
-        """Every model of which anything is known."""
-        return [UpstreamRow(**row) for row in connection.execute(self._models).mappings()]
+def lanes(connection: Connection) -> dict[str, Row[Any]]:
+    """Every lane of which anything is known."""
+    return {row.lane: row for row in connection.execute(budget.everything())}
 
-    def lanes(self, connection: Connection) -> dict[str, BudgetRow]:
-        """Every lane of which anything is known."""
-        return {row["lane"]: BudgetRow(**row) for row in connection.execute(self._lanes).mappings()}
 
-    def count_queued(self, connection: Connection) -> int:
-        """How many posts of everybody's are in the queue; from a partial index of its size."""
-        return connection.execute(self._queued).scalar_one()
+def count_queued(connection: Connection) -> int:
+    """How many posts of everybody's are in the queue."""
+    count: int = connection.execute(reads.queued()).scalar_one()
+    return count

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Boolean, ColumnElement, Row, Select, func, literal, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Executable, Row, Select, bindparam, func, literal, literal_column, select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,7 @@ from storage import legacy
 from storage.conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
 from storage.models import Attempt, Channel, Post, User
 from storage.turns import due_at
+from storage.types import UtcDateTime
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500
@@ -21,21 +23,35 @@ STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
 
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
-    """Status → posts, of one user or of all; from two indexes alone, of one moment.
+    """Status → posts, of one user or of all; from two indexes alone, of one moment."""
+    return counted(await session.execute(counts(own=user_id is not None), {"user_id": user_id}))
+
+
+@cache
+def counts(*, own: bool) -> Executable:
+    """The statement of `counted`, of :user_id's posts or of all.
 
     What is not through is counted by status, and all posts together: the rest are 'success', by far the most.
     """
     every = select(func.count()).select_from(Post)
     # Counted by user first: SQLite then needs no sorting.
     grouped = select(Post.tagging_status.label("status"), func.count().label("posts")).where(unfinished())
-    if user_id is not None:
-        every, grouped = every.where(Post.user_id == user_id), grouped.where(Post.user_id == user_id)
+    if own:
+        every, grouped = every.where(_is_own()), grouped.where(_is_own())
     part = grouped.group_by(Post.user_id, Post.tagging_status).subquery()
     others = select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status)
-    rows = await session.execute(others.union_all(select(literal("success"), every.scalar_subquery())))
-    counts = {status: int(posts) for status, posts in rows}
-    counts["success"] -= sum(posts for status, posts in counts.items() if status != "success")
-    return {status: posts for status, posts in counts.items() if posts}
+    return others.union_all(select(literal("success"), every.scalar_subquery()))
+
+
+def counted(rows: Iterable[Any]) -> dict[str | None, int]:
+    """PURE: rows of `counts` → status → posts."""
+    found: dict[str | None, int] = {status: int(posts) for status, posts in rows}
+    found["success"] -= sum(posts for status, posts in found.items() if status != "success")
+    return {status: posts for status, posts in found.items() if posts}
+
+
+def _is_own() -> ColumnElement[bool]:
+    return Post.user_id == bindparam("user_id")
 
 
 def unfinished() -> ColumnElement[bool]:
@@ -53,32 +69,46 @@ def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
     """Posts that have tags without being 'success': asked for anew, say. An index holds them and hardly any other."""
-    tagged = literal_column(legacy.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
+    statement = tagged_unfinished(session.get_bind().dialect.name, own=user_id is not None)
+    return cast("int", (await session.execute(statement, {"user_id": user_id})).scalar_one())
+
+
+@cache
+def tagged_unfinished(dialect: str, *, own: bool) -> Executable:
+    """The statement of `count_tagged_unfinished`."""
+    tagged = literal_column(legacy.has_tags(dialect, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
-    if user_id is not None:
-        query = query.where(Post.user_id == user_id)
-    return (await session.execute(query)).scalar_one()
+    return query.where(_is_own()) if own else query
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
     """When the next waiting post becomes due; None when one is due now, or none waits."""
-    queued: list[Any] = [sql(QUEUED)]
+    is_due, first = waiting(own=user_id is not None)
+    if (await session.execute(is_due, {"user_id": user_id, "now": now})).first() is not None:
+        return None
+    return cast("datetime | None", (await session.execute(first, {"user_id": user_id})).scalar_one_or_none())
+
+
+@cache
+def waiting(*, own: bool) -> tuple[Executable, Executable]:
+    """The statements of `next_attempt_at`: a row if a post is due at :now; when the first of the others is."""
+    conditions: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
     # The order leads the database to the index: what is due stands first in it, or of a user in one for each.
     order: tuple[Any, ...] = (due_at(Post),)
-    if user_id is not None:
-        queued += [unfinished(), Post.user_id == user_id]
+    if own:
+        conditions += [unfinished(), _is_own()]
         first = select(func.min(Post.next_attempt_at))
         order = (Post.tagging_status, Post.posted_at)
-    due = select(literal(1)).where(*queued, due_at(Post) <= now).order_by(*order).limit(1)
-    if (await session.execute(due)).first() is not None:
-        return None
-    return cast("datetime | None", (await session.execute(first.where(*queued))).scalar_one_or_none())
+    moment = bindparam("now", type_=UtcDateTime)
+    is_due = select(literal(1)).where(*conditions, due_at(Post) <= moment).order_by(*order).limit(1)
+    return is_due, first.where(*conditions)
 
 
-async def count_queued(session: AsyncSession) -> int:
-    """How many posts of everybody's are in the queue; from a partial index of its size."""
-    return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
+@cache
+def queued() -> Executable:
+    """The statement that counts the posts in everybody's queue; from a partial index of its size."""
+    return select(func.count()).select_from(Post).where(sql(QUEUED))
 
 
 async def count_users(session: AsyncSession) -> int:

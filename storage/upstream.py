@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, func, or_, select, update
+from sqlalchemy import CursorResult, Executable, Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import UpstreamRow
@@ -18,11 +18,12 @@ ADVISORY_LOCK = 0x4D45544B42
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
     """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
-    return (await session.execute(_everything())).all()
+    return (await session.execute(everything())).all()
 
 
 @cache
-def _everything() -> Any:
+def everything() -> Executable:
+    """The statement of `load`."""
     return select(UpstreamRow.__table__)
 
 

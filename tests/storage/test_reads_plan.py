@@ -58,7 +58,7 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     ),
     "/stats all: next": (lambda session: reads.next_attempt_at(session, None, NOW), {"ix_metka_posts_due"}),
     "the backlog": (
-        reads.count_queued,
+        lambda session: session.execute(reads.queued()),
         {"ix_metka_posts_due", "ix_metka_posts_queue", "ix_metka_posts_unfinished"},
     ),
     "/failed: how many": (lambda session: reads.count_failed(session, 1), {"ix_metka_posts_unfinished"}),
