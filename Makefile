@@ -22,11 +22,11 @@ demo: install
 	$(BIN)/python -m sandbox.demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
-# All scenarios, one after another: ten minutes or so, most of it waiting for pauses to end.
+# All scenarios: ten minutes or so, most of it waiting for pauses to end.
 test-faults: install
-	$(BIN)/python -m pytest -m '' tests/faults
+	$(BIN)/python -m pytest -n 2 -m '' tests/faults
 
 # Under ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed

@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.api_load
 
 The bot runs as a process of its own on SQLite, against the stand-ins of `sandbox`; so does the client that pounds.
-80 people in turn send /stats (Telegram's own limits are kept), first undisturbed, then under load.
+40 people in turn send /stats (Telegram's own limits are kept), first undisturbed, then under load.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import statistics
-import tempfile
 import time
 from collections import Counter
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
-from pathlib import Path
 
 import aiohttp
 
+from benchmarks import databases
+from benchmarks.figures import Figure, figures_table
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
@@ -32,17 +30,17 @@ from storage.migrate import migrate
 from tests.end_to_end.process import Bot, environment, running_bot
 from tests.storage.rows import add_posts, add_user
 
-PEOPLE = 80
+PEOPLE = 40
 CONNECTIONS = 200
+#: So long the load has been there before it is measured, and gone before anything else is.
+SETTLE_SECONDS = 1.0
+START_SECONDS = 30.0
 PATHS = ("/users/1/posts/tagging_stats", "/users/1/posts?limit=100", "/healthz", "/no/such/path")
 
 
-async def main() -> None:
-    """Measure and print."""
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{CONNECTIONS} connections pound; /stats of {PEOPLE} people, milliseconds until the answer is there")
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'metka.db'}"
+async def run() -> list[Figure]:
+    """First undisturbed, then with each path pounded in turn."""
+    async with databases.sqlite() as url:
         await _fill(url)
         telegram, provider = TelegramSandbox(), ProviderSandbox()
         async with serve(telegram.make_app()) as telegram.url, serve(provider.make_app()) as root:
@@ -50,7 +48,7 @@ async def main() -> None:
             for number in range(1, PEOPLE + 1):
                 telegram.add_user(1000 + number, "Anna", "ru")
             async with running_bot(environment(url, telegram, provider)) as bot:
-                await _compare(telegram, await _address(bot))
+                return await _compare(telegram, await _address(bot))
 
 
 async def _fill(url: str) -> None:
@@ -69,13 +67,26 @@ async def _address(bot: Bot) -> str:
     return f"http://127.0.0.1:{json.loads(line)['port']}"
 
 
-async def _compare(telegram: TelegramSandbox, root: str) -> None:
+async def _compare(telegram: TelegramSandbox, root: str) -> list[Figure]:
+    # Everybody's first message is another matter than those that follow.
     await _ask_all(telegram)
+    figures = []
     for path in PATHS:
         alone = await _ask_all(telegram)
         pounded, answers = await _pounded(telegram, root + path)
-        ratio = statistics.median(pounded) / statistics.median(alone)
-        print(f"{path:32} alone {_shown(alone)}  pounded {_shown(pounded)}  ×{ratio:.2f}  {dict(answers)}", flush=True)
+        figures.append(_figure(path, alone, pounded, answers))
+    return figures
+
+
+def _figure(path: str, alone: list[float], pounded: list[float], answers: Counter[int]) -> Figure:
+    return Figure(
+        name=f"/stats while {path} is pounded",
+        value=statistics.median(pounded),
+        unit="ms",
+        floor=f"undisturbed {statistics.median(alone):.1f} ms",
+        counted=f"median of {PEOPLE} people, one after another; {CONNECTIONS} connections, which got "
+        f"{', '.join(f'{count} × {status}' for status, count in sorted(answers.items()))}",
+    )
 
 
 async def _ask_all(telegram: TelegramSandbox) -> list[float]:
@@ -93,24 +104,25 @@ async def _ask_all(telegram: TelegramSandbox) -> list[float]:
 
 async def _pounded(telegram: TelegramSandbox, url: str) -> tuple[list[float], Counter[int]]:
     context = multiprocessing.get_context("spawn")
-    stop, answers = context.Event(), context.Queue()
-    client = context.Process(target=pound, args=(url, stop, answers))
+    started, stop, answers = context.Event(), context.Event(), context.Queue()
+    client = context.Process(target=pound, args=(url, started, stop, answers))
     client.start()
-    await asyncio.sleep(4)
+    await asyncio.to_thread(started.wait, START_SECONDS)
+    await asyncio.sleep(SETTLE_SECONDS)
     times = await _ask_all(telegram)
     stop.set()
     counted = await asyncio.to_thread(answers.get)
     client.join()
-    await asyncio.sleep(3)
+    await asyncio.sleep(SETTLE_SECONDS)
     return times, counted
 
 
-def pound(url: str, stop: Event, answers: Queue[Counter[int]]) -> None:
+def pound(url: str, started: Event, stop: Event, answers: Queue[Counter[int]]) -> None:
     """Ask as fast as answers come, on all connections, until `stop`; then tell how often each status came."""
-    answers.put(asyncio.run(_pound(url, stop)))
+    answers.put(asyncio.run(_pound(url, started, stop)))
 
 
-async def _pound(url: str, stop: Event) -> Counter[int]:
+async def _pound(url: str, started: Event, stop: Event) -> Counter[int]:
     counted: Counter[int] = Counter()
 
     async def one(http: aiohttp.ClientSession) -> None:
@@ -118,15 +130,12 @@ async def _pound(url: str, stop: Event) -> Counter[int]:
             async with http.get(url) as answer:
                 await answer.read()
                 counted[answer.status] += 1
+                started.set()
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as http:
         await asyncio.gather(*(one(http) for _ in range(CONNECTIONS)))
     return counted
 
 
-def _shown(times: list[float]) -> str:
-    return f"p50 {statistics.median(times):5.1f} p95 {times[int(len(times) * 0.95)]:5.1f}"
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    print(figures_table("api_load", asyncio.run(run())))

@@ -22,7 +22,7 @@ from benchmarks.posts import marker, tags_of, text_of
 from services.clock import utc_now
 from storage.database import Database, parse_url
 from storage.migrate import migrate
-from storage.models import Attempt, Channel, Post, User
+from storage.models import Channel, Post, User
 
 POSTGRES = os.environ.get("METKA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 USERS = 20
@@ -142,12 +142,6 @@ async def stored(url: str) -> Stored:
 
 def _are_own(number: int, tags: Sequence[str]) -> bool:
     return list(tags) == tags_of(marker(number))
-
-
-async def attempts(url: str) -> int:
-    """Rows of `metka_attempts`: posts asked about."""
-    async with opened(url) as database, database.read() as session:
-        return (await session.execute(select(func.count()).select_from(Attempt))).scalar_one()
 
 
 async def until_settled(url: str, seconds: float = 300) -> None:

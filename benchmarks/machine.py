@@ -15,7 +15,7 @@ import asyncpg
 from benchmarks.databases import POSTGRES
 from benchmarks.processes import PEERS_PYTHON
 
-PACKAGES = ("aiogram", "aiohttp", "aiosqlite", "asyncpg", "fastapi", "sqlalchemy", "uvicorn")
+PACKAGES = ("aiogram", "aiohttp", "asyncpg", "fastapi", "sqlalchemy", "uvicorn")
 PEERS = ("litellm", "procrastinate", "psycopg")
 
 

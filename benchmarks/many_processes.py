@@ -23,13 +23,13 @@ class Measured:
 
 
 async def run() -> list[Figure]:
-    """For each number of processes: ten posts a request, one post a request, and procrastinate."""
+    """For each number of processes: ten posts a request, procrastinate, and one post a request."""
     figures = []
     async with provider() as server:
         for processes in PROCESSES:
             batched = await _ours(server, processes, batch=10)
-            single = await _ours(server, processes, batch=1)
             peer = await jobs.per_second(JOBS, processes)
+            single = await _ours(server, processes, batch=1)
             figures += _figures(processes, batched, single, peer)
     return figures
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from bot import __version__
+from bot import __version__, collector
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
     from bot.errors import CommandError, StartError  # noqa: PLC0415 - nothing is imported before it is needed
 
+    collector.settle()
     try:
         sys.exit(asyncio.run(main))
     except StartError as error:
@@ -23,6 +24,8 @@ def _run(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        collector.settle()
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +33,7 @@ def _run(main: Coroutine[Any, Any, int]) -> None:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
+    collector.pause()
     if context.invoked_subcommand is None:
         from bot.app import run_bot  # noqa: PLC0415
 

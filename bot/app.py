@@ -1,46 +1,47 @@
-"""The composition root of the bot: settings → engine → services → HTTP, worker, and Telegram while it leads."""
+"""The composition root of the bot: settings → engine → services → worker, Telegram while it leads, and HTTP."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager, suppress
 from random import Random
 from zoneinfo import ZoneInfo
 
 import structlog
 from pydantic import SecretStr
-from starlette.types import ASGIApp
 
-from bot import __version__
+from bot import __version__, collector
+from bot.bell import Bell
 from bot.engine import Engine, open_engine, run_until, set_up_process
 from bot.errors import StartError
-from bot.exposition import Exposition
 from bot.health import TelegramHealth
 from bot.i18n import I18n
-from bot.leader import Bell, Leader, Reception, Services
+from bot.leader import Leader, Reception, Services
 from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.opening import settings_or_stop
 from bot.settings import Settings
-from bot.web.access import Gate
-from bot.web.app import make_web_app
-from bot.web.dependencies import Backend
-from bot.web.health import Watch
-from bot.web.server import serve
-from bot.web.webhook import Hook
+from bot.web.listener import listen
 from services.budget import Pace
 from services.clock import utc_now
-from services.gauges import Gauges
 from services.inbox import Inbox
 from services.intake import Intake
-from services.listing import Listing
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
-from services.tokens import Tokens
-from storage import updates
+from storage import outbox, updates
+from storage.coordination import NEWS_CHANNEL, Look
 
 log = structlog.get_logger(__name__)
+
+#: The HTTP side is imported when Telegram has answered, or after this: people's messages come first.
+TELEGRAM_FIRST_SECONDS = 1.0
+
+#: `bot.web.site.served`.
+Served = Callable[[socket.socket, Engine, Services, Reception, Metrics], AbstractAsyncContextManager[None]]
 
 
 async def run_bot() -> int:
@@ -54,13 +55,16 @@ async def run_bot() -> int:
     stopping = set_up_process(settings)
     bell, metrics = Bell(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(settings, on_news=bell.ring, on_finished=metrics.finished))
+        engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
+        with _address_of(settings):
+            listener = stack.enter_context(closing(listen(settings.http_host, settings.http_port)))
         services, reception = make_services(engine), make_reception(engine)
-        gauges = Gauges(engine.database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
-        stack.push_async_callback(gauges.close)
-        await _serve(_web(engine, services, reception, Exposition(metrics, gauges)), settings, stack)
         loops = Loops()
-        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), reception)
+        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), bell, reception)
+        served = await _after_telegram(reception, _import_site)
+        with _address_of(settings):
+            await stack.enter_async_context(served(listener, engine, services, reception, metrics))
+        collector.settle()
         log.info("started", version=__version__)
         await run_until(stopping, loops)
     log.info("stopped")
@@ -73,11 +77,16 @@ def make_reception(engine: Engine) -> Reception:
     return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, loops: Loops, leader: Leader, reception: Reception) -> None:
-    """Set everything going but the HTTP server: the worker, and Telegram while this process leads."""
-    # With polling nobody stores updates.
-    listeners = {updates.CHANNEL: reception.arrivals.ring} if engine.settings.webhook_url else {}
-    engine.start(loops, leader.term, listeners)
+def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: Reception) -> None:
+    """Set everything going but the HTTP server: the worker, and Telegram while this process leads.
+
+    `bell` is rung when there is something to tell people.
+    """
+    listeners = {NEWS_CHANNEL: bell.ring}
+    if engine.settings.webhook_url:
+        # With polling nobody stores updates.
+        listeners[updates.CHANNEL] = reception.arrivals.ring
+    engine.start(loops, leader.term, listeners, Look(outbox.is_any_open, bell.ring))
 
 
 def _token(settings: Settings) -> SecretStr:
@@ -114,28 +123,23 @@ def make_services(engine: Engine) -> Services:
     )
 
 
-def _web(engine: Engine, services: Services, reception: Reception, exposition: Exposition) -> ASGIApp:
-    settings, database = engine.settings, engine.database
-    token = settings.api_token.get_secret_value() if settings.api_token else None
-    backend = Backend(
-        gate=Gate(token, Tokens(database, services.people, utc_now)),
-        listing=Listing(database),
-        tagging=services.tagging,
-        max_attempts=settings.tagging_max_attempts,
-    )
-    watch = Watch(database, services.tagging, reception.health.look)
-    return make_web_app(backend, watch, exposition, hook=_hook(settings, reception))
+async def _after_telegram(reception: Reception, load: Callable[[], Served]) -> Served:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TELEGRAM_FIRST_SECONDS):
+            await reception.health.known.wait()
+    return await asyncio.to_thread(load)
 
 
-def _hook(settings: Settings, reception: Reception) -> Hook | None:
-    if settings.webhook_path is None or settings.webhook_secret is None:
-        return None
-    return Hook(settings.webhook_path, settings.webhook_secret.get_secret_value(), reception.inbox.receive)
+def _import_site() -> Served:
+    from bot.web.site import served  # noqa: PLC0415 - half a second, and 15 MB
+
+    return served
 
 
-async def _serve(app: ASGIApp, settings: Settings, stack: AsyncExitStack) -> None:
+@contextmanager
+def _address_of(settings: Settings) -> Iterator[None]:
     try:
-        await stack.enter_async_context(serve(app, settings.http_host, settings.http_port))
+        yield
     except OSError as error:
         raise StartError(
             f"HTTP_HOST, HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): "

@@ -11,6 +11,7 @@ from random import Random
 
 import structlog
 
+from bot.bell import Bell
 from bot.logs import configure_logging
 from bot.loops import Loops
 from bot.opening import open_database
@@ -23,7 +24,7 @@ from services.provider import Provider
 from services.quota import QuotaWatch
 from services.recorder import Finished, Recorder
 from services.worker import Worker
-from storage.coordination import WORK_CHANNEL, Coordination, Duties, Listeners
+from storage.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -43,11 +44,19 @@ class Engine:
     provider: Provider
     policy: Policy
     worker: Worker
+    #: Rung when there is something to tell people.
+    news: Bell
 
-    def start(self, loops: Loops, duties: Duties | None = None, listeners: Listeners | None = None) -> None:
+    def start(
+        self,
+        loops: Loops,
+        duties: Duties | None = None,
+        listeners: Listeners | None = None,
+        look: Look | None = None,
+    ) -> None:
         """Set the worker going, and what wakes it; with `duties` the process may become the leader.
 
-        `listeners` are called when other processes have news, in addition to the worker.
+        `listeners` are called when other processes have news, in addition to the worker; `look` is the leader's.
         """
         if self.settings.tagging_enabled:
             models = self.settings.models
@@ -58,27 +67,26 @@ class Engine:
         else:
             log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
         heard = {WORK_CHANNEL: self.worker.wake, **(listeners or {})}
-        coordination = Coordination(self.database, heard, duties=duties)
-        loops.add(coordination.run(), coordination.stop)
+        coordination = Coordination(self.database, heard, duties=duties, look=look)
+        loops.add(self._coordinate(coordination), coordination.stop)
+
+    async def _coordinate(self, coordination: Coordination) -> None:
+        with self.news.heard_by(coordination.tell_leader):
+            await coordination.run()
 
 
 @asynccontextmanager
-async def open_engine(
-    settings: Settings, on_news: Callable[[], None], on_finished: OnFinished | None = None
-) -> AsyncIterator[Engine]:
-    """Build the engine.
-
-    Args:
-        on_news: called when there is something to tell people.
-        on_finished: called with each group of requests once what came of it is stored.
+async def open_engine(settings: Settings, on_finished: OnFinished | None = None) -> AsyncIterator[Engine]:
+    """Build the engine. `on_finished` is called with each group of requests once what came of it is stored.
 
     Raises:
         StartError: the database cannot be used.
     """
     policy = _policy(settings)
     async with open_database(settings) as database, _provider(settings) as provider:
-        worker = _worker(settings, database, provider, policy, on_news, on_finished)
-        yield Engine(settings, database, provider, policy, worker)
+        news = Bell()
+        worker = _worker(settings, database, provider, policy, news.ring, on_finished)
+        yield Engine(settings, database, provider, policy, worker, news)
 
 
 def set_up_process(settings: Settings) -> asyncio.Event:
@@ -127,6 +135,7 @@ def _worker(
         policy,
         pace,
         concurrency=settings.tagging_concurrency,
+        batch_size=settings.tagging_batch_size,
         lease_seconds=settings.lease_seconds,
         probe_seconds=settings.tagging_request_timeout + 5,
         sends_models=lambda: provider.extras,

@@ -14,8 +14,10 @@ from storage.database import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Without being woken the reader looks so often, also while the database is away.
-LOOK_SECONDS = 5.0
+#: Without being woken the reader looks so often: what is stored by other processes is notified.
+LOOK_SECONDS = 30.0
+#: While the database is away.
+DATABASE_PAUSE = 5.0
 #: A few slow handlers must not keep everybody's updates waiting; more than so many are not begun.
 MOST_IN_PROGRESS = 500
 
@@ -62,7 +64,7 @@ class InboxReader:
 
     async def _rest(self) -> None:
         if self._is_failing:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(DATABASE_PAUSE)
             return
         try:
             async with asyncio.timeout(LOOK_SECONDS):

@@ -26,19 +26,27 @@ def make_scheduler(
     tagging: TaggingService,
     alerts: AlertWatch,
     wake: Callable[[], None],
+    on_news: Callable[[], None],
     *,
     interval_seconds: float,
     cron: str,
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the look at the alerts, the daily retry (none when `cron` is empty), and the daily clean-up."""
+    """The tick, the look at the alerts, the daily retry (none when `cron` is empty), and the daily clean-up.
+
+    `wake`: posts may be due; `on_news`: there is something to tell people.
+    """
 
     async def tick() -> None:
         wake()
 
+    async def look() -> None:
+        if await alerts.check():
+            on_news()
+
     async def watch() -> None:
-        await _guarded("watch", alerts.check)
+        await _guarded("watch", look)
 
     async def nightly() -> None:
         await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))

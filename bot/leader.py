@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
+from bot.bell import Bell
 from bot.engine import Engine
 from bot.health import TelegramHealth
 from bot.i18n import I18n
@@ -44,27 +45,6 @@ class Services:
     outbox: Outbox
     tagging: TaggingService
     i18n: I18n
-
-
-class Bell:
-    """Rung when there is something to do for the leader; heard by a loop of the current term, if there is one."""
-
-    def __init__(self) -> None:
-        self._heard: Callable[[], None] | None = None
-
-    def ring(self) -> None:
-        """Heard by nobody, the work waits in the database."""
-        if self._heard is not None:
-            self._heard()
-
-    @contextmanager
-    def heard_by(self, wake: Callable[[], None]) -> Iterator[None]:
-        """While the block runs."""
-        self._heard = wake
-        try:
-            yield
-        finally:
-            self._heard = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +100,7 @@ class Leader:
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress), loops, stack, step_down)
+        self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
@@ -136,8 +116,13 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress) -> Dispatcher:
+    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier) -> Dispatcher:
         services = self._services
+
+        def on_update(update_type: str, result: str, seconds: float) -> None:
+            self._metrics.updated(update_type, result, seconds)
+            notifier.wake_soon()
+
         return make_dispatcher(
             bot,
             people=services.people,
@@ -147,7 +132,7 @@ class Leader:
             tagging=services.tagging,
             progress=progress,
             i18n=services.i18n,
-            on_update=self._metrics.updated,
+            on_update=on_update,
         )
 
     def _schedule(self, stack: AsyncExitStack) -> None:
@@ -159,6 +144,7 @@ class Leader:
             self._services.tagging,
             alerts,
             self._engine.worker.wake,
+            self._bell.ring,
             interval_seconds=settings.retry_interval_seconds,
             cron=settings.retry_cron,
             cron_limit=settings.retry_cron_limit,

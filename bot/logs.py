@@ -55,7 +55,7 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # One line an update or a job is no news.
-    for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "aiosqlite", "alembic", "sqlalchemy"):
+    for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What it warns of is what strangers send.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

@@ -22,7 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from services.gauges import ModelGauge, Reading
 from services.outbox import Kind as NoticeKind
-from services.outcomes import Kind, Outcome
+from services.outcomes import Kind
 from services.provider import Call
 from services.recorder import Finished
 from services.upstream import Aside
@@ -96,7 +96,7 @@ class Metrics:
         model = call.request.model if call.request.model in self._models else OTHER
         for outcome in call.outcomes:
             self._attempts.labels(outcome.kind.value, model).inc()
-        self._requests.labels(model, _kind(call.outcomes).value).inc()
+        self._requests.labels(model, call.outcome.kind.value).inc()
         self._request_seconds.labels(model).observe(call.seconds)
         self._tokens.labels(model, "prompt").inc(call.usage.prompt_tokens or 0)
         self._tokens.labels(model, "completion").inc(call.usage.completion_tokens or 0)
@@ -131,10 +131,6 @@ class _Families:
 
     def collect(self) -> Iterable[Metric]:
         return self._found
-
-
-def _kind(outcomes: Sequence[Outcome]) -> Kind:
-    return Kind.TAGGED if any(outcome.kind is Kind.TAGGED for outcome in outcomes) else outcomes[0].kind
 
 
 def families(reading: Reading | None) -> Iterator[Metric]:

@@ -52,7 +52,7 @@ class Rendered:
 
 
 class Notifier:
-    """Takes what is due, every 2 s or when woken, and sends it."""
+    """Takes what is due and sends it: when woken, and every 2 s while there is anything to send soon."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Notifier:
         self._clock = clock
         self._on_sent = on_sent
         self._event = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._stopping = False
         self._pace = Pace()
         self._pause = 0.0
@@ -80,6 +81,11 @@ class Notifier:
     def wake(self) -> None:
         """There is something to tell."""
         self._event.set()
+
+    def wake_soon(self) -> None:
+        """There may be: look within 2 s, however often this is called."""
+        if self._alarm is None and not self._stopping:
+            self._alarm = asyncio.get_running_loop().call_later(EVERY_SECONDS, self.wake)
 
     def stop(self) -> None:
         """Finish what is being sent, so that it is not sent again at the next start, and end."""
@@ -89,11 +95,9 @@ class Notifier:
     async def run(self) -> None:
         """Until `stop`."""
         while not self._stopping:
-            self._event.clear()
-            pause = EVERY_SECONDS
+            self._look_is_now()
             try:
-                while not self._stopping and await self.send_due():
-                    pass
+                pause = EVERY_SECONDS if await self._send_what_is_due() else None
             except Exception as error:
                 pause = DATABASE_PAUSE
                 if is_unavailable(error):
@@ -101,8 +105,23 @@ class Notifier:
                 else:
                     log.exception("notifier_failed")
             await self._idle(pause)
+        self._look_is_now()
 
-    async def _idle(self, seconds: float) -> None:
+    def _look_is_now(self) -> None:
+        self._event.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+
+    async def _send_what_is_due(self) -> bool:
+        """Send what is due; whether there was anything, or will be soon."""
+        if not await self._outbox.any_open():
+            return False
+        while not self._stopping and await self.send_due():
+            pass
+        return True
+
+    async def _idle(self, seconds: float | None) -> None:
         if self._stopping:
             return
         with suppress(TimeoutError):

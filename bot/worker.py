@@ -31,7 +31,7 @@ async def run_worker(metrics: str | None = None) -> int:
     stopping = set_up_process(settings)
     async with AsyncExitStack() as stack:
         on_finished = None if metrics is None else await _measured(stack, settings, metrics)
-        engine = await stack.enter_async_context(open_engine(settings, _told_by_the_leader, on_finished))
+        engine = await stack.enter_async_context(open_engine(settings, on_finished))
         loops = Loops()
         engine.start(loops)
         log.info("started", version=__version__, process="worker")
@@ -47,7 +47,3 @@ async def _measured(stack: AsyncExitStack, settings: Settings, address: str) -> 
     metrics = Metrics(settings.models, __version__)
     await stack.enter_async_context(served_alone(metrics, address))
     return metrics.finished
-
-
-def _told_by_the_leader() -> None:
-    """What people are to be told is in the outbox, where the leader looks every 2 s."""

@@ -98,13 +98,18 @@ class AlertWatch:
     async def check(self) -> bool:
         """Look once; whether the administrators are told anything now."""
         now = self._clock()
-        return await self._check_pause(now) or await self._check_failing(now)
-
-    async def _check_pause(self, now: datetime) -> bool:
         async with self._database.read() as session:
-            stands = pause_reason(self._chain, await load_states(session), now) is not None
-            if stands or not await outbox.open_topic(session, PAUSE):
-                return False
+            pause_is_over = await self._is_pause_over(session, now)
+            share = await _share(session, now)
+            is_told = bool(await outbox.open_topic(session, FAILING))
+        return (pause_is_over and await self._tell_over(now)) or await self._tell_failing(share, is_told, now)
+
+    async def _is_pause_over(self, session: AsyncSession, now: datetime) -> bool:
+        """Whether there is none, and the administrators still think so."""
+        stands = pause_reason(self._chain, await load_states(session), now) is not None
+        return not stands and bool(await outbox.open_topic(session, PAUSE))
+
+    async def _tell_over(self, now: datetime) -> bool:
         async with self._database.write() as session:
             # A worker may see the pause end, or the next one begin, at the same time.
             await upstream_rows.lock(session)
@@ -113,10 +118,7 @@ class AlertWatch:
             await PauseAlerts(self._admin_ids).over(session, now)
         return True
 
-    async def _check_failing(self, now: datetime) -> bool:
-        async with self._database.read() as session:
-            share = await _share(session, now)
-            is_told = bool(await outbox.open_topic(session, FAILING))
+    async def _tell_failing(self, share: FailedShare, is_told: bool, now: datetime) -> bool:
         fails = bool(self._admin_ids) and share.attempts >= FEWEST_ATTEMPTS and share.percent > self._percent
         if fails == is_told:
             return False

@@ -44,10 +44,12 @@ class Trail:
     answered: bool = False
     #: When the first request of the attempt that failed had left.
     started_at: datetime | None = None
+    #: How many posts the next request may be about at most, all of them with this number here; None: as any.
+    together: int | None = None
 
     def to_json(self) -> dict[str, Any] | None:
         """For `posts.attempt_trail`; None when there is nothing to keep."""
-        if not self.asked and not self.refused:
+        if not self.asked and not self.refused and self.together is None:
             return None
         return {
             "asked": list(self.asked),
@@ -56,6 +58,7 @@ class Trail:
             "only_refusals": self.only_refusals,
             "answered": self.answered,
             "started_at": self.started_at.isoformat() if self.started_at else None,
+            "together": self.together,
         }
 
     @classmethod
@@ -64,7 +67,7 @@ class Trail:
         if not isinstance(value, dict):
             return cls()
         try:
-            started = value.get("started_at")
+            started, together = value.get("started_at"), value.get("together")
             return cls(
                 asked=tuple(map(str, value.get("asked", ()))),
                 delays=int(value.get("delays", 0)),
@@ -72,9 +75,18 @@ class Trail:
                 only_refusals=bool(value.get("only_refusals", True)),
                 answered=bool(value.get("answered", False)),
                 started_at=datetime.fromisoformat(started) if started else None,
+                together=max(1, int(together)) if together else None,
             )
         except (TypeError, ValueError):
             return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The posts that went in one request: how many, and whether any of them got tags from the answer."""
+
+    posts: int = 1
+    any_tagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +173,45 @@ def decide(
     began: datetime,
     now: datetime,
     random: Random,
+    company: Company = Company(),
 ) -> Decision:
     """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
 
     Args:
         began: when the request started.
+        company: what else the request was about.
     """
     if outcome.kind is Kind.TAGGED:
         return Tagged(outcome.tags)
     if outcome.kind in NOT_THE_POSTS:
         return AskAgain(None, trail)
-    trail = _extend(trail, model, outcome, began)
+    together = _together_next(trail, outcome.kind, company)
+    if outcome.kind is Kind.REFUSED and company.posts > 1:
+        # One of them is refused, nobody knows which: it says nothing of this one.
+        return AskAgain(None, replace(trail, together=together))
+    trail = replace(_extend(trail, model, outcome, began), together=together)
     error = f"{outcome.reason} ({model})"
     if outcome.kind is Kind.REFUSED and set(upstream.models) <= set(trail.refused):
         return GiveUp("refused", error)
     if len(trail.asked) <= policy.max_retries:
         return _next_request(trail, outcome, policy, now, random)
     return _end_attempt(attempts, trail, error, upstream, policy, began, now, random)
+
+
+def _together_next(trail: Trail, kind: Kind, company: Company) -> int | None:
+    """With how many the post may share its next request.
+
+    A refusal is narrowed down by halves. What failed as a whole is asked for once more as a whole; then by halves
+    after a fault of the upstream, and alone after an unreadable answer. A post that was left out of an answer with
+    others' tags is asked for alone at once.
+    """
+    if company.posts == 1:
+        return trail.together
+    if kind is Kind.MALFORMED:
+        return 1 if company.any_tagged or trail.together else company.posts
+    if kind is Kind.REFUSED or trail.together:
+        return (company.posts + 1) // 2
+    return company.posts
 
 
 def _extend(trail: Trail, model: str, outcome: Outcome, began: datetime) -> Trail:

@@ -6,18 +6,21 @@ All of it in the caller's one transaction: claims, the probe of a model, the slo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.batching import Candidate, batches, most_together
 from services.budget import FREE_LANE, LaneState, Pace, RetryBudget
 from services.clock import utc_day
 from services.decisions import Policy, Trail, settled_attempts
-from services.prompts import has_text
+from services.lanes import Lanes
+from services.ramp import Ramp
 from services.recorder import Recorded, Recorder
+from services.reuse import Worth, sift
 from services.states import load_states
 from services.upstream import (
     Aside,
@@ -31,34 +34,62 @@ from services.upstream import (
 )
 from storage import budget, outbox, queue
 from storage import upstream as upstream_rows
-from storage.models import BudgetRow
 from storage.queue import ClaimedPost
 
-#: Requests at once at a start: a key that is not accepted must not cost one request a place in flight.
-FIRST_REQUESTS = 3
-#: Slow answers are no reason to go slowly: after so many seconds with nothing but silence twice as many may go.
-RAMP_SECONDS = 1.0
-#: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
-LONGEST_PROMISE = timedelta(hours=1)
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A request to make: the post, the model asked first, and those that go along."""
+    """A request to make: its posts, the model asked first, and those that go along."""
 
-    post: ClaimedPost
+    posts: tuple[ClaimedPost, ...]
     models: tuple[str, ...]
     is_probe: bool = False
+    #: The posts' text keys; None where no equal text is to wait for the tags.
+    keys: tuple[int | None, ...] = ()
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is made again after a fault of the upstream."""
+        return any(post.is_retry for post in self.posts)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the process holds: requests in flight, those that are ready to leave, and how many to have ready."""
+
+    in_flight: Sequence[Start] = ()
+    ready: Sequence[Start] = ()
+    ahead: int = 0
+
+    @property
+    def starts(self) -> list[Start]:
+        """Both."""
+        return [*self.in_flight, *self.ready]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn starts; `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason."""
+    """What a turn starts.
+
+    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look; `notices`:
+    whether anybody is to be told of a post that was settled without a request.
+    """
 
     starts: tuple[Start, ...] = ()
     claimed: bool = False
+    wait: float | None = None
+    notices: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How many requests may start, about how many posts each; or seconds until some may, if that is known."""
+
+    requests: int
+    batch_size: int = 1
     wait: float | None = None
 
 
@@ -67,8 +98,10 @@ class _View:
     """The shared state as this turn sees it."""
 
     states: dict[str, ModelState]
-    lanes: dict[str, LaneState]
+    lanes: Mapping[str, LaneState]
     now: datetime
+    #: Posts that were settled, and of which somebody is to be told.
+    told: list[int] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -82,6 +115,7 @@ class Dispatcher:
         pace: Pace,
         *,
         concurrency: int,
+        batch_size: int,
         lease_seconds: float,
         probe_seconds: float,
         sends_models: Callable[[], bool],
@@ -89,35 +123,47 @@ class Dispatcher:
         """Take what it decides by.
 
         Args:
+            batch_size: posts in one request, at most.
             probe_seconds: how long a probe may take.
             sends_models: whether the server takes OpenRouter's `models`.
         """
         self._recorder = recorder
         self._chain = tuple(chain)
         self._policy = policy
-        self._pace = pace
-        self._concurrency = concurrency
+        self._lanes = Lanes(pace, chain)
+        self._batch_size = batch_size
         self._lease = lease_seconds
         self._probe = timedelta(seconds=probe_seconds)
         self._sends_models = sends_models
         self._retries = RetryBudget()
-        # How many may be in flight while it is not sure that all are welcome: one more with each answer.
-        self._ramp: int | None = FIRST_REQUESTS
-        self._ramped_at = 0.0
+        self._ramp = Ramp(concurrency)
+        self.concurrency = concurrency
         self._last_user = 0
-        # Lane → the last slot that a waiting post was told.
-        self._promised: dict[str, datetime] = {}
 
-    async def plan(self, session: AsyncSession, now: datetime, *, in_flight: int, probe: bool) -> Plan:
-        """Claim what may go out now. `probe`: one request even in a pause."""
-        view = _View(await load_states(session), await self._lanes(session), now)
-        room, wait = self._room(view, in_flight, probe=probe)
-        if not room:
-            return Plan(wait=wait)
+    async def plan(
+        self,
+        session: AsyncSession,
+        now: datetime,
+        held: Held,
+        *,
+        probe: bool,
+        states: dict[str, ModelState] | None = None,
+    ) -> Plan:
+        """Claim what may go out now.
+
+        Args:
+            probe: one request even in a pause.
+            states: the models', where they have been read in this transaction already.
+        """
+        known = await load_states(session) if states is None else states
+        view = _View(known, await self._lanes.load(session), now)
+        room = self._room(view, held, probe=probe)
+        if not room.requests:
+            return Plan(wait=room.wait)
         left = self._retries.left(time.monotonic())
         claimed = await queue.claim(
             session,
-            limit=min(room, left) if left else room,
+            limit=room.requests * room.batch_size,
             now=now,
             lease_seconds=self._lease,
             token=uuid4().hex,
@@ -126,73 +172,52 @@ class Dispatcher:
         )
         if not claimed:
             return Plan(wait=await self._until_due(session, now, retries=left > 0))
-        starts = await self._assign(session, claimed, view, probe=probe)
-        return Plan(tuple(starts), claimed=True)
+        worth = await self._worth_asking(session, claimed, held.starts, view)
+        found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
+        starts = await self._starts(session, batches(found), view, room.requests, left)
+        # With every place taken there is no reason to look before one is free.
+        is_full = len(held.starts) + len(starts) >= self.concurrency
+        return Plan(tuple(starts), claimed=True, wait=None if is_full else 0.0, notices=bool(view.told))
 
     def started(self, start: Start) -> None:
         """The plan's transaction is committed, and the request leaves."""
-        self._retries.started(time.monotonic(), is_retry=start.post.is_retry)
-        self._last_user = start.post.user_id
+        self._retries.started(time.monotonic(), is_retry=start.is_retry)
+        self._last_user = start.posts[-1].user_id
 
     def recorded(self, recorded: Recorded) -> None:
         """Learn from a group: more at once with each answer, one at a time after a refusal of the account."""
         if recorded.refused_access:
-            self._ramp = 1
-        elif self._ramp is not None:
-            self._ramp += recorded.answered
+            self._ramp.restart()
+        else:
+            self._ramp.answered(recorded.answered)
 
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
-        await queue.release(session, [start.post for start in starts])
+        await queue.release(session, [post for start in starts for post in start.posts])
         for start in starts:
             if start.is_probe:
                 await upstream_rows.end_probe(session, start.models[0])
 
-    async def _lanes(self, session: AsyncSession) -> dict[str, LaneState]:
-        wanted = list(dict.fromkeys([FREE_LANE, *(self._pace.lane(model) for model in self._chain)]))
-        rows = await budget.load(session)
-        if not rows.keys() >= set(wanted):
-            await budget.ensure(session, wanted)
-            rows = await budget.load(session)
-        return {lane: lane_state(rows[lane]) for lane in wanted}
-
-    def _room(self, view: _View, in_flight: int, *, probe: bool) -> tuple[int, float | None]:
-        """How many posts to claim, and how long to wait if none."""
+    def _room(self, view: _View, held: Held, *, probe: bool) -> _Room:
+        in_flight = len(held.starts)
         admitted = admission(self._chain, view.states, view.now)
-        free = self._concurrency - in_flight
         if admitted.capacity is not None:
-            self._ramp = 1
+            self._ramp.restart()
+            free = self.concurrency - in_flight
             free = free if probe else min(free, admitted.capacity)
-        elif (ramp := self._ramp_now(in_flight)) is not None:
-            free = min(free, ramp - in_flight)
+        else:
+            free = self._ramp.room(in_flight)
         if free <= 0:
-            return 0, _seconds(admitted.until, view.now) if admitted.until else self._until_ramp()
-        if wait := self._pace_wait(view):
-            return 0, wait
-        return (1 if probe or self._is_paced(view) else free), None
-
-    def _ramp_now(self, in_flight: int) -> int | None:
-        now = time.monotonic()
-        if self._ramp is None or self._ramp >= self._concurrency:
-            self._ramp = None
-        elif not in_flight:
-            self._ramped_at = now
-        elif now - self._ramped_at >= RAMP_SECONDS:
-            self._ramp, self._ramped_at = self._ramp * 2, now
-        return self._ramp
-
-    def _until_ramp(self) -> float | None:
-        return None if self._ramp is None else max(0.05, self._ramped_at + RAMP_SECONDS - time.monotonic())
-
-    def _pace_wait(self, view: _View) -> float:
+            return _Room(0, wait=_seconds(admitted.until, view.now) if admitted.until else self._ramp.wait())
         model = next(iter(candidates(self._chain, view.states, view.now)), self._chain[0])
-        lane = self._pace.lane(model)
-        return self._pace.wait(lane, view.lanes[lane], view.now)
-
-    def _is_paced(self, view: _View) -> bool:
-        # Any model of the chain may be the next: one request a turn keeps the pace of each.
-        lanes = {self._pace.lane(model) for model in self._chain}
-        return any(self._pace.interval(lane, view.lanes[lane], view.now) for lane in lanes)
+        if wait := self._lanes.wait(model, view.lanes, view.now):
+            return _Room(0, wait=wait)
+        # What a probe finds out it finds out with one post.
+        if probe or admitted.capacity is not None:
+            return _Room(1)
+        if self._lanes.are_paced(view.lanes, view.now):
+            return _Room(1, self._batch_size)
+        return _Room(free + (0 if self._ramp.is_climbing else held.ahead), self._batch_size)
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
         due = await queue.next_due_at(session, now, retries=retries)
@@ -203,26 +228,21 @@ class Dispatcher:
         until_retries = self._retries.wait(time.monotonic())
         return until_retries if wait is None else min(wait, until_retries)
 
-    async def _assign(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], view: _View, *, probe: bool
-    ) -> list[Start]:
-        starts: list[Start] = []
-        for each in claimed:
-            post = await self._worth_asking(session, each, view.now)
-            if post is not None and (start := await self._start(session, post, view, probe=probe)) is not None:
-                starts.append(start)
-        free = sum(is_free(start.models[0]) for start in starts)
-        if free:
-            await budget.count(session, FREE_LANE, utc_day(view.now), free)
-        return starts
+    async def _worth_asking(
+        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], view: _View
+    ) -> list[Worth]:
+        """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
+        sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
+        if sifted.settled:
+            settled = await queue.settle(session, sifted.settled)
+            await outbox.outcome_ready(session, list(settled.awaited), view.now)
+            view.told.extend(settled.awaited)
+        await self._postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
+        undoubted = [(await self._without_doubt(session, each.post, view), each.key) for each in sifted.worth_asking]
+        return [Worth(post, key) for post, key in undoubted if post is not None]
 
-    async def _worth_asking(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> ClaimedPost | None:
-        """The post with its attempts settled; None when it is settled without a request."""
-        values = _without_request(post)
-        if values is not None:
-            await queue.settle(session, post, values)
-            await outbox.outcome_ready(session, [post.id], now)
-            return None
+    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, view: _View) -> ClaimedPost | None:
+        """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
         if post.doubted_since is None:
             return post
         attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
@@ -233,26 +253,61 @@ class Dispatcher:
         post = replace(post, attempts=attempts, doubted_since=None, waits=post.waits and not counts)
         if not is_used_up:
             return post
-        await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)
+        await self._give_up(session, post, "exhausted", post.error or "the attempts are used up", view)
         return None
 
-    async def _start(self, session: AsyncSession, post: ClaimedPost, view: _View, *, probe: bool) -> Start | None:
-        models, is_probe = self._models_for(post, view, probe=probe)
-        if not models:
-            await self._nobody_to_ask(session, post, view)
-            return None
-        if is_probe and not await self._reserve_probe(session, models[0], view):
-            await self._postpone(session, post, view.now + LOOK_AGAIN)
-            return None
-        if not await self._take_slot(session, models[0], view):
-            if is_probe:
-                await upstream_rows.end_probe(session, models[0])
-            await self._postpone(session, post, self._promise_slot(models[0], view))
-            return None
-        return Start(post, models, is_probe)
+    async def _give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, view: _View) -> None:
+        await self._recorder.give_up(session, post, kind, error, view.now)
+        view.told.append(post.id)
 
-    def _models_for(self, post: ClaimedPost, view: _View, *, probe: bool) -> tuple[tuple[str, ...], bool]:
-        trail = Trail.from_json(post.trail)
+    async def _candidates(
+        self, session: AsyncSession, worth: Sequence[Worth], view: _View, batch_size: int, *, probe: bool
+    ) -> list[Candidate]:
+        found: list[Candidate] = []
+        for post, key in ((each.post, each.key) for each in worth):
+            trail = Trail.from_json(post.trail)
+            models, is_probe = self._models_for(trail, view, probe=probe)
+            if models:
+                most = 1 if is_probe else most_together(post, trail, batch_size)
+                found.append(Candidate(post, models, most, is_probe, key))
+            else:
+                await self._nobody_to_ask(session, post, view)
+        return found
+
+    async def _starts(
+        self, session: AsyncSession, found: Sequence[Sequence[Candidate]], view: _View, requests: int, retries: int
+    ) -> list[Start]:
+        """The requests that may be made; the posts of the others are free again."""
+        starts: list[Start] = []
+        surplus: list[ClaimedPost] = []
+        for batch in found:
+            posts, first = tuple(candidate.post for candidate in batch), batch[0]
+            start = Start(posts, first.models, first.is_probe, tuple(candidate.key for candidate in batch))
+            retries -= start.is_retry
+            if len(starts) >= requests or (start.is_retry and retries < 0):
+                surplus += posts
+            elif await self._may_start(session, start, view):
+                starts.append(start)
+        await queue.release(session, surplus)
+        free = sum(is_free(start.models[0]) for start in starts)
+        if free:
+            await budget.count(session, FREE_LANE, utc_day(view.now), free)
+        return starts
+
+    async def _may_start(self, session: AsyncSession, start: Start, view: _View) -> bool:
+        """Reserve the probe and the slot that the request needs; without them its posts are put off."""
+        model = start.models[0]
+        if start.is_probe and not await self._reserve_probe(session, model, view):
+            await self._postpone(session, start.posts, view.now + LOOK_AGAIN)
+            return False
+        if not await self._lanes.take_slot(session, model, view.lanes, view.now):
+            if start.is_probe:
+                await upstream_rows.end_probe(session, model)
+            await self._postpone(session, start.posts, self._lanes.promise_slot(model, view.lanes, view.now))
+            return False
+        return True
+
+    def _models_for(self, trail: Trail, view: _View, *, probe: bool) -> tuple[tuple[str, ...], bool]:
         allowed = candidates(self._chain, view.states, view.now)
         if probe and not allowed:
             present = [m for m in self._chain if m not in view.states or view.states[m].reason is not Aside.GONE]
@@ -270,10 +325,10 @@ class Dispatcher:
         if refused and set(self._chain) - gone <= set(refused):
             # Nobody is left to wait for.
             error = "every model that can be asked refuses the text"
-            await self._recorder.give_up(session, post, "refused", error, view.now)
+            await self._give_up(session, post, "refused", error, view)
             return
         at = free_again_at(self._chain, view.states, refused, view.now) or view.now + LOOK_AGAIN
-        await self._postpone(session, post, at)
+        await self._postpone(session, [post], at)
 
     async def _reserve_probe(self, session: AsyncSession, model: str, view: _View) -> bool:
         until = view.now + self._probe
@@ -282,42 +337,20 @@ class Dispatcher:
         view.states[model] = replace(view.states.get(model) or ModelState(model), probe_until=until)
         return True
 
-    async def _take_slot(self, session: AsyncSession, model: str, view: _View) -> bool:
-        lane = self._pace.lane(model)
-        interval = self._pace.interval(lane, view.lanes[lane], view.now)
-        return interval is None or await budget.take_slot(session, lane, view.now, interval)
-
-    def _promise_slot(self, model: str, view: _View) -> datetime:
-        """When the lane's next slot may be this post's: each waiting one gets a time of its own."""
-        lane = self._pace.lane(model)
-        interval = self._pace.interval(lane, view.lanes[lane], view.now) or timedelta(seconds=1)
-        free = max(view.lanes[lane].next_at or view.now, view.now)
-        slot = max(free, self._promised.get(lane, free) + interval)
-        if slot - view.now > LONGEST_PROMISE:
-            slot = free
-        self._promised[lane] = slot
-        return slot
-
-    async def _postpone(self, session: AsyncSession, post: ClaimedPost, at: datetime) -> None:
-        values = {"next_attempt_at": at, "tagging_attempts": post.attempts, "waits_for_upstream": post.waits or None}
-        await queue.settle(session, post, values)
-
-
-def lane_state(row: BudgetRow) -> LaneState:
-    """A lane's row as a value."""
-    return LaneState(row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)
+    async def _postpone(self, session: AsyncSession, posts: Sequence[ClaimedPost], at: datetime) -> None:
+        later = [
+            (
+                post,
+                {
+                    "next_attempt_at": at,
+                    "tagging_attempts": post.attempts,
+                    "waits_for_upstream": post.waits or None,
+                },
+            )
+            for post in posts
+        ]
+        await queue.settle(session, later)
 
 
 def _seconds(until: datetime | None, now: datetime) -> float | None:
     return None if until is None else max(0.05, (until - now).total_seconds())
-
-
-def _without_request(post: ClaimedPost) -> dict[str, object] | None:
-    """What a row becomes that needs no model: no text, or tags that nobody asked anew. Else None."""
-    if not has_text(post.text):
-        status = "success" if post.tags else "skipped"
-    elif post.tags and post.requested_at is None:
-        status = "success"
-    else:
-        return None
-    return {"tagging_status": status, "next_attempt_at": None, "attempt_trail": None, "requested_at": None}

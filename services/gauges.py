@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.budget import FREE_LANE, LaneState
 from services.clock import Clock
-from services.dispatch import lane_state
+from services.lanes import lane_state
 from services.provider_state import Quota, free_quota
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason

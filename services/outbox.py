@@ -44,6 +44,11 @@ class Outbox:
         self._database = database
         self._clock = clock
 
+    async def any_open(self) -> bool:
+        """Whether there is anything to send, now or soon."""
+        async with self._database.read() as session:
+            return bool(await session.scalar(rows.is_any_open()))
+
     async def due(self, limit: int = 30) -> list[Notice]:
         """What is to be sent now, to people who can be reached."""
         now = self._clock()

@@ -7,6 +7,7 @@ read from the top, the first row that matches decides. Source: https://openroute
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,9 @@ from services.tags import read_answer
 #: How much of an unreadable answer is kept to explain it later.
 EXCERPT = 1000
 
+
+#: How JSON says NUL and halves of surrogate pairs; as bytes they are no JSON.
+_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 #: No header may stop us for longer.
 LATEST = timedelta(days=2)
@@ -200,7 +204,8 @@ def _same(outcome: Outcome, count: int) -> tuple[Outcome, ...]:
 
 def _decode(body: bytes) -> Any:
     try:
-        return _storable(json.loads(body.decode("utf-8-sig")))
+        value = json.loads(body.decode("utf-8-sig"))
+        return _storable(value) if _UNSTORABLE_ESCAPE.search(body) else value
     except (ValueError, RecursionError):
         return None
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 import structlog
 
+from services.connections import QuietConnector
 from services.outcomes import Classified, Kind, Outcome, Reply, Usage, classify, connection_failed, timed_out
 from services.prompts import answer_schema, build_messages, max_tokens
 
@@ -52,6 +53,11 @@ class Call:
     usage: Usage
     at: datetime
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the request came to as a whole: tags if it gave any post some."""
+        return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), self.outcomes[0])
+
 
 class Provider:
     """Asks one server. Use as an async context manager: it holds one HTTP session.
@@ -80,9 +86,7 @@ class Provider:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),
-            # A connection used once: what a server sends late on an idle one would be taken for the answer to the
-            # next request, and give a post the tags of another (https://github.com/aio-libs/aiohttp/issues/13656).
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            connector=QuietConnector(),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
 from services.clock import day_ends
-from services.dispatch import lane_state
+from services.lanes import lane_state
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import budget, reads

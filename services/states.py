@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.upstream import Aside, ModelState
 from storage import upstream as upstream_rows
-from storage.models import UpstreamRow
 
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:
@@ -18,7 +18,7 @@ async def load_states(session: AsyncSession) -> dict[str, ModelState]:
     return {row.model: _state(row) for row in await upstream_rows.load(session)}
 
 
-def _state(row: UpstreamRow) -> ModelState:
+def _state(row: Row[Any]) -> ModelState:
     reason = Aside(row.reason) if row.reason in set(Aside) else None
     return ModelState(
         model=row.model,

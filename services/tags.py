@@ -6,8 +6,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
+from services.attribution import counted_otherwise, doubtful
 from services.prompts import BLANKS, rules, sendable
 
 MAX_TAGS = 7
@@ -26,8 +28,11 @@ NO_USABLE_TAG = "no usable tag"
 MISSING = "number missing"
 NUMBER_DOUBLED = "number doubled"
 OTHER_NUMBERS = "numbered otherwise than asked"
+ANOTHERS = "the tags of another post"
 
 _PIECE_LIMIT = 400  # characters of a candidate that are worth cleaning
+#: What most tags are: nothing in it is to be taken away or apart, but for what is at its ends.
+_PLAIN = re.compile(r"[A-Za-z0-9а-яА-ЯёЁ -]{1,50}")
 _NUMBERING = re.compile(r"^\s*\d{1,2}[.)]\s+")
 # A comma between digits is a decimal one.
 _SEPARATOR = re.compile(r"(?<!\d),|,(?!\d)|[;\n\r\u2028\u2029，、،]|(?<=[\s\w])[#＃﹟]+(?=\w)|\s[#＃﹟]")
@@ -58,6 +63,7 @@ _NUMBER = re.compile(r"(?:(?:post|пост)\s{0,3})?#?(\d{1,6})", re.IGNORECASE)
 _NESTING = 3
 _ECHOED_WORDS = 4  # so many of the post's or the prompt's words on end are no tags
 _ECHOED_POST_WORDS = 5
+_MUCH_OF_A_POST = 4  # what is shorter than this part of a post is not the whole of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,16 @@ def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: s
 
 
 def _pieces(candidate: object) -> Iterator[str]:
-    if isinstance(candidate, str):
+    if isinstance(candidate, str) and _PLAIN.fullmatch(candidate):
+        yield candidate
+    elif isinstance(candidate, str):
         text = _MARKUP.sub(" ", html.unescape(candidate))
         yield from (piece for piece in _SEPARATOR.split(text) if len(piece) <= _PIECE_LIMIT)
 
 
 def _clean(piece: str) -> str:
+    if _PLAIN.fullmatch(piece):
+        return _bare(" ".join(piece.lower().split()))
     visible = unicodedata.normalize("NFC", "".join(map(_visible, piece)))
     lower = _STRAY_HASH.sub("", visible.lower().replace(_DOTTED_I, "i"))
     text = " ".join(_NUMBERING.sub("", lower).split())
@@ -297,7 +307,7 @@ def _string_of(item: object) -> object:
 
 def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
     numbers = range(1, count + 1)
-    if _shifted(found, count):
+    if counted_otherwise(found, count):
         return _all(numbers, OTHER_NUMBERS)
     reading = Reading({}, {})
     for number in numbers:
@@ -307,12 +317,11 @@ def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
             reading.problems[number] = verdict
         else:
             reading.tags[number] = verdict
+    if count > 1:
+        for number in doubtful(reading.tags, [sendable(text) for text in texts]):
+            del reading.tags[number]
+            reading.problems[number] = ANOTHERS
     return reading
-
-
-def _shifted(found: _Found, count: int) -> bool:
-    """Whether the model counted from another number than 1, so that each number is another post's."""
-    return count > 1 and (0 in found or (1 not in found and set(found) == set(range(min(found), min(found) + count))))
 
 
 def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | str:
@@ -326,15 +335,23 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 
 def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
-    post, prompt = _words(sendable(text)), _words(rules(count))
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
-    if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
+    longest = max((item.count(" ") + 1 for item in said), default=0)
+    is_much = sum(map(len, said)) * _MUCH_OF_A_POST >= len(text)
+    if (is_much or longest > MAX_WORDS) and _repeats_post(said, _words(sendable(text))):
         return ECHO_POST
-    phrases = [item for item in said if " " in item]
-    all_from_rules = len(phrases) > 1 and all(_within(item, prompt) and not _within(item, post) for item in said)
-    if all_from_rules or any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
+    prompt = _words_of_rules(count > 1)
+    if any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
         return ECHO_PROMPT
+    are_phrases = sum(" " in item for item in said) > 1
+    if are_phrases and all(_within(item, prompt) for item in said):
+        post = _words(sendable(text))
+        return None if any(_within(item, post) for item in said) else ECHO_PROMPT
     return None
+
+
+def _repeats_post(said: list[str], post: str) -> bool:
+    return _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said)
 
 
 def _is_whole_post(said: list[str], post: str) -> bool:
@@ -361,6 +378,11 @@ def _words(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")))
 
 
+@cache
+def _words_of_rules(several: bool) -> str:
+    return _words(rules(2 if several else 1))
+
+
 def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: bool) -> Reading:
     """An answer about one post that has no JSON with tags."""
     candidates = plain_list(answer, cut=finish_reason == "length")
@@ -378,7 +400,7 @@ def _why_nothing(answer: str, texts: Sequence[str], *, has_json: bool) -> str:
         return REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):
         return ECHO_POST
-    if _copied(said, _words(rules(len(texts))), _ECHOED_WORDS):
+    if _copied(said, _words_of_rules(len(texts) > 1), _ECHOED_WORDS):
         return ECHO_PROMPT
     return NO_TAGS_KEY if has_json else NO_LIST
 

@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher, Plan, Start
+from services.dispatch import Dispatcher, Held, Plan, Start
+from services.outcomes import Kind
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
 from storage.database import Database, is_unavailable
+from storage.queue import ClaimedPost
 
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 15.0
+#: The event loop is let to turn until it has brought no answer to its end so often.
+BARREN_ROUNDS = 4
+#: After requests that take less than this the next ones leave before the answers are stored, which takes as long.
+QUICK_SECONDS = 0.1
+#: Requests are planned ahead for so long, and not more of them than so many times those in flight.
+AHEAD_SECONDS, MOST_AHEAD = 0.05, 3.0
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
     """A request that is being made now."""
 
@@ -70,6 +80,9 @@ class Worker:
         self._stopping = False
         self._probe_asked = False
         self._flights: list[Flight] = []
+        # Claimed and planned ahead of the places in flight: a claim of many costs little more than one of few.
+        self._ready: deque[Start] = deque()
+        self._seconds: float | None = None
         self._finished: list[Finished] = []
         self._renewed_at = 0.0
         # Posts may wait for a sign of the provider's, also since an earlier process saw it fail.
@@ -114,18 +127,28 @@ class Worker:
         self._one_by_one = bool(self._finished)
 
     async def _sleep(self, seconds: float) -> None:
-        if seconds <= 0:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._signal.wait()
+        await self._let_others_finish()
+
+    async def _let_others_finish(self) -> None:
+        """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
+        barren, finished = 0, 0
+        while barren < BARREN_ROUNDS and finished < len(self._flights):
             await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._signal.wait()
-        except TimeoutError:
-            pass
+            before, finished = finished, sum(flight.task.done() for flight in self._flights)
+            barren = barren + 1 if finished == before else 0
+
+    def _is_quick(self) -> bool:
+        return self._seconds is not None and self._seconds < QUICK_SECONDS
 
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
         self._collect()
+        if self._is_quick() and all(finished.call.outcome.kind is Kind.TAGGED for finished in self._finished):
+            self._start_ready()
         if self._one_by_one:
             await self._record_singly()
         now, probe = self._clock(), self._probe_asked
@@ -137,17 +160,32 @@ class Worker:
             await self._renew(session, now)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
-            plan = await self._dispatcher.plan(session, now, in_flight=len(self._flights), probe=probe)
+            # What was planned for models that may not be asked now is planned anew.
+            ready = [] if recorded.models_changed else list(self._ready)
+            if not ready:
+                await self._dispatcher.give_back(session, list(self._ready))
+            held = Held([flight.start for flight in self._flights], ready, self._ahead(group))
+            plan = await self._dispatcher.plan(session, now, held, probe=probe, states=recorded.states)
+        self._ready = deque([*ready, *plan.starts])
         del self._finished[: len(group)]
         self._stored(group)
         self._after(recorded, plan)
-        for start in plan.starts:
-            self._start(start)
+        self._start_ready()
         return self._pause_after(plan)
 
+    def _ahead(self, group: Sequence[Finished]) -> int:
+        """How many requests to plan ahead: what is made within AHEAD_SECONDS, so that nobody's wish waits longer."""
+        if group:
+            self._seconds = max(sum(finished.call.seconds for finished in group) / len(group), 0.001)
+        if self._seconds is None:
+            return 0
+        return int(self._dispatcher.concurrency * min(MOST_AHEAD, AHEAD_SECONDS / self._seconds))
+
+    def _start_ready(self) -> None:
+        while self._ready and len(self._flights) < self._dispatcher.concurrency:
+            self._start(self._ready.popleft())
+
     def _pause_after(self, plan: Plan) -> float:
-        if plan.claimed:
-            return 0.0
         longest = min(self._tick, self._lease / 3) if self._flights else self._tick
         return longest if plan.wait is None else min(plan.wait, longest)
 
@@ -155,10 +193,11 @@ class Worker:
         for flight in [flight for flight in self._flights if flight.task.done()]:
             self._flights.remove(flight)
             start = flight.start
-            self._finished.append(Finished((start.post,), flight.task.result(), start.is_probe))
+            self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe, start.keys))
 
     async def _record_singly(self) -> None:
         """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""
+        self._finished = [single for finished in self._finished for single in finished.singles()]
         while self._finished:
             finished = self._finished[0]
             try:
@@ -189,26 +228,38 @@ class Worker:
         self._batch.tagged += recorded.tagged
         self._batch.failed += recorded.failed
         self._batch.retried += recorded.retried
-        if recorded.notices:
+        if recorded.notices or plan.notices:
             self._on_news()
-        if not self._flights and not plan.claimed and (self._batch.tagged or self._batch.failed):
+        is_idle = not (self._flights or self._ready or plan.claimed)
+        if is_idle and (self._batch.tagged or self._batch.failed):
             log.info("batch_done", tagged=self._batch.tagged, failed=self._batch.failed, retried=self._batch.retried)
             self._batch = Recorded()
 
     async def _renew(self, session: AsyncSession, now: datetime) -> None:
         """Prolong leases each third of their length."""
-        held = [flight.start.post for flight in self._flights]
+        held = self._held()
         if not held:
             self._renewed_at = time.monotonic()
         elif time.monotonic() - self._renewed_at >= self._lease / 3:
             await queue.renew(session, held, now + timedelta(seconds=self._lease))
             self._renewed_at = time.monotonic()
 
+    def _held(self) -> list[ClaimedPost]:
+        starts = [*(flight.start for flight in self._flights), *self._ready]
+        return [post for start in starts for post in start.posts]
+
     def _start(self, start: Start) -> None:
         self._dispatcher.started(start)
-        task = asyncio.create_task(self._provider.ask(Request((start.post.text or "",), start.models)))
-        task.add_done_callback(lambda _: self._signal.set())
-        self._flights.append(Flight(start, task))
+        texts = tuple(post.text or "" for post in start.posts)
+        task = asyncio.create_task(self._provider.ask(Request(texts, start.models)))
+        flight = Flight(start, task)
+        self._flights.append(flight)
+        task.add_done_callback(lambda _: self._landed(flight))
+
+    def _landed(self, flight: Flight) -> None:
+        # A turn may have found it already.
+        if flight in self._flights:
+            self._signal.set()
 
     async def _finish(self) -> None:
         """Let what is in flight end, record it, and give back the rest."""
@@ -235,11 +286,12 @@ class Worker:
             return False
 
     async def _renew_for_the_end(self, session: AsyncSession) -> None:
-        held = [flight.start.post for flight in self._flights]
-        await queue.renew(session, held, self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5)))
+        await queue.renew(
+            session, self._held(), self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5))
+        )
 
     async def _record_the_rest(self, session: AsyncSession) -> None:
         await self._recorder.record(session, self._finished)
 
     async def _give_back(self, session: AsyncSession) -> None:
-        await self._dispatcher.give_back(session, [flight.start for flight in self._flights])
+        await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])

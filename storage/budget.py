@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, case, or_, select, update
+from sqlalchemy import CursorResult, Row, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import BudgetRow
 
 
-async def load(session: AsyncSession) -> dict[str, BudgetRow]:
-    """Every lane of which anything is known."""
-    rows = (await session.execute(select(BudgetRow).execution_options(populate_existing=True))).scalars()
-    return {row.lane: row for row in rows}
+async def load(session: AsyncSession) -> dict[str, Row[Any]]:
+    """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
+    return {row.lane: row for row in await session.execute(_everything())}
+
+
+@cache
+def _everything() -> Any:
+    return select(BudgetRow.__table__)
 
 
 async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: timedelta) -> bool:

@@ -26,3 +26,6 @@ DUE_AT = f"coalesce(next_attempt_at, {LONG_AGO})"
 
 #: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
 PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"
+
+#: Posts whose tags another one with the same text may take.
+REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"

@@ -5,6 +5,9 @@ and whatever else is listened to), and it holds the advisory lock of the leader:
 connection ends, so there is never a second leader while the first one's connection lives, and no lock outlives its
 process.
 
+What there is to tell people the leader tells: the others notify it (`tell_leader`). What nobody told it of, since the
+process died before it could, the leader finds by what it asks to make sure of its connection (`Look`).
+
 A leader whose connection ends goes on as long as it cannot know better, or nobody would tell people that the
 database is away: until it is connected again and another process has the lock, or until somebody else is seen
 to do its duties (`step_down`).
@@ -15,10 +18,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import structlog
-from sqlalchemy import NullPool, func, select, text
+from sqlalchemy import NullPool, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.database import Database, is_unavailable
@@ -27,10 +31,17 @@ log = structlog.get_logger(__name__)
 
 #: The channel of migration 0005's triggers.
 WORK_CHANNEL = "metka_work"
+#: There is something to tell people, says a process that does not lead.
+NEWS_CHANNEL = "metka_news"
+#: The leader's lock was given back.
+VACANCY_CHANNEL = "metka_vacancy"
 #: Any constant number, but not `migrate`'s. Both locks and notifications belong to one database of the server.
 LEADER_LOCK = 0x4D45544B414C
-#: How often a process that stands by asks for the lock, and how often the others make sure of their connection.
-ASK_SECONDS, BEAT_SECONDS = 1.0, 2.0
+#: How often a process that stands by asks for a dead leader's lock (one that stops says so), and how often the others
+#: make sure of their connection.
+ASK_SECONDS, BEAT_SECONDS = 2.0, 5.0
+#: Whoever has news all the time says so no more often.
+NEWS_PAUSE = 0.5
 #: A query that takes longer means that the connection is gone: well before the server gives the lock away.
 BEAT_TIMEOUT = 3.0
 #: A new leader waits for so long when there was one before: it may need a moment to notice that it is none.
@@ -52,6 +63,14 @@ Duties = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
 
 #: Channel → what to call when something is notified on it, or may have been unheard.
 Listeners = Mapping[str, Callable[[], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the leader asks every BEAT_SECONDS; `found` is called when the answer is yes."""
+
+    query: Callable[[], Select[tuple[bool]]]
+    found: Callable[[], None]
 
 
 class ConnectionLostError(ConnectionError):
@@ -91,24 +110,27 @@ class Link:
         """Become the leader, unless another process is."""
         return bool(await self._ask(select(func.pg_try_advisory_lock(LEADER_LOCK))))
 
-    async def beat(self) -> None:
-        """Make sure of the connection.
+    async def give_lock_back(self) -> None:
+        """Let another process lead, and say so."""
+        await self._ask(select(func.pg_advisory_unlock(LEADER_LOCK), func.pg_notify(VACANCY_CHANNEL, "")))
+
+    async def notify(self, channel: str) -> None:
+        """Call every process's listeners of the channel."""
+        await self._ask(select(func.pg_notify(channel, "")))
+
+    async def beat(self, query: Select[tuple[bool]] | None = None) -> bool:
+        """Make sure of the connection, by a query of use or none; returns what it found.
 
         Raises:
             OSError, DBAPIError: it is gone.
         """
         if self._ended.is_set():
             raise ConnectionLostError
-        await self._ask(text("SELECT 1"))
+        return bool(await self._ask(select(literal(False)) if query is None else query))
 
-    async def wait(self, seconds: float, stopping: asyncio.Event) -> None:
-        """For so long, or until the connection ends or `stopping` is set."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._ended, stopping)]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    async def wait(self, seconds: float, *events: asyncio.Event) -> None:
+        """For so long, or until the connection ends or one of the events is set."""
+        await _first_of(seconds, self._ended, *events)
 
     async def close(self) -> None:
         """End the connection, and with it what it holds; a dead one is waited for a few seconds."""
@@ -130,19 +152,35 @@ class Link:
             asking.cancel()
 
 
+async def _first_of(seconds: float, *events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
 class Coordination:
     """Listens for news, and leads when nobody else does. On SQLite the process is alone, and so the leader."""
 
-    def __init__(self, database: Database, listeners: Listeners, *, duties: Duties | None = None) -> None:
+    def __init__(
+        self, database: Database, listeners: Listeners, *, duties: Duties | None = None, look: Look | None = None
+    ) -> None:
         """
         Args:
             listeners: `WORK_CHANNEL` and others; on SQLite nobody else has news.
             duties: None: a process that never leads.
+            look: what the leader looks for.
         """
         self._database = database
         self._listeners = listeners
         self._duties = duties
+        self._look = look
         self._stopping = asyncio.Event()
+        # There is something to tell the leader, or there may be none any more.
+        self._called = asyncio.Event()
+        self._has_news = False
         self._stood_by = False
         self._lost = False
         self.holds_lock = False
@@ -154,6 +192,14 @@ class Coordination:
         """Another process does the leader's work: without the lock, let it."""
         if not self.holds_lock:
             self._rivalled.set()
+
+    def tell_leader(self) -> None:
+        """There is something to tell people: call the leader's listener, in whatever process that is."""
+        if self.is_leader:
+            self._listeners[NEWS_CHANNEL]()
+        else:
+            self._has_news = True
+            self._called.set()
 
     def stop(self) -> None:
         """Leave the duties, let go of the lock, and end."""
@@ -172,7 +218,22 @@ class Coordination:
     async def _alone(self) -> None:
         self.holds_lock = True
         await self._enter()
-        await self._stopping.wait()
+        while not self._stopping.is_set():
+            await self._look_alone()
+            await _first_of(BEAT_SECONDS, self._stopping)
+
+    async def _look_alone(self) -> None:
+        if self._look is None:
+            return
+        try:
+            async with self._database.read() as session:
+                found = await session.scalar(self._look.query())
+        except Exception as error:
+            if not is_unavailable(error):
+                log.exception("look_failed")
+            return
+        if found:
+            self._look.found()
 
     async def _with_others(self) -> None:
         pause = FIRST_PAUSE
@@ -184,6 +245,9 @@ class Coordination:
                     await self._compete(link)
                     # Before the lock is free for others.
                     await self._leave()
+                    if self.holds_lock:
+                        await link.give_lock_back()
+                        self.holds_lock = False
             except Exception as error:
                 self._detached(error)
                 await self._rest(pause)
@@ -193,7 +257,7 @@ class Coordination:
     async def _link(self) -> AsyncIterator[Link]:
         engine = create_async_engine(self._database.url, poolclass=NullPool)
         async with asyncio.timeout(LONGEST_PAUSE):
-            link = await Link.open(engine, self._listeners)
+            link = await Link.open(engine, {**self._listeners, VACANCY_CHANNEL: self._called.set})
         try:
             yield link
         finally:
@@ -218,15 +282,26 @@ class Coordination:
     async def _compete(self, link: Link) -> None:
         """Take the lead when it is free, until the connection ends or `stop`."""
         while not self._stopping.is_set():
+            self._called.clear()
             if self._duties is None:
-                await link.beat()
-                await link.wait(BEAT_SECONDS, self._stopping)
+                await self._follow(link)
+                await link.wait(BEAT_SECONDS, self._stopping, self._called)
             elif await link.take_lock():
                 await self._lead(link)
             else:
                 await self._leave()
                 self._stand_by()
-                await link.wait(ASK_SECONDS, self._stopping)
+                await self._follow(link)
+                await link.wait(ASK_SECONDS, self._stopping, self._called)
+
+    async def _follow(self, link: Link) -> None:
+        """Tell the leader what there is to tell, and so make sure of the connection."""
+        if self._has_news:
+            await link.notify(NEWS_CHANNEL)
+            self._has_news = False
+            await link.wait(NEWS_PAUSE, self._stopping)
+        elif self._duties is None:
+            await link.beat()
 
     def _stand_by(self) -> None:
         if not self._stood_by:
@@ -242,7 +317,10 @@ class Coordination:
         self._stood_by = False
         await self._enter()
         while not self._stopping.is_set():
-            await link.beat()
+            if self._look is None:
+                await link.beat()
+            elif await link.beat(self._look.query()):
+                self._look.found()
             await link.wait(BEAT_SECONDS, self._stopping)
 
     async def _enter(self) -> None:
@@ -261,12 +339,7 @@ class Coordination:
 
     async def _rest(self, seconds: float) -> None:
         """A pause between tries to connect, cut short by the end, or by a rival."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self._rivalled)]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await _first_of(seconds, self._stopping, self._rivalled)
         if self._rivalled.is_set():
             await self._leave()
             self._rivalled.clear()

@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Oper
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-#: How long a writer waits for the parser's own transaction on the same SQLite file.
-BUSY_TIMEOUT_SECONDS = 15
+from storage import sqlite
+
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
@@ -41,7 +41,7 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(f"names no file: {allowed}")
-        return parsed.set(drivername="sqlite+aiosqlite")
+        return parsed.set(drivername=f"sqlite+{sqlite.DRIVER}")
     if "@" in (parsed.host or ""):
         # What follows the password's own @ would be taken for the host, and be named in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
@@ -76,6 +76,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
+        self._writing = self.engine.execution_options(metka_write=True)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else None
 
@@ -97,8 +98,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        engine = self.engine.execution_options(metka_write=True)
-        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def close(self) -> None:
@@ -121,10 +121,7 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
         event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
         return engine
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
-    event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
-    event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
-    return engine
+    return sqlite.make_engine(url)
 
 
 def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
@@ -141,30 +138,3 @@ def _on_postgresql_error(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, TimeoutError):
         # SQLAlchemy takes it for a cancelled task, whose connection alone is given up.
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-
-
-def _on_sqlite_connect(connection: Any, _record: Any) -> None:
-    # Python's sqlite3 must not begin transactions by itself: `_on_sqlite_begin` says which kind.
-    connection.isolation_level = None
-    # What is no UTF-8 in a row of another program's must not keep every other row from being read.
-    connection.driver_connection.text_factory = _decoded
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _decoded(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-def _on_sqlite_begin(connection: Any) -> None:
-    # A writer takes the lock at once: upgrading a reader's snapshot fails with "database is locked" whatever
-    # the busy timeout is (https://www.sqlite.org/isolation.html).
-    write = connection.get_execution_options().get("metka_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,4 +1,7 @@
-"""Bring a database to our tables, from whatever state it is in, in one transaction; SQLite with a backup."""
+"""Bring a database to our tables, from whatever state it is in, in one transaction; SQLite with a backup.
+
+Every start looks whether there is anything to do, and mostly there is not: Alembic is imported only when there is.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +25,7 @@ State = Literal["absent", "parser", "parser_with_columns", "ours"]
 
 #: Not Alembic's own name: the parser may keep its revisions in this database too.
 VERSION_TABLE = "metka_alembic_version"
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 PARSER_TABLES = (User, Channel, UserChannel, Post)
 PARSER_TAGGING = {"tagging_status", "tagging_attempts", "last_tagging_attempt", "tagging_error"}
 #: What the migration cannot add to the parser's posts: without these it is another program's table.
@@ -131,10 +130,7 @@ async def _upgrade(connection: AsyncConnection, backup: Path | None) -> Migratio
     state = await connection.run_sync(_state)
     before = await connection.run_sync(_revision)
     columns = await connection.run_sync(_columns, "posts")
-    try:
-        await connection.run_sync(_run_revisions)
-    except CommandError as error:
-        raise MigrationError(str(error)) from error
+    await connection.run_sync(_run_revisions)
     after = await connection.run_sync(_columns, "posts")
     return MigrationReport(
         state=state,
@@ -183,26 +179,27 @@ async def _back_up(database: Database, connection: AsyncConnection, now: datetim
 
 
 def _run_revisions(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    from alembic import command  # noqa: PLC0415 - 15 MB that a start without a migration does not need
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
-
-def _config() -> Config:
-    config = Config()
-    folder = Path(__file__).resolve().parent.parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    return config
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise MigrationError(str(error)) from error
 
 
 def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "there is a revision"  # noqa: S101 - our own files
-    return head
+    """The newest revision, by the names of its files: 0001_…, 0002_…"""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")).partition("_")[0]
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
 
 
 def _state(connection: Connection) -> State:

@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, S
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.conditions import DUE_AT, PARSER_VERDICT, QUEUED, TAGGED_UNFINISHED, TROUBLED, UNFINISHED, WAITS
+from storage.conditions import DUE_AT, PARSER_VERDICT, QUEUED, REUSABLE, TAGGED_UNFINISHED, TROUBLED, UNFINISHED, WAITS
 from storage.types import TagList, UtcDateTime
 
 # Primary keys of ours: SQLite numbers rows by itself only where the type is exactly INTEGER.
@@ -111,6 +111,10 @@ class Post(Base):
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     #: When a person pressed Skip.
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Of the text that the tags were given for (`services.sameness.text_key`); NULL: not known.
+    text_key: Mapped[int | None] = mapped_column(BigInteger)
+    #: True when tags of another post with the same text, or those it has, are not what was asked for.
+    wants_new: Mapped[bool | None]
     #: Telegram's id of the album that the post belongs to.
     media_group_id: Mapped[str | None] = mapped_column(String(64))
 
@@ -170,6 +174,14 @@ class Post(Base):
         ),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
+        # Tags for a text that was tagged already.
+        Index(
+            "ix_metka_posts_text_key",
+            "text_key",
+            "id",
+            sqlite_where=sql(REUSABLE),
+            postgresql_where=sql(REUSABLE),
+        ),
         # A user's posts, the newest first, a page after the other.
         Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id"),
         # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.

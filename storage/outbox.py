@@ -152,6 +152,13 @@ async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
+def is_any_open() -> Select[tuple[bool]]:
+    """Whether there is anything to send, now or soon; cheap, since it is asked for again and again."""
+    return select(
+        select(literal(1)).where(OutboxRow.done_at.is_(None), OutboxRow.ready_at.is_not(None), _is_reachable()).exists()
+    )
+
+
 async def anything_due(session: AsyncSession, now: datetime) -> bool:
     """Whether it is worth the writing transaction in which `take_*` work."""
     due = select(literal(1)).where(or_(_singles(now).exists(), _collected(now).exists()))

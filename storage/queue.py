@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
     CursorResult,
+    Row,
     Select,
+    Table,
+    bindparam,
     delete,
+    exists,
     func,
+    insert,
     literal,
     select,
     update,
@@ -20,9 +26,12 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.conditions import QUEUED, WAITS
-from storage.models import Attempt, Post
+from storage.conditions import QUEUED, REUSABLE, WAITS
+from storage.models import Attempt, OutboxRow, Post
 from storage.turns import claim_statement, due_at, is_due
+
+_POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
+_NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
 
 
 class Priority(IntEnum):
@@ -58,6 +67,29 @@ class ClaimedPost:
     is_retry: bool = False
     #: Others were served after it had met such a fault.
     suspect: bool = False
+    #: `services.sameness.text_key` of the text that its tags were given for.
+    text_key: int | None = None
+    #: Neither these tags are wanted nor another post's.
+    wants_new: bool = False
+
+    @property
+    def claim(self) -> tuple[int, str]:
+        """The post and the lease: no other claim of it is this one."""
+        return self.id, self.token
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, and the
+    claims that were written."""
+
+    alive: frozenset[int]
+    awaited: frozenset[int]
+    written: frozenset[tuple[int, str]]
+
+    def wrote(self, post: ClaimedPost) -> bool:
+        """Whether the post was ours still."""
+        return post.claim in self.written
 
 
 async def claim(
@@ -76,16 +108,15 @@ async def claim(
     their second ones, …); of one user the newest first. Neither the number of users nor anybody's backlog
     makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left where they are.
     """
-    statement = claim_statement(
-        session.get_bind().dialect.name,
-        limit=limit,
-        now=now,
-        lease_seconds=lease_seconds,
-        token=token,
-        after_user=after_user,
-        retries=retries,
-    )
-    rows = (await session.execute(statement)).all()
+    values = {
+        "limit": limit,
+        "now": now,
+        "after_user": after_user,
+        "token": token,
+        "until": now + timedelta(seconds=lease_seconds),
+    }
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
+    rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
@@ -107,6 +138,8 @@ def _claimed(row: Any, token: str) -> ClaimedPost:
         doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
         is_retry=bool(row.after_fault),
         suspect=bool(row.suspect),
+        text_key=row.text_key,
+        wants_new=bool(row.wants_new),
     )
 
 
@@ -133,8 +166,7 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
 
 async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
     """Give back what is still ours, unchanged."""
-    for post in posts:
-        await session.execute(_ours(post).values(lease_token=None, lease_expires_at=None))
+    await settle(session, [(post, {}) for post in posts])
 
 
 async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
@@ -158,29 +190,71 @@ async def release_all(session: AsyncSession) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def _ours(post: ClaimedPost) -> Any:
-    """The post while our lease and the text that was asked about still stand."""
-    statement = update(Post).where(Post.id == post.id, Post.lease_token == post.token)
-    # What was read with replacements for bytes that are no UTF-8 equals nothing that stands in the row.
-    if "\ufffd" not in (post.text or ""):
-        statement = statement.where(Post.text.is_not_distinct_from(post.text))
-    return statement.execution_options(synchronize_session=False)
+async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dict[str, Any]]]) -> Settled:
+    """Write claimed posts' new states and end their leases.
+
+    Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
+    """
+    if not settled:
+        return Settled(frozenset(), frozenset(), frozenset())
+    locked = await _locked_rows(session, [post.id for post, _ in settled])
+    written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
+    alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for post, values in settled:
+        if post.claim in written:
+            alike.setdefault(frozenset(values), []).append({"settled_id": post.id, **_NO_LEASE, **values})
+    for rows in alike.values():
+        await session.execute(_settle(), rows)
+    awaited = frozenset(row.id for row in locked.values() if row.awaited)
+    return Settled(frozenset(locked), awaited, written)
 
 
-async def settle(session: AsyncSession, post: ClaimedPost, values: dict[str, Any]) -> bool:
-    """Write a claimed post's new state and end its lease; False (and nothing written) when the lease was lost
-    or the text changed meanwhile."""
-    statement = _ours(post).values(lease_token=None, lease_expires_at=None, **values)
-    return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
+def _is_ours(post: ClaimedPost, row: Any) -> bool:
+    return row is not None and row.lease_token == post.token and row.text == post.text
 
 
-async def log_attempts(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    """Append to `metka_attempts`; rows of posts that were deleted meanwhile are left out."""
-    if not rows:
-        return
-    ids = {row["post_id"] for row in rows}
-    alive = set((await session.execute(select(Post.id).where(Post.id.in_(ids)))).scalars())
-    session.add_all(Attempt(**row) for row in rows if row["post_id"] in alive)
+async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Those that exist, by id; the rows stay locked, on SQLite as everything is."""
+    rows = await session.execute(_rows_to_lock(), {"ids": ids})
+    return {row.id: row for row in rows}
+
+
+@cache
+def _rows_to_lock() -> Any:
+    waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting.label("awaited"))
+    return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
+
+
+@cache
+def _settle() -> Any:
+    """For many rows, each of which names the same columns besides."""
+    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id"))
+
+
+async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    """Append to `metka_attempts`; all of the rows have the same keys."""
+    if rows:
+        await session.execute(_insert_attempts(), rows)
+
+
+@cache
+def _insert_attempts() -> Any:
+    return insert(_ATTEMPTS)
+
+
+async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
+    rows = await session.execute(_tagged_alike(), {"keys": list(keys)})
+    return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
+
+
+@cache
+def _tagged_alike() -> Any:
+    columns = _POSTS.c
+    wanted = columns.text_key.in_(bindparam("keys", expanding=True))
+    newest = select(func.max(columns.id)).where(wanted, sql(REUSABLE)).group_by(columns.text_key)
+    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest))
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:

@@ -7,7 +7,8 @@ SQLAlchemy's parts takes many times as long as to execute it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal_column, or_
@@ -113,6 +114,8 @@ _RETURNED = (
     Post.waits_for_upstream,
     Post.after_fault,
     Post.suspect,
+    Post.text_key,
+    Post.wants_new,
 )
 
 
@@ -135,19 +138,15 @@ def in_order_of_work() -> tuple[Any, ...]:
     return (func.coalesce(Post.work_class, literal_column("1")), Post.user_id, Post.posted_at.desc(), Post.id.desc())
 
 
-def claim_statement(
-    dialect: str, *, limit: int, now: datetime, lease_seconds: float, token: str, after_user: int, retries: bool
-) -> Executable:
-    """UPDATE … RETURNING: see `storage.queue.claim`."""
+@cache
+def claim_statement(dialect: str, *, retries: bool) -> Executable:
+    """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
+
+    See `storage.queue.claim`.
+    """
     due = _IS_DUE if retries else _IS_DUE + _NO_RETRY
     columns = ", ".join("CAST(tags AS TEXT)" if column is Post.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(due=due)
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
-    times = {"now": now, "until": now + timedelta(seconds=lease_seconds)}
-    given = sql(written).bindparams(
-        *(bindparam(name, value, UtcDateTime) for name, value in times.items()),
-        limit=limit,
-        token=token,
-        after_user=after_user,
-    )
-    return given.columns(*_RETURNED)
+    times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
+    return sql(written).bindparams(*times).columns(*_RETURNED)

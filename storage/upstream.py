@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.models import UpstreamRow
@@ -15,10 +16,14 @@ from storage.models import UpstreamRow
 ADVISORY_LOCK = 0x4D45544B42
 
 
-async def load(session: AsyncSession) -> list[UpstreamRow]:
-    """Every model of which anything is known."""
-    query = select(UpstreamRow).execution_options(populate_existing=True)
-    return list((await session.execute(query)).scalars())
+async def load(session: AsyncSession) -> Sequence[Row[Any]]:
+    """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
+    return (await session.execute(_everything())).all()
+
+
+@cache
+def _everything() -> Any:
+    return select(UpstreamRow.__table__)
 
 
 async def lock(session: AsyncSession) -> None:

@@ -83,6 +83,7 @@ async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
             "requested_at": now,
             "work_class": Priority.ASKED,
             "skipped_at": None,
+            "wants_new": True,
         },
     )
 
@@ -98,7 +99,9 @@ async def ask_again(
     condition = and_(Post.id.in_(posts), unfinished, _free(now))
     if user_id is not None:
         condition = and_(condition, Post.user_id == user_id)
-    values = {"tagging_status": "pending", "requested_at": now, "work_class": Priority.ASKED}
+    # A failed wish for new tags is still one when it is made again.
+    anew = or_(Post.wants_new.is_(True), Post.tagging_status == "success") if not force else True
+    values = {"tagging_status": "pending", "requested_at": now, "work_class": Priority.ASKED, "wants_new": anew}
     return await _update(session, condition, {**(_ANEW if force else _DUE), **values})
 
 
@@ -117,7 +120,7 @@ async def make_batch(
     batch_id = await _insert_batch(session, found, telegram_id, now) if telegram_id is not None else None
     ids = [row.id for row in found]
     failed = [row.id for row in found if row.tagging_status == "failed"]
-    due = _ANEW if force else _DUE
+    due = {**_ANEW, "wants_new": True} if force else _DUE
     await _update(session, Post.id.in_(ids), due if force else {"next_attempt_at": None, "waits_for_upstream": None})
     await _update(session, Post.id.in_(failed), {**due, "tagging_status": "pending", "work_class": Priority.BULK})
     return batch_id, len(ids)

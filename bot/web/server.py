@@ -11,14 +11,13 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from bot.web.listener import BACKLOG
 from bot.web.protocol import Limits, protocol_with
 
 log = structlog.get_logger(__name__)
 
 #: For requests at a stop. Who is answered by then that it stops (`bot.web.envelope`) has a moment for that.
 STOP_SECONDS, LAST_SECONDS = 2, 1
-#: Connections that wait to be accepted, and how many asyncio accepts at a time.
-BACKLOG = 128
 
 
 class _Server(uvicorn.Server):
@@ -39,24 +38,19 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serve(
     app: ASGIApp,
-    host: str,
-    port: int,
+    listener: socket.socket,
     *,
     limits: Limits | None = None,
     stop_seconds: int = STOP_SECONDS,
 ) -> AsyncIterator[int]:
-    """Serve while the block runs; the value is the port (of use when 0 was asked for: any that is free).
-
-    Raises:
-        OSError: the address is taken or not ours.
-    """
-    listener, server = _listen(host, port), _Server(_config(app, limits or Limits(), stop_seconds))
+    """Serve while the block runs; the value is the port. The listener is closed at the end."""
+    server = _Server(_config(app, limits or Limits(), stop_seconds))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await _started(server, task)
-        bound: int = listener.getsockname()[1]
-        log.info("http_ready", host=host, port=bound)
-        yield bound
+        host, port = listener.getsockname()[:2]
+        log.info("http_ready", host=host, port=port)
+        yield port
     finally:
         server.should_exit = True
         try:
@@ -83,21 +77,6 @@ async def _ended(server: _Server) -> None:
         await asyncio.wait(set(tasks), timeout=LAST_SECONDS)
     for connection in list(server.server_state.connections):
         connection.transport.abort()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # Opened here, since uvicorn ends the whole process when it cannot. With the protocol named, without which
-    # asyncio leaves TCP_NODELAY off, and each answer waits 40 ms.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _config(app: ASGIApp, limits: Limits, stop_seconds: int) -> uvicorn.Config:

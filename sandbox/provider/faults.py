@@ -12,6 +12,7 @@ from sandbox.provider.exchange import Exchange, Fault, Json, answer, dumped, err
 from sandbox.provider.hostile_bodies import HOSTILE_BODIES
 from sandbox.provider.hostile_wire import HOSTILE_WIRE
 from sandbox.provider.malformed import MALFORMED, UNUSABLE
+from sandbox.provider.mixed import MIXED
 
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx</body></html>"
 
@@ -206,6 +207,8 @@ FAULTS: dict[str, Fault] = {
     **{name: _content(shape, "length" if name == "truncated_array" else "stop") for name, shape in MALFORMED.items()},
     # Answers that hold none.
     **{name: _content(shape) for name, shape in UNUSABLE.items()},
+    # Answers that mix posts up.
+    **{name: _content(shape) for name, shape in MIXED.items()},
     # Servers that are broken, or mean harm.
     **HOSTILE_BODIES,
     **HOSTILE_WIRE,
@@ -231,6 +234,7 @@ TRANSIENT = (
 NOT_AN_ERROR = {
     *MALFORMED,
     *UNUSABLE,
+    *MIXED,
     *HOSTILE_BODIES,
     *HOSTILE_WIRE,
     "empty",

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from sandbox.provider.exchange import Exchange, Fault, dumped
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+STAYS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+OK = STAYS + b"Connection: close\r\n"
 GIGABYTE = 2**30
 PIECE = 64 * 1024
 DRIP_SECONDS = 0.01
@@ -25,8 +26,8 @@ def _answer_of(ex: Exchange) -> bytes:
     return dumped(ex.completion(ex.content()))
 
 
-def _whole(body: bytes) -> bytes:
-    return OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+def _whole(body: bytes, head: bytes = OK) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def _bytes(make: Bytes) -> Fault:
@@ -122,7 +123,7 @@ async def _late_answer(ex: Exchange) -> web.StreamResponse:
     """The right answer, and when the client is done with it, one to a question that nobody has asked."""
     transport = ex.request.transport
     if transport is not None:
-        transport.write(_whole(_answer_of(ex)))
+        transport.write(_whole(_answer_of(ex), STAYS))
         await asyncio.sleep(LATE_SECONDS)
         transport.write(_decoy(ex))
         ex.count(1)
@@ -136,7 +137,7 @@ def _decoy(ex: Exchange) -> bytes:
 
 def _two_answers(ex: Exchange) -> bytes:
     """A second answer that nobody has asked for, with tags of its own."""
-    return _whole(_answer_of(ex)) + _decoy(ex)
+    return _whole(_answer_of(ex), STAYS) + _decoy(ex)
 
 
 HOSTILE_WIRE: dict[str, Fault] = {
@@ -196,7 +197,7 @@ HOSTILE_WIRE: dict[str, Fault] = {
     "status_304": _status(304),
     "status_418": _status(418),
     "status_599": _status(599),
-    "status_999": _bytes(lambda ex: b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
+    "status_999": _bytes(lambda ex: b"HTTP/1.1 999 Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
     **{f"redirect_{status}": _redirect(status) for status in (301, 302, 303, 307, 308)},
     "redirect_to_itself": _redirect(308, to_itself=True),
 }

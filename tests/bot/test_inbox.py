@@ -242,7 +242,7 @@ async def test_the_database_away_is_waited_for(
     database: Database, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line for all tries, no traceback; what was handled meanwhile is marked later, and not handled again."""
-    monkeypatch.setattr(product, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
     handlers, tries = Handlers(), 0
 
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -317,7 +317,7 @@ class TestSeveralProcesses:
         self, database: Database, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The connections are cut while something is being handled, and mended."""
-        monkeypatch.setattr(product, "LOOK_SECONDS", 0.05)
+        monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
         handlers = Handlers()
         await Inbox(database, utc_now).receive(message(1, "slow"))
         async with proxied(database.url.render_as_string(hide_password=False)) as (network, url):

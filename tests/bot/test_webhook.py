@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from bot import inbox
 from bot.app import make_reception, make_services, start
+from bot.bell import Bell
 from bot.engine import open_engine
-from bot.leader import Bell, Leader, Reception
+from bot.leader import Leader, Reception
 from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.settings import Settings
@@ -86,14 +87,14 @@ class World:
     async def running(self, settings: Settings, *, receives: bool = True) -> AsyncIterator[Reception]:
         """A process of the bot while the block runs."""
         bell = Bell()
-        async with open_engine(settings, on_news=bell.ring) as engine:
+        async with open_engine(settings) as engine:
             reception = make_reception(engine)
             if receives:
                 self.reception = reception
             loops = Loops()
             token, metrics = settings.bot_token or SecretStr(""), Metrics(settings.models, "1")
             leader = Leader(token, engine, make_services(engine), bell, reception, metrics)
-            start(engine, loops, leader, reception)
+            start(engine, loops, leader, bell, reception)
             try:
                 yield reception
             finally:

@@ -117,7 +117,7 @@ async def test_a_leader_whose_connection_is_cut_hands_over(
 async def test_processes_share_the_work(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
-    """A bot and two workers: each of 100 posts is asked about once, and every process has had some."""
+    """A bot and two workers: each of 500 posts is asked about once, and every process has had some."""
     provider.latency = 0.02
     bot_settings = environment(migrated_url, telegram, provider, TAGGING_CONCURRENCY="2")
     settings = worker_environment(migrated_url, provider, TAGGING_CONCURRENCY="2")
@@ -129,9 +129,9 @@ async def test_processes_share_the_work(
         ]
         for bot in bots:
             await bot.logs("started")
-        await fill(database, 100)
+        await fill(database, 500)
         await until_tagged(database)
-        assert len(provider.requests) == 100
+        assert len(provider.requests) == 500
         assert [await bot.stop() for bot in bots] == [0, 0, 0]
         assert all('"event": "batch_done"' in bot.log for bot in bots)
 

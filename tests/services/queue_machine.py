@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from services.outcomes import Kind, Outcome
 from storage.models import Post as Row
+from storage.queue import ClaimedPost
 from tests.services.queue_model import (
     LEASE,
     LONGEST_WAIT,
@@ -108,7 +109,7 @@ class QueueMachine(RuleBasedStateMachine):
         may_probe = self.world.probe_asked
         plan = self.world.run(self.world.claim(self.world.workers[worker]))
         rows = self.world.run(self.world.rows())
-        started = {start.post.id: start for start in plan.starts}
+        started = {start.posts[0].id: start for start in plan.starts}
         for post in list(self.model.posts.values()):
             settled = self.model.without_request(post, upstream, self.world.now)
             if post.id in started:
@@ -116,7 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
                 assert post.is_due(self.world.now), "claimed though it was not due"
                 assert settled is None, "a request that cannot help"
                 assert may_probe or not {start.models[0]} & (post.refused | upstream.gone), "asked in vain"
-                claim = self.new_claim(start.post.id, start.post.token, start.post.text or "", start.models)
+                claim = self.new_claim(start.posts[0], start.models)
                 self.model.claimed(claim)
             elif _state(rows[post.id]) != _state(self.rows[post.id]):
                 assert post.is_due(self.world.now), "settled though it was not due"
@@ -126,10 +127,10 @@ class QueueMachine(RuleBasedStateMachine):
                     self.postponed(post)
         self.compare(rows)
 
-    def new_claim(self, post_id: int, token: str, text: str, models: tuple[str, ...]) -> Claim:
+    def new_claim(self, post: ClaimedPost, models: tuple[str, ...]) -> Claim:
         now = self.world.now
-        claim = Claim(post_id, token, text, models, 0, now, now + LEASE)
-        self.claims.setdefault(token, {})[post_id] = claim
+        claim = Claim(post.id, post.token, post.text or "", models, 0, now, now + LEASE)
+        self.claims.setdefault(post.token, {})[post.id] = claim
         return claim
 
     def postponed(self, post: Post) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select, text, update
 
 from services import dispatch
 from services.budget import Pace
-from services.dispatch import Dispatcher, Plan
+from services.dispatch import Dispatcher, Held, Plan, Start
 from services.outcomes import Kind, Outcome, Usage
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorder
@@ -105,6 +105,7 @@ class World:
             POLICY,
             pace,
             concurrency=CONCURRENCY,
+            batch_size=1,
             lease_seconds=LEASE.total_seconds(),
             probe_seconds=65,
             sends_models=lambda: True,
@@ -162,12 +163,12 @@ class World:
     async def claim(self, worker: Process) -> Plan:
         """Take what may go out, and hold it."""
         async with self.database.write() as session:
-            flying = len(worker.flights)
-            plan = await worker.dispatcher.plan(session, self.now, in_flight=flying, probe=self.probe_asked)
+            held = Held([Start((flight.post,), flight.models) for flight in worker.flights])
+            plan = await worker.dispatcher.plan(session, self.now, held, probe=self.probe_asked)
         self.probe_asked = self.probe_asked and not plan.starts
         for start in plan.starts:
             worker.dispatcher.started(start)
-            worker.flights.append(Flight(start.post, start.models, self.now))
+            worker.flights.append(Flight(start.posts[0], start.models, self.now))
         return plan
 
     async def record(self, worker: Process, answers: Sequence[tuple[Flight, Outcome]]) -> None:

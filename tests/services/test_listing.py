@@ -342,8 +342,8 @@ ODD_VALUES: list[tuple[str, str, Any]] = [
 async def test_an_odd_row_is_shown_as_far_as_it_can_be(
     database: Database, listing: Listing, column: str, value: str, shown: Any
 ) -> None:
-    async with sqlite_without_foreign_keys(database) as other:
-        await other.execute(f"UPDATE posts SET {column} = {value} WHERE id = 4")
+    with sqlite_without_foreign_keys(database) as other:
+        other.execute(f"UPDATE posts SET {column} = {value} WHERE id = 4")
     page = await listing.posts(1, limit=9)
     post = next(post for post in page.posts if post.id == 4)
     assert getattr(post, column) == shown
@@ -355,12 +355,12 @@ async def test_an_odd_row_is_shown_as_far_as_it_can_be(
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_odd_names_are_shown_as_far_as_they_can_be(database: Database, listing: Listing) -> None:
-    async with sqlite_without_foreign_keys(database) as other:
-        await other.execute(
+    with sqlite_without_foreign_keys(database) as other:
+        other.execute(
             "UPDATE users SET username = X'ff', first_name = CAST(X'EDA080' AS TEXT), last_name = 5,"
             " telegram_id = 'x', is_active = 'x', created_at = 'x' WHERE id = 1"
         )
-        await other.execute(
+        other.execute(
             "UPDATE channels SET channel_username = X'ff', channel_title = X'61', channel_id = 'x' WHERE id = 1"
         )
     users, _ = await listing.users(after=0, limit=9, only=1)

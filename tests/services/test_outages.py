@@ -14,7 +14,7 @@ from sandbox.provider import ProviderSandbox, expected_tags
 from services.budget import FREE_RETRIES
 from services.clock import utc_now
 from services.decisions import Policy, Trail
-from services.dispatch import FIRST_REQUESTS
+from services.ramp import FIRST_REQUESTS
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState
 from storage.database import Database

@@ -76,9 +76,9 @@ async def test_deleting_a_user_deletes_their_tokens(database: Database, tokens: 
 async def test_a_token_does_not_reach_who_got_its_users_id(database: Database, tokens: Tokens) -> None:
     """SQLite gives the id of a deleted row again, and a parser's DELETE need not cascade."""
     token = await tokens.create(1002)
-    async with sqlite_without_foreign_keys(database) as other:
-        await other.execute("DELETE FROM users WHERE id = 2")
-        await other.execute("INSERT INTO users (telegram_id) VALUES (777)")
+    with sqlite_without_foreign_keys(database) as other:
+        other.execute("DELETE FROM users WHERE id = 2")
+        other.execute("INSERT INTO users (telegram_id) VALUES (777)")
     async with database.read() as session:
         assert (await session.execute(text("SELECT id FROM users WHERE telegram_id = 777"))).scalar_one() == 2
         assert (await session.execute(text("SELECT count(*) FROM metka_tokens"))).scalar_one() == 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiosqlite
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,9 +47,8 @@ async def get_post(database: Database, post_id: int) -> Post:
         return (await session.execute(select(Post).where(Post.id == post_id))).scalar_one()
 
 
-@asynccontextmanager
-async def sqlite_without_foreign_keys(database: Database) -> AsyncIterator[aiosqlite.Connection]:
+@contextmanager
+def sqlite_without_foreign_keys(database: Database) -> Iterator[sqlite3.Connection]:
     """SQLite as another program may use it: with its defaults."""
-    async with aiosqlite.connect(str(database.url.database)) as connection:
+    with closing(sqlite3.connect(str(database.url.database))) as connection, connection:
         yield connection
-        await connection.commit()

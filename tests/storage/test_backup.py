@@ -15,8 +15,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from storage import backup
-from storage import database as database_module
+from storage import backup, sqlite
 from storage.database import Database, parse_url
 from storage.migrate import MigrationError, describe, is_current, migrate
 from tests.legacy import make_legacy
@@ -122,7 +121,7 @@ async def test_a_migration_waits_longer_than_a_statement_does(tmp_path: Path, mo
     """Another process may be migrating a large archive: the busy timeout is not the end."""
     url = f"sqlite:///{tmp_path / 'metka.db'}"
     await make_legacy(url, "parser")
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 1)
     waiting = Database(parse_url(url))
     with closing(sqlite3.connect(tmp_path / "metka.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

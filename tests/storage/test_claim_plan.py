@@ -59,9 +59,7 @@ async def test_a_claim_takes_as_long_for_a_thousand_users_as_for_ten(database: D
 
 async def _steps(database: Database) -> int:
     """Rows of the walk for five posts, with the one that it begins with."""
-    statement = claim_statement(
-        database.engine.dialect.name, limit=5, now=NOW, lease_seconds=60, token="t", after_user=0, retries=True
-    )
+    statement = claim_statement(database.engine.dialect.name, retries=True)
     walk = str(statement.element.text).partition("UPDATE posts")[0] + "SELECT count(*) FROM turns"  # type: ignore[attr-defined]
     async with database.read() as session:
         values = {"after_user": 0, "limit": 5}

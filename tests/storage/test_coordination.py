@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
+from storage import coordination as product
 from storage import queue, wishes
-from storage.coordination import LEADER_LOCK, WORK_CHANNEL, Coordination
+from storage.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, Coordination
 from storage.database import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
@@ -54,9 +55,10 @@ class Process:
         self.leading = asyncio.Event()
         self.standing_by = asyncio.Event()
         self.standing_by.set()
-        self.bell = Bell()
+        self.bell, self.news = Bell(), Bell()
         duties = self._duties if leads else None
-        self.coordination = Coordination(database, {WORK_CHANNEL: self.bell.ring}, duties=duties)
+        listeners = {WORK_CHANNEL: self.bell.ring} | ({NEWS_CHANNEL: self.news.ring} if leads else {})
+        self.coordination = Coordination(database, listeners, duties=duties)
 
     @asynccontextmanager
     async def _duties(self, _step_down: Callable[[], None]) -> AsyncIterator[None]:
@@ -213,6 +215,49 @@ async def test_one_leads(database: Database) -> None:
             assert not first.leading.is_set()
             assert not worker.coordination.is_leader
             assert second.coordination.is_leader
+
+
+async def test_a_leader_that_stops_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stands by need not ask again and again."""
+    monkeypatch.setattr(product, "ASK_SECONDS", 3600.0)
+    async with Process(database).running() as first:
+        await until(first.leading)
+        async with Process(database).running() as second:
+            await asked_for_the_lock(second)
+            first.coordination.stop()
+            await until(second.leading)
+
+
+async def asked_for_the_lock(process: Process) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not process.coordination._stood_by:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+
+
+async def test_news_of_whatever_process_reach_the_leader(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's, those of a bot that stands by, and the leader's own; at once."""
+    monkeypatch.setattr(product, "ASK_SECONDS", 3600.0)
+    monkeypatch.setattr(product, "BEAT_SECONDS", 3600.0)
+    async with Process(database, leads=False).running() as worker, Process(database).running() as first:
+        await until(first.leading)
+        async with Process(database).running() as second:
+            await asked_for_the_lock(second)
+            for teller in (worker, second, first):
+                first.news.rung.clear()
+                teller.coordination.tell_leader()
+                await until(first.news.rung)
+
+
+async def test_news_are_told_when_the_database_is_back(database: Database) -> None:
+    """What happened while a worker had no connection is not lost."""
+    async with Process(database).running() as leader, behind_network(database) as (far, network):
+        await until(leader.leading)
+        async with Process(far, leads=False).running() as worker:
+            network.cut()
+            leader.news.rung.clear()
+            worker.coordination.tell_leader()
+            await network.mend()
+            await until(leader.news.rung)
 
 
 async def test_after_the_leaders_connection_was_cut_one_leads(database: Database) -> None:

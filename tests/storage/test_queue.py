@@ -85,8 +85,8 @@ async def test_posts_of_nobody_are_not_taken_nor_in_the_way(database: Database) 
             await add_user(session, user)
             await add_posts(session, user, 3, first=user * 10)
     if database.is_sqlite:
-        async with sqlite_without_foreign_keys(database) as parser:
-            await parser.execute("DELETE FROM users WHERE id = 1")
+        with sqlite_without_foreign_keys(database) as parser:
+            parser.execute("DELETE FROM users WHERE id = 1")
         assert await claim(database, 9) == [22, 21, 20]
 
 
@@ -124,8 +124,10 @@ async def test_a_lost_lease_writes_nothing(database: Database) -> None:
     first = (await claim_posts(database, 1, token="first"))[0]
     second = (await claim_posts(database, 1, token="second", later=301))[0]
     async with database.write() as session:
-        assert not await queue.settle(session, first, {"tagging_status": "failed"})
-        assert await queue.settle(session, second, {"tagging_status": "success", "tags": ["город"]})
+        values = {"tagging_status": "success", "tags": ["город"]}
+        settled = await queue.settle(session, [(first, {"tagging_status": "failed"}), (second, values)])
+        assert not settled.wrote(first)
+        assert settled.wrote(second)
     post = await get_post(database, 1)
     assert (post.tagging_status, post.tags, post.lease_token) == ("success", ["город"], None)
 
@@ -139,7 +141,9 @@ async def test_an_edited_text_takes_no_old_result(database: Database) -> None:
     async with database.write() as session:
         await session.execute(update(Post).where(Post.id == 1).values(text="совсем другое"))
     async with database.write() as session:
-        assert not await queue.settle(session, claimed, {"tagging_status": "success"})
+        settled = await queue.settle(session, [(claimed, {"tagging_status": "success"})])
+        assert not settled.wrote(claimed)
+        assert settled.alive == {1}
     assert await claim(database, 1) == [1]
 
 

@@ -16,6 +16,7 @@ from bot.web.access import Gate
 from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
+from bot.web.listener import listen
 from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
@@ -66,7 +67,7 @@ async def serving(
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
-        async with serve(app, "127.0.0.1", 0) as port:
+        async with serve(app, listen("127.0.0.1", 0)) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
 

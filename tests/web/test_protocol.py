@@ -16,6 +16,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from bot.logs import configure_logging
 from bot.web.envelope import SECURITY, Envelope
+from bot.web.listener import listen
 from bot.web.protocol import NOT_UNDERSTOOD, Limits
 from bot.web.server import serve
 
@@ -90,7 +91,7 @@ class Client:
 @asynccontextmanager
 async def at_work(slow: Slow | None = None, *, stop_seconds: int = 2, **limits: Any) -> AsyncIterator[Client]:
     app = made_app(slow or forever)
-    async with serve(app, "127.0.0.1", 0, limits=Limits(**limits), stop_seconds=stop_seconds) as port:
+    async with serve(app, listen("127.0.0.1", 0), limits=Limits(**limits), stop_seconds=stop_seconds) as port:
         client = Client(port)
         try:
             yield client
@@ -327,7 +328,7 @@ async def test_who_is_still_waiting_at_a_stop_is_told(caplog: pytest.LogCaptureF
 
     readers = []
     app = made_app(slow)
-    async with serve(app, "127.0.0.1", 0, stop_seconds=0) as port:
+    async with serve(app, listen("127.0.0.1", 0), stop_seconds=0) as port:
         client = Client(port)
         reader, _ = await client.open(post("/slow"))
         await asyncio.wait_for(began.wait(), LONG)
@@ -349,7 +350,7 @@ async def test_who_is_still_waiting_at_a_stop_is_told(caplog: pytest.LogCaptureF
 async def test_a_refusal_not_yet_taken_does_not_hinder_the_stop(caplog: pytest.LogCaptureFixture) -> None:
     """Its connection is ending, in a state in which h11 has nothing to say."""
     too_long = b"POST / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n"
-    async with serve(made_app(forever), "127.0.0.1", 0, stop_seconds=0) as port:
+    async with serve(made_app(forever), listen("127.0.0.1", 0), stop_seconds=0) as port:
         client = Client(port)
         reader, writer = await client.open(LARGE)
         async with asyncio.timeout(LONG):
@@ -391,7 +392,7 @@ async def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(uvicorn.Server, "startup", fails)
     async with asyncio.timeout(LONG):
         with pytest.raises(OSError, match="Too many open files"):
-            async with serve(made_app(forever), "127.0.0.1", 0):
+            async with serve(made_app(forever), listen("127.0.0.1", 0)):
                 pytest.fail("there is no server")
 
 
@@ -402,7 +403,7 @@ async def test_nor_is_one_that_ends_as_it_starts_taken_for_one(monkeypatch: pyte
     monkeypatch.setattr(uvicorn.Server, "serve", ends)
     async with asyncio.timeout(LONG):
         with pytest.raises(RuntimeError, match="ended"):
-            async with serve(made_app(forever), "127.0.0.1", 0):
+            async with serve(made_app(forever), listen("127.0.0.1", 0)):
                 pytest.fail("there is no server")
 
 

@@ -1,0 +1,55 @@
+"""PURE: whether the tags that an answer gives under a post's number can be that post's.
+
+The number alone does not tell: a model that leaves a post out may count the rest anew. So tags that say nothing of
+their post, but much of another one of the request, are taken for that one's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+
+_WORD = re.compile(r"\w+")
+#: Of a word: what inflection leaves alone, more or less.
+_STEM = 5
+#: So many tags must be found in another post's text and none in its own.
+_ENOUGH = 2
+#: From so many such posts on the whole answer is taken for numbered anew.
+_SEVERAL = 2
+
+
+def counted_otherwise(numbers: Collection[int], count: int) -> bool:
+    """Whether the model counted from another number than 1, so that each number is another post's."""
+    if count == 1 or not numbers:
+        return False
+    first = min(numbers)
+    return first < 1 or (first > 1 and max(numbers) > count)
+
+
+def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str]) -> set[int]:
+    """The numbers whose tags are more likely another post's.
+
+    Args:
+        tags: by post number, from 1.
+        texts: of all the posts of the request, in order.
+    """
+    stems = {number: _stems(text) for number, text in enumerate(texts, start=1)}
+    suspicious = {number for number, given in tags.items() if _speaks_of_another(number, given, stems)}
+    if len(suspicious) < _SEVERAL:
+        return suspicious
+    # Tags that fit may do so by chance: a word that several of the posts have.
+    return set(tags)
+
+
+def _speaks_of_another(number: int, tags: Sequence[str], stems: Mapping[int, set[str]]) -> bool:
+    wanted = [_stems(tag) for tag in tags]
+    if any(each & stems[number] for each in wanted):
+        return False
+    enough = min(_ENOUGH, len(wanted))
+    return any(sum(bool(each & others) for each in wanted) >= enough for at, others in stems.items() if at != number)
+
+
+def _stems(text: str) -> set[str]:
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")
+    return {word[:_STEM] for word in _WORD.findall(plain)}
