@@ -51,6 +51,25 @@ def json_text(dialect: str, column: str) -> str:
     return f"coalesce(CAST({column} AS text), 'null')"
 
 
+def may_have_tag(dialect: str, column: str) -> str:
+    """SQL: whether a post may have the tag `:tag`; hardly ever wrong, and never for a post that has it.
+
+    Where a text holds an escaped NUL or surrogate it says yes: the databases make something else of these.
+    """
+    escapes = ("\\u0000", "\\ud", "\\uD")
+    if dialect == "sqlite":
+        is_odd = " OR ".join(f"instr({column}, '{escape}')" for escape in escapes)
+        element = f"SELECT 1 FROM json_each({column}) AS element WHERE element.value = :tag"  # noqa: S608 - no input
+        return (
+            f"(CASE WHEN NOT instr({column}, '\\') THEN instr({column}, :tag) WHEN {is_odd} THEN 1"
+            f" WHEN json_valid({column}) THEN EXISTS ({element}) END)"
+        )
+    text, array = f"CAST({column} AS text)", f"CAST({column} AS json)"
+    is_odd = " OR ".join(f"strpos({text}, '{escape}') > 0" for escape in escapes)
+    element = f"SELECT 1 FROM json_array_elements_text({array}) AS element(value) WHERE element.value = :tag"  # noqa: S608
+    return f"(CASE WHEN {is_odd} THEN true WHEN json_typeof({array}) = 'array' THEN EXISTS ({element}) ELSE false END)"
+
+
 def is_blank(dialect: str, column: str = "text") -> str:
     """SQL: whether a text is NULL or only whitespace, as Python understands it; never NULL."""
     if dialect == "sqlite":

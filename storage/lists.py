@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, cast
 
 from sqlalchemy import (
+    ColumnElement,
     Row,
     Select,
     String,
@@ -18,21 +18,21 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
     union_all,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy, reads
 from storage.models import Channel, Post, User, UserChannel
-from storage.types import UtcDateTime, is_tag, strings_in_each
+from storage.types import UtcDateTime, distinct_in_each, is_tag
 
-#: Posts that are looked through in a statement: the first few will often do, and no statement takes long.
-PIECES = range(250, 1000)
-#: Stands for the time of the last post of a piece, which is there: its row says it.
-OLDEST = datetime(1000, 1, 1, tzinfo=UTC)
+#: Posts that are looked through in one statement, so that none takes long; and that are read at least.
+PIECE, FEWEST = 2000, 100
 
 
 async def begin_view(session: AsyncSession) -> None:
@@ -82,11 +82,12 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
     """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
-    counted: Counter[str] = Counter()
-    async for rows in _in_pieces(session, _Wanted(user_id), first=PIECES.stop):
-        counted.update(chain.from_iterable(map(set, strings_in_each([row.tags for row in rows]))))
-    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return list(islice(((tag, count) for tag, count in ranked if is_tag(tag)), limit))
+    counted: Counter[Any] = Counter()
+    async for rows in _pieces(session, user_id):
+        counted.update(chain.from_iterable(distinct_in_each([row.tags for row in rows])))
+    texts = (item for item in counted.items() if isinstance(item[0], str))
+    ranked = sorted(texts, key=lambda item: (-item[1], item[0]))
+    return list(islice((item for item in ranked if is_tag(item[0])), limit))
 
 
 async def posts(
@@ -106,54 +107,73 @@ async def posts(
     (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
     all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
     """
-    wanted = _Wanted(user_id, status, before)
-    if tag is None:
-        return (await session.execute(_page(_posts(), wanted, limit, session.get_bind().dialect.name))).all()
-    ids: list[int] = []
-    async for rows in _in_pieces(session, wanted, first=PIECES.start):
-        found = strings_in_each([row.tags for row in rows]) if is_tag(tag) else []
-        ids += [row.id for row, tags in zip(rows, found, strict=False) if tag in tags]
-        if len(ids) >= limit:
-            break
-    return (await session.execute(_newest(_posts().where(Post.id.in_(ids)), limit))).all()
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Posts of a user: of a status, and from before a time or from behind a post, unless None."""
-
-    user_id: int
-    status: str | None = None
-    before: tuple[datetime, int | None] | None = None
-
-
-async def _in_pieces(session: AsyncSession, wanted: _Wanted, *, first: int) -> AsyncIterator[Sequence[Row[Any]]]:
-    """The ids and tags of posts, the newest first, in statements each of which is short, however many there are."""
     dialect = session.get_bind().dialect.name
-    # As JSON's text: what a page of posts goes through to be shown would take several times as long.
-    text = literal_column(legacy.json_text(dialect, "posts.tags"), String).label("tags")
-    limit, rows = first, None
-    while rows is None or len(rows) == limit:
-        if rows is not None:
-            wanted, limit = replace(wanted, before=(OLDEST, rows[-1].id)), PIECES.stop
-        rows = (await session.execute(_page(select(Post.id, text), wanted, limit, dialect))).all()
+    newer = [_is_before(user_id, *before, dialect)] if before is not None else []
+    if tag is None:
+        return (await session.execute(_page(_posts(), user_id, status, newer, limit))).all()
+    if not is_tag(tag):
+        return []
+    return await _tagged(session, user_id, [*newer, *_of_status(status)], tag, limit)
+
+
+async def _tagged(
+    session: AsyncSession, user_id: int, conditions: list[Any], tag: str, limit: int
+) -> Sequence[Row[Any]]:
+    """The newest posts with a tag; those that may have it are read, and those that do not are left out."""
+    may_have = sql(legacy.may_have_tag(session.get_bind().dialect.name, "posts.tags")).bindparams(tag=tag)
+    found: list[Row[Any]] = []
+    behind: int | None = None
+    while True:
+        seen = conditions if behind is None else [*conditions, _is_behind(user_id, behind)]
+        last = await _last_of_piece(session, user_id, seen)
+        piece = seen if last is None else [*seen, not_(_is_behind(user_id, last))]
+        query = _posts().where(Post.user_id == user_id, *piece, may_have)
+        rows = (await session.execute(_newest(query, max(limit, FEWEST)))).all()
+        found += [row for row in rows if tag in row.tags]
+        behind = rows[-1].id if len(rows) == max(limit, FEWEST) else last
+        if len(found) >= limit or behind is None:
+            return found[:limit]
+
+
+async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any]) -> int | None:
+    """The post at which a statement stops looking; None when there are fewer. From the index alone."""
+    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(PIECE - 1)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _pieces(session: AsyncSession, user_id: int) -> AsyncIterator[Sequence[Row[Any]]]:
+    """The ids and tags (as JSON's text) of all posts, in statements each of which is short, however many there are."""
+    text = literal_column(legacy.json_text(session.get_bind().dialect.name, "posts.tags"), String).label("tags")
+    behind: list[Any] = []
+    while True:
+        query = select(Post.id, text).where(Post.user_id == user_id, *behind)
+        rows = (await session.execute(_newest(query, PIECE))).all()
         yield rows
+        if len(rows) < PIECE:
+            return
+        behind = [_is_behind(user_id, rows[-1].id)]
 
 
-def _page(query: Select[*tuple[Any, ...]], wanted: _Wanted, limit: int, dialect: str) -> Select[*tuple[Any, ...]]:
-    conditions = [Post.user_id == wanted.user_id]
-    if wanted.before is not None:
-        conditions.append(_is_before(wanted.user_id, *wanted.before, dialect))
-    if wanted.status == "pending":
-        # NULL is what a parser's own column without a default says of a new post: the newest of either.
-        either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
-        parts = (_newest(select(Post.id).where(*conditions, reads.unfinished(), one), limit) for one in either)
-        return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
-    if wanted.status is not None:
-        conditions.append(Post.tagging_status == wanted.status)
-    if wanted.status not in {None, "success"}:
-        conditions.append(reads.unfinished())
-    return _newest(query.where(*conditions), limit)
+def _page(
+    query: Select[*tuple[Any, ...]], user_id: int, status: str | None, newer: list[Any], limit: int
+) -> Select[*tuple[Any, ...]]:
+    conditions = [Post.user_id == user_id, *newer]
+    if status != "pending":
+        return _newest(query.where(*conditions, *_of_status(status)), limit)
+    # The newest of either: of both together no index gives them in order.
+    either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
+    parts = (_newest(select(Post.id).where(*conditions, reads.unfinished(), one), limit) for one in either)
+    return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
+
+
+def _of_status(status: str | None) -> list[ColumnElement[bool]]:
+    if status is None:
+        return []
+    if status == "success":
+        return [Post.tagging_status == status]
+    # NULL is what a parser's own column without a default says of a new post.
+    is_status = Post.tagging_status == status
+    return [reads.unfinished(), or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status]
 
 
 def _newest(query: Select[*tuple[Any, ...]], limit: int) -> Select[*tuple[Any, ...]]:
@@ -165,10 +185,19 @@ def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) ->
     if post_id is None:
         return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
     # The row's own text, where the row is still there: on SQLite another program may have written the same time
-    # in other words, which would not be equal to ours. Of no other user's row: pages would tell that it exists.
+    # in other words, which would not be equal to ours.
+    return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(_time_of(user_id, post_id), moment), literal(post_id))
+
+
+def _is_behind(user_id: int, post_id: int) -> Any:
+    """Whether a post is older than that one, which is there."""
+    return tuple_(Post.posted_at, Post.id) < tuple_(_time_of(user_id, post_id), literal(post_id))
+
+
+def _time_of(user_id: int, post_id: int) -> Any:
+    # Of no other user's post: pages would tell that it exists.
     theirs = case((Post.user_id == user_id, Post.posted_at))
-    own = select(theirs).where(Post.id == post_id).scalar_subquery()
-    return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(own, moment), literal(post_id))
+    return select(theirs).where(Post.id == post_id).scalar_subquery()
 
 
 def _is_earlier_text(at: datetime) -> Any:

@@ -20,6 +20,10 @@ from storage.types import TagList, UtcDateTime
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _partial(name: str, *columns: Any, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=sql(where), postgresql_where=sql(where))
+
+
 class Base(DeclarativeBase):
     """All tables that Metka reads or writes."""
 
@@ -122,75 +126,40 @@ class Post(Base):
         # How many posts a user has, and of which channels.
         Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
         # A user's counts by status, and those of one status, the newest first: 'success' is what remains.
-        Index(
+        _partial(
             "ix_metka_posts_unfinished",
             "user_id",
             "tagging_status",
             "posted_at",
             "id",
             "next_attempt_at",
-            sqlite_where=sql(UNFINISHED),
-            postgresql_where=sql(UNFINISHED),
+            where=UNFINISHED,
         ),
         # Posts that wait for better tags than they have.
-        Index(
-            "ix_metka_posts_tagged_unfinished",
-            "user_id",
-            sqlite_where=sql(TAGGED_UNFINISHED),
-            postgresql_where=sql(TAGGED_UNFINISHED),
-        ),
+        _partial("ix_metka_posts_tagged_unfinished", "user_id", where=TAGGED_UNFINISHED),
         # Everybody's failed posts, the newest first: the daily retry.
-        Index(
-            "ix_metka_posts_troubled",
-            "tagging_status",
-            "posted_at",
-            "id",
-            sqlite_where=sql(TROUBLED),
-            postgresql_where=sql(TROUBLED),
-        ),
+        _partial("ix_metka_posts_troubled", "tagging_status", "posted_at", "id", where=TROUBLED),
         # The claim: due posts in order of work, user by user, of each the newest first.
-        Index(
+        _partial(
             "ix_metka_posts_queue",
             sql("coalesce(work_class, 1)"),
             "user_id",
             sql("posted_at DESC"),
             sql(DUE_AT),
-            sqlite_where=sql(QUEUED),
-            postgresql_where=sql(QUEUED),
+            where=QUEUED,
         ),
         # When the next waiting post becomes due.
-        Index(
-            "ix_metka_posts_due",
-            sql(DUE_AT),
-            sqlite_where=sql(QUEUED),
-            postgresql_where=sql(QUEUED),
-        ),
+        _partial("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
         # Posts that wait for the provider to come back: nearly always none.
-        Index(
-            "ix_metka_posts_waits",
-            "next_attempt_at",
-            sqlite_where=sql(WAITS),
-            postgresql_where=sql(WAITS),
-        ),
+        _partial("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         # Tags for a text that was tagged already.
-        Index(
-            "ix_metka_posts_text_key",
-            "text_key",
-            "id",
-            sqlite_where=sql(REUSABLE),
-            postgresql_where=sql(REUSABLE),
-        ),
+        _partial("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
         # A user's posts, the newest first, a page after the other.
         Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id"),
         # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.
-        Index(
-            "ix_metka_posts_parser_verdict",
-            "tagging_status",
-            sqlite_where=sql(PARSER_VERDICT),
-            postgresql_where=sql(PARSER_VERDICT),
-        ),
+        _partial("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
     )
 
 
@@ -224,14 +193,7 @@ class Attempt(Base):
         Index("ix_metka_attempts_outcome_at", "outcome", "at"),
         Index("ix_metka_attempts_at", "at"),
         # The share of attempts that failed lately.
-        Index(
-            "ix_metka_attempts_ended",
-            "at",
-            "ended",
-            "outcome",
-            sqlite_where=sql("ended IS NOT NULL"),
-            postgresql_where=sql("ended IS NOT NULL"),
-        ),
+        _partial("ix_metka_attempts_ended", "at", "ended", "outcome", where="ended IS NOT NULL"),
     )
 
 
@@ -359,18 +321,8 @@ class OutboxRow(Base):
     topic: Mapped[str | None] = mapped_column(String(32))
 
     __table_args__ = (
-        Index(
-            "ix_metka_outbox_topic",
-            "topic",
-            sqlite_where=sql("topic IS NOT NULL"),
-            postgresql_where=sql("topic IS NOT NULL"),
-        ),
-        Index(
-            "ix_metka_outbox_ready",
-            "ready_at",
-            sqlite_where=sql("done_at IS NULL"),
-            postgresql_where=sql("done_at IS NULL"),
-        ),
+        _partial("ix_metka_outbox_topic", "topic", where="topic IS NOT NULL"),
+        _partial("ix_metka_outbox_ready", "ready_at", where="done_at IS NULL"),
     )
 
 
@@ -402,11 +354,4 @@ class UpdateRow(Base):
     #: Kept for a day after that: what Telegram sends a second time is known.
     handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    __table_args__ = (
-        Index(
-            "ix_metka_updates_waiting",
-            "update_id",
-            sqlite_where=sql("handled_at IS NULL"),
-            postgresql_where=sql("handled_at IS NULL"),
-        ),
-    )
+    __table_args__ = (_partial("ix_metka_updates_waiting", "update_id", where="handled_at IS NULL"),)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.listing import ListedChannel, ListedUser, Listing, UnknownUserError
-from storage import reads
+from storage import lists, reads
 from storage.database import Database
 from storage.models import Attempt, Channel, UserChannel
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
@@ -162,6 +162,33 @@ async def test_posts_by_status_and_tag(database: Database, listing: Listing) -> 
     # What a parser's column without a default says of a new post.
     assert await walk(listing, 2, status="pending") == [7, 6, 5, 3, 1]
     assert (await listing.posts(1, status="pending", limit=9)).posts[-1].tagging_status == "pending"
+
+
+SPELLINGS = [
+    '["новости"]',
+    r'["\u043D\u043e\u0432ости"]',
+    r'["😀", "\ud83d\ude00", "новости"]',
+    '["новости и другое"]',
+    '[["новости"]]',
+]
+
+
+@pytest.mark.parametrize(("piece", "fewest"), [(1, 1), (2, 1), (3, 5), (100, 1), (100, 100)])
+async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
+    database: Database, listing: Listing, monkeypatch: pytest.MonkeyPatch, piece: int, fewest: int
+) -> None:
+    """And whatever looks like it is passed over, however many posts that are."""
+    monkeypatch.setattr(lists, "PIECE", piece)
+    monkeypatch.setattr(lists, "FEWEST", fewest)
+    async with database.write() as session:
+        for post_id, tags in enumerate(SPELLINGS, start=1):
+            await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
+    for limit in (1, 2, 9):
+        assert await walk(listing, limit, tag="новости") == [3, 2, 1]
+        assert await walk(listing, limit, tag="😀") == [3]
+        assert await walk(listing, limit, tag="другое") == []
+    counted = {found.tag: found.count for found in await listing.tags(1, 100)}
+    assert counted == {"новости": 3, "новости и другое": 1, "😀": 1}
 
 
 ODD_TAGS = [
