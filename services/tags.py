@@ -1,6 +1,5 @@
-"""PURE: the tags of an answer, for each post or why there are none, and what a clean tag is."""
+"""PURE: the tags of an answer, for each post or why there are none."""
 
-import html
 import re
 import unicodedata
 from collections import Counter
@@ -10,12 +9,8 @@ from functools import cache
 
 from services.answer_reader import DOUBLED, json_values, plain_list, without_thinking
 from services.attribution import counted_otherwise, doubtful
-from services.prompts import BLANKS, rules, sendable
-
-MAX_TAGS = 7
-MIN_LENGTH = 2
-MAX_LENGTH = 50
-MAX_WORDS = 5  # a longer one is a sentence of the post or of the prompt
+from services.cleaning import MAX_TAGS, MAX_WORDS, PIECE_LIMIT, clean_tags
+from services.prompts import rules, sendable
 
 NOTHING = "an empty answer"
 ONLY_THINKING = "nothing but thinking"
@@ -30,19 +25,6 @@ NUMBER_DOUBLED = "number doubled"
 OTHER_NUMBERS = "numbered otherwise than asked"
 ANOTHERS = "the tags of another post"
 
-_PIECE_LIMIT = 400  # characters of a candidate that are worth cleaning
-#: What most tags are: nothing in it is to be taken away or apart, but for what is at its ends.
-_PLAIN = re.compile(r"[A-Za-z0-9а-яА-ЯёЁ -]{1,50}")
-_NUMBERING = re.compile(r"^\s*\d{1,2}[.)]\s+")
-# A comma between digits is a decimal one.
-_SEPARATOR = re.compile(r"(?<!\d),|,(?!\d)|[;\n\r\u2028\u2029，、،]|(?<=[\s\w])[#＃﹟]+(?=\w)|\s[#＃﹟]")
-_MARKUP = re.compile(r"</?[a-z][^<>]{0,200}>", re.IGNORECASE)
-_STRAY_HASH = re.compile(r"(?<!\b[a-z])#|[＃﹟]")  # it stays in `c#`
-_PLACEHOLDERS = frozenset({"none", "null", "n/a", "no tags", "нет тегов"})
-_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
-_DOTTED_I = "i\u0307"  # what lower() makes of the Turkish İ
-_KEPT_AT_END = re.compile(r"(?:(?<=\w)\+{1,2}|(?<=\d)%|(?:(?<=^[a-z])|(?<=\s[a-z]))#)")
-_SAME_TAG = re.compile(r"[\s\-_\u2010-\u2015]+")
 _WORD = re.compile(r"\w+")
 _REFUSALS = re.compile(
     r"\b(?:i['’]?m|i am|we['’]?re) (?:very |so |really )?(?:sorry|unable|afraid|not able)\b"
@@ -78,21 +60,6 @@ class Reading:
 _Found = dict[int, list[str] | None]
 
 
-def clean_tags(candidates: Iterable[object]) -> tuple[str, ...]:
-    """At most MAX_TAGS tags in the order given: lower case, trimmed, of 2–50 characters and at most five words,
-    with a letter or digit, each once (case, spaces, hyphens and ё aside). What is not a string is ignored.
-    """
-    kept: dict[str, str] = {}
-    for candidate in candidates:
-        for piece in _pieces(candidate):
-            tag = _clean(piece)
-            if _is_tag(tag):
-                kept.setdefault(_key(tag), tag)
-            if len(kept) == MAX_TAGS:
-                return tuple(kept.values())
-    return tuple(kept.values())
-
-
 def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: str | None) -> Reading:
     """Read the tags of posts 1…`count`, whose texts are `texts`, out of whatever the model said. Never raises.
 
@@ -113,67 +80,6 @@ def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: s
     if count == 1:
         return _read_plain(answer, texts[0] if texts else "", finish_reason, has_json=bool(values))
     return _all(numbers, _why_nothing(answer, texts, has_json=bool(values)))
-
-
-# --- cleaning -------------------------------------------------------------------------------------------------
-
-
-def _pieces(candidate: object) -> Iterator[str]:
-    if isinstance(candidate, str) and _PLAIN.fullmatch(candidate):
-        yield candidate
-    elif isinstance(candidate, str):
-        text = _MARKUP.sub(" ", html.unescape(candidate))
-        yield from (piece for piece in _SEPARATOR.split(text) if len(piece) <= _PIECE_LIMIT)
-
-
-def _clean(piece: str) -> str:
-    if _PLAIN.fullmatch(piece):
-        return _bare(" ".join(piece.lower().split()))
-    visible = unicodedata.normalize("NFC", "".join(map(_visible, piece)))
-    lower = _STRAY_HASH.sub("", visible.lower().replace(_DOTTED_I, "i"))
-    text = " ".join(_NUMBERING.sub("", lower).split())
-    return unicodedata.normalize("NFC", _bare(unicodedata.normalize("NFC", text)))
-
-
-def _visible(char: str) -> str:
-    """Nothing for controls, what cannot be seen, surrogates and emoji selectors; a space for any space."""
-    if char.isspace():
-        return " "
-    hidden = unicodedata.category(char).startswith("C") or ord(char) in _VARIATION_SELECTORS or char in BLANKS
-    return "" if hidden else char
-
-
-def _bare(text: str) -> str:
-    """Without the quotes, punctuation and signs around it, but with those of `.net`, `c++`, `c#`, `18+`."""
-    start, end = 0, len(text)
-    while start < end and _is_edge(text[start]):
-        start += 1
-    while end > start and _is_edge(text[end - 1]):
-        end -= 1
-    if text[:start] == "." and text[start : start + 1].isascii() and text[start : start + 1].isalpha():
-        start = 0
-    suffix = _KEPT_AT_END.match(text, end)
-    bare = text[start : suffix.end() if suffix else end]
-    closes = "(" in bare and ")" not in bare and text[end : end + 1] == ")"
-    return bare + ")" if closes else bare
-
-
-def _is_edge(char: str) -> bool:
-    return unicodedata.category(char)[0] in "PSZ"
-
-
-def _is_tag(tag: str) -> bool:
-    return (
-        MIN_LENGTH <= len(tag) <= MAX_LENGTH
-        and len(tag.split()) <= MAX_WORDS
-        and any(char.isalnum() for char in tag)
-        and tag not in _PLACEHOLDERS
-    )
-
-
-def _key(tag: str) -> str:
-    """Equal for tags that a reader takes for the same."""
-    return _SAME_TAG.sub("", unicodedata.normalize("NFKC", tag).casefold().replace("ё", "е"))
 
 
 # --- what the JSON values mean --------------------------------------------------------------------------------
@@ -328,7 +234,7 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
     """The clean tags, or why they are none."""
     if candidates is None:
         return NUMBER_DOUBLED
-    if any(_REFUSALS.search(candidate[:_PIECE_LIMIT]) for candidate in candidates):
+    if any(_REFUSALS.search(candidate[:PIECE_LIMIT]) for candidate in candidates):
         return REFUSAL
     return _echo(candidates, text, count) or clean_tags(candidates) or NO_USABLE_TAG
 
@@ -371,7 +277,7 @@ def _within(item: str, source: str) -> bool:
 
 def _beginning(text: str) -> str:
     """As much of it as is worth comparing, without half a word at its end."""
-    return text[:_PIECE_LIMIT].rpartition(" ")[0] if len(text) > _PIECE_LIMIT else text
+    return text[:PIECE_LIMIT].rpartition(" ")[0] if len(text) > PIECE_LIMIT else text
 
 
 def _words(text: str) -> str:
@@ -386,8 +292,8 @@ def _words_of_rules(several: bool) -> str:
 def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: bool) -> Reading:
     """An answer about one post that has no JSON with tags."""
     candidates = plain_list(answer, cut=finish_reason == "length")
-    joined = _words(" ".join(candidates)[:_PIECE_LIMIT])
-    if not candidates or _REFUSALS.search(answer[:_PIECE_LIMIT]):
+    joined = _words(" ".join(candidates)[:PIECE_LIMIT])
+    if not candidates or _REFUSALS.search(answer[:PIECE_LIMIT]):
         return _all(range(1, 2), _why_nothing(answer, [text], has_json=has_json))
     if _copied(joined, _words(sendable(text)), _ECHOED_WORDS):
         return _all(range(1, 2), ECHO_POST)
@@ -396,7 +302,7 @@ def _read_plain(answer: str, text: str, finish_reason: str | None, *, has_json: 
 
 def _why_nothing(answer: str, texts: Sequence[str], *, has_json: bool) -> str:
     said = _words(_beginning(answer))
-    if _REFUSALS.search(answer[: _PIECE_LIMIT * 5]):
+    if _REFUSALS.search(answer[: PIECE_LIMIT * 5]):
         return REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):
         return ECHO_POST

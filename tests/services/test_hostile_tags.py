@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services import tags as t
+from services.cleaning import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, clean_tags
 from services.prompts import BLANKS, rules
-from services.tags import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, Reading, clean_tags, read_answer
+from services.tags import Reading, read_answer
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 LONG = " ".join(f"слово{n} новости" for n in range(100))

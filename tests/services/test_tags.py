@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services import tags as t
+from services.cleaning import clean_tags
 from services.prompts import rules
-from services.tags import clean_tags, read_answer
+from services.tags import read_answer
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 COFFEE = ("кофе", "утро")
