@@ -27,19 +27,30 @@ def counted_otherwise(numbers: Collection[int], count: int) -> bool:
     return first < 1 or (first > 1 and max(numbers) > count)
 
 
-def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str]) -> set[int]:
+def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bool) -> set[int]:
     """The numbers whose tags are more likely another post's.
 
     Args:
         tags: by post number, from 1.
         texts: of all the posts of the request, in order.
+        cut: the answer ends where its length did, so that what is missing was at its end.
     """
     stems = {number: _stems(text) for number, text in enumerate(texts, start=1)}
+    if not cut and _may_be_counted_anew(tags, stems):
+        return set(tags)
     suspicious = {number for number, given in tags.items() if _speaks_of_another(number, given, stems)}
     if len(suspicious) < _SEVERAL:
         return suspicious
     # Tags that fit may do so by chance: a word that several of the posts have.
     return set(tags)
+
+
+def _may_be_counted_anew(tags: Mapping[int, Sequence[str]], stems: Mapping[int, set[str]]) -> bool:
+    """The last numbers are missing, and so few tags are words of their posts that nothing shows that it is these."""
+    if not tags or len(tags) == len(stems) or max(tags) != len(tags):
+        return False
+    fitting = sum(any(_stems(tag) & stems[number] for tag in given) for number, given in tags.items())
+    return fitting * 2 < len(tags)
 
 
 def _speaks_of_another(number: int, tags: Sequence[str], stems: Mapping[int, set[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""Connections to a provider: kept while in use, yet never one on which an answer may be another request's."""
+"""Connections to a provider: kept while in use, but not one on which something came that nobody had asked for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class QuietConnector(aiohttp.TCPConnector):
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
             if protocol is not None and _is_readable(connection):
-                # An end of the connection, or bytes of nobody's: the event loop will tell.
+                # An end of the connection, or bytes of nobody's: the event loop will tell, when it has had its turn.
+                await asyncio.sleep(0)
                 await asyncio.sleep(0)
             if protocol is None or not protocol.should_close:
                 if not self._keeps and protocol is not None:

@@ -246,7 +246,9 @@ def _end_attempt(
     served_after = upstream.served_since(trail.started_at or began)
     is_own = upstream.only_suspects_fail and not upstream.is_down
     is_last = attempts + 1 >= policy.max_attempts
-    retry = partial(RetryAt, error=error, trail=Trail(refused=trail.refused), suspect=served_after)
+    # What no answer about several posts was usable for goes alone from now on.
+    alone = trail.together is not None and trail.answered
+    retry = partial(RetryAt, error=error, trail=Trail(refused=trail.refused), suspect=served_after or alone)
     wait = backoff(policy, attempts + 1, random)
     if not (trail.answered or is_own or (served_after and not upstream.is_down and not is_last)):
         # What was served before this failure says nothing of an outage that may just have begun.

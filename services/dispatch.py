@@ -6,7 +6,7 @@ All of it in the caller's one transaction: claims, the probe of a model, the slo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -38,6 +38,8 @@ from storage.queue import ClaimedPost
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
+#: Seconds at most until the next look when what is due cannot be claimed.
+MOST_MISSED = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Dispatcher:
         self._ramp = Ramp(concurrency)
         self.concurrency = concurrency
         self._last_user = 0
+        self._misses = 0
 
     async def plan(
         self,
@@ -160,7 +163,7 @@ class Dispatcher:
         room = self._room(view, held, probe=probe)
         if not room.requests:
             return Plan(wait=room.wait)
-        left = self._retries.left(time.monotonic())
+        left = self._retries.left(time.monotonic()) - sum(start.is_retry for start in held.ready)
         claimed = await queue.claim(
             session,
             limit=room.requests * room.batch_size,
@@ -172,6 +175,8 @@ class Dispatcher:
         )
         if not claimed:
             return Plan(wait=await self._until_due(session, now, retries=left > 0))
+        self._misses = 0
+        self._last_user = _last_in_turn(claimed, self._last_user)
         worth = await self._worth_asking(session, claimed, held.starts, view)
         found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
         starts = await self._starts(session, batches(found), view, room.requests, left)
@@ -182,7 +187,6 @@ class Dispatcher:
     def started(self, start: Start) -> None:
         """The plan's transaction is committed, and the request leaves."""
         self._retries.started(time.monotonic(), is_retry=start.is_retry)
-        self._last_user = start.posts[-1].user_id
 
     def recorded(self, recorded: Recorded) -> None:
         """Learn from a group: more at once with each answer, one at a time after a refusal of the account."""
@@ -221,8 +225,9 @@ class Dispatcher:
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
         due = await queue.next_due_at(session, now, retries=retries)
-        # Due, yet not claimed: another process held the rows for the moment.
-        wait = 1.0 if due == now else _seconds(due, now)
+        # Due, yet not claimed: another process held the rows for the moment, or their user is gone.
+        self._misses = self._misses + 1 if due == now else 0
+        wait = min(MOST_MISSED, 2.0 ** (self._misses - 1)) if due == now else _seconds(due, now)
         if retries:
             return wait
         until_retries = self._retries.wait(time.monotonic())
@@ -264,10 +269,13 @@ class Dispatcher:
         self, session: AsyncSession, worth: Sequence[Worth], view: _View, batch_size: int, *, probe: bool
     ) -> list[Candidate]:
         found: list[Candidate] = []
+        # One post is a model's probe; the others go to the models that are up.
+        probed: set[str] = set()
         for post, key in ((each.post, each.key) for each in worth):
             trail = Trail.from_json(post.trail)
-            models, is_probe = self._models_for(trail, view, probe=probe)
+            models, is_probe = self._models_for(trail, view, probed, probe=probe)
             if models:
+                probed.update(models[:1] if is_probe else ())
                 most = 1 if is_probe else most_together(post, trail, batch_size)
                 found.append(Candidate(post, models, most, is_probe, key))
             else:
@@ -307,8 +315,10 @@ class Dispatcher:
             return False
         return True
 
-    def _models_for(self, trail: Trail, view: _View, *, probe: bool) -> tuple[tuple[str, ...], bool]:
-        allowed = candidates(self._chain, view.states, view.now)
+    def _models_for(
+        self, trail: Trail, view: _View, probed: Collection[str], *, probe: bool
+    ) -> tuple[tuple[str, ...], bool]:
+        allowed = [model for model in candidates(self._chain, view.states, view.now) if model not in probed]
         if probe and not allowed:
             present = [m for m in self._chain if m not in view.states or view.states[m].reason is not Aside.GONE]
             return tuple((present or list(self._chain))[:1]), True
@@ -350,6 +360,13 @@ class Dispatcher:
             for post in posts
         ]
         await queue.settle(session, later)
+
+
+def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:
+    """The user whose turn was the last: of the last order of work, those beyond `after_user` came first."""
+    last_class = max(post.work_class for post in claimed)
+    users = {post.user_id for post in claimed if post.work_class == last_class}
+    return max(users, key=lambda user: (user <= after_user, user))
 
 
 def _seconds(until: datetime | None, now: datetime) -> float | None:

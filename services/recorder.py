@@ -19,7 +19,7 @@ from services.alerts import PauseAlerts
 from services.budget import FREE_LANE, Pace
 from services.clock import utc_day
 from services.decisions import AskAgain, Company, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
-from services.outcomes import DOWN_KINDS, Kind, Limit
+from services.outcomes import DOWN_KINDS, Kind, Limit, Usage
 from services.provider import Call
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState, is_free, observe, pause_reason
@@ -46,12 +46,20 @@ class Finished:
     is_probe: bool = False
     #: The posts' text keys, where they are known.
     keys: tuple[int | None, ...] = ()
+    #: Of a part of a request: what the whole of it was.
+    whole: Company | None = None
+
+    @property
+    def company(self) -> Company:
+        """The posts that went in the request."""
+        return self.whole or Company(len(self.posts), self.call.outcome.kind is Kind.TAGGED)
 
     def singles(self) -> list[Finished]:
-        """The same as if each post had gone by itself."""
-        outcomes = self.call.outcomes
-        calls = [replace(self.call, outcomes=(outcome,)) for outcome in outcomes]
-        return [Finished((post,), call, self.is_probe) for post, call in zip(self.posts, calls, strict=True)]
+        """A part for each post; the first one tells what the request cost."""
+        calls = [replace(self.call, outcomes=(outcome,)) for outcome in self.call.outcomes]
+        calls[1:] = [replace(call, usage=Usage()) for call in calls[1:]]
+        pairs = zip(self.posts, calls, strict=True)
+        return [Finished((post,), call, self.is_probe, whole=self.company) for post, call in pairs]
 
 
 @dataclass(slots=True)
@@ -233,7 +241,6 @@ class Recorder:
 
     def _judge(self, finished: Finished, upstream: Upstream, suspects: Upstream, now: datetime) -> Iterator[Verdict]:
         call, request_id = finished.call, uuid4().hex
-        company = Company(len(finished.posts), call.outcome.kind is Kind.TAGGED)
         began = call.at - timedelta(seconds=call.seconds)
         # The same delay for all of them, or they could not be asked for together again.
         seed = self._random.getrandbits(32)
@@ -248,7 +255,7 @@ class Recorder:
                 began,
                 now,
                 self._random if outcome.kind is Kind.TAGGED else Random(seed),
-                company,
+                finished.company,
             )
             key = finished.keys[index] if finished.keys else None
             yield Verdict(post, call, outcome, decision, request_id, with_usage=index == 0, text_key=key)

@@ -76,4 +76,6 @@ async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str,
     """Words → tags. By the words, since two texts may share a key by chance."""
     if not keys:
         return {}
-    return {same_words(text): tags for _, text, tags in await queue.tagged_alike(session, keys) if tags}
+    found = await queue.tagged_alike(session, keys)
+    # A post whose edit brought no new tags still has those of the text before.
+    return {same_words(text): tags for key, text, tags in found if tags and text_key(text) == key}

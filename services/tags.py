@@ -71,7 +71,8 @@ def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: s
     if not answer:
         return _all(numbers, ONLY_THINKING if content.strip() else NOTHING)
     values = json_values(answer, numbered=count > 1)
-    readings = [_judged(found, count, texts) for found in _found_in(values, count)]
+    cut = finish_reason == "length"
+    readings = [_judged(found, count, texts, cut=cut) for found in _found_in(values, count)]
     for reading in readings:
         if reading.tags:
             return reading
@@ -211,7 +212,7 @@ def _string_of(item: object) -> object:
 # --- judging --------------------------------------------------------------------------------------------------
 
 
-def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
+def _judged(found: _Found, count: int, texts: Sequence[str], *, cut: bool = False) -> Reading:
     numbers = range(1, count + 1)
     if counted_otherwise(found, count):
         return _all(numbers, OTHER_NUMBERS)
@@ -224,7 +225,7 @@ def _judged(found: _Found, count: int, texts: Sequence[str]) -> Reading:
         else:
             reading.tags[number] = verdict
     if count > 1:
-        for number in doubtful(reading.tags, [sendable(text) for text in texts]):
+        for number in doubtful(reading.tags, [sendable(text) for text in texts], cut=cut):
             del reading.tags[number]
             reading.problems[number] = ANOTHERS
     return reading

@@ -127,6 +127,7 @@ class Worker:
         self._one_by_one = bool(self._finished)
 
     async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
         if seconds > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -196,8 +197,7 @@ class Worker:
             self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe, start.keys))
 
     async def _record_singly(self) -> None:
-        """After a group could not be stored: each outcome by itself; one that still cannot fails its post."""
-        self._finished = [single for finished in self._finished for single in finished.singles()]
+        """After a group could not be stored: each request by itself, then each post; what cannot be still fails."""
         while self._finished:
             finished = self._finished[0]
             try:
@@ -206,11 +206,13 @@ class Worker:
             except Exception as error:
                 if is_unavailable(error):
                     raise
-                log.exception("outcome_not_stored", post_ids=[post.id for post in finished.posts])
+                if len(finished.posts) > 1:
+                    self._finished[:1] = finished.singles()
+                    continue
+                log.exception("outcome_not_stored", post_id=finished.posts[0].id)
                 async with self._database.write() as session:
-                    for post in finished.posts:
-                        error_text = "the answer could not be stored"
-                        await self._recorder.give_up(session, post, "exhausted", error_text, self._clock())
+                    error_text = "the answer could not be stored"
+                    await self._recorder.give_up(session, finished.posts[0], "exhausted", error_text, self._clock())
             else:
                 self._stored([finished])
                 self._after(recorded, Plan())

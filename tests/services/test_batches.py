@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox, RequestRecord, expected_tags
 from sandbox.provider.malformed import MALFORMED
 from sandbox.provider.mixed import MIXED
 from storage.database import Database
-from storage.models import Attempt, Post
+from storage.models import Attempt, Post, UpstreamRow
 from storage.queue import Priority
 from tests.faults.world import marker, text_of
-from tests.services.engine import CHAIN, running
+from tests.services.engine import CHAIN, FAST, running
 from tests.storage.rows import NOW, add_posts, add_user
 
 BATCH = 10
@@ -203,3 +205,37 @@ async def test_an_edit_in_flight_keeps_its_post_only(database: Database, provide
         await engine.settled()
         assert all_own(await engine.posts())
     assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_a_model_that_cannot_do_several_posts(
+    database: Database, provider: ProviderSandbox, retries: int
+) -> None:
+    """However few requests an attempt has: after an attempt without a usable answer each post goes alone."""
+    await fill(database, provider, BATCH)
+    provider.queue(*["echo"] * (1 + retries))
+    policy = replace(FAST, max_retries=retries)
+    async with running(database, provider, batch_size=BATCH, policy=policy) as engine:
+        await engine.settled()
+        assert all_own(await engine.posts())
+    assert sizes(provider)[: 1 + retries] == [BATCH] * (1 + retries)
+    assert len(provider.requests) == 1 + retries + BATCH
+
+
+async def test_a_models_probe_puts_off_no_other_post(database: Database, provider: ProviderSandbox) -> None:
+    """The first model is to be tested: one post does it, the others go to the next model at once."""
+    await fill(database, provider, 30)
+    async with database.write() as session:
+        row = {"model": CHAIN[0], "reason": "down", "faults": 3, "pauses": 1, "aside_until": NOW, "since": NOW}
+        await session.execute(insert(UpstreamRow).values(**row))
+    provider.hold()
+
+    async def both_are_asked() -> bool:
+        return {record.model for record in provider.requests} == set(CHAIN[:2])
+
+    async with running(database, provider, batch_size=BATCH) as engine:
+        await engine.until(both_are_asked)
+        provider.release()
+        await engine.settled()
+        assert all_own(await engine.posts())
+    assert sizes(provider)[0] == 1

@@ -139,3 +139,16 @@ async def test_a_reuse_is_no_attempt(database: Database, provider: ProviderSandb
         await engine.settled()
     async with database.read() as session:
         assert len((await session.execute(select(Attempt))).all()) == 1
+
+
+async def test_tags_of_the_text_before_are_not_reused(database: Database, provider: ProviderSandbox) -> None:
+    """An edit that brought no new tags leaves the old ones, which are not the new text's."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1, text=OTHER, tagging_status="success", tags=["прежнее"], text_key=text_key(TEXT))
+        await add_posts(session, 1, 1, first=2, text=TEXT)
+        await add_posts(session, 1, 1, first=3, text=OTHER)
+    async with running(database, provider) as engine:
+        await engine.settled()
+        posts = await engine.posts()
+    assert [post.tags for post in posts[1:]] == [expected_tags(TEXT), expected_tags(OTHER)]
