@@ -152,9 +152,9 @@ class Worker:
             self._start_ready()
         if self._one_by_one:
             await self._record_singly()
-        now, probe = self._clock(), self._probe_asked
-        group, recorded = list(self._finished), Recorded()
+        probe, group, recorded = self._probe_asked, list(self._finished), Recorded()
         async with self._database.write() as session:
+            now = self._clock()
             if group:
                 recorded = await self._recorder.record(session, group)
                 self._dispatcher.recorded(recorded)

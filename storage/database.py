@@ -94,6 +94,8 @@ class Database:
                 yield session
             return
         async with self._writer, self._transaction() as session:
+            # Another program may hold the lock for long: what time it is is asked after that.
+            await session.connection()
             yield session
 
     @asynccontextmanager
