@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from storage.database import Database, parse_url
 from storage.migrate import VERSION_TABLE
-from storage.models import Base
+from storage.source_models import SourceRow
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -27,7 +27,8 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction that the connection is in."""
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        # Importing these models has those of storage.models imported too.
+        target_metadata=SourceRow.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         include_object=ours,

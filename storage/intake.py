@@ -49,13 +49,19 @@ async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: dat
 
 
 async def channel_row(
-    session: AsyncSession, telegram_id: int, *, username: str | None, title: str, now: datetime
+    session: AsyncSession, telegram_id: int | None, *, username: str | None, title: str, now: datetime
 ) -> int:
-    """The id of a channel's row: found by Telegram's number, then by its name, else inserted."""
+    """The id of a channel's row: found by Telegram's number, then by its name, else inserted.
+
+    Raises:
+        ValueError: neither is given.
+    """
+    if telegram_id is None:
+        return await _row_by_name(session, username, title, now)
     channel = await _find_channel(session, telegram_id, username)
     if channel is None:
         name = username or nameless(telegram_id)
-        if username and await _has_name(session, username):
+        if username and await find_named(session, username):
             # The name has passed on from another channel, whose row keeps it.
             name = nameless(telegram_id)
         values = {"channel_username": name, "channel_id": telegram_id, "channel_title": title, "created_at": now}
@@ -64,7 +70,7 @@ async def channel_row(
         channel.channel_id = telegram_id
     if title and channel.channel_title != title:
         channel.channel_title = title
-    if username and channel.channel_username == nameless(telegram_id) and not await _has_name(session, username):
+    if username and channel.channel_username == nameless(telegram_id) and not await find_named(session, username):
         channel.channel_username = username
     await session.flush()
     return channel.id
@@ -84,8 +90,23 @@ async def _find_channel(session: AsyncSession, telegram_id: int, username: str |
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def _has_name(session: AsyncSession, username: str) -> bool:
-    return (await session.execute(select(Channel.id).where(_is_named(username)).limit(1))).first() is not None
+async def _row_by_name(session: AsyncSession, username: str | None, title: str, now: datetime) -> int:
+    if not username:
+        raise ValueError("a channel has a number or a name")
+    channel = await find_named(session, username)
+    if channel is None:
+        values = {"channel_username": username, "channel_id": None, "channel_title": title, "created_at": now}
+        return int((await legacy.insert_row(session, Channel, values, now=now))[0])
+    if title and channel.channel_title != title:
+        channel.channel_title = title
+        await session.flush()
+    return channel.id
+
+
+async def find_named(session: AsyncSession, username: str) -> Channel | None:
+    """The channel of that public name, in whatever case, with or without @."""
+    query = select(Channel).where(_is_named(username)).order_by(Channel.id).limit(1)
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 def _is_named(username: str) -> Any:

@@ -20,7 +20,8 @@ from storage.types import TagList, UtcDateTime
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _partial(name: str, *columns: Any, where: str) -> Index:
+def partial_index(name: str, *columns: Any, where: str) -> Index:
+    """An index of the rows for which `where` holds."""
     return Index(name, *columns, sqlite_where=sql(where), postgresql_where=sql(where))
 
 
@@ -121,12 +122,14 @@ class Post(Base):
     wants_new: Mapped[bool | None]
     #: Telegram's id of the album that the post belongs to.
     media_group_id: Mapped[str | None] = mapped_column(String(64))
+    #: When the message was seen to be deleted in its channel.
+    gone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         # How many posts a user has, and of which channels.
         Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
         # A user's counts by status, and those of one status, the newest first: 'success' is what remains.
-        _partial(
+        partial_index(
             "ix_metka_posts_unfinished",
             "user_id",
             "tagging_status",
@@ -136,11 +139,11 @@ class Post(Base):
             where=UNFINISHED,
         ),
         # Posts that wait for better tags than they have.
-        _partial("ix_metka_posts_tagged_unfinished", "user_id", where=TAGGED_UNFINISHED),
+        partial_index("ix_metka_posts_tagged_unfinished", "user_id", where=TAGGED_UNFINISHED),
         # Everybody's failed posts, the newest first: the daily retry.
-        _partial("ix_metka_posts_troubled", "tagging_status", "posted_at", "id", where=TROUBLED),
+        partial_index("ix_metka_posts_troubled", "tagging_status", "posted_at", "id", where=TROUBLED),
         # The claim: due posts in order of work, user by user, of each the newest first.
-        _partial(
+        partial_index(
             "ix_metka_posts_queue",
             sql("coalesce(work_class, 1)"),
             "user_id",
@@ -149,17 +152,17 @@ class Post(Base):
             where=QUEUED,
         ),
         # When the next waiting post becomes due.
-        _partial("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
+        partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
         # Posts that wait for the provider to come back: nearly always none.
-        _partial("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
+        partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
         # A post of a channel by its message: intake stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         # Tags for a text that was tagged already.
-        _partial("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
+        partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
         # A user's posts, the newest first, a page after the other.
         Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id"),
         # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.
-        _partial("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
+        partial_index("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
     )
 
 
@@ -193,7 +196,7 @@ class Attempt(Base):
         Index("ix_metka_attempts_outcome_at", "outcome", "at"),
         Index("ix_metka_attempts_at", "at"),
         # The share of attempts that failed lately.
-        _partial("ix_metka_attempts_ended", "at", "ended", "outcome", where="ended IS NOT NULL"),
+        partial_index("ix_metka_attempts_ended", "at", "ended", "outcome", where="ended IS NOT NULL"),
     )
 
 
@@ -263,6 +266,10 @@ class ChannelOwner(Base):
     username: Mapped[str | None] = mapped_column(String)
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether the bot may edit the channel's messages; NULL: not known.
+    can_edit: Mapped[bool | None]
+    #: Since when the tags of new posts are written into the channel; NULL: they are not.
+    hashtags_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Batch(Base):
@@ -297,7 +304,8 @@ class OutboxRow(Base):
     """Something a person is to be told; it stands here until Telegram has taken it.
 
     `kind`: 'failed' (a post of theirs failed), 'result' (the answer to /regen, a button or a forward: edits
-    `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which).
+    `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which), 'channel' (news
+    of a channel or an import: edits `message_id` where there is one, `payload` says which).
     """
 
     __tablename__ = "metka_outbox"
@@ -321,8 +329,8 @@ class OutboxRow(Base):
     topic: Mapped[str | None] = mapped_column(String(32))
 
     __table_args__ = (
-        _partial("ix_metka_outbox_topic", "topic", where="topic IS NOT NULL"),
-        _partial("ix_metka_outbox_ready", "ready_at", where="done_at IS NULL"),
+        partial_index("ix_metka_outbox_topic", "topic", where="topic IS NOT NULL"),
+        partial_index("ix_metka_outbox_ready", "ready_at", where="done_at IS NULL"),
     )
 
 
@@ -354,4 +362,4 @@ class UpdateRow(Base):
     #: Kept for a day after that: what Telegram sends a second time is known.
     handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    __table_args__ = (_partial("ix_metka_updates_waiting", "update_id", where="handled_at IS NULL"),)
+    __table_args__ = (partial_index("ix_metka_updates_waiting", "update_id", where="handled_at IS NULL"),)

@@ -1,0 +1,172 @@
+"""Deliveries of any source → posts, each stored once for its user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.people import storable
+from services.prompts import has_text
+from services.sources.base import Delivery, SourceChannel, SourcePost
+from storage import bulk, legacy, people
+from storage import intake as rows
+from storage.bulk import StoredText
+from storage.models import Post
+from storage.queue import Priority
+
+#: Numbers that every database holds; PostgreSQL's integer is that of `posts.views`.
+MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of a delivery: how many posts were new, known as they are, changed, seen to be deleted.
+
+    Attributes:
+        tagged_later: of the new and changed ones those with text, which wait for tags now.
+    """
+
+    channel_id: int
+    new: int = 0
+    known: int = 0
+    edited: int = 0
+    gone: int = 0
+    tagged_later: int = 0
+
+
+async def store(
+    session: AsyncSession,
+    user_id: int,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    work_class: Priority = Priority.FRESH,
+    neutral: legacy.NeutralValues | None = None,
+) -> Tally:
+    """Store a delivery's posts for a user: new ones, and texts that are newer than what is stored.
+
+    One delivery of a channel at a time, so that no post is stored twice.
+
+    Args:
+        work_class: when the new ones come up.
+        neutral: `legacy.required_values` of posts, by who stores many deliveries.
+    """
+    channel = _storable_channel(delivery.channel)
+    await take_turns(session, channel)
+    channel_id = await rows.channel_row(
+        session, channel.telegram_id, username=channel.username, title=channel.title, now=now
+    )
+    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class, neutral=neutral)
+
+
+async def store_in(
+    session: AsyncSession,
+    user_id: int,
+    channel_id: int,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    work_class: Priority = Priority.FRESH,
+    neutral: legacy.NeutralValues | None = None,
+) -> Tally:
+    """As `store`, of a channel whose row is known, after `take_turns`."""
+    posts = _each_once(delivery.posts)
+    stored = await _stored(session, user_id, channel_id, posts)
+    new = [post for post in posts if post.message_id not in stored]
+    edits = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
+    changed = [(known.id, post.text) for post, known in edits if _is_newer(post, known)]
+    if neutral is None:
+        neutral = await legacy.required_values(session, Post, now=now)
+    await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
+    await bulk.set_texts(session, changed, now)
+    await bulk.mark_gone(session, [known.id for _, known in edits if known.gone_at is not None], None)
+    return Tally(
+        channel_id,
+        new=len(new),
+        known=len(edits) - len(changed),
+        edited=len(changed),
+        gone=await _note_deleted(session, user_id, channel_id, delivery, now) if delivery.is_whole else 0,
+        tagged_later=sum(has_text(post.text) for post in new) + sum(has_text(text) for _, text in changed),
+    )
+
+
+async def take_turns(session: AsyncSession, channel: SourceChannel) -> None:
+    """Until this transaction ends nobody else stores posts of the channel."""
+    if channel.username:
+        await people.take_turns(session, crc32(channel.username.lower().encode()))
+    if channel.telegram_id is not None:
+        await people.take_turns(session, channel.telegram_id)
+
+
+async def _stored(
+    session: AsyncSession, user_id: int, channel_id: int, posts: Sequence[SourcePost]
+) -> Mapping[int, StoredText]:
+    """Message number → what is stored of it; an album is known by any of its messages."""
+    numbers = sorted({number for post in posts for number in (post.message_id, *post.members)})
+    found = await bulk.stored_texts(session, user_id, channel_id, numbers)
+    for post in posts:
+        known = next((found[number] for number in post.members if number in found), None)
+        if known is not None:
+            found.setdefault(post.message_id, known)
+    return found
+
+
+async def _note_deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery, now: datetime) -> int:
+    """Posts that are stored and that the delivery would hold if they were still there: they stay, and say so."""
+    if not delivery.posts:
+        return 0
+    there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
+    between = await bulk.stored_between(session, user_id, channel_id, min(there), max(there))
+    gone = [post.id for number, post in between.items() if number not in there and post.gone_at is None]
+    await bulk.mark_gone(session, gone, now)
+    return len(gone)
+
+
+def _is_newer(post: SourcePost, known: StoredText) -> bool:
+    """Whether the source's text takes the place of the stored one."""
+    if post.text == known.text or not has_text(post.text):
+        # What has lost its text keeps it here: tags are never lost, and a preview may leave one out.
+        return False
+    if not has_text(known.text) or post.as_of is None:
+        return True
+    return known.parsed_at is not None and post.as_of > known.parsed_at
+
+
+def _each_once(posts: Sequence[SourcePost]) -> list[SourcePost]:
+    """Of messages with the same number the last; cleaned of what no database holds."""
+    return [_storable_post(post) for post in {post.message_id: post for post in posts}.values()]
+
+
+def _storable_channel(channel: SourceChannel) -> SourceChannel:
+    username = storable(channel.username or "").lstrip("@")
+    return replace(channel, username=username or None, title=storable(channel.title))
+
+
+def _storable_post(post: SourcePost) -> SourcePost:
+    return replace(
+        post,
+        text=storable(post.text) if post.text is not None else None,
+        url=storable(post.url) if post.url is not None else None,
+        views=None if post.views is None else min(max(post.views, 0), MAX_VIEWS),
+    )
+
+
+def _values(post: SourcePost, user_id: int, channel_id: int, work_class: Priority, now: datetime) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "channel_id": channel_id,
+        "telegram_message_id": post.message_id,
+        "text": post.text,
+        "views": post.views,
+        "url": post.url,
+        "posted_at": post.posted_at,
+        "parsed_at": now,
+        "media_group_id": post.media_group_id,
+        "tagging_status": "pending" if has_text(post.text) else "skipped",
+        "work_class": work_class,
+    }

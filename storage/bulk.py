@@ -1,0 +1,96 @@
+"""Statements that store many posts of one channel at once. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.legacy import NeutralValues
+from storage.models import Post
+
+_POSTS = cast("Table", Post.__table__)
+#: Parameters in a statement are limited (SQLite 32,766).
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A stored post's text, and when it was stored."""
+
+    id: int
+    message_id: int
+    text: str | None
+    parsed_at: datetime | None
+    gone_at: datetime | None
+
+
+async def stored_texts(
+    session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]
+) -> dict[int, StoredText]:
+    """Message number → the user's post of it, of those that are stored; of doubles the first."""
+    found: dict[int, StoredText] = {}
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at)
+    for start in range(0, len(message_ids), CHUNK):
+        some = message_ids[start : start + CHUNK]
+        query = (
+            select(*columns)
+            .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), Post.user_id == user_id)
+            .order_by(Post.id)
+        )
+        for row in await session.execute(query):
+            found.setdefault(row.telegram_message_id, StoredText(*row))
+    return found
+
+
+async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], neutral: NeutralValues) -> None:
+    """Insert posts, all with the same keys; `neutral`: what else the table asks for (`legacy.required_values`)."""
+    if not rows:
+        return
+    others = {name: pair for name, pair in neutral.items() if name not in rows[0]}
+    columns = [sa.column(name, _POSTS.c[name].type) for name in rows[0]]
+    target = sa.table(_POSTS.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
+    constant = {name: value for name, (value, _) in others.items()}
+    await session.execute(sa.insert(target), [{**constant, **row} for row in rows])
+
+
+async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:
+    """Change texts by post: the database's trigger makes the posts pending again and keeps their tags."""
+    rows = [{"post": post_id, "new": text} for post_id, text in texts]
+    if rows:
+        statement = update(_POSTS).where(_POSTS.c.id == bindparam("post"))
+        connection = await session.connection()
+        await connection.execute(statement.values(text=bindparam("new"), parsed_at=now), rows)
+
+
+async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
+    """When these posts come up."""
+    if post_ids:
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
+
+
+async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:
+    """These were deleted in their channel; None: they are there after all."""
+    if post_ids:
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
+
+
+async def stored_between(
+    session: AsyncSession, user_id: int, channel_id: int, low: int, high: int
+) -> dict[int, StoredText]:
+    """Message number → the user's post, of those from `low` to `high`."""
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at)
+    query = (
+        select(*columns)
+        .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), Post.user_id == user_id)
+        .order_by(Post.id)
+    )
+    found: dict[int, StoredText] = {}
+    for row in await session.execute(query):
+        found.setdefault(row.telegram_message_id, StoredText(*row))
+    return found
