@@ -5,13 +5,13 @@ from __future__ import annotations
 import gettext
 import html
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -85,6 +85,11 @@ class Texts:
         today = self._clock().astimezone(self._timezone).date() == local.date()
         shown = format_datetime(local, "HH:mm" if today else "d MMM HH:mm", locale=self.language)
         return f"{shown} UTC" if self._timezone.key == "UTC" else shown
+
+    def ago(self, moment: datetime) -> str:
+        """How long ago in one unit: "5 minutes ago"."""
+        passed = max(self._clock() - moment, timedelta(seconds=1))
+        return format_timedelta(-passed, add_direction=True, locale=self.language)
 
     def _fill(self, message: str, values: Mapping[str, Any]) -> Html:
         return Html(message.format(**{name: escape(self._show(value)) for name, value in values.items()}))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.i18n import Html, Texts, escape
-from bot.views.common import lines, paragraphs, shorten
+from bot.views.common import lines, paragraphs, shorten, whole
 from bot.views.reasons import outcome_name, reason
 
 
@@ -82,22 +82,18 @@ def _models_gone(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 
 def _failing(t: Texts, payload: Mapping[str, Any]) -> Html:
-    failed, attempts = _count(payload.get("failed")), _count(payload.get("attempts"))
+    failed, attempts = whole(payload.get("failed")), whole(payload.get("attempts"))
     counts = payload.get("reasons")
-    reasons = sorted(counts.items(), key=lambda item: -_count(item[1])) if isinstance(counts, Mapping) else []
+    reasons = sorted(counts.items(), key=lambda item: -whole(item[1])) if isinstance(counts, Mapping) else []
     return paragraphs(
         t._("⚠️ <b>Many attempts fail: {failed} of {attempts} in the last hour</b>", failed=failed, attempts=attempts),
-        lines(*(Html(f"• {outcome_name(t, str(name))}: {t.number(_count(n))}") for name, n in reasons)) or None,
+        lines(*(Html(f"• {outcome_name(t, str(name))}: {t.number(whole(n))}") for name, n in reasons)) or None,
         t._(
             "Posts are tried again by themselves. If it goes on: unusable answers and refused texts call for another "
             "model (OPENROUTER_MODEL, OPENROUTER_FALLBACK_MODELS in .env); server errors and silence are the "
             "provider's. /failed shows each post's reason."
         ),
     )
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from bot.i18n import Html, Texts, escape, join
 from services.overview import PostCard
@@ -25,6 +26,11 @@ def shorten(text: str, most: int) -> str:
         return text
     cut = text.encode("utf-16-le")[: (most - 1) * 2].decode("utf-16-le", "ignore")
     return f"{cut.rstrip()}…"
+
+
+def whole(value: Any) -> int:
+    """A number in an outbox row's payload; 0 for whatever else stands there."""
+    return value if isinstance(value, int) else 0
 
 
 def status_name(t: Texts, status: str) -> Html:

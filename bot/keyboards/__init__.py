@@ -10,6 +10,8 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from pydantic import Field
 
 from bot.i18n import Texts
+from bot.keyboards.common import Rows
+from bot.keyboards.common import button as _button
 from services.overview import FailedPage, PostCard
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
@@ -69,13 +71,6 @@ class AccessRequest(CallbackData, prefix="access"):
 
 class TryNow(CallbackData, prefix="try"):
     """Asks the provider again in spite of a pause."""
-
-
-Rows = list[list[InlineKeyboardButton]]
-
-
-def _button(text: str, data: CallbackData) -> InlineKeyboardButton:
-    return InlineKeyboardButton(text=text, callback_data=data.pack())
 
 
 def _post_button(t: Texts, action: Action, post_id: int) -> InlineKeyboardButton:

@@ -1,0 +1,94 @@
+"""News of channels, which comes unasked: the outbox's kind 'channel'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.i18n import Html, Texts
+from bot.views.channels import bold, named
+from bot.views.common import lines, paragraphs, shorten, whole
+
+
+def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
+    """A message of kind 'channel': what happened to a channel, and what to do."""
+    name = str(payload.get("name") or "")
+    channel = named(str(payload.get("title") or ""), name)
+    known: dict[object, Callable[[], Html]] = {
+        "added": lambda: _added(t, payload, channel),
+        "older": lambda: _older(t, payload, channel),
+        "gone": lambda: _gone(t, payload, name, channel),
+        "back": lambda: t._("✅ {channel} can be read again.", channel=channel),
+        "renamed": lambda: t._(
+            "ℹ️ {channel} has a new name: @{old} is now @{name}. I read on under the new one.",
+            channel=bold(str(payload.get("title") or name)),
+            old=shorten(str(payload.get("old")), 64),
+            name=shorten(name, 64),
+        ),
+        "unreadable": lambda: _unreadable(t, name),
+        "readable": lambda: t._("✅ The pages of public channels can be read again."),
+    }
+    render = known.get(payload.get("text"))
+    return render() if render else t._("⚠️ {text}", text=shorten(str(payload.get("text")), 200))
+
+
+def _added(t: Texts, payload: Mapping[str, Any], channel: Html) -> Html:
+    posts = whole(payload.get("posts"))
+    if not posts:
+        return paragraphs(
+            t._("✅ {channel} is followed.", channel=channel),
+            t._("There are no posts yet; new ones will come by themselves."),
+        )
+    return paragraphs(
+        t.ngettext("✅ {channel}: {count} post read.", "✅ {channel}: {count} posts read.", posts, channel=channel),
+        lines(
+            t._("That is all there is so far.") if payload.get("at_beginning") else None,
+            t._("New ones will come by themselves."),
+        ),
+    )
+
+
+def _older(t: Texts, payload: Mapping[str, Any], channel: Html) -> Html:
+    read = whole(payload.get("read"))
+    if not payload.get("done"):
+        return t.ngettext(
+            "⏪ {channel}: {count} older post read…", "⏪ {channel}: {count} older posts read…", read, channel=channel
+        )
+    end = t.ngettext(
+        "✅ {channel}: {count} older post read.", "✅ {channel}: {count} older posts read.", read, channel=channel
+    )
+    beginning = t._("That was the channel's beginning: nothing older is left.") if payload.get("at_beginning") else None
+    return lines(end, beginning)
+
+
+def _gone(t: Texts, payload: Mapping[str, Any], name: str, channel: Html) -> Html:
+    give_up = t._(
+        "I look again now and then. If you do not want that: <code>/remove @{name}</code>", name=shorten(name, 64)
+    )
+    if payload.get("first"):
+        return paragraphs(
+            t._("❌ <b>@{name}</b> cannot be read", name=shorten(name, 64)),
+            t._(
+                "There is no such public channel, or it is private, or its owner has switched off the preview. Check "
+                "the name. Of a private channel I see new posts if I am its administrator."
+            ),
+            give_up,
+        )
+    return paragraphs(
+        t._("⚠️ {channel} cannot be read any more", channel=channel),
+        t._(
+            "It was renamed, deleted or made private, or its owner has switched off the preview. Its posts stay. If it "
+            "has a new name, add it under that."
+        ),
+        give_up,
+    )
+
+
+def _unreadable(t: Texts, name: str) -> Html:
+    return paragraphs(
+        t._("⚠️ <b>The page of @{name} cannot be understood</b>", name=shorten(name, 64)),
+        t._(
+            "Telegram shows it in another form than I know. Nothing of it was stored; other channels may follow. I "
+            "keep trying, and tell you when it works again. If it does not: look for a new version of Metka."
+        ),
+    )
