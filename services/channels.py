@@ -99,6 +99,18 @@ class ChannelPage:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A channel that was to be read at once. `posts`: how many new ones came of it for the user; `done`: it was read,
+    or could not be (`problem`)."""
+
+    channel_id: int
+    name: str
+    posts: int
+    done: bool
+    problem: Problem | None
+
+
 class Channels:
     """Use cases on a user's channels. `wake`: some channel is to be read now."""
 
@@ -206,6 +218,15 @@ class Channels:
         async with self._database.read() as session:
             channel_ids = await sources.followed(session, user_id)
         return await self._make_due(user_id, channel_ids)
+
+    async def parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
+        """What came of the reading of these channels that was wanted at `since`; some may not have been read yet."""
+        async with self._database.read() as session:
+            rows = await channel_cards.parsed(session, user_id, channel_ids, since)
+        return [
+            Parsed(row.channel_id, row.name, row.posts, row.next_check_at > since, row.problem and Problem(row.problem))
+            for row in rows
+        ]
 
     async def _make_due(self, user_id: int, channel_ids: Sequence[int]) -> list[int]:
         async with self._database.write() as session:

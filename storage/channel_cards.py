@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
@@ -40,6 +41,21 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
     )
     if channel_id is not None:
         query = query.where(Channel.id == channel_id)
+    return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+async def parsed(session: AsyncSession, user_id: int, channel_ids: Sequence[int], since: datetime) -> Sequence[Any]:
+    """Of these channels: channel_id, name, next_check_at, problem, and how many posts the user got since then."""
+    new = (
+        select(func.count())
+        .where(Post.channel_id == SourceRow.channel_id, Post.user_id == user_id, Post.parsed_at >= since)
+        .scalar_subquery()
+    )
+    query = (
+        select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem, new.label("posts"))
+        .where(SourceRow.channel_id.in_(channel_ids))
+        .order_by(SourceRow.channel_id)
+    )
     return cast("Sequence[Any]", (await session.execute(query)).all())
 
 
