@@ -257,14 +257,13 @@ class Channels:
 
 def _card(row: Any) -> ChannelCard:
     channel, link, follow, source = row[:4]
-    username = (
-        None if channel.channel_username == intake.nameless(channel.channel_id or 0) else channel.channel_username
-    )
+    name = str(channel.channel_username or "")
+    is_nameless = name == intake.nameless(channel.channel_id or 0)
     reads = follow is not None and source is not None
     return ChannelCard(
         id=channel.id,
-        title=channel.channel_title or channel.channel_username,
-        username=username.lstrip("@") or None,
+        title=channel.channel_title or name,
+        username=None if is_nameless else name.lstrip("@") or None,
         is_read=reads,
         is_paused=reads and link is not None and link.is_active is False,
         posts=row.posts,
