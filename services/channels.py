@@ -6,16 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import reading
 from services.clock import Clock
+from services.sources.base import SourceChannel
+from services.storing import take_turns
+from storage import channel_cards, intake, sources
 from storage.database import Database
+from storage.source_models import Follow, SourceRow
 
 #: Posts that are read when a channel is added, and with each press of the button for more.
 FIRST_POSTS, MORE_POSTS = 50, 200
 #: Channels of one user that are read at most: with one request a second none then waits for long.
 MOST_CHANNELS = 200
 #: `Channels.older`: all that there is.
-ALL = 2**31 - 1
+ALL = reading.EVERYTHING
 PAGE = 6
 
 
@@ -91,6 +99,18 @@ class ChannelPage:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A channel that was to be read at once. `posts`: how many new ones came of it for the user; `done`: it was read,
+    or could not be (`problem`)."""
+
+    channel_id: int
+    name: str
+    posts: int
+    done: bool
+    problem: Problem | None
+
+
 class Channels:
     """Use cases on a user's channels. `wake`: some channel is to be read now."""
 
@@ -107,35 +127,152 @@ class Channels:
         Args:
             names: public names without @, as `services.names.channel_names` finds them.
         """
-        raise NotImplementedError
+        async with self._database.write() as session:
+            # Always in the same order: two users who add the same channels must not wait for each other.
+            done = {name: await self._add(session, user_id, name, chat_id) for name in sorted(names, key=str.lower)}
+        return [done[name] for name in names]
+
+    async def _add(self, session: AsyncSession, user_id: int, name: str, chat_id: int | None) -> Addition:
+        now = self._clock()
+        await take_turns(session, SourceChannel(None, name, ""))
+        channel_id = await intake.channel_row(session, None, username=name, title="", now=now)
+        known = await sources.follow(session, user_id, channel_id)
+        if known is None and await sources.count_follows(session, user_id) >= MOST_CHANNELS:
+            return Addition(name, Added.TOO_MANY)
+        source = await self._source(session, channel_id, name, now)
+        await self._activate(session, user_id, source, active=True)
+        source.next_check_at = now
+        if known is None:
+            wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now}
+            session.add(Follow(user_id=user_id, channel_id=channel_id, **wish))
+        await session.flush()
+        return Addition(name, Added.NEW if known is None else Added.KNOWN, channel_id)
+
+    async def _source(self, session: AsyncSession, channel_id: int, name: str, now: datetime) -> SourceRow:
+        source = await sources.source(session, channel_id)
+        if source is None:
+            source = SourceRow(channel_id=channel_id, name=name, next_check_at=now)
+            session.add(source)
+            await session.flush()
+        return source
 
     async def attach(self, user_id: int, channel_id: int, chat_id: int, message_id: int) -> None:
         """This message is to show how far the first reading, or that of older posts, is."""
-        raise NotImplementedError
+        async with self._database.write() as session:
+            follow = await sources.follow(session, user_id, channel_id)
+            if follow is not None:
+                follow.chat_id, follow.message_id = chat_id, message_id
+        self._wake()
 
     async def page(self, user_id: int, page: int) -> ChannelPage:
         """The user's channels: those followed, and those they have posts of. Beyond the last page: the last."""
-        raise NotImplementedError
+        async with self._database.read() as session:
+            rows = await channel_cards.cards(session, user_id)
+        pages = max(1, -(-len(rows) // PAGE))
+        page = min(max(page, 1), pages)
+        shown = rows[(page - 1) * PAGE : page * PAGE]
+        return ChannelPage([_card(row) for row in shown], page, pages, len(rows))
 
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
         """One of them; None: not the user's."""
-        raise NotImplementedError
+        async with self._database.read() as session:
+            rows = await channel_cards.cards(session, user_id, channel_id)
+        return _card(rows[0]) if rows else None
+
+    async def named(self, user_id: int, name: str) -> ChannelCard | None:
+        """The one of that public name; None: not the user's."""
+        async with self._database.read() as session:
+            channel = await intake.find_named(session, name)
+        return None if channel is None else await self.card(user_id, channel.id)
 
     async def pause(self, user_id: int, channel_id: int, *, paused: bool) -> bool:
-        """Do not read the channel for this user, or do so again; False: it is not followed."""
-        raise NotImplementedError
+        """Do not read the channel for this user, or do so again; False: it is not followed.
+
+        What was posted meanwhile is read then.
+        """
+        async with self._database.write() as session:
+            source = await sources.source(session, channel_id)
+            if source is None or await sources.follow(session, user_id, channel_id) is None:
+                return False
+            await self._activate(session, user_id, source, active=not paused)
+            if not paused:
+                source.next_check_at = self._clock()
+        self._wake()
+        return True
+
+    async def _activate(self, session: AsyncSession, user_id: int, source: SourceRow, *, active: bool) -> None:
+        """Read a channel for a user, or not; who was away gets what others had meanwhile."""
+        was_active = await sources.is_active(session, user_id, source.channel_id)
+        await sources.set_active(session, user_id, source.channel_id, active=active, now=self._clock())
+        newest = await sources.newest_message(session, user_id, source.channel_id)
+        follow = await sources.follow(session, user_id, source.channel_id)
+        if active and not was_active and follow is not None and newest is not None and source.newest_id is not None:
+            source.newest_id = min(source.newest_id, newest)
 
     async def fetch_now(self, user_id: int, channel_id: int) -> bool:
         """Read it as soon as possible; False: it is not followed, or paused."""
-        raise NotImplementedError
+        return bool(await self._make_due(user_id, [channel_id]))
+
+    async def fetch_all(self, user_id: int) -> list[int]:
+        """Read all that the user follows as soon as possible; returns their channels.id."""
+        async with self._database.read() as session:
+            channel_ids = await sources.followed(session, user_id)
+        return await self._make_due(user_id, channel_ids)
+
+    async def parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
+        """What came of the reading of these channels that was wanted at `since`; some may not have been read yet."""
+        async with self._database.read() as session:
+            rows = await channel_cards.parsed(session, user_id, channel_ids, since)
+        return [
+            Parsed(row.channel_id, row.name, row.posts, row.next_check_at > since, row.problem and Problem(row.problem))
+            for row in rows
+        ]
+
+    async def _make_due(self, user_id: int, channel_ids: Sequence[int]) -> list[int]:
+        async with self._database.write() as session:
+            due = await sources.make_due(session, user_id, channel_ids, self._clock())
+        self._wake()
+        return due
 
     async def older(self, user_id: int, channel_id: int, count: int) -> bool:
         """Read so many posts further back (ALL: up to the channel's beginning; 0: stop that).
 
         False: it is not followed, or there is nothing further back.
         """
-        raise NotImplementedError
+        async with self._database.write() as session:
+            follow = await sources.follow(session, user_id, channel_id)
+            if follow is None or (count and follow.at_beginning):
+                return False
+            follow.older_wanted, follow.older_read = count, 0
+        self._wake()
+        return True
 
     async def remove(self, user_id: int, channel_id: int, *, with_posts: bool) -> bool:
         """Follow it no more; its posts stay unless `with_posts`. False: it was not the user's."""
-        raise NotImplementedError
+        async with self._database.write() as session:
+            was_followed = await sources.unfollow(session, user_id, channel_id)
+            deleted = await sources.delete_posts(session, user_id, channel_id) if with_posts else 0
+        return was_followed or deleted > 0
+
+
+def _card(row: Any) -> ChannelCard:
+    channel, link, follow, source = row[:4]
+    name = str(channel.channel_username or "")
+    is_nameless = name == intake.nameless(channel.channel_id or 0)
+    reads = follow is not None and source is not None
+    return ChannelCard(
+        id=channel.id,
+        title=channel.channel_title or name,
+        username=None if is_nameless else name.lstrip("@") or None,
+        is_read=reads,
+        is_paused=reads and link is not None and link.is_active is False,
+        posts=row.posts,
+        tagged=row.posts - row.untagged,
+        checked_at=source.checked_at if reads else None,
+        next_check_at=source.next_check_at if reads else None,
+        problem=Problem(source.problem) if reads and source.problem else None,
+        problem_since=source.problem_since if reads else None,
+        older_wanted=follow.older_wanted if reads else 0,
+        older_read=follow.older_read if reads else 0,
+        at_beginning=bool(reads and follow.at_beginning),
+    )

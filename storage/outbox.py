@@ -84,6 +84,34 @@ async def tell_admins(
         await session.execute(insert(OutboxRow), rows)
 
 
+async def tell_of_channel(
+    session: AsyncSession,
+    telegram_id: int,
+    payload: dict[str, Any],
+    now: datetime,
+    *,
+    chat_id: int | None = None,
+    message_id: int | None = None,
+) -> None:
+    """News of a channel or an import for a person, in that message if there is one: it takes the place of what was
+    to be shown there and has not been yet."""
+    if message_id is not None:
+        earlier = and_(OutboxRow.chat_id == chat_id, OutboxRow.message_id == message_id, OutboxRow.done_at.is_(None))
+        await _set(session, and_(OutboxRow.kind == "channel", earlier), done_at=now, error="replaced")
+    session.add(
+        OutboxRow(
+            kind="channel",
+            telegram_id=telegram_id,
+            chat_id=chat_id,
+            message_id=message_id,
+            payload=payload,
+            created_at=now,
+            ready_at=now,
+        )
+    )
+    await session.flush()
+
+
 async def open_topic(session: AsyncSession, topic: str) -> list[OutboxRow]:
     """What the administrators were told, or are about to be, of something that lasts."""
     query = select(OutboxRow).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None)).order_by(OutboxRow.id)

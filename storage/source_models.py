@@ -26,6 +26,8 @@ class Follow(Base):
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: The lowest message that was read for this user; older ones are read below it. NULL: none yet.
     oldest_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The first posts are still being read.
+    is_new: Mapped[bool] = mapped_column(server_default=sql("true"))
     #: The channel's first message was reached.
     at_beginning: Mapped[bool] = mapped_column(server_default=sql("false"))
     #: How many older posts are still to be read, and how many of this wish were; 0: none.

@@ -39,6 +39,7 @@ def create_sources() -> None:
         _channel(),
         sa.Column("added_at", UtcDateTime, nullable=False),
         sa.Column("oldest_id", sa.BigInteger),
+        sa.Column("is_new", sa.Boolean, nullable=False, server_default=sa.text("true")),
         sa.Column("at_beginning", sa.Boolean, nullable=False, server_default=sa.text("false")),
         sa.Column("older_wanted", sa.Integer, nullable=False, server_default="0"),
         sa.Column("older_read", sa.Integer, nullable=False, server_default="0"),

@@ -6,7 +6,7 @@ whatever is wrong outside, and nothing else. Storing, tagging and telling people
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -57,6 +57,7 @@ class Delivery:
         skipped: what was left out, reason → how many.
         is_whole: no message between the lowest and the highest of these numbers is left out, so that one which is
             stored and not here was deleted.
+        is_last: nothing comes after it.
     """
 
     channel: SourceChannel
@@ -64,6 +65,7 @@ class Delivery:
     position: int
     skipped: Mapping[str, int] = field(default_factory=dict)
     is_whole: bool = False
+    is_last: bool = False
 
 
 class SourceError(Exception):
@@ -93,7 +95,7 @@ class SourceUnavailableError(SourceError):
 class Source(Protocol):
     """Something that posts can be read from, a part after the other."""
 
-    def deliveries(self, position: int = 0) -> AsyncIterator[Delivery]:
+    def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
         """The messages from beyond `position` (0: from where the source begins), in parts of some hundred at most.
 
         A channel's source begins with its newest messages and goes back from there; a file's begins at its beginning.

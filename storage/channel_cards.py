@@ -1,0 +1,70 @@
+"""What a list of a user's channels shows. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import legacy, reads
+from storage.models import Channel, Post, UserChannel
+from storage.source_models import Follow, SourceRow
+
+
+async def cards(session: AsyncSession, user_id: int, channel_id: int | None = None) -> Sequence[Any]:
+    """A user's channels: those followed, and those they have posts of, with how many posts, and how many have tags.
+
+    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged; by title.
+    """
+    dialect = session.get_bind().dialect.name
+    counted = _counted(user_id, "posts").subquery()
+    lacking = _counted(user_id, "untagged").where(*_without_tags(dialect)).subquery()
+    query = (
+        select(
+            Channel,
+            UserChannel,
+            Follow,
+            SourceRow,
+            func.coalesce(counted.c.posts, 0).label("posts"),
+            func.coalesce(lacking.c.untagged, 0).label("untagged"),
+        )
+        .outerjoin(counted, counted.c.channel_id == Channel.id)
+        .outerjoin(lacking, lacking.c.channel_id == Channel.id)
+        .outerjoin(UserChannel, (UserChannel.channel_id == Channel.id) & (UserChannel.user_id == user_id))
+        .outerjoin(Follow, (Follow.channel_id == Channel.id) & (Follow.user_id == user_id))
+        .outerjoin(SourceRow, SourceRow.channel_id == Channel.id)
+        .where(or_(counted.c.posts.is_not(None), UserChannel.user_id.is_not(None), Follow.user_id.is_not(None)))
+        .order_by(func.lower(func.coalesce(Channel.channel_title, Channel.channel_username)), Channel.id)
+    )
+    if channel_id is not None:
+        query = query.where(Channel.id == channel_id)
+    return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+async def parsed(session: AsyncSession, user_id: int, channel_ids: Sequence[int], since: datetime) -> Sequence[Any]:
+    """Of these channels: channel_id, name, next_check_at, problem, and how many posts the user got since then."""
+    new = (
+        select(func.count())
+        .where(Post.channel_id == SourceRow.channel_id, Post.user_id == user_id, Post.parsed_at >= since)
+        .scalar_subquery()
+    )
+    query = (
+        select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem, new.label("posts"))
+        .where(SourceRow.channel_id.in_(channel_ids))
+        .order_by(SourceRow.channel_id)
+    )
+    return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
+    query: Select[*tuple[Any, ...]] = select(Post.channel_id, func.count().label(label))
+    return query.where(Post.user_id == user_id).group_by(Post.channel_id)
+
+
+def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
+    # What is 'success' has tags: the index of the others is short.
+    tagged: ColumnElement[bool] = literal_column(legacy.has_tags(dialect, "posts.tags"), Boolean)
+    return [reads.unfinished(), ~tagged]
