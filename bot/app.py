@@ -25,6 +25,7 @@ from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.listener import listen
 from services.budget import Pace
+from services.channels import Channels
 from services.clock import utc_now
 from services.inbox import Inbox
 from services.intake import Intake
@@ -119,6 +120,7 @@ def make_services(engine: Engine) -> Services:
             clock=utc_now,
             random=Random(),
         ),
+        channels=Channels(database, lambda: None, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
     )
 

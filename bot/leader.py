@@ -23,6 +23,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
+from services.channels import Channels
 from services.clock import utc_now
 from services.inbox import Inbox
 from services.intake import Intake
@@ -44,6 +45,7 @@ class Services:
     intake: Intake
     outbox: Outbox
     tagging: TaggingService
+    channels: Channels
     i18n: I18n
 
 
@@ -130,6 +132,7 @@ class Leader:
             intake=services.intake,
             outbox=services.outbox,
             tagging=services.tagging,
+            channels=services.channels,
             progress=progress,
             i18n=services.i18n,
             on_update=on_update,

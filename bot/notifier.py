@@ -22,9 +22,11 @@ from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards
 from bot.i18n import Html, I18n, Texts
+from bot.keyboards import channels as channel_keyboards
 from bot.pacing import Pace
 from bot.views import access as access_views
 from bot.views import posts as views
+from bot.views.channel_news import channel_news
 from services.outbox import Kind, Notice, Outbox
 from services.overview import Overview, PostCard
 from storage.database import is_unavailable
@@ -244,6 +246,8 @@ class Notifier:
                 return await self._render_failed(t, notice)
             case "result":
                 return await self._render_result(t, notice)
+            case "channel":
+                return Rendered(channel_news(t, notice.payload), channel_keyboards.channel_news(t, notice.payload))
             case _:
                 return Rendered(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
 
@@ -262,7 +266,10 @@ class Notifier:
         if card is None:
             return Rendered(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
         final = card.status not in {"pending", "retrying"}
-        return Rendered(views.result(t, card), self._buttons(t, card, notice) if final else None, final)
+        buttons = self._buttons(t, card, notice) if final else None
+        return Rendered(
+            views.result(t, card), channel_keyboards.with_follow(t, buttons, notice.payload.get("follow")), final
+        )
 
     def _buttons(self, t: Texts, card: PostCard, notice: Notice) -> InlineKeyboardMarkup | None:
         return keyboards.post(t, card, details=True, admin=notice.telegram_id in self._admin_ids)

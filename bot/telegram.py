@@ -26,6 +26,7 @@ from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, Un
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
+from services.channels import Channels
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -54,6 +55,7 @@ def make_dispatcher(
     intake: Intake,
     outbox: Outbox,
     tagging: TaggingService,
+    channels: Channels,
     progress: Progress,
     i18n: I18n,
     on_update: Callable[[str, str, float], None] | None = None,
@@ -69,6 +71,7 @@ def make_dispatcher(
         intake=intake,
         outbox=outbox,
         tagging=tagging,
+        channels=channels,
         progress=progress,
         i18n=i18n,
     )

@@ -14,7 +14,7 @@ from storage import people
 from storage.database import Database
 from storage.models import OutboxRow
 
-Kind = Literal["failed", "result", "admin"]
+Kind = Literal["failed", "result", "admin", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class Outbox:
             await people.save(session, notice.telegram_id, self._clock(), reachable=False)
             await rows.give_back(session, notice.ids)
 
-    async def attach(self, outbox_id: int, message_id: int) -> None:
-        """This message is to show the result."""
+    async def attach(self, outbox_id: int, message_id: int, follow: str | None = None) -> None:
+        """This message is to show the result; `follow`: the public channel that it offers to follow."""
         async with self._database.write() as session:
-            await rows.attach(session, outbox_id, message_id)
+            await rows.attach(session, outbox_id, message_id, {"follow": follow} if follow else None)
 
     async def open_result(self, post_id: int, telegram_id: int, chat_id: int, message_id: int | None) -> int:
         """Somebody waits for a post's outcome in that message; returns the outbox row's id."""

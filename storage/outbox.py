@@ -166,9 +166,9 @@ async def open_result(
     return row.id
 
 
-async def attach(session: AsyncSession, outbox_id: int, message_id: int) -> None:
-    """This message is the one that is to show the result."""
-    await _set(session, OutboxRow.id == outbox_id, message_id=message_id)
+async def attach(session: AsyncSession, outbox_id: int, message_id: int, payload: dict[str, Any] | None = None) -> None:
+    """This message is the one that is to show the result, with what `payload` says besides."""
+    await _set(session, OutboxRow.id == outbox_id, message_id=message_id, payload=payload)
 
 
 async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
@@ -281,7 +281,7 @@ def _singles(now: datetime) -> Select[int]:
         OutboxRow.done_at.is_(None),
         OutboxRow.ready_at <= now,
         or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
-        or_(OutboxRow.kind == "admin", and_(OutboxRow.kind == "result", attached)),
+        or_(OutboxRow.kind.in_(("admin", "channel")), and_(OutboxRow.kind == "result", attached)),
         _is_reachable(),
     )
 

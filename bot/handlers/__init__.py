@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from bot.handlers import access, channels, fallback, forwards, groups, intro, posts, retry, stats
+from bot.handlers import (
+    access,
+    channel_list,
+    channels,
+    fallback,
+    following,
+    forwards,
+    groups,
+    intro,
+    posts,
+    retry,
+    stats,
+)
 
 
 def make_routers() -> list[Router]:
@@ -15,6 +27,8 @@ def make_routers() -> list[Router]:
         stats.router(),
         retry.router(),
         posts.router(),
+        channel_list.router(),
+        following.router(),
         access.router(),
         forwards.router(),
         fallback.router(),

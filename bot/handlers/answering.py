@@ -30,6 +30,11 @@ def owner_scope(caller: Caller) -> int | None:
     return None if caller.is_admin else caller.user_id
 
 
+def user_of(caller: Caller) -> int:
+    """Their users.id; 0, which nobody has, where there is none."""
+    return caller.user_id or 0
+
+
 def chat_of(press: CallbackQuery) -> int:
     """Where the pressed message is."""
     return press.message.chat.id if press.message is not None else press.from_user.id

@@ -5,11 +5,15 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import Message, MessageOriginChannel
 
+from bot.handlers.answering import user_of
 from bot.handlers.incoming import incoming_post
 from bot.i18n import Texts
+from bot.keyboards.channels import with_follow
 from bot.views import help as help_views
 from bot.views import posts as views
+from services.channels import Channels
 from services.intake import Intake
+from services.names import is_name
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
@@ -25,8 +29,12 @@ async def forwarded(
     overview: Overview,
     outbox: Outbox,
     tagging: TaggingService,
+    channels: Channels,
 ) -> None:
-    """Store the post once; its tags come now if they are there, else into the answer."""
+    """Store the post once; its tags come now if they are there, else into the answer.
+
+    A public channel that is not followed yet may be by a button.
+    """
     origin = message.forward_origin
     if not isinstance(origin, MessageOriginChannel):
         return
@@ -36,16 +44,24 @@ async def forwarded(
         if message.media_group_id is None:
             await message.answer(help_views.no_text(t))
         return
-    receipt = await intake.forwarded(post, caller.user_id or 0, message.chat.id)
+    receipt = await intake.forwarded(post, user_of(caller), message.chat.id)
     if receipt.post_id is None:
         return
+    follow = await _not_followed(origin.chat.username, caller, channels)
+    markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        sent = await message.answer(views.saved(t, receipt.post_id, enabled=tagging.enabled))
-        await outbox.attach(receipt.outbox_id, sent.message_id)
+        sent = await message.answer(views.saved(t, receipt.post_id, enabled=tagging.enabled), reply_markup=markup)
+        await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return
     card = await overview.post(receipt.post_id, user_id=caller.user_id)
     if card is not None:
-        await message.answer(views.result(t, card))
+        await message.answer(views.result(t, card), reply_markup=markup)
+
+
+async def _not_followed(name: str | None, caller: Caller, channels: Channels) -> str | None:
+    """A channel's public name, unless its user follows it."""
+    card = await channels.named(user_of(caller), name) if name is not None and is_name(name) else None
+    return None if card is not None and card.is_read else name
 
 
 def router() -> Router:

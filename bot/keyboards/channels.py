@@ -65,8 +65,15 @@ class Follow(CallbackData, prefix="follow"):
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{3,31}$")]
 
 
-def follow(t: Texts, name: str) -> InlineKeyboardButton:
-    """Under a post of a channel that is not followed yet."""
+def with_follow(t: Texts, markup: InlineKeyboardMarkup | None, name: str | None) -> InlineKeyboardMarkup | None:
+    """These buttons, and under them one that follows that channel, if there is one."""
+    if name is None or not is_name(name):
+        return markup
+    rows = markup.inline_keyboard if markup is not None else []
+    return InlineKeyboardMarkup(inline_keyboard=[*rows, [_follow(t, name)]])
+
+
+def _follow(t: Texts, name: str) -> InlineKeyboardButton:
     return button(t.plain("➕ Follow @{name}", name=name), Follow(name=name))
 
 
@@ -111,7 +118,7 @@ def _in_words(t: Texts, shown: ChannelCard, page: int, *, card: bool) -> Rows:
     act = partial(_act, channel=shown.id, page=page, card=card)
     remove = act(t.plain("🗑 Remove"), ChannelAction.REMOVE)
     if not shown.is_read:
-        return [[remove, *(follow(t, name) for name in _name_of(shown))]]
+        return [[remove, *(_follow(t, name) for name in _name_of(shown))]]
     older = _older(t, act, running=shown.older_wanted > 0, at_beginning=shown.at_beginning)
     if shown.is_paused:
         return [[act(t.plain("▶️ Resume"), ChannelAction.RESUME), remove], *(older if shown.older_wanted else [])]

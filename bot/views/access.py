@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.i18n import Html, Texts, escape
+from bot.views.channel_news import channel_news
 from bot.views.common import lines, paragraphs, shorten, whole
 from bot.views.reasons import outcome_name, reason
 
@@ -31,6 +32,8 @@ def admin(t: Texts, payload: Mapping[str, Any]) -> Html:
         "outage": lambda: _outage(t, payload),
         "models_gone": lambda: _models_gone(t, payload),
         "failing": lambda: _failing(t, payload),
+        "unreadable": lambda: channel_news(t, payload),
+        "readable": lambda: channel_news(t, payload),
         "recovered": lambda: t._("✅ The provider answers again; posts are being tagged."),
     }
     render = known.get(payload.get("text"))

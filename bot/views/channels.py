@@ -152,7 +152,7 @@ def _addition(t: Texts, each: Addition) -> Html:
         case Added.NEW:
             return reading(t, each.name)
         case Added.KNOWN:
-            return t._("✅ @{name}: you follow it already; it is in /channels", name=each.name)
+            return t._("✅ @{name}: you follow it already; I look for new posts now", name=each.name)
         case Added.TOO_MANY:
             return t._(
                 "🚫 @{name}: you follow {most} channels, and that is the most; remove one first",

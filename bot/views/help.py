@@ -14,6 +14,7 @@ def start(t: Texts, *, enabled: bool) -> Html:
         t._("👋 I tag the posts of your Telegram channels with a language model, and keep at it until they have tags."),
         lines(
             t._("<b>What to do next</b>"),
+            t._("• <code>/add @name</code>: I read a public channel, its last posts and each new one"),
             t._("• make me an administrator of your channel: I tag its new posts"),
             t._("• or forward me a channel's post: I answer with its tags"),
             t._("• /stats shows how far your posts are, /help all commands"),
@@ -28,6 +29,9 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
         t._("/stats — your posts by status"),
         t._("/retry [number] — retry what failed or waits (50 posts)"),
         t._("/failed — the posts that failed"),
+        t._("/channels — your channels: pause, fetch now, older posts, remove"),
+        t._("/add @name — follow a public channel; t.me links too, and several at once"),
+        t._("/remove @name — follow it no more; its posts stay unless you say otherwise"),
         t._("/post number — one post: tags, status, requests"),
         t._("/regen number — new tags for one post, ahead of everything"),
     )
@@ -51,6 +55,9 @@ def commands(t: Texts) -> list[BotCommand]:
         BotCommand(command="stats", description=t.plain("Your posts by status")),
         BotCommand(command="retry", description=t.plain("Retry what failed or waits")),
         BotCommand(command="failed", description=t.plain("The posts that failed")),
+        BotCommand(command="channels", description=t.plain("Your channels")),
+        BotCommand(command="add", description=t.plain("Follow a public channel")),
+        BotCommand(command="remove", description=t.plain("Follow a channel no more")),
         BotCommand(command="post", description=t.plain("One post: tags, status, requests")),
         BotCommand(command="regen", description=t.plain("New tags for one post")),
         BotCommand(command="help", description=t.plain("What I can do")),

@@ -20,6 +20,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from services.channels import Channels
 from services.clock import utc_now
 from services.intake import Intake
 from services.outbox import Outbox
@@ -94,6 +95,7 @@ async def running_bot(
             intake=Intake(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
+            channels=Channels(database, lambda: None, utc_now),
             progress=progress,
             i18n=i18n,
             on_update=None if metrics is None else metrics.updated,

@@ -1,0 +1,105 @@
+"""/add and /remove, and the button that follows a channel."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from aiogram import Bot, Router
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.filters import Command, CommandObject
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
+
+from bot.handlers.answering import Toast, chat_of, user_of
+from bot.i18n import Texts
+from bot.keyboards import channels as keyboards
+from bot.keyboards.channels import Follow
+from bot.views import channels as views
+from services.channels import Added, Addition, Channels
+from services.names import channel_names
+from services.people import Caller
+
+#: So many channels that are added at once have a message each that shows what came of it.
+MOST_MESSAGES = 5
+
+
+async def add(message: Message, command: CommandObject, bot: Bot, t: Texts, caller: Caller, channels: Channels) -> None:
+    """Follow the named channels, or that of the post which this replies to."""
+    wanted = _wanted(message, command)
+    if wanted is None:
+        await message.answer(views.no_public_name(t))
+        return
+    names, unusable = channel_names(wanted)
+    added = await channels.add(user_of(caller), names, message.chat.id) if names else []
+    shown = await _show_readings(bot, t, caller, channels, added, message.chat.id)
+    rest = [each for each in added if each not in shown]
+    if rest or unusable:
+        await message.answer(views.additions(t, rest, unusable))
+    elif not added:
+        await message.answer(views.how_to_add(t))
+
+
+async def _show_readings(
+    bot: Bot, t: Texts, caller: Caller, channels: Channels, added: list[Addition], chat_id: int
+) -> list[Addition]:
+    """A message for each new channel, unless they are many; the outcomes of the others come as they are."""
+    new = [each for each in added if each.outcome is Added.NEW and each.channel_id is not None]
+    if len(new) > MOST_MESSAGES:
+        return []
+    for each in new:
+        sent = await bot.send_message(chat_id, views.reading(t, each.name))
+        await channels.attach(user_of(caller), each.channel_id or 0, chat_id, sent.message_id)
+    return new
+
+
+def _wanted(message: Message, command: CommandObject) -> str | None:
+    """What names the channels; None: the post that this replies to is of a channel without a public name."""
+    replied = message.reply_to_message
+    origin = replied.forward_origin if replied is not None else None
+    if command.args or not isinstance(origin, MessageOriginChannel):
+        return command.args or ""
+    return origin.chat.username
+
+
+async def follow(
+    press: CallbackQuery, callback_data: Follow, bot: Bot, t: Texts, caller: Caller, channels: Channels, toast: Toast
+) -> None:
+    """The same by a button, which is then gone."""
+    added = await channels.add(user_of(caller), [callback_data.name], chat_of(press))
+    toast.text = views.followed(t, added[0])
+    await _show_readings(bot, t, caller, channels, added, chat_of(press))
+    await _take_away(press)
+
+
+async def _take_away(press: CallbackQuery) -> None:
+    """Remove the pressed button from its message."""
+    if not isinstance(press.message, Message) or press.message.reply_markup is None:
+        return
+    rows = press.message.reply_markup.inline_keyboard
+    left = [kept for row in rows if (kept := [each for each in row if each.callback_data != press.data])]
+    with suppress(TelegramBadRequest):
+        # Gone already: pressed twice.
+        await press.message.edit_reply_markup(reply_markup=InlineKeyboardMarkup(inline_keyboard=left))
+
+
+async def remove(message: Message, command: CommandObject, t: Texts, caller: Caller, channels: Channels) -> None:
+    """Ask about the named channel; several are removed, and their posts stay."""
+    names, unusable = channel_names(_wanted(message, command) or "")
+    cards = {name: await channels.named(user_of(caller), name) for name in names}
+    if len(names) == 1 and not unusable and (card := cards[names[0]]) is not None:
+        markup = keyboards.question(t, card, page=1, card=False)
+        await message.answer(views.question(t, card), reply_markup=markup)
+    elif names or unusable:
+        read = {name: card.id for name, card in cards.items() if card is not None and card.is_read}
+        gone = [name for name, id_ in read.items() if await channels.remove(user_of(caller), id_, with_posts=False)]
+        await message.answer(views.removed(t, gone, [name for name in names if name not in gone], unusable))
+    else:
+        await message.answer(views.usage_remove(t))
+
+
+def router() -> Router:
+    """This topic's handlers."""
+    made = Router(name="following")
+    made.message.register(add, Command("add", ignore_case=True))
+    made.message.register(remove, Command("remove", ignore_case=True))
+    made.callback_query.register(follow, Follow.filter())
+    return made
