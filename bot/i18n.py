@@ -89,7 +89,7 @@ class Texts:
     def ago(self, moment: datetime) -> str:
         """How long ago in one unit: "5 minutes ago"."""
         passed = max(self._clock() - moment, timedelta(seconds=1))
-        return format_timedelta(-passed, add_direction=True, locale=self.language)
+        return format_timedelta(-passed, threshold=1, add_direction=True, locale=self.language)
 
     def _fill(self, message: str, values: Mapping[str, Any]) -> Html:
         return Html(message.format(**{name: escape(self._show(value)) for name, value in values.items()}))

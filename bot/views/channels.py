@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bot.i18n import Html, Texts, escape
 from bot.keyboards.channels import numbered
@@ -138,42 +138,58 @@ def reading(t: Texts, name: str) -> Html:
 
 
 def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable]) -> Html:
-    """What came of each name of an /add."""
-    more = len(unusable) - UNUSABLE_SHOWN
+    """What came of the names of an /add."""
+    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in Added}
+    told = {
+        Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
+        Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
+        Added.TOO_MANY: t._(
+            "🚫 You follow {most} channels, and that is the most. Remove one first, then add {names}",
+            most=MOST_CHANNELS,
+            names=names[Added.TOO_MANY],
+        ),
+    }
+    return lines(*(told[outcome] for outcome in Added if names[outcome]), *_unusable(t, unusable))
+
+
+def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
+    """What came of the names of a /remove: those that are read no more, those that were not, and what is no name."""
     return lines(
-        *(_addition(t, each) for each in added),
-        *(_unusable(t, each) for each in unusable[:UNUSABLE_SHOWN]),
-        t.ngettext("and {count} more", "and {count} more", more) if more > 0 else None,
+        t._("🗑 Not read any more; the posts stay: {names}", names=_names(gone)) if gone else None,
+        t._("🚫 Not among the channels that I read for you: {names}", names=_names(others)) if others else None,
+        *_unusable(t, unusable),
     )
 
 
-def _addition(t: Texts, each: Addition) -> Html:
-    match each.outcome:
-        case Added.NEW:
-            return reading(t, each.name)
-        case Added.KNOWN:
-            return t._("✅ @{name}: you follow it already; I look for new posts now", name=each.name)
-        case Added.TOO_MANY:
-            return t._(
-                "🚫 @{name}: you follow {most} channels, and that is the most; remove one first",
-                name=each.name,
-                most=MOST_CHANNELS,
-            )
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"@{name}" for name in names)
 
 
-def _unusable(t: Texts, each: Unusable) -> Html:
-    word = shorten(each.word, 64)
-    match each.reason:
-        case Reason.PRIVATE:
-            return t._(
-                "🔒 {word}: a private link, which I cannot read; make me an administrator of that channel", word=word
-            )
-        case Reason.NO_CHANNEL:
-            return t._("🚫 {word}: this link is no channel's", word=word)
-        case Reason.NO_NAME:
-            return t._("🚫 {word}: no name of a channel; one looks like @name or t.me/name", word=word)
-        case Reason.TOO_MANY:
-            return t._("🚫 {word}: more than {most} at once; send it again by itself", word=word, most=MOST_NAMES)
+def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
+    """What is said of words that name no public channel, and why; of many, the first."""
+    words = {
+        reason: ", ".join(shorten(each.word, 64) for each in unusable[:UNUSABLE_SHOWN] if each.reason is reason)
+        for reason in Reason
+    }
+    told = {
+        Reason.PRIVATE: t._(
+            "🔒 Private, so I cannot read it (make me an administrator there): {words}", words=words[Reason.PRIVATE]
+        ),
+        Reason.NO_CHANNEL: t._("🚫 Not a link to a channel: {words}", words=words[Reason.NO_CHANNEL]),
+        Reason.NO_NAME: t._(
+            "🚫 Not a channel's name (one looks like @name or t.me/name): {words}", words=words[Reason.NO_NAME]
+        ),
+        Reason.TOO_MANY: t._(
+            "🚫 More than {most} at once; send the rest by itself: {words}",
+            most=MOST_NAMES,
+            words=words[Reason.TOO_MANY],
+        ),
+    }
+    more = len(unusable) - UNUSABLE_SHOWN
+    return [
+        *(told[reason] for reason in Reason if words[reason]),
+        *([t.ngettext("and {count} more", "and {count} more", more)] if more > 0 else []),
+    ]
 
 
 def followed(t: Texts, added: Addition) -> str:
@@ -186,15 +202,6 @@ def followed(t: Texts, added: Addition) -> str:
             return t.plain("You follow @{name} already.", name=name)
         case Added.TOO_MANY:
             return t.plain("You follow {most} channels, and that is the most: remove one first.", most=MOST_CHANNELS)
-
-
-def removed(t: Texts, names: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
-    """What came of a /remove with several names: those that are read no more, those that were not, and no names."""
-    return lines(
-        *(t._("🗑 @{name}: not read any more; its posts stay", name=name) for name in names),
-        *(t._("🚫 @{name}: not among the channels that I read for you", name=name) for name in others),
-        *(_unusable(t, each) for each in unusable[:UNUSABLE_SHOWN]),
-    )
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:

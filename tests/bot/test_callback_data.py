@@ -20,6 +20,8 @@ from bot.keyboards import (
     StopRetry,
     TryNow,
 )
+from bot.keyboards.channels import MAX_CHANNEL_ID, MAX_PAGE, ChannelAction, ChannelButton, ChannelList, Follow
+from services.names import is_name
 
 MOST_BYTES = 64
 
@@ -34,17 +36,46 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     Refresh: st.builds(Refresh, everybody=st.booleans()),
     AccessRequest: st.builds(AccessRequest, person=st.integers(1, 2**53), approve=st.booleans()),
     TryNow: st.just(TryNow()),
+    ChannelButton: st.builds(
+        ChannelButton,
+        action=st.sampled_from(ChannelAction),
+        channel=st.integers(1, MAX_CHANNEL_ID),
+        page=st.integers(1, MAX_PAGE),
+        card=st.booleans(),
+    ),
+    ChannelList: st.builds(ChannelList, page=st.integers(1, MAX_PAGE), here=st.booleans()),
+    Follow: st.builds(Follow, name=st.from_regex(r"[A-Za-z][A-Za-z0-9_]{3,31}", fullmatch=True)),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_POST_ID,
     StopRetry: lambda button: isinstance(button, StopRetry) and 1 <= button.batch < 2**63,
     Failed: lambda button: isinstance(button, Failed) and 1 <= button.page <= 1_000_000,
     AccessRequest: lambda button: isinstance(button, AccessRequest) and 1 <= button.person <= 2**53,
+    ChannelButton: lambda button: (
+        isinstance(button, ChannelButton) and 1 <= button.channel <= MAX_CHANNEL_ID and 1 <= button.page <= MAX_PAGE
+    ),
+    ChannelList: lambda button: isinstance(button, ChannelList) and 1 <= button.page <= MAX_PAGE,
+    Follow: lambda button: isinstance(button, Follow) and is_name(button.name),
 }
 
 #: Of what a forger would put together: what is right, nearly right, and rubbish.
 part = st.one_of(
-    st.sampled_from([*Action, *(kind.__prefix__ for kind in BUTTONS), "", "0", "1", "١", " 1", "1_0", "1e3", "NaN"]),
+    st.sampled_from(
+        [
+            *Action,
+            *ChannelAction,
+            "durov",
+            *(kind.__prefix__ for kind in BUTTONS),
+            "",
+            "0",
+            "1",
+            "١",
+            " 1",
+            "1_0",
+            "1e3",
+            "NaN",
+        ]
+    ),
     st.integers(-(2**70), 2**70).map(str),
     st.text(max_size=8),
 )
@@ -60,6 +91,9 @@ forged = st.one_of(st.text(max_size=MOST_BYTES), st.lists(part, max_size=6).map(
 @example(text="access:9007199254740993:1")
 @example(text="failed:0:1")
 @example(text="9" * MOST_BYTES)
+@example(text=f"channel:drop:{MAX_CHANNEL_ID + 1}:1:1")
+@example(text="follow:durov\n")
+@example(text="follow:дуров")
 def test_forged_data_is_refused_or_in_range(kind: type[CallbackData], text: str) -> None:
     """Whatever comes is refused by the errors that aiogram's filter expects, or holds values that a row may have."""
     try:

@@ -17,9 +17,12 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
-from bot.views import access, posts, stats
+from bot.views import access, channels, posts, stats
 from bot.views import help as help_views
+from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
+from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
 from services.provider_state import ModelAside, ProviderState
 from services.tagging import RetryProgress
@@ -89,6 +92,31 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
     assert english.percent(0, 0) == "0%"
 
 
+def test_how_long_ago_is_said_in_the_persons_language() -> None:
+    assert texts("en").ago(NOW - timedelta(minutes=5)) == "5 minutes ago"
+    assert texts("ru").ago(NOW - timedelta(minutes=5)) == "5 минут назад"
+    assert texts("ru").ago(NOW - timedelta(hours=21)) == "21 час назад"
+    # Clocks of several machines are not quite the same.
+    assert texts("en").ago(NOW + timedelta(minutes=1)) == "1 second ago"
+
+
+def test_channels_are_told_in_natural_words() -> None:
+    """Plurals of both languages, and what a reader wants to know first."""
+    english, russian = texts("en"), texts("ru")
+    usual = channel(
+        title="Город", username="gorod", posts=120, tagged=114, problem=None, older_wanted=0, checked_at=NOW
+    )
+    assert channels.card(english, usual) == (
+        '<a href="https://t.me/gorod"><b>Город</b></a>\n120 posts, 95% tagged\nchecked 1 second ago'
+    )
+    assert "22 поста, с тегами" in channels.card(russian, channel(posts=22))
+    assert "Его 21 пост останется" in channels.question(russian, channel(posts=21))
+    news = {"text": "added", "channel": 1, "name": "gorod", "title": "Город", "posts": 50, "at_beginning": False}
+    assert "<b>Город</b> (@gorod): прочитано 50 постов." in channel_news(russian, news)
+    gone = {"text": "gone", "name": "gorod", "title": "", "first": True}
+    assert "/remove @gorod" in channel_news(english, gone)
+
+
 def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
     assert shorten("😀" * 10, 10) == "😀" * 4 + "…"
     assert units(shorten("я" * 500, 100)) == 100
@@ -122,6 +150,49 @@ def card(**values: object) -> PostCard:
     return PostCard(**{**worst, **values})  # type: ignore[arg-type]
 
 
+def channel(**values: object) -> ChannelCard:
+    """The longest channel there can be."""
+    worst: dict[str, object] = {
+        "id": 2**31 - 1,
+        "title": NASTY * 50,
+        "username": NASTY * 20,
+        "is_read": True,
+        "is_paused": False,
+        "posts": 10**9,
+        "tagged": 10**9 - 1,
+        "checked_at": NOW - timedelta(days=400),
+        "next_check_at": NOW,
+        "problem": Problem.GONE,
+        "problem_since": NOW - timedelta(days=400),
+        "older_wanted": 10**9,
+        "older_read": 10**9,
+        "at_beginning": False,
+    }
+    return ChannelCard(**{**worst, **values})  # type: ignore[arg-type]
+
+
+def channel_messages(t: Texts) -> Iterator[str]:
+    """Every view of channels, with the worst values."""
+    yield channels.channels(t, ChannelPage([channel()] * 6, 33, 34, 200))
+    yield channels.channels(t, ChannelPage([], 1, 1, 0))
+    for problem in (*Problem, None):
+        yield channels.card(t, channel(problem=problem))
+    for values in ({"is_read": False}, {"is_paused": True}, {"posts": 0}, {"username": None, "title": ""}):
+        yield channels.card(t, channel(**values))
+        yield channels.question(t, channel(**values))
+    added = [Addition("a" * 32, outcome) for outcome in Added] * 17
+    words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
+    yield channels.additions(t, added[:50], words)
+    yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
+    yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
+    for kind in ("added", "older", "gone", "back", "renamed", "unreadable", "readable", NASTY * 99, None):
+        names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
+        for flag, number in ((True, 10**9), (False, 0)):
+            flags = dict.fromkeys(("first", "done", "at_beginning"), flag)
+            yield channel_news(t, {"text": kind, "posts": number, "read": number, **names, **flags})
+        yield channel_news(t, {"text": kind, "posts": "x", "name": None, "title": 7})
+
+
 def messages(t: Texts) -> Iterator[str]:
     """Every view, with the worst values."""
     state = ProviderState(
@@ -140,9 +211,10 @@ def messages(t: Texts) -> Iterator[str]:
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
         yield stats.progress(t, batch, paused=False)
-    for name in ("access", "approved", "declined", "account", "outage", "recovered", NASTY * 99):
+    for name in ("access", "approved", "declined", "account", "outage", "recovered", "unreadable", NASTY * 99):
         payload = {"text": name, "reason": NASTY * 99, "name": NASTY * 99, "username": NASTY * 99, "person": 1}
         yield access.admin(t, {**payload, "until": NOW.isoformat()})
+    yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield help_views.channel_added(t, NASTY * 50, may_use=True)
 
