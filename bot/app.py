@@ -25,6 +25,7 @@ from bot.opening import settings_or_stop
 from bot.settings import Settings
 from bot.web.listener import listen
 from services.budget import Pace
+from services.channels import Channels
 from services.clock import utc_now
 from services.inbox import Inbox
 from services.intake import Intake
@@ -102,10 +103,12 @@ def make_services(engine: Engine) -> Services:
     """The use cases that handlers call, of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
+    to_read = Bell()
     return Services(
         people=people,
         overview=Overview(database, utc_now),
         intake=Intake(database, people, worker.wake, utc_now),
+        channels=Channels(database, to_read.ring, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(
             database,
@@ -120,6 +123,7 @@ def make_services(engine: Engine) -> Services:
             random=Random(),
         ),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
+        to_read=to_read,
     )
 
 

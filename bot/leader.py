@@ -23,6 +23,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
+from services.channels import Channels
 from services.clock import utc_now
 from services.inbox import Inbox
 from services.intake import Intake
@@ -42,9 +43,12 @@ class Services:
     people: People
     overview: Overview
     intake: Intake
+    channels: Channels
     outbox: Outbox
     tagging: TaggingService
     i18n: I18n
+    #: Rung when a public channel is to be read at once.
+    to_read: Bell
 
 
 @dataclass(frozen=True, slots=True)
