@@ -180,9 +180,9 @@ class Readings:
     async def _take(self, visit: Visit, one: Follower, back: Back, delivery: Delivery, work_class: Priority) -> Tally:
         """Store what somebody wanted of the past, and tell them how far it is."""
         follow, before = one.follow, one.follow.older_read
+        wished = before + follow.older_wanted
         tally = await visit.store(one, delivery, work_class)
         follow.oldest_id, follow.at_beginning = back.oldest, back.at_beginning
-        wished = back.read + back.wanted
         follow.older_wanted, follow.older_read = back.wanted, back.read
         done = back.wanted == 0
         if follow.is_new and done:
