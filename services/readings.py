@@ -80,6 +80,8 @@ class Readings:
     async def next(self, now: datetime) -> Task | None:
         """What is to be asked now: due looks first, then gaps, then what people want of the past."""
         async with self._database.read() as session:
+            if not await sources.may_be_due(session, now):
+                return None
             audience = await self._who(session)
             source = await sources.due_check(session, audience, now)
             if source is not None:
