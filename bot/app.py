@@ -103,10 +103,12 @@ def make_services(engine: Engine) -> Services:
     """The use cases that handlers call, of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
+    to_read = Bell()
     return Services(
         people=people,
         overview=Overview(database, utc_now),
         intake=Intake(database, people, worker.wake, utc_now),
+        channels=Channels(database, to_read.ring, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(
             database,
@@ -122,6 +124,7 @@ def make_services(engine: Engine) -> Services:
         ),
         channels=Channels(database, lambda: None, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
+        to_read=to_read,
     )
 
 

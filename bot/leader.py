@@ -43,10 +43,13 @@ class Services:
     people: People
     overview: Overview
     intake: Intake
+    channels: Channels
     outbox: Outbox
     tagging: TaggingService
     channels: Channels
     i18n: I18n
+    #: Rung when a public channel is to be read at once.
+    to_read: Bell
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +27,8 @@ MOST_CHANNELS = 200
 #: `Channels.older`: all that there is.
 ALL = reading.EVERYTHING
 PAGE = 6
+#: How often is looked whether a channel has been read, by who waits for that.
+LOOK_SECONDS = 0.25
 
 
 class Added(StrEnum):
@@ -211,26 +215,38 @@ class Channels:
 
     async def fetch_now(self, user_id: int, channel_id: int) -> bool:
         """Read it as soon as possible; False: it is not followed, or paused."""
-        return bool(await self._make_due(user_id, [channel_id]))
+        return bool(await self._make_due(user_id, [channel_id], self._clock()))
 
-    async def fetch_all(self, user_id: int) -> list[int]:
-        """Read all that the user follows as soon as possible; returns their channels.id."""
+    async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[Parsed]:
+        """Read all that the user follows as soon as possible; what came of it within that time."""
+        since = self._clock()
         async with self._database.read() as session:
             channel_ids = await sources.followed(session, user_id)
-        return await self._make_due(user_id, channel_ids)
+        due = await self._make_due(user_id, channel_ids, since)
+        parsed = await self._parsed(user_id, due, since)
+        deadline = time.monotonic() + wait_seconds
+        while not all(one.done for one in parsed) and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+            parsed = await self._parsed(user_id, due, since)
+        return parsed
 
-    async def parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
-        """What came of the reading of these channels that was wanted at `since`; some may not have been read yet."""
+    async def _parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
         async with self._database.read() as session:
             rows = await channel_cards.parsed(session, user_id, channel_ids, since)
         return [
-            Parsed(row.channel_id, row.name, row.posts, row.next_check_at > since, row.problem and Problem(row.problem))
+            Parsed(
+                channel_id=row.channel_id,
+                name=row.name,
+                posts=row.posts,
+                done=row.next_check_at > since,
+                problem=Problem(row.problem) if row.problem else None,
+            )
             for row in rows
         ]
 
-    async def _make_due(self, user_id: int, channel_ids: Sequence[int]) -> list[int]:
+    async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:
-            due = await sources.make_due(session, user_id, channel_ids, self._clock())
+            due = await sources.make_due(session, user_id, channel_ids, now)
         self._wake()
         return due
 

@@ -20,7 +20,7 @@ from storage.database import Database, is_unavailable
 log = structlog.get_logger(__name__)
 
 #: How often is looked for work that nobody has told of: what another process has added.
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 10.0
 DATABASE_PAUSE = 5.0
 #: So long a server is left alone at most, whatever it says.
 LONGEST_PAUSE = 3600.0

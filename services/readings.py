@@ -80,6 +80,8 @@ class Readings:
     async def next(self, now: datetime) -> Task | None:
         """What is to be asked now: due looks first, then gaps, then what people want of the past."""
         async with self._database.read() as session:
+            if not await sources.may_be_due(session, now):
+                return None
             audience = await self._who(session)
             source = await sources.due_check(session, audience, now)
             if source is not None:
@@ -180,9 +182,9 @@ class Readings:
     async def _take(self, visit: Visit, one: Follower, back: Back, delivery: Delivery, work_class: Priority) -> Tally:
         """Store what somebody wanted of the past, and tell them how far it is."""
         follow, before = one.follow, one.follow.older_read
+        wished = before + follow.older_wanted
         tally = await visit.store(one, delivery, work_class)
         follow.oldest_id, follow.at_beginning = back.oldest, back.at_beginning
-        wished = back.read + back.wanted
         follow.older_wanted, follow.older_read = back.wanted, back.read
         done = back.wanted == 0
         if follow.is_new and done:

@@ -115,6 +115,13 @@ async def newest_message(session: AsyncSession, user_id: int, channel_id: int) -
     return (await session.execute(query)).scalar_one()
 
 
+async def may_be_due(session: AsyncSession, now: datetime) -> bool:
+    """Whether it is worth asking what is to be read; cheap, since it is asked again and again."""
+    look = select(SourceRow.channel_id).where(or_(SourceRow.next_check_at <= now, SourceRow.gap_before.is_not(None)))
+    older = select(Follow.channel_id).where(Follow.older_wanted > 0)
+    return bool((await session.execute(select(or_(look.exists(), older.exists())))).scalar_one())
+
+
 async def due_check(session: AsyncSession, audience: Audience, now: datetime) -> SourceRow | None:
     """The channel that has waited longest to be looked at, of those that are due and that somebody follows."""
     query = (
@@ -154,12 +161,6 @@ async def due_older(
     )
     row = (await session.execute(query)).first()
     return None if row is None else (row[0], row[1])
-
-
-async def next_check_at(session: AsyncSession, audience: Audience, now: datetime) -> datetime | None:
-    """When the next channel is to be looked at; None: nobody follows any."""
-    query = select(func.min(SourceRow.next_check_at)).where(_followers_of(SourceRow.channel_id, audience, now).exists())
-    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def followers(session: AsyncSession, channel_id: int, audience: Audience, now: datetime) -> list[Follower]:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
+from services.channels import Channels
 from services.listing import MAX_ID, Listing
 from services.tagging import TaggingService
 
@@ -22,6 +23,7 @@ class Backend:
     gate: Gate
     listing: Listing
     tagging: TaggingService
+    channels: Channels
     max_attempts: int
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from services import listing
+from services.channels import Parsed
 from services.clock import to_utc
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
@@ -78,6 +79,34 @@ class RetryQueued(_Answer):
     requested_limit: int
     queued: int = Field(description="How many posts")
     message: str
+
+
+class ParsedChannel(_Answer):
+    """A channel that was to be fetched."""
+
+    id: int = Field(description="channels.id")
+    channel_username: str
+    state: Literal["read", "queued", "failed"] = Field(description="queued: it is read within the next seconds")
+    new_posts: int = Field(description="Those that came of it so far")
+    problem: str | None = Field(description="gone, unreadable or unavailable")
+
+    @classmethod
+    def of(cls, one: Parsed) -> Self:
+        """From what the service says."""
+        state: Literal["read", "queued", "failed"] = "queued"
+        if one.done:
+            state = "failed" if one.problem else "read"
+        return cls(id=one.channel_id, channel_username=one.name, state=state, new_posts=one.posts, problem=one.problem)
+
+
+class ParseQueued(_Answer):
+    """Channels are fetched."""
+
+    user_id: int
+    status: Literal["queued"] = "queued"
+    channels_queued: int
+    posts_queued: int = Field(description="New posts that came of it so far")
+    channels: list[ParsedChannel]
 
 
 class RegenerateQueued(_Answer):

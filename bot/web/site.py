@@ -45,6 +45,7 @@ def _app(engine: Engine, services: Services, reception: Reception, exposition: E
         gate=Gate(token, Tokens(database, services.people, utc_now)),
         listing=Listing(database),
         tagging=services.tagging,
+        channels=services.channels,
         max_attempts=settings.tagging_max_attempts,
     )
     watch = Watch(database, services.tagging, reception.health.look)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from bot.web import schemas
 from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller, known_query
 from bot.web.schemas import problems
 from services.listing import MAX_ID
+
+#: So long the answer to a wish to fetch waits for what comes of it.
+READ_SECONDS = 3.0
 
 
 async def list_users(
@@ -33,13 +36,20 @@ async def list_tags(user_id: OwnUser, backend: TheBackend, limit: Limit = 1000) 
     return schemas.as_json({"tags": await backend.listing.tags(user_id, limit)})
 
 
-async def parse_channels(user_id: OwnUser, backend: TheBackend) -> None:
-    """Fetch a user's public channels now. Not in this version."""
+async def parse_channels(user_id: OwnUser, backend: TheBackend) -> schemas.ParseQueued:
+    """Fetch a user's public channels now: those that were added with /add and are not paused.
+
+    At most one request a second is made, so that what is not read within a few seconds is `queued`, and comes by
+    itself. New posts are tagged as any others.
+    """
     await backend.listing.make_sure_of(user_id)
-    raise HTTPException(
-        501, "Metka does not fetch channels by itself yet: posts come from channels where the bot is, from forwards, "
-        "and from Telegram Channel Parser"
-    )  # fmt: skip
+    readings = await backend.channels.fetch_all(user_id, wait_seconds=READ_SECONDS)
+    return schemas.ParseQueued(
+        user_id=user_id,
+        channels_queued=len(readings),
+        posts_queued=sum(one.posts for one in readings),
+        channels=[schemas.ParsedChannel.of(one) for one in readings],
+    )
 
 
 def router() -> APIRouter:
@@ -49,6 +59,5 @@ def router() -> APIRouter:
     made.get("/users", response_model=schemas.Users, responses=problems(401, 403, 429, 503))(list_users)
     made.get("/users/{user_id}/channels", response_model=schemas.Channels, responses=one)(list_channels)
     made.get("/users/{user_id}/tags", response_model=schemas.Tags, responses=one)(list_tags)
-    # Not documented before it does something.
-    made.post("/users/{user_id}/channels/parse", include_in_schema=False)(parse_channels)
+    made.post("/users/{user_id}/channels/parse", status_code=202, responses=one)(parse_channels)
     return made

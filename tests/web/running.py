@@ -20,6 +20,7 @@ from bot.web.listener import listen
 from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
+from services.channels import Channels
 from services.clock import utc_now
 from services.gauges import Gauges
 from services.listing import Listing
@@ -61,8 +62,9 @@ async def serving(
         await _fill(database)
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
+        channels = Channels(database, lambda: None, utc_now)
         tagging = _tagging(database, provider, enabled=enabled)
-        backend = Backend(Gate(api_token, tokens), Listing(database), tagging, 5)
+        backend = Backend(Gate(api_token, tokens), Listing(database), tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW))
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
