@@ -122,7 +122,6 @@ def make_services(engine: Engine) -> Services:
             clock=utc_now,
             random=Random(),
         ),
-        channels=Channels(database, lambda: None, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )

@@ -46,7 +46,6 @@ class Services:
     channels: Channels
     outbox: Outbox
     tagging: TaggingService
-    channels: Channels
     i18n: I18n
     #: Rung when a public channel is to be read at once.
     to_read: Bell
