@@ -119,7 +119,9 @@ def _in_words(t: Texts, shown: ChannelCard, page: int, *, card: bool) -> Rows:
     remove = act(t.plain("🗑 Remove"), ChannelAction.REMOVE)
     if not shown.is_read:
         return [[remove, *(_follow(t, name) for name in _name_of(shown))]]
-    older = _older(t, act, running=shown.older_wanted > 0, at_beginning=shown.at_beginning)
+    # The first reading is no reading of older posts.
+    is_new = shown.checked_at is None
+    older = [] if is_new else _older(t, act, running=shown.older_wanted > 0, at_beginning=shown.at_beginning)
     if shown.is_paused:
         return [[act(t.plain("▶️ Resume"), ChannelAction.RESUME), remove], *(older if shown.older_wanted else [])]
     pause, fetch = act(t.plain("⏸ Pause"), ChannelAction.PAUSE), act(t.plain("🔄 Fetch now"), ChannelAction.FETCH)

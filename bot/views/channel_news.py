@@ -62,17 +62,13 @@ def _older(t: Texts, payload: Mapping[str, Any], channel: Html) -> Html:
 
 
 def _gone(t: Texts, payload: Mapping[str, Any], name: str, channel: Html) -> Html:
-    give_up = t._(
-        "I look again now and then. If you do not want that: <code>/remove @{name}</code>", name=shorten(name, 64)
-    )
     if payload.get("first"):
         return paragraphs(
-            t._("❌ <b>@{name}</b> cannot be read", name=shorten(name, 64)),
+            t._("❌ <b>@{name}</b> cannot be read, so I did not add it", name=shorten(name, 64)),
             t._(
                 "There is no such public channel, or it is private, or its owner has switched off the preview. Check "
-                "the name. Of a private channel I see new posts if I am its administrator."
+                "the name, and add it again. Of a private channel I see new posts if I am its administrator."
             ),
-            give_up,
         )
     return paragraphs(
         t._("⚠️ {channel} cannot be read any more", channel=channel),
@@ -80,7 +76,7 @@ def _gone(t: Texts, payload: Mapping[str, Any], name: str, channel: Html) -> Htm
             "It was renamed, deleted or made private, or its owner has switched off the preview. Its posts stay. If it "
             "has a new name, add it under that."
         ),
-        give_up,
+        t._("I look again now and then. If you do not want that: <code>/remove @{name}</code>", name=shorten(name, 64)),
     )
 
 

@@ -58,6 +58,8 @@ def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     if not shown.is_read:
         return [t._("not read by me: its posts come by forwards, imports or the bot in the channel")]
+    if shown.checked_at is None and shown.problem is None and not shown.is_paused:
+        return [t._("about to be read for the first time")]
     older = (
         [t.ngettext("⏪ older posts: {count} read…", "⏪ older posts: {count} read…", shown.older_read)]
         if shown.older_wanted
@@ -67,9 +69,7 @@ def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
         return [t._("⏸ paused"), *older]
     if shown.problem is not None:
         return [_problem(t, shown, shown.problem), *older]
-    if shown.checked_at is None:
-        return [t._("about to be read for the first time"), *older]
-    return [t._("checked {ago}", ago=t.ago(shown.checked_at)), *older]
+    return [*([t._("checked {ago}", ago=t.ago(shown.checked_at))] if shown.checked_at else []), *older]
 
 
 def _problem(t: Texts, shown: ChannelCard, problem: Problem) -> Html:

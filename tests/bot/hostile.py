@@ -156,5 +156,12 @@ FORGED: list[str] = [
     *(f"stop:{number}" for number in (0, -1, 1, 2**63 - 1, 2**63, "")),
     *(f"failed:{page}:1" for page in (0, -1, 1_000_001, "x")),
     *("stats:1", "stats:2", "stats", f"access:{ANNA}:1", "access:-1:0", "access:555:1", "try", "try:1"),
+    *(
+        f"channel:{action}:{ANNA}:1:{card}"
+        for action in ("card", "pause", "fetch", "all", "keep", "drop")
+        for card in (0, 1)
+    ),
+    *("channel", "channel:drop:0:1:1", "channel:drop:1:0:1", f"channel:drop:{2**31}:1:1", "channel:explode:1:1:1"),
+    *("channels:0:1", "channels:1:2", "channels", "follow", "follow:", "follow:ab", "follow:дуров", "follow:a b c d"),
     *("😀" * 16, "кнопка", "\x00\x01\x02", "%s%s%n", "' OR 1=1 --", "<b>post:retry:1:1</b>", "\u202epost:1", "A" * 64),
 ]

@@ -113,7 +113,7 @@ def test_channels_are_told_in_natural_words() -> None:
     assert "Его 21 пост останется" in channels.question(russian, channel(posts=21))
     news = {"text": "added", "channel": 1, "name": "gorod", "title": "Город", "posts": 50, "at_beginning": False}
     assert "<b>Город</b> (@gorod): прочитано 50 постов." in channel_news(russian, news)
-    gone = {"text": "gone", "name": "gorod", "title": "", "first": True}
+    gone = {"text": "gone", "name": "gorod", "title": "", "first": False}
     assert "/remove @gorod" in channel_news(english, gone)
 
 
