@@ -45,8 +45,10 @@ async def act(
 ) -> None:
     """Pause, resume, fetch now, stop or remove; the message then shows how it stands."""
     done, words = await _act(t, user_of(caller), callback_data, channels)
-    toast.text = words if done else views.cannot(t, await channels.card(user_of(caller), callback_data.channel))
-    await _show_standing(press, callback_data, bot, t, caller, channels)
+    card = await channels.card(user_of(caller), callback_data.channel)
+    toast.text = words if done else views.cannot(t, card)
+    if done or card is not None:
+        await _show_standing(press, callback_data, bot, t, caller, channels)
 
 
 async def _act(t: Texts, user_id: int, data: ChannelButton, channels: Channels) -> tuple[bool, str]:
@@ -79,6 +81,8 @@ async def older(
     started = await channels.older(user_of(caller), callback_data.channel, count)
     card = await channels.card(user_of(caller), callback_data.channel)
     toast.text = t.plain("Reading…") if started else views.cannot(t, card)
+    if card is None:
+        return
     message_id = await _show_standing(press, callback_data, bot, t, caller, channels)
     if started:
         # After the message says so: the progress is not to be written over.
@@ -98,7 +102,6 @@ async def ask(
     card = await channels.card(user_of(caller), callback_data.channel)
     if card is None:
         toast.text = views.cannot(t, card)
-        await _show_standing(press, callback_data, bot, t, caller, channels)
         return
     markup = keyboards.question(t, card, callback_data.page, card=callback_data.card)
     await show(press, bot, views.question(t, card), markup)
