@@ -28,6 +28,8 @@ KINDS = re.compile(
     rf"message_media_not_supported|{MESSAGE}_(?:animated|audio|checklist|contact|dice|document|game|gif|giveaway|grouped"
     "|invoice|location|paid|photo|poll|roundvideo|sticker|story|tgsticker|todo|venue|video|voice)"
 )
+#: Where else a message has words: beginnings of classes.
+PLACES = re.compile(rf"copyonly|{MESSAGE}_(?:date|error|footer|from|info|inline|meta|owner|views|voters)")
 #: Classes that only pages of channels have, and such that only those about a name have.
 CHANNEL = frozenset({"tgme_channel_history", "tgme_channel_info", "tgme_channel_info_header_title"})
 INFO = frozenset({"tgme_page", "tgme_page_action", "tgme_page_icon", "tgme_page_title", "tgme_page_wrap"})
@@ -178,6 +180,8 @@ def _message(element: Element) -> _Message:
     text = parts.text()
     if text is None and not parts.has_content:
         raise SourceUnreadableError(f"message {number} has neither text nor content of a known kind")
+    if text is None and parts.has_strays:
+        raise SourceUnreadableError(f"message {number} has words, but not where its text is known to be")
     if parts.time is None:
         raise SourceUnreadableError(f"message {number} has no time")
     post = SourcePost(
@@ -192,16 +196,21 @@ def _message(element: Element) -> _Message:
 
 
 class _Parts:
-    """What a message consists of."""
+    """What a message consists of.
+
+    Attributes:
+        has_content: there is something of a known kind besides text.
+        has_strays: there are words in a place that is not known.
+    """
 
     def __init__(self, message: Element, name: str, number: int) -> None:
-        self.has_content = False
+        self.has_content = self.has_strays = False
         self.time: str | None = None
         self.views: int | None = None
         self._name, self._number = name.lower(), number
         self._texts: list[str] = []
         self._linked: set[int] = set()
-        self._gather(message)
+        self._gather(message, is_placed=False)
 
     @property
     def members(self) -> tuple[int, ...]:
@@ -213,8 +222,11 @@ class _Parts:
         """The message's text, a poll's question and options; None: it has none."""
         return "\n".join(dict.fromkeys(text for text in self._texts if text)) or None
 
-    def _gather(self, element: Element) -> None:
-        for child in element.elements():
+    def _gather(self, element: Element, *, is_placed: bool) -> None:
+        for child in element.children:
+            if isinstance(child, str):
+                self.has_strays |= not (is_placed or child.isspace())
+                continue
             classes = child.classes
             if MESSAGE in classes:
                 raise SourceUnreadableError(f"message {self._number} holds another message")
@@ -224,7 +236,8 @@ class _Parts:
             elif POLL in classes:
                 self._texts.append(_poll(child, self._number))
             elif ASIDE.isdisjoint(classes):
-                self._gather(child)
+                known = any(KINDS.match(name) or PLACES.match(name) for name in classes)
+                self._gather(child, is_placed=is_placed or known)
 
     def _note(self, child: Element, classes: Sequence[str]) -> None:
         self.has_content |= any(KINDS.match(name) for name in classes)

@@ -241,6 +241,8 @@ GOOD = message(7, text_block("private words"))
         (page(message(7, text_block(""))), "message 7 has neither text nor content"),
         (page(message(7, '<div class="tgme_widget_message_hologram">private words</div>')), "message 7 has neither"),
         (page(GOOD.replace("tgme_widget_message_text js-message_text", "tgme_body")), "message 7 has neither text"),
+        (page(message(7, PHOTO + text_block("private words").replace("message_text", "body"))), "message 7 has words"),
+        (page(message(7, '<a class="tgme_widget_message_link_preview">private words</a>')), "message 7 has neither"),
         (page(GOOD.replace('class="tgme_widget_message ', 'class="tgme_post ')), "outside of any"),
         (page('<div class="tgme_widget_message_wrap"><article>private words</article></div>'), "holds no"),
         (page(message(7, GOOD)), "message 7 holds another message"),
