@@ -1,4 +1,4 @@
-"""The stand-ins as fixtures: `telegram` and `provider`, each served on a free port with its address in `.url`."""
+"""The stand-ins as fixtures: `telegram`, `provider`, `preview`, each on a free port with its address in `.url`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sandbox.preview import PreviewSandbox, serve_preview
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
@@ -25,4 +26,11 @@ async def provider() -> AsyncIterator[ProviderSandbox]:
     sandbox = ProviderSandbox()
     async with serve(sandbox.make_app()) as root:
         sandbox.url = f"{root}/api/v1"
+        yield sandbox
+
+
+@pytest.fixture
+async def preview() -> AsyncIterator[PreviewSandbox]:
+    """The public preview of channels; `.url` is the base to which /s/NAME is added."""
+    async with serve_preview() as sandbox:
         yield sandbox

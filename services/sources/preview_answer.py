@@ -1,0 +1,68 @@
+"""What the preview's server means by an answer without a page: pure decisions over its status and headers."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from yarl import URL
+
+from services.clock import to_utc
+from services.sources.base import SourceError, SourceGoneError, SourceUnavailableError
+
+LONGEST_WAIT = 3600.0
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Names of Telegram's own server: another server that stands in for it may send to these as it does.
+TELEGRAM = frozenset({"t.me", "telegram.me", "telegram.dog"})
+
+_PREVIEW = re.compile(r"/s/([A-Za-z0-9_]{1,64})/?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The channel's preview is under this name."""
+
+    name: str
+
+
+def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
+    """What a redirect means: only a name is taken from it, never an address to ask.
+
+    Args:
+        base: the address of the preview's server.
+        asked: the address that it answered so to.
+        location: the header, as it came.
+    """
+    try:
+        target = asked.join(URL(location)) if location else None
+        known = target is not None and (target.host == base.host or target.host in TELEGRAM)
+    except ValueError:
+        target, known = None, False
+    if target is None or not known:
+        return SourceUnavailableError("the server sends to another one, which is not asked")
+    path = target.path.removeprefix(base.path.rstrip("/"))
+    preview = _PREVIEW.fullmatch(path)
+    return Renamed(preview[1]) if preview else SourceGoneError("there is no preview under this name")
+
+
+def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
+    """What a status that brings no page means."""
+    if status in {404, 410}:
+        return SourceGoneError(f"the server answers {status}")
+    return SourceUnavailableError(f"the server answers {status}", seconds_to_wait(retry_after, now))
+
+
+def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
+    """Retry-After, in seconds or as a date, an hour at most; None: it does not say."""
+    written = (retry_after or "")[:100].strip()
+    try:
+        wait = float(written)
+    except ValueError:
+        try:
+            wait = (to_utc(parsedate_to_datetime(written)) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return None if math.isnan(wait) else min(max(wait, 0.0), LONGEST_WAIT)
