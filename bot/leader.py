@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 
 from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
+from bot import __version__
 from bot.bell import Bell
 from bot.engine import Engine
 from bot.health import TelegramHealth
@@ -30,6 +32,8 @@ from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
+from services.reader import Reader
+from services.sources.preview import TELEGRAMS_ADDRESS, Preview
 from services.tagging import TaggingService
 
 #: Handlers in progress may end; then the term is over, whatever still runs.
@@ -103,8 +107,25 @@ class Leader:
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
+        self._read_channels(loops, stack)
         loops.add(publish_commands(bot, i18n))
         self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
+
+    def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
+        settings = self._engine.settings
+        preview = Preview(__version__, settings.tme_base_url or TELEGRAMS_ADDRESS)
+        stack.push_async_callback(preview.aclose)
+        reader = Reader(
+            self._engine.database,
+            preview,
+            settings.admin_ids,
+            utc_now,
+            Random(),
+            on_posts=self._engine.worker.wake,
+            on_news=self._bell.ring,
+        )
+        stack.enter_context(self._services.to_read.heard_by(reader.wake))
+        loops.add(reader.run(), reader.stop)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]

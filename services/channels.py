@@ -145,7 +145,6 @@ class Channels:
             return Addition(name, Added.TOO_MANY)
         source = await self._source(session, channel_id, name, now)
         await self._activate(session, user_id, source, active=True)
-        source.next_check_at = now
         if known is None:
             wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now}
             session.add(Follow(user_id=user_id, channel_id=channel_id, **wish))
@@ -199,8 +198,6 @@ class Channels:
             if source is None or await sources.follow(session, user_id, channel_id) is None:
                 return False
             await self._activate(session, user_id, source, active=not paused)
-            if not paused:
-                source.next_check_at = self._clock()
         self._wake()
         return True
 
@@ -210,6 +207,9 @@ class Channels:
         await sources.set_active(session, user_id, source.channel_id, active=active, now=self._clock())
         newest = await sources.newest_message(session, user_id, source.channel_id)
         follow = await sources.follow(session, user_id, source.channel_id)
+        if active:
+            # A wish rather than a turn: the page is wanted even if it has not changed.
+            source.next_check_at, source.interval_seconds = self._clock(), None
         if active and not was_active and follow is not None and newest is not None and source.newest_id is not None:
             source.newest_id = min(source.newest_id, newest)
 

@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import Protocol
 
 import structlog
 
@@ -26,6 +27,18 @@ DATABASE_PAUSE = 5.0
 LONGEST_PAUSE = 3600.0
 
 
+class Previews(Protocol):
+    """A server of channels' pages, which may know what it has given out."""
+
+    def channel(self, name: str) -> Source:
+        """The channel of that public name."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Give its newest page again, even if it has not changed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """The server of the previews is left alone: until when, after how many failures in a row."""
@@ -40,7 +53,7 @@ class Reader:
     def __init__(
         self,
         database: Database,
-        open_source: Callable[[str], Source],
+        previews: Previews,
         admin_ids: Collection[int],
         clock: Clock,
         random: Random,
@@ -50,10 +63,9 @@ class Reader:
     ) -> None:
         """
         Args:
-            open_source: public name → the channel's source.
             on_posts: there are new posts to be tagged; on_news: there is something to tell people.
         """
-        self._open_source = open_source
+        self._previews = previews
         self._readings = Readings(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
         self._clock = clock
         self._random = random
@@ -98,6 +110,8 @@ class Reader:
         return 0.0
 
     async def _read(self, task: Task) -> None:
+        if task.fresh:
+            self._previews.forget(task.name)
         try:
             delivery = await self._ask(task)
         except SourceUnavailableError as error:
@@ -108,11 +122,19 @@ class Reader:
             await self._readings.failed(task, error, self._clock())
         else:
             self._pause = Pause()
+            await self._store(task, delivery)
+
+    async def _store(self, task: Task, delivery: Delivery | None) -> None:
+        try:
             await self._readings.read(task, delivery, self._clock())
+        except Exception:
+            # What could not be stored must come again.
+            self._previews.forget(task.name)
+            raise
 
     async def _ask(self, task: Task) -> Delivery | None:
         """One page; None: there is nothing (new) there."""
-        async with aclosing(self._open_source(task.name).deliveries(task.position)) as pages:
+        async with aclosing(self._previews.channel(task.name).deliveries(task.position)) as pages:
             return await anext(pages, None)
 
     def _rest(self, error: SourceUnavailableError) -> None:

@@ -45,10 +45,14 @@ def _jittered(seconds: float, random: Random) -> float:
     return min(LONGEST, max(min(seconds, SHORTEST), varied))
 
 
-def numbers(delivery: Delivery) -> range:
-    """From the lowest to the highest message of a delivery; empty for none."""
+def _lowest(delivery: Delivery) -> int:
+    """The lowest message of a delivery, of those that are no posts, too; 0: there is none."""
     found = [post.message_id for post in delivery.posts]
-    return range(min(found), max(found) + 1) if found else range(0)
+    return min([*found, delivery.position] if delivery.position else found, default=0)
+
+
+def _highest(delivery: Delivery) -> int:
+    return max((post.message_id for post in delivery.posts), default=delivery.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +66,23 @@ class Mark:
 
 def looked(mark: Mark, delivery: Delivery) -> Mark:
     """The mark after a look at the newest messages: between them and those known before there may be a gap."""
-    here = numbers(delivery)
-    if not here:
-        return mark if mark.newest is not None else Mark(0)
+    low, high = _lowest(delivery), _highest(delivery)
     if mark.newest is None:
-        return Mark(here[-1])
-    newest = max(mark.newest, here[-1])
-    until = mark.newest if mark.gap_until is None else min(mark.newest, mark.gap_until)
-    is_joined = mark.gap_before is None and (here[0] <= mark.newest + 1 or delivery.is_last)
-    if is_joined:
-        return Mark(newest)
-    if mark.gap_before is not None and here[0] <= mark.newest + 1:
+        return Mark(high)
+    newest = max(mark.newest, high)
+    if low <= mark.newest + 1 or delivery.is_last:
         return replace(mark, newest=newest)
-    return Mark(newest, here[0], until)
+    until = mark.newest if mark.gap_until is None else min(mark.newest, mark.gap_until)
+    return Mark(newest, low, until)
 
 
 def filled(mark: Mark, delivery: Delivery | None) -> Mark:
     """The mark after a part of the gap was read; None: there was nothing there."""
-    here = numbers(delivery) if delivery is not None else range(0)
-    if delivery is None or delivery.is_last or not here or mark.gap_until is None or here[0] <= mark.gap_until + 1:
+    low = _lowest(delivery) if delivery is not None else 0
+    is_open = mark.gap_before is not None and mark.gap_until is not None and mark.gap_until + 1 < low < mark.gap_before
+    if delivery is None or delivery.is_last or not is_open:
         return Mark(mark.newest)
-    return replace(mark, gap_before=here[0])
+    return replace(mark, gap_before=low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,7 @@ class Back:
 
 def first(back: Back, delivery: Delivery) -> tuple[Back, list[SourcePost]]:
     """What a look at the newest messages gives to somebody who has none of the channel yet, of what they want."""
-    if not delivery.posts:
-        return replace(back, oldest=1, wanted=0, at_beginning=True), []
-    return _taken(back, list(delivery.posts), delivery.is_last)
+    return _taken(back, list(delivery.posts), delivery)
 
 
 def further(back: Back, delivery: Delivery | None) -> tuple[Back, list[SourcePost]]:
@@ -112,16 +110,18 @@ def further(back: Back, delivery: Delivery | None) -> tuple[Back, list[SourcePos
     if delivery is None:
         return replace(back, wanted=0, at_beginning=True), []
     older = [post for post in delivery.posts if back.oldest is None or post.message_id < back.oldest]
-    if not older:
+    if not delivery.is_last and back.oldest is not None and _lowest(delivery) >= back.oldest:
         # A server that gives the same page again must not be asked for it for ever.
-        return replace(back, wanted=0, at_beginning=delivery.is_last), []
-    return _taken(back, older, delivery.is_last)
+        return replace(back, wanted=0), []
+    return _taken(back, older, delivery)
 
 
-def _taken(back: Back, posts: list[SourcePost], is_last: bool) -> tuple[Back, list[SourcePost]]:
+def _taken(back: Back, posts: list[SourcePost], delivery: Delivery) -> tuple[Back, list[SourcePost]]:
     newest_first = sorted(posts, key=lambda post: post.message_id, reverse=True)
     taken = newest_first[: back.wanted]
-    at_beginning = is_last and len(taken) == len(posts)
-    oldest = taken[-1].message_id if taken else newest_first[0].message_id + 1
+    is_all = len(taken) == len(posts)
+    at_beginning = delivery.is_last and is_all
+    # Of an empty channel all that comes is wanted.
+    oldest = max(1, _lowest(delivery)) if is_all else newest_first[len(taken)].message_id + 1
     wanted = 0 if at_beginning else back.wanted - len(taken)
     return Back(oldest, wanted, back.read + len(taken), at_beginning), taken

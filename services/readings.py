@@ -46,12 +46,18 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One request. `position`: as `Source.deliveries` takes it."""
+    """One request.
+
+    Attributes:
+        position: as `Source.deliveries` takes it.
+        fresh: the newest page is wanted even if it has not changed: somebody has not got it yet.
+    """
 
     channel_id: int
     name: str
     part: Part
     position: int = 0
+    fresh: bool = False
 
 
 class Readings:
@@ -85,7 +91,8 @@ class Readings:
             audience = await self._who(session)
             source = await sources.due_check(session, audience, now)
             if source is not None:
-                return Task(source.channel_id, source.name, Part.NEWEST)
+                is_asked_for = source.interval_seconds is None
+                return Task(source.channel_id, source.name, Part.NEWEST, fresh=is_asked_for)
             source = await sources.due_gap(session, audience, now)
             if source is not None:
                 return Task(source.channel_id, source.name, Part.GAP, source.gap_before or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -160,7 +160,7 @@ class _Channel:
         self._preview = preview
         self._name = name
 
-    async def deliveries(self, position: int = 0) -> AsyncIterator[Delivery]:
+    async def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
         """A page each: as `Source.deliveries`. The channel's name in a delivery is the one it has now."""
         if not _NAME.fullmatch(self._name):
             raise SourceGoneError("this is no name of a channel")
@@ -183,7 +183,7 @@ class _Channel:
 
 def _delivery(page: PreviewPage, position: int) -> Delivery:
     channel = SourceChannel(telegram_id=None, username=page.name, title=page.title)
-    return Delivery(channel, page.posts, position, page.skipped, is_whole=True)
+    return Delivery(channel, page.posts, position, page.skipped, is_whole=True, is_last=page.before is None)
 
 
 def _position(page: PreviewPage, asked: int) -> int:

@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from services.channels import ALL, Added, Channels, Problem
 from services.reader import Reader
@@ -37,12 +38,16 @@ class Shelf:
         self.renamed: dict[str, str] = {}
         self.errors: dict[str, SourceError] = {}
         self.asked: list[tuple[str, int]] = []
+        self.forgotten: list[str] = []
 
     def fill(self, name: str, numbers: range) -> None:
         self.texts.setdefault(name, {}).update({number: f"{name} {number}" for number in numbers})
 
-    def open(self, name: str) -> Shelved:
+    def channel(self, name: str) -> Shelved:
         return Shelved(self, name)
+
+    def forget(self, name: str) -> None:
+        self.forgotten.append(name)
 
 
 class Shelved:
@@ -84,7 +89,7 @@ class World:
     def new_reader(self) -> Reader:
         return Reader(
             self.database,
-            self.shelf.open,
+            self.shelf,
             frozenset({ADMIN}),
             lambda: self.now,
             Random(1),
@@ -415,6 +420,35 @@ async def test_adding_what_is_followed_says_so_and_reads_it_now(world: World) ->
     world.shelf.fill("news", range(11, 12))
     await world.settle()
     assert await world.count(FIRST) == 11
+
+
+async def test_a_page_comes_again_for_who_has_not_got_it(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.settle()
+    world.shelf.forgotten.clear()
+    await world.later(hours=7)
+    assert world.shelf.forgotten == []
+    await world.add(SECOND, "news")
+    await world.settle()
+    assert world.shelf.forgotten == ["news"]
+    await world.channels.pause(world.users[SECOND], channel, paused=True)
+    await world.channels.pause(world.users[SECOND], channel, paused=False)
+    await world.settle()
+    assert world.shelf.forgotten == ["news", "news"]
+
+
+async def test_a_page_that_could_not_be_stored_comes_again(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    await world.settle()
+    world.shelf.forgotten.clear()
+    world.now += timedelta(hours=7)
+    async with world.database.write() as session:
+        await session.execute(text("ALTER TABLE posts RENAME TO away"))
+    with pytest.raises(DBAPIError):
+        await world.reader.step()
+    assert world.shelf.forgotten == ["news"]
 
 
 async def test_the_cards_of_a_users_channels(world: World) -> None:

@@ -104,8 +104,12 @@ def test_of_the_first_page_as_many_are_taken_as_are_wanted() -> None:
     assert (len(taken), back) == (2, Back(oldest=10, wanted=48, read=2))
 
 
+def test_nothing_is_taken_for_who_has_stopped_it() -> None:
+    assert first(Back(None, wanted=0), page(1, 2, is_last=True)) == (Back(3, 0), [])
+
+
 def test_an_empty_channel_is_at_its_beginning() -> None:
-    assert first(Back(None, wanted=50), page()) == (Back(1, 0, 0, at_beginning=True), [])
+    assert first(Back(None, wanted=50), page(is_last=True)) == (Back(1, 0, 0, at_beginning=True), [])
 
 
 def test_further_back_until_enough_or_the_beginning() -> None:
@@ -113,6 +117,20 @@ def test_further_back_until_enough_or_the_beginning() -> None:
     assert [post.message_id for post in taken] == [8, 7, 6]
     assert back == Back(oldest=6, wanted=0, read=10)
     assert further(back, None) == (Back(6, 0, 10, at_beginning=True), [])
+
+
+def test_pages_without_posts_are_passed_over() -> None:
+    """The channel's messages there are all of other kinds: a change of its name, say."""
+    services = Delivery(CHANNEL, [], 30)
+    assert first(Back(None, wanted=50), services) == (Back(30, 50), [])
+    assert further(Back(oldest=40, wanted=5, read=3), services) == (Back(30, 5, 3), [])
+    assert further(Back(oldest=40, wanted=5), Delivery(CHANNEL, [], 1, is_last=True)) == (Back(1, 0, 0, True), [])
+    assert filled(Mark(100, gap_before=40, gap_until=5), services) == Mark(100, gap_before=30, gap_until=5)
+    assert looked(Mark(10), services) == Mark(30, gap_before=30, gap_until=10)
+
+
+def test_a_gap_is_not_asked_for_again_when_the_server_gives_the_same_page() -> None:
+    assert filled(Mark(100, gap_before=40, gap_until=5), page(40, 50)) == Mark(100)
 
 
 def test_the_same_page_again_is_not_asked_for_for_ever() -> None:

@@ -67,7 +67,7 @@ async def test_it_goes_on_from_a_position(preview: PreviewSandbox, reader: Previ
 async def test_only_what_is_taken_is_asked_for(preview: PreviewSandbox, reader: Preview) -> None:
     """Who has enough after the newest page costs the server one request."""
     preview.channel("durov").posts(*map(str, range(50)))
-    async with aclosing(reader.channel("durov").deliveries()) as deliveries:  # type: ignore[type-var]
+    async with aclosing(reader.channel("durov").deliveries()) as deliveries:
         await anext(deliveries)
     assert len(preview.requests) == 1
 
