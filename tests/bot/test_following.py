@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
@@ -91,8 +92,9 @@ async def test_a_channel_is_added_and_its_message_shows_what_came_of_it(
 async def _attached(bot: Running, message: dict[str, Any]) -> None:
     """The bot knows which message is to show it (its answer is sent before that)."""
     at = select(FollowRow.message_id).where(FollowRow.message_id == message["message_id"])
-    while await scalar(bot, at) is None:
-        await bot.telegram.wait_for(lambda: True)
+    async with asyncio.timeout(10):
+        while await scalar(bot, at) is None:  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
 
 
 async def test_of_several_each_has_its_message_and_the_rest_a_list(bot: Running, telegram: TelegramSandbox) -> None:
