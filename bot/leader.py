@@ -13,6 +13,7 @@ from bot.bell import Bell
 from bot.engine import Engine
 from bot.health import TelegramHealth
 from bot.i18n import I18n
+from bot.imports import Importer
 from bot.inbox import InboxReader
 from bot.jobs import make_scheduler
 from bot.loops import Loops
@@ -24,6 +25,7 @@ from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
 from services.clock import utc_now
+from services.imports import Imports
 from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
@@ -44,6 +46,7 @@ class Services:
     intake: Intake
     outbox: Outbox
     tagging: TaggingService
+    imports: Imports
     i18n: I18n
 
 
@@ -99,8 +102,10 @@ class Leader:
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
+        importer = Importer(bot, services.imports, services.people, i18n)
+        loops.add(importer.run(), importer.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
+        self._receive(bot, self._dispatcher(bot, progress, importer, notifier), loops, stack, step_down)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
@@ -116,7 +121,7 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier) -> Dispatcher:
+    def _dispatcher(self, bot: Bot, progress: Progress, importer: Importer, notifier: Notifier) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -131,6 +136,8 @@ class Leader:
             outbox=services.outbox,
             tagging=services.tagging,
             progress=progress,
+            imports=services.imports,
+            importer=importer,
             i18n=services.i18n,
             on_update=on_update,
         )

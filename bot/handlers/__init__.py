@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from bot.handlers import access, channels, fallback, forwards, groups, intro, posts, retry, stats
+from bot.handlers import access, channels, fallback, forwards, groups, imports, intro, posts, retry, stats
 
 
 def make_routers() -> list[Router]:
@@ -17,6 +17,7 @@ def make_routers() -> list[Router]:
         posts.router(),
         access.router(),
         forwards.router(),
+        imports.router(),
         fallback.router(),
         # Of no person's: asked last, since every router costs an update its time.
         channels.router(),
