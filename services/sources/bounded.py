@@ -45,11 +45,13 @@ class BoundedReader:
             OSError: the file cannot be read.
             UnboundedError: a number goes on and on.
         """
-        while size and (chunk := self._chunk()):
-            if kept := self._bounded(chunk):
-                return kept
+        while size:
             if self._refused:
                 raise UnboundedError("a number is too long")
+            chunk = self._chunk()
+            kept = self._bounded(chunk)
+            if kept or not chunk:
+                return kept
         return b""
 
     def _chunk(self) -> bytes:
@@ -67,9 +69,9 @@ class BoundedReader:
         quotes = _quotes(chunk)
         if self._in_string and not quotes:
             return self._within_string(chunk)
-        if (end := self._long_number(chunk)) is not None or self._refused:
+        if (end := self._long_number(chunk)) is not None:
             self._refused = True
-            return chunk[:end] if end else b""
+            return chunk[:end]
         if self._dropping:
             chunk = chunk[_end_of_string(chunk) :]
         self._dropping, self._length = False, 0

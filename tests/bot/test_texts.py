@@ -149,7 +149,11 @@ def messages(t: Texts) -> Iterator[str]:
     yield help_views.channel_added(t, NASTY * 50, may_use=True)
     many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
-    yield from (imports.received(t, NASTY * 50), imports.progress(t, work, many, "<1%"), imports.finished(t, work, many))
+    yield from (
+        imports.received(t, NASTY * 50),
+        imports.progress(t, work, many, "<1%"),
+        imports.finished(t, work, many),
+    )
     yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
     yield from (imports.too_big(t, 2**53), imports.lost(t), imports.went_wrong(t), imports.not_an_export(t))
 
