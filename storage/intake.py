@@ -76,6 +76,14 @@ async def channel_row(
     return channel.id
 
 
+async def hold_channel(session: AsyncSession, channel_id: int) -> None:
+    """Until this transaction ends nobody else gets past here with the channel, under whatever name they know it.
+
+    The parser can go on inserting its posts.
+    """
+    await session.execute(select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
+
+
 def nameless(telegram_id: int) -> str:
     """What stands for the name of a channel that has none: the column is unique, and never NULL."""
     return f"id{telegram_id}"
