@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import click
@@ -63,6 +64,16 @@ def doctor() -> None:
     from bot.doctor import run_doctor  # noqa: PLC0415
 
     _run(run_doctor())
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--user", "telegram_id", type=click.IntRange(1, 2**63 - 1), metavar="TELEGRAM_ID")
+def import_file(file: Path, telegram_id: int | None) -> None:
+    """Store the posts of a Telegram Desktop export (FILE: its result.json), by default for the first administrator."""
+    from bot.importing import run_import  # noqa: PLC0415
+
+    _run(run_import(file, telegram_id))
 
 
 @main.group()

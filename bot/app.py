@@ -27,6 +27,7 @@ from bot.web.listener import listen
 from services.budget import Pace
 from services.channels import Channels
 from services.clock import utc_now
+from services.imports import Imports
 from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
@@ -122,6 +123,7 @@ def make_services(engine: Engine) -> Services:
             clock=utc_now,
             random=Random(),
         ),
+        imports=Imports(database, worker.wake, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )

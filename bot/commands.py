@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import click
 
 from bot.errors import CommandError, StartError
-from bot.opening import reach, settings_or_stop
+from bot.opening import current_database, reach, settings_or_stop
 from services.clock import utc_now
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
 from storage.database import Database, parse_url
-from storage.migrate import MigrationError, describe, is_current, migrate
+from storage.migrate import MigrationError, describe, migrate
 
 
 async def run_migrate() -> int:
@@ -71,11 +71,5 @@ async def revoke_token(token_id: int) -> int:
 @asynccontextmanager
 async def _tokens() -> AsyncIterator[Tokens]:
     settings = settings_or_stop()
-    database = Database(parse_url(settings.database_url.get_secret_value()))
-    try:
-        await reach(database)
-        if not await is_current(database):
-            raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
+    async with current_database(settings) as database:
         yield Tokens(database, People(database, settings.admin_ids, utc_now), utc_now)
-    finally:
-        await database.close()

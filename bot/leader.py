@@ -15,6 +15,7 @@ from bot.bell import Bell
 from bot.engine import Engine
 from bot.health import TelegramHealth
 from bot.i18n import I18n
+from bot.imports import Importer
 from bot.inbox import InboxReader
 from bot.jobs import make_scheduler
 from bot.loops import Loops
@@ -27,6 +28,7 @@ from bot.webhook import Webhook
 from services.alerts import AlertWatch
 from services.channels import Channels
 from services.clock import utc_now
+from services.imports import Imports
 from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
@@ -50,6 +52,7 @@ class Services:
     channels: Channels
     outbox: Outbox
     tagging: TaggingService
+    imports: Imports
     i18n: I18n
     #: Rung when a public channel is to be read at once.
     to_read: Bell
@@ -108,8 +111,10 @@ class Leader:
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
         self._read_channels(loops, stack)
+        importer = Importer(bot, services.imports, services.people, i18n)
+        loops.add(importer.run(), importer.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
+        self._receive(bot, self._dispatcher(bot, progress, importer, notifier), loops, stack, step_down)
 
     def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
@@ -141,7 +146,7 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier) -> Dispatcher:
+    def _dispatcher(self, bot: Bot, progress: Progress, importer: Importer, notifier: Notifier) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -157,6 +162,8 @@ class Leader:
             tagging=services.tagging,
             channels=services.channels,
             progress=progress,
+            imports=services.imports,
+            importer=importer,
             i18n=services.i18n,
             on_update=on_update,
         )

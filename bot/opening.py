@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import select
 
-from bot.errors import StartError
+from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage import queue, upstream
@@ -67,6 +67,24 @@ def _is_refusal(error: BaseException) -> bool:
 def _reason(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     return type(getattr(cause, "__cause__", None) or cause).__name__
+
+
+@asynccontextmanager
+async def current_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database for a command beside the bot, or before it.
+
+    Raises:
+        StartError: it does not answer.
+        CommandError: it is to be migrated first.
+    """
+    database = Database(parse_url(settings.database_url.get_secret_value()))
+    try:
+        await reach(database)
+        if not await is_current(database):
+            raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
+        yield database
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
 
     bot_token: SecretStr | None = None
     telegram_api_url: str | None = None
-    admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
+    admins: Annotated[tuple[int, ...], NoDecode] = Field((), validation_alias="admin_ids")
     database_url: SecretStr = SecretStr("sqlite:///data/metka.db")
     auto_migrate: bool = True
     openrouter_api_key: SecretStr = SecretStr("")
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like 123456:ABC… as BotFather gives it")
         return value
 
-    @field_validator("admin_ids", mode="before")
+    @field_validator("admins", mode="before")
     @classmethod
     def _ids(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if not all(re.fullmatch(r"\d{1,18}", part) for part in parts):
             raise ValueError("must be Telegram ids (numbers), separated by commas")
-        return frozenset(int(part) for part in parts)
+        return tuple(int(part) for part in parts)
 
     @field_validator("openrouter_fallback_models", mode="before")
     @classmethod
@@ -209,6 +209,11 @@ class Settings(BaseSettings):
                 "WEBHOOK_URL must begin with https://: Telegram sends updates to nothing else "
                 "(http:// is for a Bot API server of your own, TELEGRAM_API_URL)"
             )
+
+    @property
+    def admin_ids(self) -> frozenset[int]:
+        """The administrators; `admins` has them in the order in which they are written."""
+        return frozenset(self.admins)
 
     @property
     def webhook_path(self) -> str | None:

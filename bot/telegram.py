@@ -21,12 +21,14 @@ from pydantic import SecretStr
 
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
+from bot.imports import Importer
 from bot.insisting import insist
 from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
 from services.channels import Channels
+from services.imports import Imports
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -57,6 +59,8 @@ def make_dispatcher(
     tagging: TaggingService,
     channels: Channels,
     progress: Progress,
+    imports: Imports,
+    importer: Importer,
     i18n: I18n,
     on_update: Callable[[str, str, float], None] | None = None,
 ) -> Dispatcher:
@@ -73,6 +77,8 @@ def make_dispatcher(
         tagging=tagging,
         channels=channels,
         progress=progress,
+        imports=imports,
+        importer=importer,
         i18n=i18n,
     )
     if on_update is not None:

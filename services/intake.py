@@ -146,6 +146,7 @@ class Intake:
             title=post.channel_title,
             now=now,
         )
+        await rows.hold_channel(session, channel_id)
         known = await rows.find_post(session, user_id, channel_id, post.message_id)
         if known is None and post.media_group_id:
             known = await rows.find_album(session, user_id, channel_id, post.message_id, post.media_group_id)

@@ -75,6 +75,8 @@ async def store_in(
     neutral: legacy.NeutralValues | None = None,
 ) -> Tally:
     """As `store`, of a channel whose row is known, after `take_turns`."""
+    # Some know the channel by its number, some by its name.
+    await rows.hold_channel(session, channel_id)
     posts = _each_once(delivery.posts)
     stored = await _stored(session, user_id, channel_id, posts)
     new = [post for post in posts if post.message_id not in stored]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.intake import owned_by
 from storage.legacy import NeutralValues
 from storage.models import Post
 
@@ -40,7 +41,7 @@ async def stored_texts(
         some = message_ids[start : start + CHUNK]
         query = (
             select(*columns)
-            .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), Post.user_id == user_id)
+            .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), owned_by(user_id))
             .order_by(Post.id)
         )
         for row in await session.execute(query):
@@ -87,7 +88,7 @@ async def stored_between(
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at)
     query = (
         select(*columns)
-        .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), Post.user_id == user_id)
+        .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), owned_by(user_id))
         .order_by(Post.id)
     )
     found: dict[int, StoredText] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
@@ -76,6 +76,14 @@ async def channel_row(
     return channel.id
 
 
+async def hold_channel(session: AsyncSession, channel_id: int) -> None:
+    """Until this transaction ends nobody else gets past here with the channel, under whatever name they know it.
+
+    The parser can go on inserting its posts.
+    """
+    await session.execute(select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
+
+
 def nameless(telegram_id: int) -> str:
     """What stands for the name of a channel that has none: the column is unique, and never NULL."""
     return f"id{telegram_id}"
@@ -130,10 +138,18 @@ async def find_album(
 def _of(user_id: int, channel_id: int) -> Any:
     return (
         select(Post.id, Post.text, Post.tagging_status, Post.tags)
-        .where(Post.channel_id == channel_id, Post.user_id == user_id)
+        .where(Post.channel_id == channel_id, owned_by(user_id))
         .order_by(Post.id)
         .limit(1)
     )
+
+
+def owned_by(user_id: int) -> ColumnElement[bool]:
+    """Posts of a user's, to be looked for by their messages: SQLite would read all that they have of the channel.
+
+    It takes the index on user and channel for as good as that on channel and message, unless it cannot use it.
+    """
+    return Post.user_id + 0 == user_id
 
 
 async def _first(session: AsyncSession, query: Any) -> StoredPost | None:

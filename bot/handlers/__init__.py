@@ -12,6 +12,7 @@ from bot.handlers import (
     following,
     forwards,
     groups,
+    imports,
     intro,
     posts,
     retry,
@@ -31,6 +32,7 @@ def make_routers() -> list[Router]:
         following.router(),
         access.router(),
         forwards.router(),
+        imports.router(),
         fallback.router(),
         # Of no person's: asked last, since every router costs an update its time.
         channels.router(),

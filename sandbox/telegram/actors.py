@@ -67,6 +67,14 @@ class Actors:
         person.started, person.blocked = True, False
         return self._say(person, chat, text, extra)
 
+    def send_document(self, user_id: int, name: str | None, data: bytes, mime_type: str | None = None) -> int:
+        """A person sends a file, which the bot can then download; gives the message's id."""
+        file_id = f"upload{len(self.world.files) + 1}"
+        self.world.files[file_id] = data
+        about = {"file_name": name, "mime_type": mime_type, "file_size": len(data)}
+        shown = {"file_id": file_id, "file_unique_id": file_id} | {k: v for k, v in about.items() if v is not None}
+        return self.send_text(user_id, "", document=shown)
+
     def group_message(self, group_id: int, user_id: int, text: str, title: str = "Group", **extra: Any) -> int:
         """A person writes in a group that the bot is in (made when it is not known)."""
         chat = self.world.chats.setdefault(group_id, Chat(group_id, "supergroup", title, bot_is_member=True))

@@ -24,6 +24,11 @@ async def _send(actors: Actors, body: Json) -> Json:
     return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]))}
 
 
+async def _send_document(actors: Actors, body: Json) -> Json:
+    data = str(body["content"]).encode()
+    return {"message_id": actors.send_document(int(body["user_id"]), str(body["name"]), data, body.get("mime_type"))}
+
+
 async def _press(actors: Actors, body: Json) -> Json:
     button: str | int = body.get("data") or body.get("text") or 0
     chat_id = int(body.get("chat_id") or body["user_id"])
@@ -81,6 +86,7 @@ async def _push(actors: Actors, body: Json) -> Json:
 
 ACTIONS: dict[str, Action] = {
     "send": _send,
+    "send_document": _send_document,
     "press": _press,
     "forward": _forward,
     "channel_post": _channel_post,

@@ -18,6 +18,8 @@ NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
 )
+#: Telegram lets bots download no greater file.
+DOWNLOAD_LIMIT = 20 * 2**20
 TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 
 
@@ -241,8 +243,10 @@ def _member(user: Json, status: str) -> Json:
 def get_file(world: World, params: Json) -> Json:
     file_id = str(params.get("file_id"))
     if file_id not in world.files:
-        raise bad_request("invalid file_id")
+        raise bad_request("wrong file_id or the file is temporarily unavailable")
     size = len(world.files[file_id])
+    if size > DOWNLOAD_LIMIT:
+        raise bad_request("file is too big")
     return {"file_id": file_id, "file_unique_id": file_id, "file_size": size, "file_path": f"files/{file_id}"}
 
 

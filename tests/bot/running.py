@@ -13,6 +13,7 @@ from sqlalchemy import text as sql
 
 from bot.health import TelegramHealth
 from bot.i18n import I18n
+from bot.imports import Importer
 from bot.metrics import Metrics
 from bot.notifier import Notifier
 from bot.polling import Polling
@@ -22,6 +23,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.channels import Channels
 from services.clock import utc_now
+from services.imports import Imports
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -73,13 +75,22 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def running_bot(
-    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox, metrics: Metrics | None = None
+    database: Database,
+    telegram: TelegramSandbox,
+    provider: ProviderSandbox,
+    metrics: Metrics | None = None,
+    *,
+    again: bool = False,
 ) -> AsyncIterator[Running]:
-    """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13)."""
+    """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
+
+    `again`: after an earlier one on the same database.
+    """
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
         telegram.add_user(person, name, language, started=True)
     telegram.add_user(STRANGER, "<Eve>", "en", "eve")
-    await _fill(database)
+    if not again:
+        await _fill(database)
     admins = frozenset({BOSS})
     async with running(database, provider) as engine:
         bot = make_bot(telegram.token, telegram.url)
@@ -88,6 +99,8 @@ async def running_bot(
         outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
         notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, None if metrics is None else metrics.notified)
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
+        imports = Imports(database, engine.worker.wake, utc_now)
+        importer = Importer(bot, imports, people, i18n)
         dispatcher = make_dispatcher(
             bot,
             people=people,
@@ -97,12 +110,14 @@ async def running_bot(
             tagging=engine.tagging,
             channels=Channels(database, lambda: None, utc_now),
             progress=progress,
+            imports=imports,
+            importer=importer,
             i18n=i18n,
             on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier))
-        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run())]
+        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run(), importer.run())]
         task = asyncio.create_task(polling.run())
         try:
             yield Running(database, telegram, engine.tagging, outbox, notifier)
@@ -112,6 +127,7 @@ async def running_bot(
             nudge.cancel()
             notifier.stop()
             progress.stop()
+            importer.stop()
             await asyncio.gather(*loops)
             await bot.session.close()
 

@@ -17,14 +17,16 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
-from bot.views import access, channels, posts, stats
+from bot.views import access, channels, imports, posts, stats
 from bot.views import help as help_views
 from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
 from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.imports import Import, Summary
 from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
 from services.provider_state import ModelAside, ProviderState
+from services.sources.export import ExportFault
 from services.tagging import RetryProgress
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -217,6 +219,15 @@ def messages(t: Texts) -> Iterator[str]:
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield help_views.channel_added(t, NASTY * 50, may_use=True)
+    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6)
+    work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
+    yield from (
+        imports.received(t, NASTY * 50),
+        imports.progress(t, work, many, "<1%"),
+        imports.finished(t, work, many),
+    )
+    yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
+    yield from (imports.too_big(t, 2**53), imports.lost(t), imports.went_wrong(t), imports.not_an_export(t))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

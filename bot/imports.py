@@ -1,0 +1,177 @@
+"""Exports that users have sent: downloaded, imported one after the other, each showing itself in its message.
+
+Driven from the database, so that it goes on after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiogram import Bot
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiohttp import ClientError
+
+from bot.i18n import Html, I18n, Texts
+from bot.insisting import PASSING, insist, name_of
+from bot.views import imports as views
+from services.imports import Import, Imports, ImportTakenError, Summary
+from services.people import People
+from services.sources.export import ExportError, ExportFile
+from storage.database import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+#: A message is edited no more often.
+EVERY_SECONDS = 3.0
+#: What could not be done for now is tried again after this.
+PAUSE_SECONDS = 10.0
+#: Fewer than a command's: other work has its turn between them.
+PART = 100
+DOWNLOAD_SECONDS = 300
+
+
+class Importer:
+    """Does what there is to be imported; without any it asks for nothing."""
+
+    def __init__(self, bot: Bot, imports: Imports, people: People, i18n: I18n) -> None:
+        self._bot = bot
+        self._imports = imports
+        self._people = people
+        self._i18n = i18n
+        self._event = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._not_before = 0.0
+
+    def wake(self) -> None:
+        """There is a file."""
+        self._event.set()
+
+    def stop(self) -> None:
+        """End after the part in work; what is left is gone on with by whoever leads next."""
+        self._stopping.set()
+        self._event.set()
+
+    async def run(self) -> None:
+        """Until `stop`; begins with what an earlier process left undone."""
+        while not self._stopping.is_set():
+            self._event.clear()
+            if await self._round():
+                await self._event.wait()
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), PAUSE_SECONDS)
+
+    async def _round(self) -> bool:
+        """Import every file; False: not all could be, for now."""
+        try:
+            for work in await self._imports.received():
+                if self._stopping.is_set():
+                    return True
+                await self._import(work)
+        except Exception as error:
+            if not _is_passing(error):
+                log.exception("imports_failed")
+            else:
+                # Never its text, which may hold an address with the token.
+                log.warning("imports_wait", error=name_of(error))
+            return False
+        return True
+
+    async def _import(self, work: Import) -> None:
+        t = self._i18n.texts(await self._people.language_of(work.telegram_id or 0))
+        with tempfile.TemporaryDirectory(prefix="metka-import-") as folder:
+            path = Path(folder) / "result.json"
+            try:
+                if await self._unless_stopped(self._download(work, path)):
+                    await self._store(work, ExportFile(path, part=PART), t)
+            except TelegramBadRequest as error:
+                is_big = "too big" in error.message.lower()
+                text = views.too_big(t, work.telegram_id) if is_big else views.lost(t)
+                await self._end(work, text, error.message)
+            except Exception as error:
+                if _is_passing(error):
+                    raise
+                log.exception("import_failed", import_id=work.id)
+                await self._end(work, views.went_wrong(t), type(error).__name__)
+
+    async def _download(self, work: Import, path: Path) -> None:
+        file = await self._bot.get_file(work.file_id or "")
+        await self._bot.download_file(file.file_path or "", path, timeout=DOWNLOAD_SECONDS)
+
+    async def _store(self, work: Import, source: ExportFile, t: Texts) -> None:
+        done = work.done
+        try:
+            async with aclosing(self._imports.steps(work, source)) as steps:
+                async for step in steps:
+                    done = step
+                    if self._stopping.is_set():
+                        return
+                    await self._show(work, done, t, source)
+        except ImportTakenError:
+            # By the process that leads now, or there is no such user any more.
+            log.info("import_taken", import_id=work.id)
+        except ExportError as error:
+            await self._end(work, views.failed(t, work, done, error.fault), str(error))
+        else:
+            await self._end(work, views.finished(t, work, done), None)
+            log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
+
+    async def _show(self, work: Import, done: Summary, t: Texts, source: ExportFile) -> None:
+        """How far it is, now and then; that a message could not be edited is no harm."""
+        if time.monotonic() < self._not_before:
+            return
+        self._not_before = time.monotonic() + EVERY_SECONDS
+        try:
+            percent = t.percent(min(source.bytes_read, source.size), source.size)
+            await self._edit(work, views.progress(t, work, done, percent))
+        except TelegramRetryAfter as error:
+            self._not_before = time.monotonic() + error.retry_after
+        except TelegramAPIError as error:
+            log.debug("progress_not_shown", import_id=work.id, error=name_of(error))
+
+    async def _end(self, work: Import, text: Html, error: str | None) -> None:
+        """Tell what came of it, and be done with it."""
+        if await self._unless_stopped(self._tell(work, text)):
+            await self._imports.finish(work, error)
+
+    async def _tell(self, work: Import, text: Html) -> None:
+        try:
+            await self._insist(lambda: self._edit(work, text))
+        except TelegramBadRequest as error:
+            if "not modified" in error.message:
+                return
+            with suppress(TelegramBadRequest, TelegramForbiddenError):
+                await self._insist(lambda: self._bot.send_message(work.chat_id or 0, text))
+        except TelegramForbiddenError:
+            log.info("blocked_by_person", import_id=work.id)
+
+    async def _insist(self, call: Callable[[], Awaitable[Any]]) -> None:
+        await insist("import_result", call, on=PASSING)
+
+    async def _edit(self, work: Import, text: Html) -> None:
+        await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do it, unless `stop` comes before it is done: then False."""
+        doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+                return True
+            return False
+        finally:
+            doing.cancel()
+            stopping.cancel()
+            await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, (*PASSING, ClientError, TimeoutError)) or is_unavailable(error)

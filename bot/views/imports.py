@@ -1,0 +1,93 @@
+"""Messages about an export that was sent to the bot."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts
+from bot.views.common import lines, paragraphs, shorten
+from services.imports import Import, Summary
+from services.sources.export import ExportFault
+
+NAME_UNITS = 60
+
+
+def received(t: Texts, name: str | None) -> Html:
+    """The first answer: in this message the import then shows itself."""
+    return t._("📥 I have got {name} and begin to import it.", name=_name(name))
+
+
+def progress(t: Texts, work: Import, done: Summary, percent: str) -> Html:
+    """How far it is."""
+    return lines(
+        t._("📥 <b>Importing {name}: {percent}</b>", name=_name(work.file_name), percent=percent),
+        t._("New posts: {count}", count=done.new),
+    )
+
+
+def finished(t: Texts, work: Import, done: Summary) -> Html:
+    """What came of all of it."""
+    head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
+    foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
+    return paragraphs(head, summary(t, done), foot if done.new + done.edited > done.without_text else None)
+
+
+def failed(t: Texts, work: Import, done: Summary, fault: ExportFault) -> Html:
+    """Why it cannot be imported, or not all of it, and what to do."""
+    reasons = {
+        ExportFault.HTML: t._(
+            "These are web pages (HTML). Export the chat again and choose the format “Machine-readable JSON”."
+        ),
+        ExportFault.BROKEN: t._(
+            "The file is damaged or breaks off. Export it again and send me that: nothing is stored twice."
+        ),
+    }
+    reason = reasons.get(fault) or not_an_export(t)
+    head = t._("❌ <b>{name} cannot be imported</b>", name=_name(work.file_name))
+    if done.messages:
+        head = t._("⚠️ <b>{name} is imported in part</b>", name=_name(work.file_name))
+    return paragraphs(head, reason, summary(t, done) if done.messages else None)
+
+
+def not_an_export(t: Texts) -> Html:
+    """To a file of another kind."""
+    return t._(
+        "I can import the file result.json that Telegram Desktop makes: open the chat there, ⋮, “Export chat "
+        "history”, format “Machine-readable JSON”."
+    )
+
+
+def too_big(t: Texts, telegram_id: int | None) -> Html:
+    """Telegram lets bots have no greater file."""
+    command = f"python -m bot import result.json --user {telegram_id}"
+    return paragraphs(
+        t._("❌ <b>The file is too big</b>: Telegram lets me download 20 MB at most."),
+        t._("On the server where I run it can be as big as you like: <code>{command}</code>", command=command),
+    )
+
+
+def lost(t: Texts) -> Html:
+    """Telegram has the file no more."""
+    return t._("❌ Telegram does not give me that file any more. Send it again.")
+
+
+def went_wrong(t: Texts) -> Html:
+    """A bug of ours."""
+    return t._("❌ The import went wrong; the error is in the log. What was imported stays.")
+
+
+def summary(t: Texts, done: Summary) -> Html:
+    """The numbers; what did not occur is left out."""
+    service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
+    return lines(
+        t._("Messages: {count}", count=done.messages),
+        t._("Chats: {count}", count=done.chats) if done.chats > 1 else None,
+        t._("New posts: {count}", count=done.new),
+        t._("Without text, so nothing to tag: {count}", count=done.without_text) if done.without_text else None,
+        t._("With a newer text: {count}", count=done.edited) if done.edited else None,
+        t._("Known already: {count}", count=done.known) if done.known else None,
+        t._("Skipped, service messages: {count}", count=service) if service else None,
+        t._("Skipped, without a number or a date: {count}", count=unreadable) if unreadable else None,
+    )
+
+
+def _name(name: str | None) -> str:
+    return shorten(name or "result.json", NAME_UNITS)

@@ -1,0 +1,109 @@
+"""An export that a user sends to the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from sandbox.provider import ProviderSandbox
+from sandbox.telegram import TelegramSandbox
+from storage.database import Database
+from storage.models import Post
+from storage.source_models import ImportRow
+from tests.bot.running import ANNA, BEN, STRANGER, Running, running_bot
+from tests.services.sources.exports import a_channel, a_message
+
+
+@pytest.fixture
+async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> AsyncIterator[Running]:
+    async with running_bot(database, telegram, provider) as made:
+        yield made
+
+
+def exported(count: int) -> bytes:
+    chat = a_channel(*(a_message(number, f"Новость {number} о городе") for number in range(1, count + 1)))
+    return json.dumps(chat, ensure_ascii=False).encode()
+
+
+async def imported_posts(database: Database) -> list[Post]:
+    async with database.read() as session:
+        return list((await session.execute(select(Post).where(Post.text.startswith("Новость")))).scalars())
+
+
+async def finished_imports(database: Database, count: int) -> list[str | None]:
+    """Wait until so many are finished: the errors of these."""
+    query = select(ImportRow.error).where(ImportRow.finished_at.is_not(None)).order_by(ImportRow.id)
+    async with asyncio.timeout(20):
+        while True:
+            async with database.read() as session:
+                errors = list((await session.execute(query)).scalars())
+            if len(errors) >= count:
+                return errors
+            await asyncio.sleep(0.01)
+
+
+async def send(bot: Running, who: int, name: str | None, data: bytes, mime_type: str | None = None) -> dict[str, Any]:
+    """Send a file, and get the bot's next message."""
+    before = len(bot.telegram.from_bot(who))
+    bot.telegram.send_document(who, name, data, mime_type)
+    return await bot.telegram.wait_for(lambda: next(iter(bot.telegram.from_bot(who)[before:]), None))
+
+
+async def test_a_file_is_imported_and_its_message_shows_what_came_of_it(bot: Running) -> None:
+    answer = await send(bot, ANNA, "result.json", exported(250))
+    done = await bot.shows(ANNA, "импортирован", answer["message_id"])
+    assert "Новых постов: 250" in done["text"]
+    again = await send(bot, BEN, None, exported(250), "application/json")
+    done = await bot.shows(BEN, "is imported", again["message_id"])
+    assert "New posts: 250" in done["text"]
+    third = await send(bot, BEN, "RESULT.JSON", exported(251))
+    done = await bot.shows(BEN, "is imported", third["message_id"])
+    assert "New posts: 1" in done["text"]
+    assert "Known already: 250" in done["text"]
+    assert await finished_imports(bot.database, 3) == [None] * 3
+    refused = [error for error in bot.telegram.errors if error.method != "getUpdates"]
+    assert refused == []
+
+
+async def test_what_cannot_be_imported_is_said(bot: Running) -> None:
+    assert "result.json" in (await send(bot, BEN, "photo.zip", b"PK"))["text"]
+    page = await send(bot, BEN, "a.json", b"<!DOCTYPE html>")
+    await bot.shows(BEN, "web pages", page["message_id"])
+    other = await send(bot, BEN, "b.json", b'{"some": "thing"}')
+    await bot.shows(BEN, "Telegram Desktop makes", other["message_id"])
+    cut = await send(bot, BEN, "c.json", exported(3)[:-4])
+    shown = await bot.shows(BEN, "in part", cut["message_id"])
+    assert "New posts: 2" in shown["text"]
+    assert "breaks off" in shown["text"]
+    errors = await finished_imports(bot.database, 3)
+    assert all(errors)
+
+
+async def test_over_20_mb_the_command_is_named(bot: Running) -> None:
+    big = await send(bot, BEN, "result.json", b" " * (20 * 2**20 + 1))
+    shown = await bot.shows(BEN, "too big", big["message_id"])
+    assert f"python -m bot import result.json --user {BEN}" in shown["text"]
+
+
+async def test_a_strangers_file_is_not_taken(bot: Running, telegram: TelegramSandbox) -> None:
+    await send(bot, STRANGER, "result.json", exported(3))
+    async with bot.database.read() as session:
+        assert (await session.execute(select(ImportRow))).first() is None
+
+
+async def test_a_restart_goes_on(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> None:
+    """The file came while nothing could be downloaded; what is left is done by whoever leads next."""
+    telegram.fail_next("getFile", 500, "Internal Server Error", times=1)
+    async with running_bot(database, telegram, provider) as first:
+        answer = await send(first, BEN, "result.json", exported(120))
+        await telegram.wait_for(lambda: any(call.method == "getFile" for call in telegram.calls))
+    assert await imported_posts(database) == []
+    async with running_bot(database, telegram, provider, again=True) as second:
+        done = await second.shows(BEN, "is imported", answer["message_id"])
+    assert "New posts: 120" in done["text"]
+    assert len(await imported_posts(database)) == 120
