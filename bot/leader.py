@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from bot.bell import Bell
 from bot.engine import Engine
+from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.inbox import InboxReader
@@ -23,6 +24,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
+from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
 from services.inbox import Inbox
 from services.intake import Intake
@@ -95,12 +97,20 @@ class Leader:
     def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
         notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, self._metrics.notified)
-        stack.enter_context(self._bell.heard_by(notifier.wake))
+        hashtags = ChannelHashtags(self._engine.database, self._bell.ring, utc_now)
+        writer = HashtagWriter(bot, hashtags)
+
+        def news() -> None:
+            notifier.wake()
+            writer.wake()
+
+        stack.enter_context(self._bell.heard_by(news))
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
+        loops.add(writer.run(), writer.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
+        self._receive(bot, self._dispatcher(bot, progress, notifier, hashtags), loops, stack, step_down)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
@@ -116,7 +126,7 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier) -> Dispatcher:
+    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier, hashtags: ChannelHashtags) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -132,6 +142,7 @@ class Leader:
             tagging=services.tagging,
             progress=progress,
             i18n=services.i18n,
+            hashtags=hashtags,
             on_update=on_update,
         )
 

@@ -25,6 +25,7 @@ from bot.i18n import Html, I18n, Texts
 from bot.pacing import Pace
 from bot.views import access as access_views
 from bot.views import posts as views
+from bot.views.news import channel_news
 from services.outbox import Kind, Notice, Outbox
 from services.overview import Overview, PostCard
 from storage.database import is_unavailable
@@ -244,6 +245,8 @@ class Notifier:
                 return await self._render_failed(t, notice)
             case "result":
                 return await self._render_result(t, notice)
+            case "channel":
+                return Rendered(channel_news(t, notice.payload))
             case _:
                 return Rendered(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
 

@@ -26,6 +26,7 @@ from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, Un
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
+from services.channel_hashtags import ChannelHashtags
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -56,6 +57,7 @@ def make_dispatcher(
     tagging: TaggingService,
     progress: Progress,
     i18n: I18n,
+    hashtags: ChannelHashtags,
     on_update: Callable[[str, str, float], None] | None = None,
 ) -> Dispatcher:
     """Routers, what is around them, and what handlers are given by name.
@@ -71,6 +73,7 @@ def make_dispatcher(
         tagging=tagging,
         progress=progress,
         i18n=i18n,
+        hashtags=hashtags,
     )
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))

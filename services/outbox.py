@@ -14,7 +14,7 @@ from storage import people
 from storage.database import Database
 from storage.models import OutboxRow
 
-Kind = Literal["failed", "result", "admin"]
+Kind = Literal["failed", "result", "admin", "channel"]
 
 
 @dataclass(frozen=True, slots=True)

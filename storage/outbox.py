@@ -59,6 +59,12 @@ async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: dat
         await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
 
 
+async def tell_of_channel(session: AsyncSession, telegram_id: int, payload: dict[str, Any], now: datetime) -> None:
+    """Tell a person news of a channel."""
+    session.add(OutboxRow(kind="channel", telegram_id=telegram_id, payload=payload, created_at=now, ready_at=now))
+    await session.flush()
+
+
 async def tell_admins(
     session: AsyncSession,
     admin_ids: Iterable[int],
@@ -253,7 +259,7 @@ def _singles(now: datetime) -> Select[int]:
         OutboxRow.done_at.is_(None),
         OutboxRow.ready_at <= now,
         or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
-        or_(OutboxRow.kind == "admin", and_(OutboxRow.kind == "result", attached)),
+        or_(OutboxRow.kind.in_(("admin", "channel")), and_(OutboxRow.kind == "result", attached)),
         _is_reachable(),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from bot.handlers import access, channels, fallback, forwards, groups, intro, posts, retry, stats
+from bot.handlers import access, channels, fallback, forwards, groups, hashtags, intro, posts, retry, stats
 
 
 def make_routers() -> list[Router]:
@@ -16,6 +16,7 @@ def make_routers() -> list[Router]:
         retry.router(),
         posts.router(),
         access.router(),
+        hashtags.router(),
         forwards.router(),
         fallback.router(),
         # Of no person's: asked last, since every router costs an update its time.
