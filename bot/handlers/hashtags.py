@@ -7,12 +7,14 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, show
+from bot.handlers.answering import Toast, owner_scope, show
 from bot.hashtags import may_edit
 from bot.i18n import Texts
 from bot.keyboards import HashtagList, Hashtags, HashtagUndo
 from bot.views import hashtags as views
+from bot.views import posts as post_views
 from services.channel_hashtags import ChannelHashtags, Switched, Undo
+from services.overview import Overview
 from services.people import Caller
 
 
@@ -73,7 +75,14 @@ async def switch(
 
 
 async def undo(
-    press: CallbackQuery, callback_data: HashtagUndo, t: Texts, caller: Caller, hashtags: ChannelHashtags, toast: Toast
+    press: CallbackQuery,
+    callback_data: HashtagUndo,
+    bot: Bot,
+    t: Texts,
+    caller: Caller,
+    hashtags: ChannelHashtags,
+    overview: Overview,
+    toast: Toast,
 ) -> None:
     """Put a post back as it was."""
     words = {
@@ -81,7 +90,15 @@ async def undo(
         Undo.NOTHING: t.plain("No hashtags of mine stand there any more."),
         Undo.NOT_THEIRS: t.plain("This is not your channel."),
     }
-    toast.text = words[await hashtags.undo(caller.telegram_id, callback_data.post)]
+    outcome = await hashtags.undo(caller.telegram_id, callback_data.post)
+    toast.text = words[outcome]
+    # The list stays as it is: a second press must not undo the post before.
+    if outcome is Undo.NOT_THEIRS or not callback_data.here:
+        return
+    card = await overview.post(callback_data.post, user_id=owner_scope(caller))
+    if card is not None:
+        markup = keyboards.post(t, card, details=False, admin=caller.is_admin, viewer=caller.telegram_id)
+        await show(press, bot, post_views.card(t, card), markup)
 
 
 async def _title(data: Hashtags, caller: Caller, hashtags: ChannelHashtags) -> str | None:

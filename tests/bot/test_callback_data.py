@@ -14,6 +14,9 @@ from bot.keyboards import (
     AccessRequest,
     Action,
     Failed,
+    HashtagList,
+    Hashtags,
+    HashtagUndo,
     PostButton,
     Refresh,
     Retry,
@@ -34,12 +37,17 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     Refresh: st.builds(Refresh, everybody=st.booleans()),
     AccessRequest: st.builds(AccessRequest, person=st.integers(1, 2**53), approve=st.booleans()),
     TryNow: st.just(TryNow()),
+    Hashtags: st.builds(Hashtags, channel=st.integers(-(2**53), -1), on=st.booleans(), sure=st.booleans()),
+    HashtagUndo: st.builds(HashtagUndo, post=st.integers(1, MAX_POST_ID), here=st.booleans()),
+    HashtagList: st.just(HashtagList()),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_POST_ID,
     StopRetry: lambda button: isinstance(button, StopRetry) and 1 <= button.batch < 2**63,
     Failed: lambda button: isinstance(button, Failed) and 1 <= button.page <= 1_000_000,
     AccessRequest: lambda button: isinstance(button, AccessRequest) and 1 <= button.person <= 2**53,
+    Hashtags: lambda button: isinstance(button, Hashtags) and -(2**53) <= button.channel <= -1,
+    HashtagUndo: lambda button: isinstance(button, HashtagUndo) and 1 <= button.post <= MAX_POST_ID,
 }
 
 #: Of what a forger would put together: what is right, nearly right, and rubbish.

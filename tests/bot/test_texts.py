@@ -17,9 +17,11 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
-from bot.views import access, posts, stats
+from bot.views import access, news, posts, stats
+from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.common import shorten, units
+from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.overview import AttemptView, FailedPage, PostCard, Stats
 from services.provider_state import ModelAside, ProviderState
 from services.tagging import RetryProgress
@@ -145,6 +147,10 @@ def messages(t: Texts) -> Iterator[str]:
         yield access.admin(t, {**payload, "until": NOW.isoformat()})
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield help_views.channel_added(t, NASTY * 50, may_use=True)
+    channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
+    yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
+    yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
+    yield from (news.channel_news(t, {"text": text, "title": NASTY * 50}) for text in ("hashtags_off", NASTY * 99))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
