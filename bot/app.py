@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from pydantic import SecretStr
+from sqlalchemy import Select, or_, select
 
 from bot import __version__, collector
 from bot.bell import Bell
@@ -34,7 +35,7 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
-from storage import outbox, updates
+from storage import hashtags, outbox, updates
 from storage.coordination import NEWS_CHANNEL, Look
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,12 @@ def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: R
     if engine.settings.webhook_url:
         # With polling nobody stores updates.
         listeners[updates.CHANNEL] = reception.arrivals.ring
-    engine.start(loops, leader.term, listeners, Look(outbox.is_any_open, bell.ring))
+    engine.start(loops, leader.term, listeners, Look(_is_any_work, bell.ring))
+
+
+def _is_any_work() -> Select[tuple[bool]]:
+    """Whether there is anything to tell people, or to write into channels."""
+    return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 
 
 def _token(settings: Settings) -> SecretStr:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from bot import __version__
 from bot.bell import Bell
 from bot.engine import Engine
+from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.imports import Importer
@@ -26,6 +27,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
+from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.clock import utc_now
 from services.imports import Imports
@@ -106,15 +108,24 @@ class Leader:
     def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
         notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, self._metrics.notified)
-        stack.enter_context(self._bell.heard_by(notifier.wake))
+        hashtags = ChannelHashtags(self._engine.database, self._bell.ring, utc_now)
+        writer = HashtagWriter(bot, hashtags)
+
+        def news() -> None:
+            notifier.wake()
+            writer.wake()
+
+        stack.enter_context(self._bell.heard_by(news))
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
         self._read_channels(loops, stack)
         importer = Importer(bot, services.imports, services.people, i18n)
         loops.add(importer.run(), importer.stop)
+        loops.add(writer.run(), writer.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress, importer, notifier), loops, stack, step_down)
+        dispatcher = self._dispatcher(bot, progress, importer, notifier, hashtags)
+        self._receive(bot, dispatcher, loops, stack, step_down)
 
     def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
@@ -146,7 +157,9 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress, importer: Importer, notifier: Notifier) -> Dispatcher:
+    def _dispatcher(
+        self, bot: Bot, progress: Progress, importer: Importer, notifier: Notifier, hashtags: ChannelHashtags
+    ) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -165,6 +178,7 @@ class Leader:
             imports=services.imports,
             importer=importer,
             i18n=services.i18n,
+            hashtags=hashtags,
             on_update=on_update,
         )
 

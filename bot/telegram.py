@@ -27,6 +27,7 @@ from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, Un
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
+from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.imports import Imports
 from services.intake import Intake
@@ -62,6 +63,7 @@ def make_dispatcher(
     imports: Imports,
     importer: Importer,
     i18n: I18n,
+    hashtags: ChannelHashtags,
     on_update: Callable[[str, str, float], None] | None = None,
 ) -> Dispatcher:
     """Routers, what is around them, and what handlers are given by name.
@@ -80,6 +82,7 @@ def make_dispatcher(
         imports=imports,
         importer=importer,
         i18n=i18n,
+        hashtags=hashtags,
     )
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))

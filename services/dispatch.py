@@ -241,7 +241,7 @@ class Dispatcher:
         if sifted.settled:
             settled = await queue.settle(session, sifted.settled)
             await outbox.outcome_ready(session, list(settled.awaited), view.now)
-            view.told.extend(settled.awaited)
+            view.told.extend(settled.awaited | settled.hashtagged)
         await self._postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
         undoubted = [(await self._without_doubt(session, each.post, view), each.key) for each in sifted.worth_asking]
         return [Worth(post, key) for post, key in undoubted if post is not None]

@@ -10,11 +10,13 @@ from enum import StrEnum
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import hashtag_rows
 from services.clock import Clock
+from services.hashtags import Original, without_line
 from services.people import People, storable
 from services.prompts import has_text
+from storage import hashtags, outbox
 from storage import intake as rows
-from storage import outbox
 from storage import people as people_rows
 from storage.database import Database
 from storage.intake import StoredPost
@@ -28,7 +30,12 @@ ALBUM_ID_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class IncomingPost:
-    """A channel's message as Telegram tells of it."""
+    """A channel's message as Telegram tells of it.
+
+    Attributes:
+        original: the message as it would be edited; None: it has nothing that could be.
+        edited_at: when it was last edited; None: never.
+    """
 
     channel_telegram_id: int
     channel_title: str
@@ -38,6 +45,8 @@ class IncomingPost:
     posted_at: datetime
     media_group_id: str | None = None
     url: str | None = None
+    original: Original | None = None
+    edited_at: datetime | None = None
 
 
 class Stored(StrEnum):
@@ -67,11 +76,13 @@ class Intake:
         self._wake = wake
         self._clock = clock
 
-    async def bot_added(self, channel_id: int, title: str, username: str | None, by_telegram_id: int) -> None:
+    async def bot_added(
+        self, channel_id: int, title: str, username: str | None, by_telegram_id: int, can_edit: bool | None = None
+    ) -> None:
         """The bot is an administrator of a channel: its posts are the person's who added it.
 
         Telegram tells the same when another administrator changes the bot's rights; the owner stays, as long
-        as they may use the bot.
+        as they may use the bot. Without the right to edit (`can_edit`) hashtags are off.
         """
         async with self._database.write() as session:
             await people_rows.take_turns(session, channel_id)
@@ -84,13 +95,20 @@ class Intake:
                 username=storable(username) if username else None,
                 added_at=known.added_at if known and keep else self._clock(),
                 removed_at=None,
+                can_edit=can_edit,
+                hashtags_since=known.hashtags_since if known and keep else None,
             )
-            await rows.set_owner(session, owner)
+            owner = await rows.set_owner(session, owner)
+            if can_edit is False:
+                await hashtag_rows.switch_off(session, owner, self._clock(), tell=True)
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
         """The bot is no longer in a channel; what is stored stays."""
         async with self._database.write() as session:
+            owner = await rows.owner_of(session, channel_id)
+            if owner is not None:
+                await hashtag_rows.switch_off(session, owner, self._clock(), tell=True)
             await rows.remove_owner(session, channel_id, self._clock())
         log.info("channel_removed", channel=channel_id)
 
@@ -109,7 +127,7 @@ class Intake:
         """A user forwarded a channel's post: stored once for them; if it is to be tagged, they get the result."""
         post = _cleaned(post)
         async with self._database.write() as session:
-            receipt = await self._store(session, post, caller_user_id, is_edit=False)
+            receipt = await self._store(session, post, caller_user_id, is_edit=False, owner=None)
             stored = await rows.get_post(session, receipt.post_id) if receipt.post_id else None
             if stored is not None and stored.tagging_status in {"pending", "retrying"}:
                 receipt = replace(
@@ -129,14 +147,19 @@ class Intake:
         async with self._database.write() as session:
             owner = await rows.owner_of(session, post.channel_telegram_id)
             user_id = await self._people.account_of(session, owner.owner_telegram_id) if owner else None
-            if user_id is None:
+            if owner is None or user_id is None:
                 return Receipt(Stored.IGNORED)
-            receipt = await self._store(session, post, user_id, is_edit=is_edit)
+            receipt = await self._store(session, post, user_id, is_edit=is_edit, owner=owner)
         self._wake_for(receipt)
         return receipt
 
-    async def _store(self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool) -> Receipt:
-        """Store, change or recognise a post; one update of a channel at a time, so that none is stored twice."""
+    async def _store(
+        self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool, owner: ChannelOwner | None
+    ) -> Receipt:
+        """Store, change or recognise a post; one update of a channel at a time, so that none is stored twice.
+
+        `owner`: of the channel that the message came in; None: it was forwarded.
+        """
         await people_rows.take_turns(session, post.channel_telegram_id)
         now = self._clock()
         channel_id = await rows.channel_row(
@@ -150,7 +173,43 @@ class Intake:
         known = await rows.find_post(session, user_id, channel_id, post.message_id)
         if known is None and post.media_group_id:
             known = await rows.find_album(session, user_id, channel_id, post.message_id, post.media_group_id)
+        if is_edit or owner is None:
+            post = await self._without_ours(session, post, channel_id, known if owner else None)
+        receipt = await self._keep(session, post, user_id, channel_id, known, is_edit=is_edit)
+        if owner is not None and receipt.post_id is not None and _gets_hashtags(owner, post, receipt, is_edit=is_edit):
+            await self._begin_hashtags(session, receipt.post_id, post)
+        return receipt
+
+    async def _without_ours(
+        self, session: AsyncSession, post: IncomingPost, channel_id: int, edited: StoredPost | None
+    ) -> IncomingPost:
+        """The message without the hashtags that we appended to it."""
+        if edited is None:
+            lines = await hashtags.appended_to(session, channel_id, [post.message_id])
+            text = without_line(post.text or "", lines.get(post.message_id, ()))
+        else:
+            message = post.original or Original(post.text or "")
+            now = self._clock()
+            text = await hashtag_rows.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
+        return post if text is None else replace(post, text=text or None)
+
+    async def _begin_hashtags(self, session: AsyncSession, post_id: int, post: IncomingPost) -> None:
+        if post.original is not None:
+            chat_id, now = post.channel_telegram_id, self._clock()
+            await hashtag_rows.begin(session, post_id, chat_id, post.message_id, post.original, now)
+
+    async def _keep(
+        self,
+        session: AsyncSession,
+        post: IncomingPost,
+        user_id: int,
+        channel_id: int,
+        known: StoredPost | None,
+        *,
+        is_edit: bool,
+    ) -> Receipt:
         if known is None:
+            now = self._clock()
             post_id = await rows.insert_post(session, _values(post, user_id, channel_id), now)
             return Receipt(Stored.NEW, post_id)
         if not _changes(known, post, is_edit=is_edit):
@@ -172,11 +231,21 @@ def _cleaned(post: IncomingPost) -> IncomingPost:
         channel_username=storable(username) or None,
         media_group_id=(_storable(post.media_group_id) or "")[:ALBUM_ID_LENGTH] or None,
         url=_storable(post.url),
+        original=post.original if post.original and post.original.text == _storable(post.original.text) else None,
     )
 
 
 def _storable(text: str | None) -> str | None:
     return None if text is None else storable(text)
+
+
+def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, receipt: Receipt, *, is_edit: bool) -> bool:
+    """Whether its tags are to be written into the message: into new posts, and those of since it was switched on."""
+    since = owner.hashtags_since
+    if since is None or post.original is None:
+        return False
+    is_new = receipt.outcome is not Stored.KNOWN and not is_edit
+    return is_new or post.posted_at >= since.replace(microsecond=0)
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:

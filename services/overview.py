@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from services.clock import Clock
-from storage import own, reads
+from storage import hashtags, own, reads
 from storage.database import Database
 from storage.glance import glance
 from storage.intake import nameless
@@ -47,7 +47,10 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class PostCard:
-    """A post as it stands. `requested`: new tags were asked for; `skipped`: by a person; `leased`: in work."""
+    """A post as it stands. `requested`: new tags were asked for; `skipped`: by a person; `leased`: in work.
+
+    `hashtags_of`: in whose channel its hashtags stand.
+    """
 
     id: int
     user_id: int
@@ -67,6 +70,7 @@ class PostCard:
     skipped: bool
     leased: bool
     attempt_log: tuple[AttemptView, ...] = ()
+    hashtags_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,8 @@ class Overview:
             if row is None:
                 return None
             attempts = await reads.last_attempts(session, post_id, ATTEMPTS_SHOWN)
-        return _card(row, self._clock(), attempts)
+            hashtags_of = await hashtags.owner_of_line(session, post_id)
+        return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
 
     async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
         """Those of these posts that there are, of whomever, without their attempts."""

@@ -276,7 +276,7 @@ class Recorder:
                 log.info("lease_lost", post_id=verdict.post.id)
         if told:
             await outbox.outcome_ready(session, told, now)
-            recorded.notices = True
+        recorded.notices |= bool(told or settled.hashtagged)
 
     async def _count(self, session: AsyncSession, verdict: Verdict, recorded: Recorded, now: datetime) -> None:
         log_verdict(verdict, self._chain)

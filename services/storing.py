@@ -10,10 +10,11 @@ from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.hashtags import without_line
 from services.people import storable
 from services.prompts import has_text
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from storage import bulk, legacy, people
+from storage import bulk, hashtags, legacy, people
 from storage import intake as rows
 from storage.bulk import StoredText
 from storage.models import Post
@@ -77,7 +78,7 @@ async def store_in(
     """As `store`, of a channel whose row is known, after `take_turns`."""
     # Some know the channel by its number, some by its name.
     await rows.hold_channel(session, channel_id)
-    posts = _each_once(delivery.posts)
+    posts = await _without_hashtags(session, channel_id, _each_once(delivery.posts))
     stored = await _stored(session, user_id, channel_id, posts)
     new = [post for post in posts if post.message_id not in stored]
     edits = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
@@ -103,6 +104,21 @@ async def take_turns(session: AsyncSession, channel: SourceChannel) -> None:
         await people.take_turns(session, crc32(channel.username.lower().encode()))
     if channel.telegram_id is not None:
         await people.take_turns(session, channel.telegram_id)
+
+
+async def _without_hashtags(
+    session: AsyncSession, channel_id: int, posts: Sequence[SourcePost]
+) -> Sequence[SourcePost]:
+    """The posts without what we appended to them in their channel."""
+    numbers = [number for post in posts for number in (post.message_id, *post.members)]
+    found = await hashtags.appended_to(session, channel_id, numbers)
+    return [_without_line(post, found) for post in posts] if found else posts
+
+
+def _without_line(post: SourcePost, found: Mapping[int, tuple[str | None, str | None]]) -> SourcePost:
+    lines = [line for number in (post.message_id, *post.members) for line in found.get(number, ())]
+    text = without_line(post.text or "", lines)
+    return post if text is None else replace(post, text=text or None)
 
 
 async def _stored(

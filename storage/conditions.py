@@ -29,3 +29,6 @@ PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_
 
 #: Posts whose tags another one with the same text may take.
 REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
+
+#: Messages of channels in which hashtags are to be written, or removed again.
+HASHTAGS_OPEN = "state IN ('waiting', 'undoing')"

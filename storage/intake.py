@@ -34,9 +34,9 @@ async def owner_of(session: AsyncSession, telegram_channel_id: int) -> ChannelOw
     return None if owner is None or owner.removed_at is not None else owner
 
 
-async def set_owner(session: AsyncSession, owner: ChannelOwner) -> None:
-    """Insert or replace the owner of a channel."""
-    await session.merge(owner)
+async def set_owner(session: AsyncSession, owner: ChannelOwner) -> ChannelOwner:
+    """Insert or replace the owner of a channel; returns the row, to be changed further."""
+    return await session.merge(owner)
 
 
 async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: datetime) -> None:

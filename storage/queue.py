@@ -26,8 +26,10 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage import hashtags
 from storage.conditions import QUEUED, REUSABLE, WAITS
 from storage.models import Attempt, OutboxRow, Post
+from storage.source_models import HashtagRow
 from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
@@ -80,11 +82,12 @@ class ClaimedPost:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, and the
-    claims that were written."""
+    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, those
+    whose hashtags go into a channel, and the claims that were written."""
 
     alive: frozenset[int]
     awaited: frozenset[int]
+    hashtagged: frozenset[int]
     written: frozenset[tuple[int, str]]
 
     def wrote(self, post: ClaimedPost) -> bool:
@@ -196,7 +199,7 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
     """
     if not settled:
-        return Settled(frozenset(), frozenset(), frozenset())
+        return Settled(frozenset(), frozenset(), frozenset(), frozenset())
     locked = await _locked_rows(session, [post.id for post, _ in settled])
     written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
     alike: dict[frozenset[str], list[dict[str, Any]]] = {}
@@ -206,7 +209,10 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     for rows in alike.values():
         await session.execute(_settle(), rows)
     awaited = frozenset(row.id for row in locked.values() if row.awaited)
-    return Settled(frozenset(locked), awaited, written)
+    hashtagged = frozenset(row.id for row in locked.values() if row.hashtagged)
+    if hashtagged:
+        await hashtags.tags_came(session, hashtagged)
+    return Settled(frozenset(locked), awaited, hashtagged, written)
 
 
 def _is_ours(post: ClaimedPost, row: Any) -> bool:
@@ -222,7 +228,9 @@ async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, R
 @cache
 def _rows_to_lock() -> Any:
     waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
-    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting.label("awaited"))
+    hashtagged = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
+    columns = (_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
+    query = select(*columns, waiting.label("awaited"), hashtagged.label("hashtagged"))
     return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
 
 

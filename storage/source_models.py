@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, SmallInteger, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storage.conditions import HASHTAGS_OPEN
 from storage.models import Base, BigKey, partial_index
 from storage.types import UtcDateTime
 
@@ -111,11 +112,21 @@ class HashtagRow(Base):
     #: Text and entities (the Bot API's JSON) without what we appended.
     text: Mapped[str] = mapped_column(Text)
     entities: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: What an edit has to repeat (`services.hashtags.Original.options`).
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: The line that stands in the channel now; NULL: none.
     line: Mapped[str | None] = mapped_column(Text)
-    #: 'waiting' for tags, 'written', 'undone' (by a person: it stays so), or 'refused' by Telegram.
+    #: Another one that may be seen in it: it is being written, or stood there before.
+    other_line: Mapped[str | None] = mapped_column(Text)
+    #: When the message was last edited that we know of, by Telegram's clock.
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: 'waiting' for tags (again), 'written', 'undoing' (a person pressed the button), 'undone' (by a person: it stays
+    #: so), or 'refused' by Telegram.
     state: Mapped[str] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (partial_index("ix_metka_hashtags_waiting", "post_id", where="state = 'waiting'"),)
+    __table_args__ = (
+        Index("ix_metka_hashtags_chat", "chat_id", "post_id"),
+        partial_index("ix_metka_hashtags_open", "post_id", where=HASHTAGS_OPEN),
+    )

@@ -9,6 +9,7 @@ from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import ChatMemberUpdated, Message
 
 from bot.handlers.incoming import incoming_post
+from bot.hashtags import can_edit
 from bot.i18n import I18n
 from bot.views import help as views
 from services.intake import Intake
@@ -36,7 +37,7 @@ async def channel_member(event: ChatMemberUpdated, bot: Bot, intake: Intake, peo
         await intake.bot_removed(chat.id)
         return
     title = chat.title or chat.username or str(chat.id)
-    await intake.bot_added(chat.id, title, chat.username, who.id)
+    await intake.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
     if event.old_chat_member.status == ChatMemberStatus.ADMINISTRATOR or who.is_bot:
         return
     caller = await people.seen(who.id, language_code=who.language_code, name=who.full_name, username=who.username)

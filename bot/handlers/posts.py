@@ -29,7 +29,7 @@ async def post(message: Message, command: CommandObject, t: Texts, caller: Calle
     if card is None:
         await message.answer(views.missing(t))
         return
-    markup = keyboards.post(t, card, details=False, admin=caller.is_admin)
+    markup = keyboards.post(t, card, details=False, admin=caller.is_admin, viewer=caller.telegram_id)
     await message.answer(views.card(t, card), reply_markup=markup)
 
 
@@ -135,7 +135,7 @@ async def _show_card(
     if card is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    markup = keyboards.post(t, card, details=False, admin=caller.is_admin)
+    markup = keyboards.post(t, card, details=False, admin=caller.is_admin, viewer=caller.telegram_id)
     await show(press, bot, views.card(t, card), markup, here=data.here)
 
 

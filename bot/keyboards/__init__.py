@@ -12,6 +12,8 @@ from pydantic import Field
 from bot.i18n import Texts
 from bot.keyboards.common import Rows
 from bot.keyboards.common import button as _button
+from bot.views.common import shorten
+from services.channel_hashtags import HashtagChannels
 from services.overview import FailedPage, PostCard
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
@@ -73,6 +75,25 @@ class TryNow(CallbackData, prefix="try"):
     """Asks the provider again in spite of a pause."""
 
 
+class Hashtags(CallbackData, prefix="tags"):
+    """Switches hashtags in a channel on or off; `sure`: the person has read what will happen."""
+
+    channel: Annotated[int, Field(ge=-(2**53), le=-1)]
+    on: bool
+    sure: bool
+
+
+class HashtagUndo(CallbackData, prefix="untag"):
+    """Removes a post's hashtags from its channel; `here`: the message is about this post alone."""
+
+    post: PostId
+    here: bool
+
+
+class HashtagList(CallbackData, prefix="tagged"):
+    """Back to the channels of /hashtags."""
+
+
 def _post_button(t: Texts, action: Action, post_id: int) -> InlineKeyboardButton:
     names = {
         Action.RETRY: t.plain("🔁 Retry"),
@@ -94,10 +115,17 @@ def post_actions(card: PostCard, *, details: bool, admin: bool) -> list[Action]:
     return [Action.RETRY, *([Action.DETAILS] if details else []), *skip, *([Action.FORCE] if admin else [])]
 
 
-def post(t: Texts, card: PostCard, *, details: bool, admin: bool) -> InlineKeyboardMarkup | None:
-    """The buttons of a message about one post; `details`: the message does not show them yet."""
+def post(
+    t: Texts, card: PostCard, *, details: bool, admin: bool, viewer: int | None = None
+) -> InlineKeyboardMarkup | None:
+    """The buttons of a message about one post; `details`: the message does not show them yet.
+
+    `viewer`: who looks at the card; the owner of the channel in which its hashtags stand may remove these.
+    """
     buttons = [_post_button(t, action, card.id) for action in post_actions(card, details=details, admin=admin)]
     rows = [buttons[i : i + 2] for i in range(0, len(buttons), 2)]
+    if viewer is not None and card.hashtags_of == viewer:
+        rows.append([_button(t.plain("↩️ Remove hashtags"), HashtagUndo(post=card.id, here=True))])
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
 
@@ -169,3 +197,31 @@ def access(t: Texts, person: int) -> InlineKeyboardMarkup:
 def try_now(t: Texts) -> InlineKeyboardMarkup:
     """Of an alert about a pause."""
     return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("🔁 Try now"), TryNow())]])
+
+
+def hashtags(t: Texts, listed: HashtagChannels) -> InlineKeyboardMarkup | None:
+    """Of /hashtags: each channel's switch, and the way back."""
+    rows: Rows = [
+        [
+            _button(
+                f"{'✅' if channel.is_on else '⬜'} {shorten(channel.title, 50)}",
+                Hashtags(channel=channel.id, on=not channel.is_on, sure=channel.is_on),
+            )
+        ]
+        for channel in listed.channels
+    ]
+    if listed.last_written is not None:
+        rows.append([_button(t.plain("↩️ Undo last post"), HashtagUndo(post=listed.last_written, here=False))])
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def hashtags_sure(t: Texts, channel_id: int) -> InlineKeyboardMarkup:
+    """Of what is said before hashtags are switched on."""
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [
+                _button(t.plain("✅ Switch on"), Hashtags(channel=channel_id, on=True, sure=True)),
+                _button(t.plain("Cancel"), HashtagList()),
+            ]
+        ]
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from bot.i18n import Html, Texts
 from bot.views.channels import bold, named
 from bot.views.common import lines, paragraphs, shorten, whole
+from bot.views.hashtags import rights_lost
 
 
 def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
@@ -26,6 +27,7 @@ def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
             name=shorten(name, 64),
         ),
         "unreadable": lambda: _unreadable(t, name),
+        "hashtags_off": lambda: rights_lost(t, str(payload.get("title"))),
         "readable": lambda: t._("✅ The pages of public channels can be read again."),
     }
     render = known.get(payload.get("text"))

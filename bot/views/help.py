@@ -34,6 +34,7 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
         t._("/remove @name — follow it no more; its posts stay unless you say otherwise"),
         t._("/post number — one post: tags, status, requests"),
         t._("/regen number — new tags for one post, ahead of everything"),
+        t._("/hashtags — write the tags into your channel's posts"),
     )
     admins = (
         t._("<b>Administrators</b>"),
@@ -60,6 +61,7 @@ def commands(t: Texts) -> list[BotCommand]:
         BotCommand(command="remove", description=t.plain("Follow a channel no more")),
         BotCommand(command="post", description=t.plain("One post: tags, status, requests")),
         BotCommand(command="regen", description=t.plain("New tags for one post")),
+        BotCommand(command="hashtags", description=t.plain("Tags as hashtags in your channel")),
         BotCommand(command="help", description=t.plain("What I can do")),
     ]
 

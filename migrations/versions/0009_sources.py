@@ -101,12 +101,16 @@ def create_hashtags() -> None:
         sa.Column("is_caption", sa.Boolean, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("entities", sa.JSON),
+        sa.Column("options", sa.JSON),
         sa.Column("line", sa.Text),
+        sa.Column("other_line", sa.Text),
+        sa.Column("edited_at", UtcDateTime),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("updated_at", UtcDateTime, nullable=False),
     )
-    create_index("ix_metka_hashtags_waiting", "metka_hashtags", ["post_id"], "state = 'waiting'")
+    create_index("ix_metka_hashtags_chat", "metka_hashtags", ["chat_id", "post_id"])
+    create_index("ix_metka_hashtags_open", "metka_hashtags", ["post_id"], "state IN ('waiting', 'undoing')")
 
 
 def cascade_on_sqlite() -> None:

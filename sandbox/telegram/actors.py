@@ -197,21 +197,34 @@ class Actors:
             message = _as_photo(message) | {"media_group_id": media_group_id}
         self.world.put(chat, message)
         if chat.bot_is_member:
-            self.world.updates.push({"channel_post": message})
+            self.world.updates.push({"channel_post": dict(message)})
         return int(message["message_id"])
 
-    def edit_channel_post(self, channel_id: int, message_id: int, text: str) -> None:
-        """The channel edits a post (one that the sandbox does not know is made up)."""
+    def edit_channel_post(
+        self, channel_id: int, message_id: int, text: str, edit_date: int | None = None, **extra: Any
+    ) -> None:
+        """The channel edits a post (one that the sandbox does not know is made up), after whatever edit was before."""
         chat = self.world.chats[channel_id]
-        edit = {"edit_date": int(time.time()), "sender_chat": chat.shown()}
-        message = self._message(chat, text, message_id) | edit
         known = self.world.message(channel_id, message_id)
+        before = 0 if known is None else int(known.data.get("edit_date", 0))
+        edit = {"edit_date": edit_date or max(int(time.time()), before + 1), "sender_chat": chat.shown()}
+        message = self._message(chat, text, message_id) | edit | extra
         if known is None:
             known = self.world.put(chat, message)
+        elif "photo" in known.data:
+            album = {name: value for name, value in known.data.items() if name == "media_group_id"}
+            message = _as_photo(message) | album
         known.data = message
         self.world.edited(chat, known)
         if chat.bot_is_member:
-            self.world.updates.push({"edited_channel_post": message})
+            self.world.updates.push({"edited_channel_post": dict(message)})
+
+    def set_bot_rights(self, channel_id: int, by_user_id: int, *, can_edit: bool, told: bool = True) -> None:
+        """A person changes what the bot may do in their channel; `told`: Telegram says so to the bot."""
+        chat = self.world.chats[channel_id]
+        chat.bot_can_edit = can_edit
+        if told:
+            self._membership(chat, by_user_id, "administrator", "administrator")
 
     def add_bot_to_channel(self, channel_id: int, by_user_id: int) -> None:
         """A person makes the bot an administrator of their channel."""

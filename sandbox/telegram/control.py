@@ -65,6 +65,11 @@ async def _remove_bot(actors: Actors, body: Json) -> Json:
     return {}
 
 
+async def _set_rights(actors: Actors, body: Json) -> Json:
+    actors.set_bot_rights(int(body["channel_id"]), int(body["user_id"]), can_edit=bool(body["can_edit"]))
+    return {}
+
+
 async def _add_user(actors: Actors, body: Json) -> Json:
     actors.add_user(int(body["user_id"]), str(body["first_name"]), body.get("language_code"), body.get("username"))
     return {}
@@ -93,6 +98,7 @@ ACTIONS: dict[str, Action] = {
     "edit_channel_post": _edit_channel_post,
     "add_bot_to_channel": _add_bot,
     "remove_bot_from_channel": _remove_bot,
+    "set_bot_rights": _set_rights,
     "add_user": _add_user,
     "add_channel": _add_channel,
     "block": _block,

@@ -73,7 +73,7 @@ def _new_message(world: World, chat: Chat) -> Json:
         "chat": chat.shown(),
     }
     if chat.type == "channel":
-        return message | {"sender_chat": chat.shown()}
+        return message | {"sender_chat": chat.shown(), "x_by_bot": True}
     return message | {"from": world.bot_user()}
 
 
@@ -116,13 +116,34 @@ def _upload(params: Json, name: str) -> Upload:
 
 def edit_message_text(world: World, params: Json) -> Json:
     chat, stored = _own_message(world, params, "edit")
+    if "text" not in stored.data:
+        raise bad_request("there is no text in the message to edit")
     text, marks = checks.text_and_entities(params)
-    reply_markup = checks.markup(params)
-    now = (stored.data.get("text"), stored.data.get("entities", []), stored.data.get("reply_markup"))
-    if now == (text, marks, reply_markup):
+    changed = {"text": text, "entities": marks, "link_preview_options": decoded(params, "link_preview_options")}
+    return _edited(world, chat, stored, changed, checks.markup(params))
+
+
+def edit_message_caption(world: World, params: Json) -> Json:
+    chat, stored = _own_message(world, params, "edit")
+    if not {"photo", "video", "document", "caption"} & stored.data.keys():
+        raise bad_request("there is no caption in the message to edit")
+    caption, marks = checks.caption_and_entities(params)
+    above = flag(params, "show_caption_above_media") or None
+    changed = {"caption": caption, "caption_entities": marks, "show_caption_above_media": above}
+    return _edited(world, chat, stored, changed, checks.markup(params))
+
+
+def _edited(world: World, chat: Chat, stored: Stored, changed: Json, reply_markup: Json | None) -> Json:
+    """What was not sent again is lost, as Telegram has it."""
+    if changed.get("link_preview_options") == {"is_disabled": False}:
+        changed["link_preview_options"] = None
+    wanted = {**changed, "reply_markup": reply_markup}
+    if all((stored.data.get(name) or None) == (value or None) for name, value in wanted.items()):
         raise bad_request(NOT_MODIFIED)
     _count(world, chat)
-    stored.data |= {"text": text, "entities": marks, "edit_date": int(time.time())}
+    kept = {name: value for name, value in stored.data.items() if name not in changed}
+    edit_date = max(int(time.time()), stored.data.get("edit_date", 0))
+    stored.data = kept | {name: value for name, value in changed.items() if value} | {"edit_date": edit_date}
     return _with_markup(world, chat, stored, reply_markup)
 
 
@@ -141,6 +162,8 @@ def _with_markup(world: World, chat: Chat, stored: Stored, reply_markup: Json | 
     else:
         stored.data["reply_markup"] = reply_markup
     world.edited(chat, stored)
+    if chat.type == "channel" and world.tells_own_edits:
+        world.updates.push({"edited_channel_post": _visible(stored.data)})
     return _visible(stored.data)
 
 
@@ -149,9 +172,17 @@ def _own_message(world: World, params: Json, verb: str) -> tuple[Chat, Stored]:
     stored = world.message(chat.id, integer(params, "message_id"))
     if stored is None:
         raise bad_request(f"message to {verb} not found")
-    if verb == "edit" and stored.data.get("from", {}).get("id") != world.bot_id and chat.type != "channel":
+    if verb == "edit" and not _may_edit(world, chat, stored):
         raise bad_request("message can't be edited")
     return chat, stored
+
+
+def _may_edit(world: World, chat: Chat, stored: Stored) -> bool:
+    """Its own messages; in a channel, with the right, all but those that nobody may edit."""
+    if chat.type != "channel":
+        return bool(stored.data.get("from", {}).get("id") == world.bot_id)
+    is_fixed = any(stored.data.get(name) for name in ("forward_origin", "via_bot", "poll", "is_paid_post"))
+    return bool(stored.data.get("x_by_bot")) or (chat.bot_can_edit and not is_fixed)
 
 
 def delete_message(world: World, params: Json) -> bool:
@@ -225,7 +256,8 @@ def member(world: World, chat: Chat, *, inside: bool | None = None) -> Json:
     """The bot as a member of a chat."""
     inside = chat.bot_is_member if inside is None else inside
     role = "administrator" if chat.type == "channel" else "member"
-    return _member(world.bot_user(), role if inside else "left")
+    shown = _member(world.bot_user(), role if inside else "left")
+    return shown | ({"can_edit_messages": chat.bot_can_edit} if shown["status"] == "administrator" else {})
 
 
 def _member(user: Json, status: str) -> Json:
@@ -260,6 +292,7 @@ METHODS: dict[str, Method] = {
     "sendMessage": send_message,
     "sendDocument": send_document,
     "editMessageText": edit_message_text,
+    "editMessageCaption": edit_message_caption,
     "editMessageReplyMarkup": edit_message_reply_markup,
     "deleteMessage": delete_message,
     "answerCallbackQuery": answer_callback_query,

@@ -48,6 +48,8 @@ class Chat:
     username: str | None = None
     bot_is_member: bool = False
     admins: set[int] = field(default_factory=set)
+    #: Of the bot as a channel's administrator.
+    bot_can_edit: bool = True
 
     def shown(self) -> Json:
         """As messages show it."""
@@ -135,6 +137,8 @@ class World:
         self.bot_username = "metka_sandbox_bot"
         self.bot_name = "Metka"
         self.callback_ttl = callback_ttl
+        #: Telegram does not tell a bot of its own edits; a server that does is to be borne.
+        self.tells_own_edits = False
         self.people: dict[int, Person] = {}
         self.chats: dict[int, Chat] = {}
         self.store: defaultdict[int, dict[int, Stored]] = defaultdict(dict)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
+from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.imports import Importer
@@ -21,6 +22,7 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.clock import utc_now
 from services.imports import Imports
@@ -46,6 +48,7 @@ class Running:
     tagging: TaggingService
     outbox: Outbox
     notifier: Notifier
+    writer: HashtagWriter
 
     async def say(self, user_id: int, text: str) -> dict[str, Any]:
         """Write to the bot and get its next message."""
@@ -101,6 +104,8 @@ async def running_bot(
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = Importer(bot, imports, people, i18n)
+        hashtags = ChannelHashtags(database, lambda: None, utc_now)
+        writer = HashtagWriter(bot, hashtags)
         dispatcher = make_dispatcher(
             bot,
             people=people,
@@ -113,14 +118,16 @@ async def running_bot(
             imports=imports,
             importer=importer,
             i18n=i18n,
+            hashtags=hashtags,
             on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
-        nudge = asyncio.create_task(_nudge(notifier))
-        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run(), importer.run())]
+        nudge = asyncio.create_task(_nudge(notifier, writer))
+        works = (notifier.run(), progress.run(), importer.run(), writer.run())
+        loops = [asyncio.create_task(work) for work in works]
         task = asyncio.create_task(polling.run())
         try:
-            yield Running(database, telegram, engine.tagging, outbox, notifier)
+            yield Running(database, telegram, engine.tagging, outbox, notifier, writer)
         finally:
             await polling.stop()
             await task
@@ -128,15 +135,17 @@ async def running_bot(
             notifier.stop()
             progress.stop()
             importer.stop()
+            writer.stop()
             await asyncio.gather(*loops)
             await bot.session.close()
 
 
-async def _nudge(notifier: Notifier) -> None:
+async def _nudge(notifier: Notifier, writer: HashtagWriter) -> None:
     """As the worker's news does."""
     while True:
         await asyncio.sleep(0.1)
         notifier.wake()
+        writer.wake()
 
 
 async def _fill(database: Database) -> None:

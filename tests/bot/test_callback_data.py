@@ -14,6 +14,9 @@ from bot.keyboards import (
     AccessRequest,
     Action,
     Failed,
+    HashtagList,
+    Hashtags,
+    HashtagUndo,
     PostButton,
     Refresh,
     Retry,
@@ -45,6 +48,9 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     ),
     ChannelList: st.builds(ChannelList, page=st.integers(1, MAX_PAGE), here=st.booleans()),
     Follow: st.builds(Follow, name=st.from_regex(r"[A-Za-z][A-Za-z0-9_]{3,31}", fullmatch=True)),
+    Hashtags: st.builds(Hashtags, channel=st.integers(-(2**53), -1), on=st.booleans(), sure=st.booleans()),
+    HashtagUndo: st.builds(HashtagUndo, post=st.integers(1, MAX_POST_ID), here=st.booleans()),
+    HashtagList: st.just(HashtagList()),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_POST_ID,
@@ -56,6 +62,8 @@ NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     ),
     ChannelList: lambda button: isinstance(button, ChannelList) and 1 <= button.page <= MAX_PAGE,
     Follow: lambda button: isinstance(button, Follow) and is_name(button.name),
+    Hashtags: lambda button: isinstance(button, Hashtags) and -(2**53) <= button.channel <= -1,
+    HashtagUndo: lambda button: isinstance(button, HashtagUndo) and 1 <= button.post <= MAX_POST_ID,
 }
 
 #: Of what a forger would put together: what is right, nearly right, and rubbish.

@@ -18,9 +18,11 @@ from babel.messages.pofile import read_po
 from bot import views
 from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
 from bot.views import access, channels, imports, posts, stats
+from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
+from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
 from services.imports import Import, Summary
 from services.names import Reason, Unusable
@@ -228,6 +230,10 @@ def messages(t: Texts) -> Iterator[str]:
     )
     yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
     yield from (imports.too_big(t, 2**53), imports.lost(t), imports.went_wrong(t), imports.not_an_export(t))
+    channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
+    yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
+    yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
+    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in ("hashtags_off", NASTY * 99))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,0 +1,57 @@
+"""/hashtags: tags that go back into a channel."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts
+from bot.views.common import TITLE_UNITS, lines, paragraphs, shorten
+from services.channel_hashtags import HashtagChannels
+
+
+def listed(t: Texts, found: HashtagChannels) -> Html:
+    """The channels, of which each has a button."""
+    if not found.channels:
+        return t._(
+            "I am an administrator of none of your channels. Make me one there, with the right to edit messages; then "
+            "send /hashtags again."
+        )
+    return paragraphs(
+        t._("#️⃣ <b>Hashtags in your channels</b>"),
+        t._("Where it is on, I write the tags of new posts below them as hashtags."),
+        t._("✅ on · ⬜ off — press a channel to change it"),
+    )
+
+
+def ask(t: Texts, title: str) -> Html:
+    """What will happen, before it does."""
+    return paragraphs(
+        t._("#️⃣ <b>Hashtags in {channel}?</b>", channel=shorten(title, TITLE_UNITS)),
+        lines(
+            t._("• As soon as a new post has its tags, I edit it: an empty line, and the tags as hashtags."),
+            t._("• The text, its formatting and links, previews and buttons stay as they are."),
+            t._("• Readers see that the post was edited. Older posts are not touched."),
+            t._("• Forwards, polls, and posts with custom emoji are left alone, since an edit would harm them."),
+        ),
+        t._("You can undo each post, and switch it off at any time: what stands then stays."),
+    )
+
+
+def no_right(t: Texts, title: str) -> Html:
+    """How to give the right that is missing."""
+    return paragraphs(
+        t._("I may not edit messages in <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
+        t._(
+            "In Telegram open the channel → its name → Administrators → me, switch on <b>Edit messages of others</b>, "
+            "and save. Then send /hashtags again."
+        ),
+    )
+
+
+def rights_lost(t: Texts, title: str) -> Html:
+    """Hashtags were switched off, because the bot may not edit any more."""
+    return paragraphs(
+        t._(
+            "#️⃣ Hashtags in <b>{channel}</b> are off: I may not edit messages there any more.",
+            channel=shorten(title, TITLE_UNITS),
+        ),
+        t._("Give me the right to edit messages again if you want them, and send /hashtags."),
+    )
