@@ -37,7 +37,7 @@ _Validators = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     """What came for a name: `html` None: nothing has changed."""
 
     name: str
@@ -53,7 +53,7 @@ class Preview:
         version: str,
         base_url: str = TELEGRAMS_ADDRESS,
         *,
-        about: str = TELEGRAMS_ADDRESS,
+        about: str | None = None,
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
         clock: Clock = utc_now,
@@ -62,12 +62,12 @@ class Preview:
 
         Args:
             version: of Metka, told to the server.
-            about: an address under which its owner finds out who reads.
+            about: an address under which the server's people find out who reads.
             timeout: seconds for one request.
         """
         self._base = URL(base_url.rstrip("/"))
         self._headers = {
-            "User-Agent": f"Metka/{version} (+{about}; reads public previews)",
+            "User-Agent": f"Metka/{version} ({f'+{about}' if about else 'self-hosted'}; reads public previews)",
             "Accept": "text/html",
             "Accept-Language": "en",
         }
@@ -96,7 +96,7 @@ class Preview:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, name: str, before: int) -> _Answer:
+    async def ask(self, name: str, before: int) -> Answer:
         """The page of a name (`before` 0: the newest), under the name it has now.
 
         Raises:
@@ -110,12 +110,12 @@ class Preview:
                 raise SourceUnavailableError("no answer in time") from None
             except (aiohttp.ClientError, OSError) as error:
                 raise SourceUnavailableError(f"no answer: {type(error).__name__}") from None
-            if isinstance(found, _Answer):
+            if isinstance(found, Answer):
                 return found
             name = found.name
         raise SourceUnavailableError("the server sends in a circle")
 
-    async def _asked_once(self, name: str, before: int) -> _Answer | Renamed:
+    async def _asked_once(self, name: str, before: int) -> Answer | Renamed:
         query = {"before": str(before)} if before else {}
         known = {} if before else self._seen.get(name.lower(), {})
         url = (self._base / "s" / name).with_query(query)
@@ -126,10 +126,10 @@ class Preview:
                     raise meant
                 return meant
             if response.status == 304 and known:
-                return _Answer(name, None, known)
+                return Answer(name, None, known)
             if response.status != 200:
                 raise refused(response.status, response.headers.get("Retry-After"), self._clock())
-            return _Answer(name, await _text(response), _validators(response))
+            return Answer(name, await _text(response), _validators(response))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._is_closed:
@@ -144,7 +144,7 @@ class Preview:
             )
         return self._session
 
-    def remember(self, answer: _Answer) -> None:
+    def remember(self, answer: Answer) -> None:
         """The newest page of a channel was read: the next time only a newer one is wanted."""
         self.forget(answer.name)
         if answer.validators:

@@ -334,7 +334,13 @@ async def test_a_bomb_is_not_unpacked_further_than_a_page(preview: PreviewSandbo
 async def test_the_server_is_told_who_reads(preview: PreviewSandbox, reader: Preview) -> None:
     preview.channel("durov").post("x")
     await all_of(reader, "durov")
-    assert preview.requests[0].headers["User-Agent"] == "Metka/1.2 (+https://t.me; reads public previews)"
+    named = Preview("1.3", preview.url, about="https://t.me/metka_bot")
+    await all_of(named, "durov")
+    await named.aclose()
+    assert [record.headers["User-Agent"] for record in preview.requests] == [
+        "Metka/1.2 (self-hosted; reads public previews)",
+        "Metka/1.3 (+https://t.me/metka_bot; reads public previews)",
+    ]
 
 
 async def test_the_pace_is_that_of_all_channels_together(preview: PreviewSandbox) -> None:
