@@ -102,10 +102,11 @@ class Preview:
         Raises:
             SourceError: there is none, or not now.
         """
+        known = {} if before else self._seen.get(name.lower(), {})
         for _ in range(MOST_REDIRECTS):
             try:
                 async with self._limiter, asyncio.timeout(self._timeout):
-                    found = await self._asked_once(name, before)
+                    found = await self._asked_once(name, before, known)
             except TimeoutError:
                 raise SourceUnavailableError("no answer in time") from None
             except (aiohttp.ClientError, OSError) as error:
@@ -115,9 +116,8 @@ class Preview:
             name = found.name
         raise SourceUnavailableError("the server sends in a circle")
 
-    async def _asked_once(self, name: str, before: int) -> Answer | Renamed:
+    async def _asked_once(self, name: str, before: int, known: _Validators) -> Answer | Renamed:
         query = {"before": str(before)} if before else {}
-        known = {} if before else self._seen.get(name.lower(), {})
         url = (self._base / "s" / name).with_query(query)
         async with self._opened().get(url, headers=known, allow_redirects=False) as response:
             if response.status in REDIRECTS:
@@ -144,11 +144,11 @@ class Preview:
             )
         return self._session
 
-    def remember(self, answer: Answer) -> None:
-        """The newest page of a channel was read: the next time only a newer one is wanted."""
-        self.forget(answer.name)
+    def remember(self, name: str, answer: Answer) -> None:
+        """The newest page of what was asked for by this name was read: the next time only a newer one is wanted."""
+        self.forget(name)
         if answer.validators:
-            self._seen[answer.name.lower()] = answer.validators
+            self._seen[name.lower()] = answer.validators
         while len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)
 
@@ -173,7 +173,7 @@ class _Channel:
             page = await asyncio.to_thread(read_page, answer.html, answer.name)
             name, reached = answer.name, _position(page, before)
             if before == 0:
-                self._preview.remember(answer)
+                self._preview.remember(self._name, answer)
             if page.lowest is not None or before == 0:
                 yield _delivery(page, reached)
             if page.before is None:

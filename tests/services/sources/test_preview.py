@@ -128,6 +128,19 @@ async def test_what_was_forgotten_is_delivered_again(preview: PreviewSandbox, re
     assert len(await all_of(reader, "durov")) == 1
 
 
+async def test_a_renamed_channel_is_remembered_by_the_name_that_was_asked_for(
+    preview: PreviewSandbox, reader: Preview
+) -> None:
+    """Whoever could not store its new name gets it again."""
+    preview.channel("old").post("one")
+    preview.rename("old", "new")
+    await all_of(reader, "old")
+    assert await all_of(reader, "old") == []
+    reader.forget("old")
+    [delivery] = await all_of(reader, "old")
+    assert delivery.channel.username == "new"
+
+
 async def test_a_page_that_could_not_be_read_is_asked_for_anew(preview: PreviewSandbox, reader: Preview) -> None:
     preview.channel("durov").post("odd", kind="unknown")
     for _ in range(2):
