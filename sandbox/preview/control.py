@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -29,6 +30,8 @@ def _post(preview: PreviewSandbox, body: Json) -> Json:
     if kind not in KINDS:
         raise ValueError(f"no such kind: {kind}")
     details: Json = {name: body[name] for name in ("number", "views", "html") if name in body}
+    if "posted_at" in body:
+        details["posted_at"] = datetime.fromisoformat(str(body["posted_at"]))
     details |= {name: tuple(body[name]) for name in ("members", "options") if name in body}
     return {"message_id": preview.channel(str(body["name"])).post(str(body.get("text", "")), kind=kind, **details)}
 

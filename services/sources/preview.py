@@ -37,7 +37,7 @@ _Validators = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     """What came for a name: `html` None: nothing has changed."""
 
     name: str
@@ -53,7 +53,7 @@ class Preview:
         version: str,
         base_url: str = TELEGRAMS_ADDRESS,
         *,
-        about: str = TELEGRAMS_ADDRESS,
+        about: str | None = None,
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
         clock: Clock = utc_now,
@@ -62,12 +62,12 @@ class Preview:
 
         Args:
             version: of Metka, told to the server.
-            about: an address under which its owner finds out who reads.
+            about: an address under which the server's people find out who reads.
             timeout: seconds for one request.
         """
         self._base = URL(base_url.rstrip("/"))
         self._headers = {
-            "User-Agent": f"Metka/{version} (+{about}; reads public previews)",
+            "User-Agent": f"Metka/{version} ({f'+{about}' if about else 'self-hosted'}; reads public previews)",
             "Accept": "text/html",
             "Accept-Language": "en",
         }
@@ -96,28 +96,28 @@ class Preview:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, name: str, before: int) -> _Answer:
+    async def ask(self, name: str, before: int) -> Answer:
         """The page of a name (`before` 0: the newest), under the name it has now.
 
         Raises:
             SourceError: there is none, or not now.
         """
+        known = {} if before else self._seen.get(name.lower(), {})
         for _ in range(MOST_REDIRECTS):
             try:
                 async with self._limiter, asyncio.timeout(self._timeout):
-                    found = await self._asked_once(name, before)
+                    found = await self._asked_once(name, before, known)
             except TimeoutError:
                 raise SourceUnavailableError("no answer in time") from None
             except (aiohttp.ClientError, OSError) as error:
                 raise SourceUnavailableError(f"no answer: {type(error).__name__}") from None
-            if isinstance(found, _Answer):
+            if isinstance(found, Answer):
                 return found
             name = found.name
         raise SourceUnavailableError("the server sends in a circle")
 
-    async def _asked_once(self, name: str, before: int) -> _Answer | Renamed:
+    async def _asked_once(self, name: str, before: int, known: _Validators) -> Answer | Renamed:
         query = {"before": str(before)} if before else {}
-        known = {} if before else self._seen.get(name.lower(), {})
         url = (self._base / "s" / name).with_query(query)
         async with self._opened().get(url, headers=known, allow_redirects=False) as response:
             if response.status in REDIRECTS:
@@ -126,10 +126,10 @@ class Preview:
                     raise meant
                 return meant
             if response.status == 304 and known:
-                return _Answer(name, None, known)
+                return Answer(name, None, known)
             if response.status != 200:
                 raise refused(response.status, response.headers.get("Retry-After"), self._clock())
-            return _Answer(name, await _text(response), _validators(response))
+            return Answer(name, await _text(response), _validators(response))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._is_closed:
@@ -144,11 +144,11 @@ class Preview:
             )
         return self._session
 
-    def remember(self, answer: _Answer) -> None:
-        """The newest page of a channel was read: the next time only a newer one is wanted."""
-        self.forget(answer.name)
+    def remember(self, name: str, answer: Answer) -> None:
+        """The newest page of what was asked for by this name was read: the next time only a newer one is wanted."""
+        self.forget(name)
         if answer.validators:
-            self._seen[answer.name.lower()] = answer.validators
+            self._seen[name.lower()] = answer.validators
         while len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)
 
@@ -173,7 +173,7 @@ class _Channel:
             page = await asyncio.to_thread(read_page, answer.html, answer.name)
             name, reached = answer.name, _position(page, before)
             if before == 0:
-                self._preview.remember(answer)
+                self._preview.remember(self._name, answer)
             if page.lowest is not None or before == 0:
                 yield _delivery(page, reached)
             if page.before is None:

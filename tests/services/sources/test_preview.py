@@ -128,6 +128,19 @@ async def test_what_was_forgotten_is_delivered_again(preview: PreviewSandbox, re
     assert len(await all_of(reader, "durov")) == 1
 
 
+async def test_a_renamed_channel_is_remembered_by_the_name_that_was_asked_for(
+    preview: PreviewSandbox, reader: Preview
+) -> None:
+    """Whoever could not store its new name gets it again."""
+    preview.channel("old").post("one")
+    preview.rename("old", "new")
+    await all_of(reader, "old")
+    assert await all_of(reader, "old") == []
+    reader.forget("old")
+    [delivery] = await all_of(reader, "old")
+    assert delivery.channel.username == "new"
+
+
 async def test_a_page_that_could_not_be_read_is_asked_for_anew(preview: PreviewSandbox, reader: Preview) -> None:
     preview.channel("durov").post("odd", kind="unknown")
     for _ in range(2):
@@ -334,7 +347,13 @@ async def test_a_bomb_is_not_unpacked_further_than_a_page(preview: PreviewSandbo
 async def test_the_server_is_told_who_reads(preview: PreviewSandbox, reader: Preview) -> None:
     preview.channel("durov").post("x")
     await all_of(reader, "durov")
-    assert preview.requests[0].headers["User-Agent"] == "Metka/1.2 (+https://t.me; reads public previews)"
+    named = Preview("1.3", preview.url, about="https://t.me/metka_bot")
+    await all_of(named, "durov")
+    await named.aclose()
+    assert [record.headers["User-Agent"] for record in preview.requests] == [
+        "Metka/1.2 (self-hosted; reads public previews)",
+        "Metka/1.3 (+https://t.me/metka_bot; reads public previews)",
+    ]
 
 
 async def test_the_pace_is_that_of_all_channels_together(preview: PreviewSandbox) -> None:

@@ -73,6 +73,7 @@ def test_without_a_link_to_older_posts_it_is_the_beginning() -> None:
         (text_block("nested<br/>twice"), "nested\ntwice"),
         ("x<script>alert(1)</script><style>b{}</style><!-- not <b>this</b> -->y", "xy"),
         ('<img class="emoji" alt="🙂" src="//x"><img alt="a photo">z', "🙂z"),
+        ("no\x00thing &#0; &#99999999999999;", "nothing \ufffd \ufffd"),
         ("عربي 中文 \u200bé", "عربي 中文 \u200bé"),
     ],
 )
@@ -102,6 +103,22 @@ def test_a_bare_reply_to_a_text_is_media_only() -> None:
     """The quoted text must not become that of a photo which answers it."""
     reply = '<div class="tgme_widget_message_metatext js-message_reply_text">old words</div>'
     assert only(reply + PHOTO.format(id=7)).text is None
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        '<div class="tgme_widget_message_text js-message_reply_text">old words</div>',
+        '<a class="tgme_widget_message_reply"><div class="tgme_widget_message_text">old words</div></a>',
+    ],
+)
+def test_either_mark_of_a_quote_is_enough(quote: str) -> None:
+    assert only(quote + text_block("new words")).text == "new words"
+
+
+def test_a_text_that_is_on_the_page_in_parts_is_one_and_none_of_it_twice() -> None:
+    parts = text_block("caption"), text_block("more"), text_block("caption")
+    assert only("".join(parts)).text == "caption\nmore"
 
 
 def test_a_poll_becomes_its_question_and_options() -> None:
