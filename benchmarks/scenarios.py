@@ -24,6 +24,7 @@ GROUPS = (
     ("million",),
     ("footprint",),
     ("api_load",),
+    ("imports",),
     ("pace", "notices"),
 )
 NAMES = tuple(name for group in GROUPS for name in group)

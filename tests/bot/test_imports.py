@@ -42,6 +42,7 @@ async def imported(program: str, settings: dict[str, str] | None = None) -> set[
         ("import bot.__main__", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS | {"sqlalchemy", "aiohttp", "pydantic"}),
         ("import bot.worker", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.doctor", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
+        ("import bot.importing", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.commands", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         # HTTP comes when Telegram was asked.
         ("import bot.app", HTTP | MIGRATIONS),

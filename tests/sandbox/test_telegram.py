@@ -243,6 +243,22 @@ async def test_members_commands_and_files(telegram: TelegramSandbox, bot: Bot) -
     await bot.send_chat_action(ANNA, "typing")
 
 
+async def test_a_person_sends_a_file_which_the_bot_downloads_up_to_20_mb(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.send_document(ANNA, "result.json", b"{}", "application/json")
+    telegram.send_document(ANNA, "big.json", bytes(20 * 2**20 + 1))
+    small, big = [update.message.document for update in await bot.get_updates() if update.message]
+    assert small is not None
+    assert big is not None
+    assert (small.file_name, small.mime_type, small.file_size) == ("result.json", "application/json", 2)
+    downloaded = await bot.download(small)
+    assert downloaded is not None
+    assert downloaded.read() == b"{}"
+    with pytest.raises(TelegramBadRequest, match="file is too big"):
+        await bot.download(big)
+    with pytest.raises(TelegramBadRequest, match="wrong file_id"):
+        await bot.get_file("none")
+
+
 async def test_a_webhook_gets_updates_in_order_until_accepted(telegram: TelegramSandbox, bot: Bot) -> None:
     from aiohttp import web
 
