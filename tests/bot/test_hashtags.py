@@ -11,8 +11,11 @@ from sqlalchemy import select
 
 from bot import hashtags as product
 from bot.keyboards import Hashtags, HashtagUndo
+from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from services.channel_hashtags import ChannelHashtags
+from services.clock import utc_now
 from storage.database import Database
 from storage.models import Attempt, Post
 from storage.source_models import HashtagRow
@@ -330,3 +333,28 @@ async def test_an_edit_whose_outcome_was_lost_is_made_again(bot: Running, telegr
     again = await in_state(bot, number, "written")
     assert (again.line, message(bot, number)["text"]) == (row.line, shown["text"])
     await until(lambda: any("not modified" in error.description for error in telegram.errors))
+
+
+async def test_what_people_did_meanwhile_is_heard_first(
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    """A bot that was away has a post to edit which its author has edited since: their words must not be lost."""
+    async with running_bot(database, telegram, provider) as bot:
+        telegram.add_channel(CHANNEL, "News & <more>", "news")
+        telegram.add_bot_to_channel(CHANNEL, BEN)
+        await bot.shows(BEN, "I see new posts")
+        await switch_on(bot)
+        bot.writer.stop()
+        number = telegram.channel_post(CHANNEL, TEXT)
+        await until_tagged(bot, TEXT)
+    telegram.edit_channel_post(CHANNEL, number, "A new text")
+    client = make_bot(telegram.token, telegram.url)
+    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now))
+    task = asyncio.create_task(writer.run())
+    await telegram.wait_for(lambda: len([c for c in telegram.calls if c.method == "getWebhookInfo"]) >= 5)
+    assert message(bot, number)["text"] == "A new text"
+    telegram.world.updates.clear()
+    await with_hashtags(bot, number, edits=2)
+    writer.stop()
+    await task
+    await client.session.close()

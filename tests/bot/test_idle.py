@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy import text as sql
 
 from bot import notifier as product
+from bot.hashtags import HashtagWriter
 from bot.i18n import I18n
 from bot.jobs import make_scheduler
 from bot.notifier import Notifier
@@ -22,6 +23,7 @@ from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.alerts import AlertWatch
+from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
 from services.outbox import Outbox
 from services.overview import Overview
@@ -96,6 +98,25 @@ async def test_without_anything_to_tell_it_is_not_looked_for(
             notifier.wake_soon()
             await time_for_more(database)
             assert statements.about(OUTBOX) == 3
+
+
+async def test_without_hashtags_to_write_they_are_not_looked_for(database: Database, telegram: TelegramSandbox) -> None:
+    """One look at the start, and one each time that there may be some; nothing is asked of Telegram."""
+    bot = make_bot(telegram.token, telegram.url)
+    writer = HashtagWriter(bot, ChannelHashtags(database, _nothing, utc_now))
+    with noted(database) as statements:
+        task = asyncio.create_task(writer.run())
+        await statements.until("metka_hashtags")
+        await time_for_more(database)
+        assert statements.about("metka_hashtags") == 1
+        writer.wake()
+        await statements.until("metka_hashtags", 2)
+        await time_for_more(database)
+        assert statements.about("metka_hashtags") == 2
+    writer.stop()
+    await task
+    await bot.session.close()
+    assert telegram.calls == []
 
 
 async def test_what_is_to_be_told_soon_is_looked_for(

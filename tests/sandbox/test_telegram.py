@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,8 +25,12 @@ from aiogram.types import (
     BotCommand,
     BotCommandScopeChat,
     BufferedInputFile,
+    ChatMemberAdministrator,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Message,
+    MessageEntity,
 )
 
 from sandbox.telegram import Answer, FloodLimits, TelegramSandbox
@@ -222,6 +227,53 @@ async def test_channels_and_forwards_give_real_updates(telegram: TelegramSandbox
     async with aiohttp.ClientSession() as http:
         raw = await (await http.get(f"{telegram.url}/bot{telegram.token}/getUpdates?offset=-1")).json()
     assert raw["result"][0]["unheard_of"] == {"a": 1}
+
+
+async def test_channel_posts_are_edited_with_the_right_to(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_channel(CHANNEL, "News", "news")
+    telegram.add_bot_to_channel(CHANNEL, ANNA)
+    number = telegram.channel_post(CHANNEL, "seen", link_preview_options={"is_disabled": True})
+    photo = telegram.channel_post(CHANNEL, "caption", media_group_id="7")
+    bold = MessageEntity(type="bold", offset=0, length=4)
+    edit = partial(bot.edit_message_text, "seen #tag", chat_id=CHANNEL, message_id=number, parse_mode=None)
+    edited = await edit(entities=[bold], link_preview_options=LinkPreviewOptions(is_disabled=True))
+    assert isinstance(edited, Message)
+    assert edited.edit_date
+    assert [entity.type for entity in edited.entities or ()] == ["bold", "hashtag"]
+    assert edited.link_preview_options
+    assert edited.link_preview_options.is_disabled
+    with pytest.raises(TelegramBadRequest, match="not modified"):
+        await edit(entities=[bold], link_preview_options=LinkPreviewOptions(is_disabled=True))
+    # What is not sent again is lost.
+    plain = await edit(link_preview_options=LinkPreviewOptions(is_disabled=False))
+    assert isinstance(plain, Message)
+    assert (plain.link_preview_options, [entity.type for entity in plain.entities or ()]) == (None, ["hashtag"])
+    await bot.edit_message_caption(chat_id=CHANNEL, message_id=photo, caption="caption #tag")
+    with pytest.raises(TelegramBadRequest, match="no text in the message"):
+        await bot.edit_message_text("x", chat_id=CHANNEL, message_id=photo)
+    with pytest.raises(TelegramBadRequest, match="no caption in the message"):
+        await bot.edit_message_caption(chat_id=CHANNEL, message_id=number, caption="x")
+    assert [update.event_type for update in await bot.get_updates()] == ["my_chat_member", *["channel_post"] * 2]
+
+
+async def test_channel_posts_are_not_edited_without_the_right_to(telegram: TelegramSandbox, bot: Bot) -> None:
+    telegram.add_channel(CHANNEL, "News", "news")
+    telegram.add_bot_to_channel(CHANNEL, ANNA)
+    number = telegram.channel_post(CHANNEL, "seen")
+    sent = await bot.send_message(CHANNEL, "mine")
+    poll = telegram.channel_post(CHANNEL, "which?", via_bot={"id": 5, "is_bot": True, "first_name": "Polls"})
+    with pytest.raises(TelegramBadRequest, match="can't be edited"):
+        await bot.edit_message_text("x", chat_id=CHANNEL, message_id=poll)
+    telegram.set_bot_rights(CHANNEL, ANNA, can_edit=False)
+    member = await bot.get_chat_member(CHANNEL, bot.id)
+    assert isinstance(member, ChatMemberAdministrator)
+    assert member.can_edit_messages is False
+    with pytest.raises(TelegramBadRequest, match="can't be edited"):
+        await bot.edit_message_text("x", chat_id=CHANNEL, message_id=number)
+    await bot.edit_message_text("mine still", chat_id=CHANNEL, message_id=sent.message_id)
+    telegram.world.tells_own_edits = True
+    await bot.edit_message_text("mine again", chat_id=CHANNEL, message_id=sent.message_id)
+    assert (await bot.get_updates())[-1].event_type == "edited_channel_post"
 
 
 async def test_members_commands_and_files(telegram: TelegramSandbox, bot: Bot) -> None:
