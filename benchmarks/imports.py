@@ -17,6 +17,8 @@ from benchmarks import databases
 from benchmarks.figures import Figure, UnavailableError
 from benchmarks.posts import text_of
 from benchmarks.processes import ROOT, ending
+from services.clock import utc_now
+from storage.migrate import migrate
 
 MESSAGES, FEW = 100_000, 10_000
 ADMIN = databases.TELEGRAM_IDS_FROM + 1
@@ -30,7 +32,6 @@ class Run:
 
     per_second: float
     peak_mb: float
-    output: str
 
 
 async def run() -> list[Figure]:
@@ -40,10 +41,10 @@ async def run() -> list[Figure]:
         size = generate(many, MESSAGES)
         generate(few, FEW)
         async with databases.sqlite() as url:
-            await databases.fill(url, 0)
+            await _migrate(url)
             small = await _import(url, few, FEW)
         async with databases.sqlite() as url:
-            await databases.fill(url, 0)
+            await _migrate(url)
             new = await _import(url, many, MESSAGES)
             known = await _import(url, many, MESSAGES)
         other = await _on_postgresql(many)
@@ -78,9 +79,14 @@ def _message(number: int) -> dict[str, object]:
 async def _on_postgresql(path: Path) -> Run | None:
     with suppress(UnavailableError):
         async with databases.postgresql() as url:
-            await databases.fill(url, 0)
+            await _migrate(url)
             return await _import(url, path, MESSAGES)
     return None
+
+
+async def _migrate(url: str) -> None:
+    async with databases.opened(url) as database:
+        await migrate(database, now=utc_now())
 
 
 async def _import(url: str, path: Path, messages: int) -> Run:
@@ -91,11 +97,11 @@ async def _import(url: str, path: Path, messages: int) -> Run:
     )
     async with ending(process):
         peak = asyncio.create_task(_peak(process))
-        output, _ = await process.communicate()
+        await process.communicate()
         seconds = time.monotonic() - began
         if process.returncode:
             raise RuntimeError(f"the import ended with {process.returncode}")
-        return Run(messages / seconds, await peak, output.decode())
+        return Run(messages / seconds, await peak)
 
 
 async def _peak(process: asyncio.subprocess.Process) -> float:

@@ -1,0 +1,33 @@
+"""A post is looked for by its message: what its user has of the channel besides makes it no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import bulk, intake
+from storage.database import Database
+from tests.storage.plan import plan_of
+from tests.storage.rows import add_posts, add_user
+
+LOOKUPS: list[Callable[[AsyncSession], Awaitable[Any]]] = [
+    lambda session: bulk.stored_texts(session, 1, 1, range(1, 500)),
+    lambda session: bulk.stored_between(session, 1, 1, 1, 500),
+    lambda session: intake.find_post(session, 1, 1, 5),
+    lambda session: intake.find_album(session, 1, 1, 5, "album"),
+]
+
+
+@pytest.mark.parametrize("look_up", LOOKUPS, ids=["texts", "between", "post", "album"])
+async def test_the_index_of_messages_serves(
+    look_up: Callable[[AsyncSession], Awaitable[Any]], database: Database
+) -> None:
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1000)
+    plan = await plan_of(database, look_up, beginning="SELECT")
+    assert "ix_metka_posts_message" in plan
+    assert "ix_metka_posts_user" not in plan
