@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
 from services.listing import MAX_ID, Listing
+from services.submissions import Submissions
 from services.tagging import TaggingService
 
 
@@ -21,6 +22,7 @@ class Backend:
 
     gate: Gate
     listing: Listing
+    submissions: Submissions
     tagging: TaggingService
     max_attempts: int
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
 import aiohttp
+from sqlalchemy import text as sql
 
 from bot.exposition import Exposition
 from bot.health import TelegramState
@@ -25,6 +27,7 @@ from services.gauges import Gauges
 from services.listing import Listing
 from services.people import People
 from services.provider import Provider
+from services.submissions import Submissions
 from services.tagging import TaggingService
 from services.tokens import Tokens
 from storage.database import Database
@@ -44,6 +47,8 @@ class Web:
     tokens: Tokens
     database: Database
     telegram: TelegramState
+    #: Set when the worker is told of work by what was handed in.
+    woken: asyncio.Event
 
 
 @asynccontextmanager
@@ -62,8 +67,10 @@ async def serving(
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
         tagging = _tagging(database, provider, enabled=enabled)
-        backend = Backend(Gate(api_token, tokens), Listing(database), tagging, 5)
-        web = Web("", http, tokens, database, TelegramState("ok", NOW))
+        woken = asyncio.Event()
+        submissions = Submissions(database, woken.set, utc_now)
+        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, tagging, 5)
+        web = Web("", http, tokens, database, TelegramState("ok", NOW), woken)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
@@ -97,3 +104,7 @@ async def _fill(database: Database) -> None:
         await add_posts(session, 1, 1, first=4, tagging_status="retrying", tagging_attempts=1)
         await add_posts(session, 1, 1, first=5)
         await add_posts(session, 2, 2, first=101)
+        if not database.is_sqlite:
+            # The rows above have ids of their own: the next ones go on after them.
+            for table in ("users", "channels", "posts"):
+                await session.execute(sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1000)"))
