@@ -26,6 +26,8 @@ from bot.settings import Settings
 from bot.web.listener import listen
 from services.budget import Pace
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
@@ -119,6 +121,8 @@ def make_services(engine: Engine) -> Services:
             clock=utc_now,
             random=Random(),
         ),
+        exporting=Exporting(database),
+        feeds=Feeds(database, people, settings.public_url, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
     )
 

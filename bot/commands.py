@@ -9,6 +9,7 @@ import click
 
 from bot.errors import CommandError, StartError
 from bot.opening import reach, settings_or_stop
+from bot.settings import Settings
 from services.clock import utc_now
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
@@ -69,13 +70,25 @@ async def revoke_token(token_id: int) -> int:
 
 
 @asynccontextmanager
-async def _tokens() -> AsyncIterator[Tokens]:
+async def open_current() -> AsyncIterator[tuple[Settings, Database]]:
+    """The settings and the database, as it is: another process may be at work on it.
+
+    Raises:
+        StartError: it does not answer.
+        CommandError: it is of another version.
+    """
     settings = settings_or_stop()
     database = Database(parse_url(settings.database_url.get_secret_value()))
     try:
         await reach(database)
         if not await is_current(database):
             raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
-        yield Tokens(database, People(database, settings.admin_ids, utc_now), utc_now)
+        yield settings, database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _tokens() -> AsyncIterator[Tokens]:
+    async with open_current() as (settings, database):
+        yield Tokens(database, People(database, settings.admin_ids, utc_now), utc_now)

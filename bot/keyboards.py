@@ -10,6 +10,7 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from pydantic import Field
 
 from bot.i18n import Texts
+from services.exporting import Form
 from services.overview import FailedPage, PostCard
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
@@ -69,6 +70,16 @@ class AccessRequest(CallbackData, prefix="access"):
 
 class TryNow(CallbackData, prefix="try"):
     """Asks the provider again in spite of a pause."""
+
+
+class ExportAs(CallbackData, prefix="export"):
+    """Sends one's tagged posts as a file of that kind."""
+
+    form: Form
+
+
+class NewFeedLink(CallbackData, prefix="feed"):
+    """Makes the feed links so far worthless."""
 
 
 Rows = list[list[InlineKeyboardButton]]
@@ -174,3 +185,14 @@ def access(t: Texts, person: int) -> InlineKeyboardMarkup:
 def try_now(t: Texts) -> InlineKeyboardMarkup:
     """Of an alert about a pause."""
     return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("🔁 Try now"), TryNow())]])
+
+
+def export(t: Texts) -> InlineKeyboardMarkup:
+    """Of /export."""
+    names = {Form.CSV: t.plain("📄 CSV"), Form.JSONL: t.plain("🧩 JSON Lines")}
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(name, ExportAs(form=form)) for form, name in names.items()]])
+
+
+def feed(t: Texts) -> InlineKeyboardMarkup:
+    """Of /feed."""
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("🔑 New link"), NewFeedLink())]])

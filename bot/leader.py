@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from bot.bell import Bell
 from bot.engine import Engine
+from bot.exports import Exports
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.inbox import InboxReader
@@ -24,6 +25,8 @@ from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.inbox import Inbox
 from services.intake import Intake
 from services.outbox import Outbox
@@ -44,6 +47,8 @@ class Services:
     intake: Intake
     outbox: Outbox
     tagging: TaggingService
+    exporting: Exporting
+    feeds: Feeds
     i18n: I18n
 
 
@@ -99,8 +104,10 @@ class Leader:
         progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
         loops.add(notifier.run(), notifier.stop)
         loops.add(progress.run(), progress.stop)
+        exports = Exports(bot, services.exporting, i18n, utc_now)
+        loops.add(exports.run(), exports.stop)
         loops.add(publish_commands(bot, i18n))
-        self._receive(bot, self._dispatcher(bot, progress, notifier), loops, stack, step_down)
+        self._receive(bot, self._dispatcher(bot, progress, notifier, exports), loops, stack, step_down)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
@@ -116,7 +123,7 @@ class Leader:
             polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
-    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier) -> Dispatcher:
+    def _dispatcher(self, bot: Bot, progress: Progress, notifier: Notifier, exports: Exports) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -131,6 +138,8 @@ class Leader:
             outbox=services.outbox,
             tagging=services.tagging,
             progress=progress,
+            exports=exports,
+            feeds=services.feeds,
             i18n=services.i18n,
             on_update=on_update,
         )

@@ -19,6 +19,7 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import LinkPreviewOptions, TelegramObject
 from pydantic import SecretStr
 
+from bot.exports import Exports
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
 from bot.insisting import insist
@@ -26,6 +27,7 @@ from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, Un
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
+from services.feeds import Feeds
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -55,6 +57,8 @@ def make_dispatcher(
     outbox: Outbox,
     tagging: TaggingService,
     progress: Progress,
+    exports: Exports,
+    feeds: Feeds,
     i18n: I18n,
     on_update: Callable[[str, str, float], None] | None = None,
 ) -> Dispatcher:
@@ -70,6 +74,8 @@ def make_dispatcher(
         outbox=outbox,
         tagging=tagging,
         progress=progress,
+        exports=exports,
+        feeds=feeds,
         i18n=i18n,
     )
     if on_update is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from bot.handlers import access, channels, fallback, forwards, groups, intro, posts, retry, stats
+from bot.handlers import access, channels, fallback, forwards, groups, intro, outgoing, posts, retry, stats
 
 
 def make_routers() -> list[Router]:
@@ -15,6 +15,7 @@ def make_routers() -> list[Router]:
         stats.router(),
         retry.router(),
         posts.router(),
+        outgoing.router(),
         access.router(),
         forwards.router(),
         fallback.router(),

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
+from services.feeds import Feeds
 from services.listing import MAX_ID, Listing
 from services.submissions import Submissions
 from services.tagging import TaggingService
@@ -23,6 +24,7 @@ class Backend:
     gate: Gate
     listing: Listing
     submissions: Submissions
+    feeds: Feeds
     tagging: TaggingService
     max_attempts: int
 

@@ -94,6 +94,14 @@ class RegenerateQueued(_Answer):
     message: str
 
 
+def _read_whole(value: object) -> object:
+    """JSON knows no whole numbers: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_read_whole)
+
+
 def _read_number(number: int) -> int:
     """Telegram's number of a channel as the Bot API gives it, also of the bare one."""
     full = -number - PREFIX if number > 0 else number
@@ -128,17 +136,17 @@ class NewPost(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"anyOf": _NAMED})
 
     channel_id: Annotated[
-        int | None,
+        Annotated[int, _WHOLE] | None,
         AfterValidator(lambda number: number if number is None else _read_number(number)),
         WithJsonSchema({"anyOf": [*({**_NUMBER, **bounds} for bounds in _NUMBERS), {"type": "null"}]}),
     ] = None
     channel_username: Annotated[str, Field(pattern=r"^@?[A-Za-z][A-Za-z0-9_]{2,31}$")] | None = None
     channel_title: Annotated[str, Field(max_length=255)] | None = None
-    telegram_message_id: int = Field(ge=1, le=MAX_MESSAGE_ID)
+    telegram_message_id: Annotated[int, Field(ge=1, le=MAX_MESSAGE_ID), _WHOLE]
     text: Annotated[str, Field(max_length=65_536)] | None = Field(description="null: a post without text")
     posted_at: Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema(_TIME)]
     url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[!-~]+$")] | None = None
-    views: Annotated[int, Field(ge=0, le=MAX_VIEWS)] | None = None
+    views: Annotated[int, Field(ge=0, le=MAX_VIEWS), _WHOLE] | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -46,6 +46,7 @@ def _app(engine: Engine, services: Services, reception: Reception, exposition: E
         gate=Gate(token, Tokens(database, services.people, utc_now)),
         listing=Listing(database),
         submissions=Submissions(database, engine.worker.wake, utc_now),
+        feeds=services.feeds,
         tagging=services.tagging,
         max_attempts=settings.tagging_max_attempts,
     )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
+from bot.exports import Exports
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.metrics import Metrics
@@ -21,6 +22,8 @@ from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
@@ -32,6 +35,8 @@ from tests.storage.rows import add_posts, add_user
 
 #: The administrator, and two users with posts of their own.
 BOSS, ANNA, BEN, STRANGER = 900, 1001, 1002, 555
+#: Bytes of a file that the bot sends; Telegram takes many more.
+LARGEST_FILE = 300_000
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Running:
     tagging: TaggingService
     outbox: Outbox
     notifier: Notifier
+    exports: Exports
 
     async def say(self, user_id: int, text: str) -> dict[str, Any]:
         """Write to the bot and get its next message."""
@@ -72,7 +78,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def running_bot(
-    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox, metrics: Metrics | None = None
+    database: Database,
+    telegram: TelegramSandbox,
+    provider: ProviderSandbox,
+    metrics: Metrics | None = None,
+    public_url: str | None = None,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13)."""
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
@@ -87,6 +97,7 @@ async def running_bot(
         outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
         notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, None if metrics is None else metrics.notified)
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
+        exports = Exports(bot, Exporting(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
             bot,
             people=people,
@@ -95,21 +106,24 @@ async def running_bot(
             outbox=outbox,
             tagging=engine.tagging,
             progress=progress,
+            exports=exports,
+            feeds=Feeds(database, people, public_url, utc_now),
             i18n=i18n,
             on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier))
-        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run())]
+        loops = [asyncio.create_task(work) for work in (notifier.run(), progress.run(), exports.run())]
         task = asyncio.create_task(polling.run())
         try:
-            yield Running(database, telegram, engine.tagging, outbox, notifier)
+            yield Running(database, telegram, engine.tagging, outbox, notifier, exports)
         finally:
             await polling.stop()
             await task
             nudge.cancel()
             notifier.stop()
             progress.stop()
+            exports.stop()
             await asyncio.gather(*loops)
             await bot.session.close()
 

@@ -23,6 +23,7 @@ from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
 from services.clock import utc_now
+from services.feeds import Feeds
 from services.gauges import Gauges
 from services.listing import Listing
 from services.people import People
@@ -34,6 +35,7 @@ from storage.database import Database
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user
 
+PUBLIC_URL = "https://bot.example.org/metka"
 API_TOKEN = "the-administrators-token"
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
 
@@ -49,6 +51,7 @@ class Web:
     telegram: TelegramState
     #: Set when the worker is told of work by what was handed in.
     woken: asyncio.Event
+    feeds: Feeds
 
 
 @asynccontextmanager
@@ -69,8 +72,9 @@ async def serving(
         tagging = _tagging(database, provider, enabled=enabled)
         woken = asyncio.Event()
         submissions = Submissions(database, woken.set, utc_now)
-        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, tagging, 5)
-        web = Web("", http, tokens, database, TelegramState("ok", NOW), woken)
+        feeds = Feeds(database, People(database, frozenset(), utc_now), PUBLIC_URL, utc_now)
+        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, tagging, 5)
+        web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
