@@ -76,6 +76,29 @@ def import_file(file: Path, telegram_id: int | None) -> None:
     _run(run_import(file, telegram_id))
 
 
+@main.command()
+@click.option(
+    "--user",
+    "telegram_id",
+    type=click.IntRange(1, 2**63 - 1),
+    metavar="TELEGRAM_ID",
+    help="Whose posts. Without it: those of the first of ADMIN_IDS.",
+)
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Also posts that have no tags.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="A file, which is there when it is whole. Without it: stdout.",
+)
+def export(telegram_id: int | None, form: str, everything: bool, output: str | None) -> None:
+    """Write a user's tagged posts as CSV or JSON Lines, the newest first."""
+    from bot.export_command import run_export  # noqa: PLC0415
+
+    _run(run_export(telegram_id, form, everything=everything, output=output))
+
+
 @main.group()
 def token() -> None:
     """Tokens of the HTTP API that reach the posts of one user (API_TOKEN reaches everything)."""

@@ -28,6 +28,8 @@ from bot.web.listener import listen
 from services.budget import Pace
 from services.channels import Channels
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.imports import Imports
 from services.inbox import Inbox
 from services.intake import Intake
@@ -130,6 +132,8 @@ def make_services(engine: Engine) -> Services:
             random=Random(),
         ),
         imports=Imports(database, worker.wake, utc_now),
+        exporting=Exporting(database),
+        feeds=Feeds(database, people, settings.public_url, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )

@@ -104,7 +104,7 @@ def _database_in_words() -> Iterator[None]:
 
 async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
     """Whose the posts are: the person named, else the first administrator."""
-    who = telegram_id or next(iter(settings.admins), None)
+    who = telegram_id or next(iter(settings.admin_ids), None)
     if who is None:
         raise CommandError(
             "Whose posts are these? Name a user of the bot with --user TELEGRAM_ID, "

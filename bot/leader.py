@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from bot import __version__
 from bot.bell import Bell
 from bot.engine import Engine
+from bot.exports import Exports
 from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
@@ -30,6 +31,8 @@ from services.alerts import AlertWatch
 from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.imports import Imports
 from services.inbox import Inbox
 from services.intake import Intake
@@ -55,6 +58,8 @@ class Services:
     outbox: Outbox
     tagging: TaggingService
     imports: Imports
+    exporting: Exporting
+    feeds: Feeds
     i18n: I18n
     #: Rung when a public channel is to be read at once.
     to_read: Bell
@@ -123,8 +128,10 @@ class Leader:
         importer = Importer(bot, services.imports, services.people, i18n)
         loops.add(importer.run(), importer.stop)
         loops.add(writer.run(), writer.stop)
+        exports = Exports(bot, services.exporting, i18n, utc_now)
+        loops.add(exports.run(), exports.stop)
         loops.add(publish_commands(bot, i18n))
-        dispatcher = self._dispatcher(bot, progress, importer, notifier, hashtags)
+        dispatcher = self._dispatcher(bot, progress, importer, exports, notifier, hashtags)
         self._receive(bot, dispatcher, loops, stack, step_down)
 
     def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
@@ -158,7 +165,13 @@ class Leader:
             loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
 
     def _dispatcher(
-        self, bot: Bot, progress: Progress, importer: Importer, notifier: Notifier, hashtags: ChannelHashtags
+        self,
+        bot: Bot,
+        progress: Progress,
+        importer: Importer,
+        exports: Exports,
+        notifier: Notifier,
+        hashtags: ChannelHashtags,
     ) -> Dispatcher:
         services = self._services
 
@@ -177,6 +190,8 @@ class Leader:
             progress=progress,
             imports=services.imports,
             importer=importer,
+            exports=exports,
+            feeds=services.feeds,
             i18n=services.i18n,
             hashtags=hashtags,
             on_update=on_update,

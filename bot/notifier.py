@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,7 +64,7 @@ class Notifier:
         outbox: Outbox,
         overview: Overview,
         i18n: I18n,
-        admin_ids: frozenset[int],
+        admin_ids: Collection[int],
         clock: Callable[[], datetime],
         on_sent: Callable[[Kind, Result], None] | None = None,
     ) -> None:

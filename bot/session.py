@@ -11,7 +11,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.exceptions import TelegramNetworkError
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
-from aiogram.types import InlineKeyboardMarkup
+from aiogram.types import InlineKeyboardMarkup, InputFile
 from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
@@ -19,7 +19,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class QuickSession(AiohttpSession):
-    """For one bot; writes forms without aiohttp's machinery for files, of which the bot sends none."""
+    """For one bot; writes forms without aiohttp's machinery for files, unless there is one to send."""
 
     def __init__(self, **kwargs: Any) -> None:
         """The same arguments as aiogram's."""
@@ -40,6 +40,8 @@ class QuickSession(AiohttpSession):
         Raises:
             TelegramAPIError: Telegram refuses, or cannot be reached.
         """
+        if any(isinstance(value, InputFile) for value in method.__dict__.values()):
+            return await super().make_request(bot, method, timeout)
         session = await self.create_session()
         url = self.api.api_url(token=bot.token, method=method.__api_method__)
         seconds = ClientTimeout(total=self.timeout if timeout is None else timeout)

@@ -24,7 +24,7 @@ DEFAULT_FALLBACKS = (
 #: Variables for which an empty value means something else than their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
 #: What the HTTP server serves itself: no webhook there.
-_SERVED = {"healthz", "readyz", "metrics", "docs", "docs-files", "redoc", "openapi.json", "users", "posts"}
+_SERVED = {"healthz", "readyz", "metrics", "docs", "docs-files", "redoc", "openapi.json", "users", "posts", "feeds"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -39,7 +39,8 @@ class Settings(BaseSettings):
 
     bot_token: SecretStr | None = None
     telegram_api_url: str | None = None
-    admins: Annotated[tuple[int, ...], NoDecode] = Field((), validation_alias="admin_ids")
+    #: In the order given: commands without --user mean the first one.
+    admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
     database_url: SecretStr = SecretStr("sqlite:///data/metka.db")
     auto_migrate: bool = True
     openrouter_api_key: SecretStr = SecretStr("")
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like 123456:ABC… as BotFather gives it")
         return value
 
-    @field_validator("admins", mode="before")
+    @field_validator("admin_ids", mode="before")
     @classmethod
     def _ids(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if not all(re.fullmatch(r"\d{1,18}", part) for part in parts):
             raise ValueError("must be Telegram ids (numbers), separated by commas")
-        return tuple(int(part) for part in parts)
+        return tuple(dict.fromkeys(int(part) for part in parts))
 
     @field_validator("openrouter_fallback_models", mode="before")
     @classmethod
@@ -139,6 +140,13 @@ class Settings(BaseSettings):
             raise ValueError("must hold no name or password: WEBHOOK_SECRET is what Telegram proves itself with")
         if "?" in value or "#" in value:
             raise ValueError("must end with its path: no ? and no #")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        if value is not None and set("?#@") & set(value):
+            raise ValueError("must be an address such as https://bot.example.org/metka, without ?, # and @")
         return value
 
     @field_validator("api_token")
@@ -209,11 +217,6 @@ class Settings(BaseSettings):
                 "WEBHOOK_URL must begin with https://: Telegram sends updates to nothing else "
                 "(http:// is for a Bot API server of your own, TELEGRAM_API_URL)"
             )
-
-    @property
-    def admin_ids(self) -> frozenset[int]:
-        """The administrators; `admins` has them in the order in which they are written."""
-        return frozenset(self.admins)
 
     @property
     def webhook_path(self) -> str | None:

@@ -19,6 +19,7 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import LinkPreviewOptions, TelegramObject
 from pydantic import SecretStr
 
+from bot.exports import Exports
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
 from bot.imports import Importer
@@ -29,6 +30,7 @@ from bot.session import QuickSession
 from bot.views import help as help_views
 from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
+from services.feeds import Feeds
 from services.imports import Imports
 from services.intake import Intake
 from services.outbox import Outbox
@@ -62,6 +64,8 @@ def make_dispatcher(
     progress: Progress,
     imports: Imports,
     importer: Importer,
+    exports: Exports,
+    feeds: Feeds,
     i18n: I18n,
     hashtags: ChannelHashtags,
     on_update: Callable[[str, str, float], None] | None = None,
@@ -81,6 +85,8 @@ def make_dispatcher(
         progress=progress,
         imports=imports,
         importer=importer,
+        exports=exports,
+        feeds=feeds,
         i18n=i18n,
         hashtags=hashtags,
     )

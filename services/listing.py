@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +19,13 @@ from storage.types import as_text, as_whole
 ATTEMPTS_LISTED = 100
 #: Ids are integers of 32 bits in the parser's tables.
 MAX_ID = 2**31 - 1
-#: A time (ISO 8601), then perhaps the id of a post of that time. Everything that matches is understood.
-CURSOR = (
-    r"^[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
+#: A time (ISO 8601). Everything that matches is understood by `read_moment`.
+MOMENT = (
+    r"[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
     r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[ +-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
-    r"(_[0-9]{1,10})?$"
 )
+#: A time, then perhaps the id of a post of that time.
+CURSOR = rf"^{MOMENT}(_[0-9]{{1,10}})?$"
 #: The years that CURSOR knows.
 OLDEST, NEWEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
@@ -198,6 +199,18 @@ class Listing:
         listed = [_post(row) for row in rows[:limit]]
         return Page(listed, _cursor(listed[-1]) if len(rows) > limit else None)
 
+    async def pages(
+        self, user_id: int, *, status: str | None = None, tag: str | None = None, limit: int
+    ) -> AsyncGenerator[list[ListedPost], None]:
+        """All of a user's posts, the newest first, a page after the other; between them no transaction is open."""
+        before: str | None = None
+        while True:
+            page = await self.posts(user_id, status=status, tag=tag, before=before, limit=limit)
+            yield page.posts
+            if page.next is None:
+                return
+            before = page.next
+
     async def post(self, post_id: int, user_id: int | None) -> PostWithAttempts | None:
         """A post of that user's (None: anybody's) with its attempts; None: there is none."""
         async with self._database.read() as session:
@@ -277,11 +290,16 @@ def _read_cursor(text: str) -> tuple[datetime, int | None]:
     if not re.fullmatch(CURSOR, text):
         raise ValueError("before is neither a time nor the next of a page")
     at, _, number = text.partition("_")
+    return read_moment(at), min(int(number), MAX_ID) if number else None
+
+
+def read_moment(text: str) -> datetime:
+    """PURE: what matches MOMENT → that time; without an offset it is UTC's."""
     # A plus that was not percent-encoded comes as a blank.
-    at = at.replace(" ", "+")
+    text = text.replace(" ", "+")
     try:
-        moment = datetime.fromisoformat(at)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         # The one day that the pattern lets through and that not every year has.
-        moment = datetime.fromisoformat(at.replace("-02-29", "-03-01"))
-    return to_utc(moment), min(int(number), MAX_ID) if number else None
+        moment = datetime.fromisoformat(text.replace("-02-29", "-03-01"))
+    return to_utc(moment)

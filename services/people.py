@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +52,7 @@ class Caller:
 class People:
     """Users, administrators and strangers."""
 
-    def __init__(self, database: Database, admin_ids: frozenset[int], clock: Clock) -> None:
+    def __init__(self, database: Database, admin_ids: Collection[int], clock: Clock) -> None:
         self._database = database
         self._admin_ids = admin_ids
         self._clock = clock

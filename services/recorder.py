@@ -5,7 +5,7 @@ All of a group in the caller's one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -91,7 +91,7 @@ class Recorder:
         chain: Sequence[str],
         policy: Policy,
         pace: Pace,
-        admin_ids: frozenset[int],
+        admin_ids: Collection[int],
         clock: Callable[[], datetime],
         random: Random,
     ) -> None:

@@ -57,7 +57,7 @@ async def store(
         work_class: when the new ones come up.
         neutral: `legacy.required_values` of posts, by who stores many deliveries.
     """
-    channel = _storable_channel(delivery.channel)
+    channel = storable_channel(delivery.channel)
     await take_turns(session, channel)
     channel_id = await rows.channel_row(
         session, channel.telegram_id, username=channel.username, title=channel.title, now=now
@@ -98,12 +98,13 @@ async def store_in(
     )
 
 
-async def take_turns(session: AsyncSession, channel: SourceChannel) -> None:
-    """Until this transaction ends nobody else stores posts of the channel."""
-    if channel.username:
-        await people.take_turns(session, crc32(channel.username.lower().encode()))
-    if channel.telegram_id is not None:
-        await people.take_turns(session, channel.telegram_id)
+async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
+    """Until this transaction ends nobody else stores posts of these channels; all are to be named in one call."""
+    names = {crc32(channel.username.lower().encode()) for channel in channels if channel.username}
+    numbers = {channel.telegram_id for channel in channels if channel.telegram_id is not None}
+    # Always in this order, so that no two wait for each other.
+    for key in [*sorted(names), *sorted(numbers)]:
+        await people.take_turns(session, key)
 
 
 async def _without_hashtags(
@@ -160,7 +161,8 @@ def _each_once(posts: Sequence[SourcePost]) -> list[SourcePost]:
     return [_storable_post(post) for post in {post.message_id: post for post in posts}.values()]
 
 
-def _storable_channel(channel: SourceChannel) -> SourceChannel:
+def storable_channel(channel: SourceChannel) -> SourceChannel:
+    """PURE: without what no database holds, and without @."""
     username = storable(channel.username or "").lstrip("@")
     return replace(channel, username=username or None, title=storable(channel.title))
 

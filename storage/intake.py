@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
@@ -82,6 +83,23 @@ async def hold_channel(session: AsyncSession, channel_id: int) -> None:
     The parser can go on inserting its posts.
     """
     await session.execute(select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
+
+
+async def known_channels(
+    session: AsyncSession, telegram_ids: Collection[int], usernames: Collection[str]
+) -> list[tuple[Any, Any]]:
+    """Channels by any of these numbers (of the Bot API) or public names: their own number and name."""
+    numbers = {number for given in telegram_ids for number in (given, -given - BOT_API_PREFIX)}
+    names = {name for given in usernames for name in (given.lower(), f"@{given.lower()}")}
+    query = select(Channel.channel_id, Channel.channel_username).where(
+        or_(Channel.channel_id.in_(numbers), func.lower(Channel.channel_username).in_(names))
+    )
+    return [(number, name) for number, name in await session.execute(query)]
+
+
+def full_number(number: int | None) -> int | None:
+    """PURE: a channel's number, however it is written, as the Bot API gives it (-100…)."""
+    return -number - BOT_API_PREFIX if number is not None and number > 0 else number
 
 
 def nameless(telegram_id: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, cast
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Row,
     Select,
@@ -113,23 +114,57 @@ async def posts(
         return (await session.execute(_page(_posts(), user_id, status, newer, limit))).all()
     if not is_tag(tag):
         return []
-    return await _tagged(session, user_id, [*newer, *_of_status(status)], tag, limit)
+    return await _tagged(session, _posts(), user_id, [*newer, *_of_status(status)], tag, limit)
+
+
+async def told_posts(
+    session: AsyncSession, user_id: int, before: tuple[datetime, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """A page of a user's posts with what is told of them outside, the newest first, as `posts`."""
+    newer = [_is_before(user_id, *before, session.get_bind().dialect.name)] if before is not None else []
+    return (await session.execute(_page(_told(), user_id, None, newer, limit))).all()
+
+
+async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
+    """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
+    if tag is not None:
+        return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
+    has_any = literal_column(legacy.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
+    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit)
 
 
 async def _tagged(
-    session: AsyncSession, user_id: int, conditions: list[Any], tag: str, limit: int
+    session: AsyncSession,
+    selected: Select[*tuple[Any, ...]],
+    user_id: int,
+    conditions: list[Any],
+    tag: str,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """The newest posts with a tag; those that may have it are read, and those that do not are left out."""
+    """The newest posts with a tag."""
     may_have = sql(legacy.may_have_tag(session.get_bind().dialect.name, "posts.tags")).bindparams(tag=tag)
+    return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
+
+
+async def _filtered(
+    session: AsyncSession,
+    selected: Select[*tuple[Any, ...]],
+    user_id: int,
+    conditions: list[Any],
+    wanted: tuple[Any, Callable[[list[str]], bool]],
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """The newest posts with the tags that are wanted; those that may have them are read, and the others left out."""
+    may_have, has = wanted
     found: list[Row[Any]] = []
     behind: int | None = None
     while True:
         seen = conditions if behind is None else [*conditions, _is_behind(user_id, behind)]
         last = await _last_of_piece(session, user_id, seen)
         piece = seen if last is None else [*seen, not_(_is_behind(user_id, last))]
-        query = _posts().where(Post.user_id == user_id, *piece, may_have)
+        query = selected.where(Post.user_id == user_id, *piece, may_have)
         rows = (await session.execute(_newest(query, max(limit, FEWEST)))).all()
-        found += [row for row in rows if tag in row.tags]
+        found += [row for row in rows if has(row.tags)]
         behind = rows[-1].id if len(rows) == max(limit, FEWEST) else last
         if len(found) >= limit or behind is None:
             return found[:limit]
@@ -234,6 +269,24 @@ async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts:
         .where(func.coalesce(Post.tagging_attempts, 0) < max_attempts)
     )
     return (await session.execute(query)).scalar_one()
+
+
+def _told() -> Select[*tuple[Any, ...]]:
+    return select(
+        Post.id,
+        Channel.channel_username,
+        Channel.channel_id,
+        Channel.channel_title,
+        Post.telegram_message_id,
+        Post.url,
+        Post.posted_at,
+        Post.text,
+        Post.tags,
+        Post.tagging_status,
+        Post.views,
+        Post.parsed_at,
+        Post.last_tagging_attempt,
+    ).outerjoin(Channel, Channel.id == Post.channel_id)
 
 
 def _posts() -> Select[*tuple[Any, ...]]:

@@ -92,6 +92,11 @@ async def open_account(
     return user_id
 
 
+async def user_id_of(session: AsyncSession, telegram_id: int) -> int | None:
+    """The users row of a Telegram id."""
+    return (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalars().first()
+
+
 async def telegram_id_of(session: AsyncSession, user_id: int) -> int | None:
     """Whose users row this is."""
     return (await session.execute(select(User.telegram_id).where(User.id == user_id))).scalar_one_or_none()

@@ -14,6 +14,7 @@ from bot.keyboards.common import Rows
 from bot.keyboards.common import button as _button
 from bot.views.common import shorten
 from services.channel_hashtags import HashtagChannels
+from services.exporting import Form
 from services.overview import FailedPage, PostCard
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
@@ -81,6 +82,16 @@ class Hashtags(CallbackData, prefix="tags"):
     channel: Annotated[int, Field(ge=-(2**53), le=-1)]
     on: bool
     sure: bool
+
+
+class ExportAs(CallbackData, prefix="export"):
+    """Sends one's tagged posts as a file of that kind."""
+
+    form: Form
+
+
+class NewFeedLink(CallbackData, prefix="feed"):
+    """Makes the feed links so far worthless."""
 
 
 class HashtagUndo(CallbackData, prefix="untag"):
@@ -225,3 +236,14 @@ def hashtags_sure(t: Texts, channel_id: int) -> InlineKeyboardMarkup:
             ]
         ]
     )
+
+
+def export(t: Texts) -> InlineKeyboardMarkup:
+    """Of /export."""
+    names = {Form.CSV: t.plain("📄 CSV"), Form.JSONL: t.plain("🧩 JSON Lines")}
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(name, ExportAs(form=form)) for form, name in names.items()]])
+
+
+def feed(t: Texts) -> InlineKeyboardMarkup:
+    """Of /feed."""
+    return InlineKeyboardMarkup(inline_keyboard=[[_button(t.plain("🔑 New link"), NewFeedLink())]])

@@ -89,7 +89,7 @@ def foreign(client: str | None, headers: Mapping[str, str], http_version: str = 
     if http_version == "1.0" or any(map(_is_proxys, headers)):
         return "a proxy passed the request on"
     host = headers.get("host", "")
-    if not is_loopback(_host_name(host)):
+    if not is_loopback(host_of(host)):
         return "the header Host names another"
     origin = headers.get("origin")
     if origin is not None and not _is_of(origin, host):
@@ -124,7 +124,8 @@ def _is_of(origin: str, host: str) -> bool:
         return False
 
 
-def _host_name(host: str) -> str:
+def host_of(host: str) -> str:
+    """PURE: the name or address in a header Host, in lower case; empty when there is none."""
     try:
         return "" if "@" in host else urlsplit(f"//{host}").hostname or ""
     except ValueError:

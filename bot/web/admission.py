@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,8 +28,9 @@ HEALTH = frozenset({"/healthz", "/readyz"})
 SLOTS = 3
 ADDRESSES_KEPT = 1000
 LONGEST_QUERY, LONGEST_PATH = 4096, 1024
-#: Of any request in bytes.
-LARGEST_BODY = 1024 * 1024
+#: Of any request in bytes; where posts are handed in, a thousand of Telegram's longest fit, however they are encoded.
+LARGEST_BODY, LARGEST_POSTS = 1024 * 1024, 32 * 1024 * 1024
+_POSTS_PATH = re.compile(r"/users/[0-9]+/posts")
 
 
 class Admission:
@@ -123,6 +125,7 @@ def _too_large(scope: Scope) -> JSONResponse | None:
     if len(scope["query_string"]) > LONGEST_QUERY or len(scope["path"]) > LONGEST_PATH:
         return JSONResponse({"detail": "The address is too long"}, 414)
     announced = Headers(scope=scope).get("content-length", "0")
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+    largest = LARGEST_POSTS if _POSTS_PATH.fullmatch(scope["path"]) else LARGEST_BODY
+    if announced.isdecimal() and int(announced) > largest:
         return JSONResponse({"detail": "The body is too large"}, 413)
     return None

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from bot import __version__
 from bot.exposition import Exposition
-from bot.web import health, metrics, pages, posts, users, webhook
+from bot.web import feeds, health, intake, metrics, pages, posts, stream, users, webhook
 from bot.web.admission import LARGEST_BODY, RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
@@ -44,7 +44,10 @@ def make_web_app(
     )
     api.state.backend = backend
     api.include_router(posts.router())
+    api.include_router(intake.router())
+    api.include_router(stream.router())
     api.include_router(users.router())
+    api.include_router(feeds.router())
     api.include_router(health.router(watch))
     api.include_router(metrics.router(exposition))
     if hook is not None:

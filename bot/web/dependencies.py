@@ -12,7 +12,9 @@ from fastapi.security import HTTPBearer
 
 from bot.web.access import Caller, Gate
 from services.channels import Channels
+from services.feeds import Feeds
 from services.listing import MAX_ID, Listing
+from services.submissions import Submissions
 from services.tagging import TaggingService
 
 
@@ -22,6 +24,8 @@ class Backend:
 
     gate: Gate
     listing: Listing
+    submissions: Submissions
+    feeds: Feeds
     tagging: TaggingService
     channels: Channels
     max_attempts: int

@@ -20,6 +20,8 @@ REQUEST_ID = "X-Request-ID"
 #: A reverse proxy's own ids are kept, if they can do no harm in a log.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LONGEST_LOGGED = 200
+#: What follows there is as good as a password.
+_SECRET = re.compile(r"(feeds/).*", re.IGNORECASE | re.DOTALL)
 #: An answer of JSON needs nothing else from anywhere; the pages say for themselves what they need.
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -86,8 +88,9 @@ def _request_id(scope: Scope) -> str:
 
 
 def _path(scope: Scope) -> str:
+    path = _SECRET.sub(r"\1***", str(scope["path"]))
     # What a stranger writes there is to do nothing to a terminal, and is not to fill the disk.
-    return str(scope["path"]).encode("unicode_escape").decode()[:LONGEST_LOGGED]
+    return path.encode("unicode_escape").decode()[:LONGEST_LOGGED]
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

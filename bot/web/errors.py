@@ -9,12 +9,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.listing import UnknownUserError
 from storage.database import is_unavailable
 
 log = structlog.get_logger(__name__)
 
+#: That any operation has.
+METHODS = ("GET", "POST")
 AWAY = "The database does not answer: try again in a moment"
 
 
@@ -26,8 +29,16 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _failed)
 
 
-async def _refused(_request: Request, error: HTTPException) -> JSONResponse:
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+async def _refused(request: Request, error: HTTPException) -> JSONResponse:
+    headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+    return JSONResponse({"detail": error.detail}, error.status_code, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """What a path can be asked, of all its operations: the framework names the first one's."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def _unknown(_request: Request, error: UnknownUserError) -> JSONResponse:

@@ -6,19 +6,25 @@ built once more, and validated, keeps everybody waiting.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.types import JsonValue
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from services import listing
 from services.channels import Parsed
 from services.clock import to_utc
+from services.storing import MAX_MESSAGE_ID, MAX_VIEWS
+from storage.intake import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
+#: Of one call.
+MOST_POSTS = 1000
 #: Always with an offset: Z.
 Moment = Annotated[datetime, AfterValidator(to_utc)]
 
@@ -115,6 +121,104 @@ class RegenerateQueued(_Answer):
     post_id: int
     status: Literal["queued"] = "queued"
     message: str
+
+
+def _read_whole(value: object) -> object:
+    """JSON knows no whole numbers: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_read_whole)
+
+
+def _read_number(number: int) -> int:
+    """Telegram's number of a channel as the Bot API gives it, also of the bare one."""
+    full = -number - PREFIX if number > 0 else number
+    if not -2 * PREFIX < full < -PREFIX:
+        raise ValueError("no number of a channel: -100…, or what follows that")
+    return full
+
+
+def _read_moment(value: object) -> datetime:
+    if not isinstance(value, str) or not re.fullmatch(listing.MOMENT, value):
+        raise ValueError("no time: ISO 8601, such as 2026-01-31T12:00:00Z")
+    return listing.read_moment(value)
+
+
+_NUMBER = {"type": "integer", "description": "Telegram's number of the channel: -100…, or what follows that"}
+_NUMBERS = [{"minimum": 1, "maximum": PREFIX - 1}, {"minimum": 1 - 2 * PREFIX, "maximum": -1 - PREFIX}]
+_TIME = {
+    "type": "string",
+    "pattern": f"^{listing.MOMENT}$",
+    "description": "ISO 8601; without an offset it is UTC's",
+    "examples": ["2026-01-31T12:00:00Z"],
+}
+_NAMED: list[JsonValue] = [
+    {"required": ["channel_id"], "properties": {"channel_id": {"type": "integer"}}},
+    {"required": ["channel_username"], "properties": {"channel_username": {"type": "string"}}},
+]
+
+
+class NewPost(BaseModel):
+    """A post from another program: of a channel by its number, its public name, or both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"anyOf": _NAMED})
+
+    channel_id: Annotated[
+        Annotated[int, _WHOLE] | None,
+        AfterValidator(lambda number: number if number is None else _read_number(number)),
+        WithJsonSchema({"anyOf": [*({**_NUMBER, **bounds} for bounds in _NUMBERS), {"type": "null"}]}),
+    ] = None
+    channel_username: Annotated[str, Field(pattern=r"^@?[A-Za-z][A-Za-z0-9_]{2,31}$")] | None = None
+    channel_title: Annotated[str, Field(max_length=255)] | None = None
+    telegram_message_id: Annotated[int, Field(ge=1, le=MAX_MESSAGE_ID), _WHOLE]
+    text: Annotated[str, Field(max_length=65_536)] | None = Field(description="null: a post without text")
+    posted_at: Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema(_TIME)]
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[!-~]+$")] | None = None
+    views: Annotated[int, Field(ge=0, le=MAX_VIEWS), _WHOLE] | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.channel_id is None and self.channel_username is None:
+            raise ValueError("channel_id or channel_username is needed")
+        return self
+
+
+class NewPosts(BaseModel):
+    """Posts from another program."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    posts: Annotated[list[NewPost], Field(min_length=1, max_length=MOST_POSTS)]
+
+    @classmethod
+    def described(cls) -> dict[str, Any]:
+        """For the OpenAPI document: the whole schema in one piece."""
+        schema = cls.model_json_schema()
+        schema["properties"]["posts"]["items"] = schema.pop("$defs")["NewPost"]
+        return schema
+
+
+class TakenPost(_Answer):
+    """What came of a post that was handed in."""
+
+    telegram_message_id: int
+    channel_id: int = Field(description="channels.id")
+    post_id: int
+    status: Literal["new", "known", "edited"]
+
+
+class PostsTaken(_Answer):
+    """Posts were stored."""
+
+    user_id: int
+    status: Literal["queued"] = "queued"
+    received: int
+    new: int
+    known: int
+    edited: int
+    queued: int = Field(description="How many of them wait for tags now: new and changed ones with text")
+    posts: list[TakenPost] = Field(description="In the order given")
 
 
 @dataclass
@@ -234,6 +338,7 @@ _PROBLEMS = {
     401: "No token, or one that is not known",
     403: "Not yours to do",
     404: "No such user or post",
+    413: "The body is too large",
     429: "Too many requests: try again after Retry-After seconds",
     503: "Tagging is disabled, or the database does not answer, or too much is asked at once",
 }

@@ -22,6 +22,7 @@ from bot.web.webhook import Hook
 from services.clock import utc_now
 from services.gauges import Gauges
 from services.listing import Listing
+from services.submissions import Submissions
 from services.tokens import Tokens
 
 
@@ -44,6 +45,8 @@ def _app(engine: Engine, services: Services, reception: Reception, exposition: E
     backend = Backend(
         gate=Gate(token, Tokens(database, services.people, utc_now)),
         listing=Listing(database),
+        submissions=Submissions(database, engine.worker.wake, utc_now),
+        feeds=services.feeds,
         tagging=services.tagging,
         channels=services.channels,
         max_attempts=settings.tagging_max_attempts,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
+from bot.exports import Exports
 from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
@@ -25,6 +26,8 @@ from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.clock import utc_now
+from services.exporting import Exporting
+from services.feeds import Feeds
 from services.imports import Imports
 from services.intake import Intake
 from services.outbox import Outbox
@@ -37,6 +40,8 @@ from tests.storage.rows import add_posts, add_user
 
 #: The administrator, and two users with posts of their own.
 BOSS, ANNA, BEN, STRANGER = 900, 1001, 1002, 555
+#: Bytes of a file that the bot sends; Telegram takes many more.
+LARGEST_FILE = 300_000
 
 
 @dataclass
@@ -49,6 +54,7 @@ class Running:
     outbox: Outbox
     notifier: Notifier
     writer: HashtagWriter
+    exports: Exports
 
     async def say(self, user_id: int, text: str) -> dict[str, Any]:
         """Write to the bot and get its next message."""
@@ -84,6 +90,7 @@ async def running_bot(
     metrics: Metrics | None = None,
     *,
     again: bool = False,
+    public_url: str | None = None,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
@@ -106,6 +113,7 @@ async def running_bot(
         importer = Importer(bot, imports, people, i18n)
         hashtags = ChannelHashtags(database, lambda: None, utc_now)
         writer = HashtagWriter(bot, hashtags)
+        exports = Exports(bot, Exporting(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
             bot,
             people=people,
@@ -117,17 +125,19 @@ async def running_bot(
             progress=progress,
             imports=imports,
             importer=importer,
+            exports=exports,
+            feeds=Feeds(database, people, public_url, utc_now),
             i18n=i18n,
             hashtags=hashtags,
             on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier, writer))
-        works = (notifier.run(), progress.run(), importer.run(), writer.run())
+        works = (notifier.run(), progress.run(), importer.run(), writer.run(), exports.run())
         loops = [asyncio.create_task(work) for work in works]
         task = asyncio.create_task(polling.run())
         try:
-            yield Running(database, telegram, engine.tagging, outbox, notifier, writer)
+            yield Running(database, telegram, engine.tagging, outbox, notifier, writer, exports)
         finally:
             await polling.stop()
             await task
@@ -136,6 +146,7 @@ async def running_bot(
             progress.stop()
             importer.stop()
             writer.stop()
+            exports.stop()
             await asyncio.gather(*loops)
             await bot.session.close()
 

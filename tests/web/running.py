@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
 import aiohttp
+from sqlalchemy import text as sql
 
 from bot.exposition import Exposition
 from bot.health import TelegramState
@@ -22,16 +24,19 @@ from bot.web.webhook import Hook
 from services.budget import Pace
 from services.channels import Channels
 from services.clock import utc_now
+from services.feeds import Feeds
 from services.gauges import Gauges
 from services.listing import Listing
 from services.people import People
 from services.provider import Provider
+from services.submissions import Submissions
 from services.tagging import TaggingService
 from services.tokens import Tokens
 from storage.database import Database
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user
 
+PUBLIC_URL = "https://bot.example.org/metka"
 API_TOKEN = "the-administrators-token"
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
 
@@ -45,6 +50,9 @@ class Web:
     tokens: Tokens
     database: Database
     telegram: TelegramState
+    #: Set when the worker is told of work by what was handed in.
+    woken: asyncio.Event
+    feeds: Feeds
 
 
 @asynccontextmanager
@@ -64,8 +72,11 @@ async def serving(
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
         channels = Channels(database, lambda: None, utc_now)
         tagging = _tagging(database, provider, enabled=enabled)
-        backend = Backend(Gate(api_token, tokens), Listing(database), tagging, channels, 5)
-        web = Web("", http, tokens, database, TelegramState("ok", NOW))
+        woken = asyncio.Event()
+        submissions = Submissions(database, woken.set, utc_now)
+        feeds = Feeds(database, People(database, frozenset(), utc_now), PUBLIC_URL, utc_now)
+        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, tagging, channels, 5)
+        web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
@@ -99,3 +110,7 @@ async def _fill(database: Database) -> None:
         await add_posts(session, 1, 1, first=4, tagging_status="retrying", tagging_attempts=1)
         await add_posts(session, 1, 1, first=5)
         await add_posts(session, 2, 2, first=101)
+        if not database.is_sqlite:
+            # The rows above have ids of their own: the next ones go on after them.
+            for table in ("users", "channels", "posts"):
+                await session.execute(sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1000)"))

@@ -168,6 +168,13 @@ async def test_the_field_at_fault_is_named(database: Database, path: str, field:
         assert [each["loc"] for each in answer["detail"]] == [field]
 
 
+async def test_a_path_names_all_that_it_can_be_asked(database: Database) -> None:
+    async with serving(database) as web:
+        for path, allowed in (("/users/1/posts", "GET, POST"), ("/posts/1/regenerate_tags", "POST"), ("/users", "GET")):
+            answer = await web.http.put(web.url + path, headers=BEARER)
+            assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+
+
 async def test_every_answer_has_its_headers(database: Database) -> None:
     async with serving(database) as web:
         for path in ("/healthz", "/users", "/nothing", "/docs", f"/?x={'y' * 5000}"):

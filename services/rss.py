@@ -1,0 +1,61 @@
+"""PURE: posts → an RSS 2.0 document."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime
+
+from feedgenerator import Rss201rev2Feed
+
+from services.exporting import ToldPost
+from services.feeds import Feed
+
+TITLE_LENGTH = 100
+#: What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets).
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+WEB = ("https://", "http://")
+
+
+class _Document(Rss201rev2Feed):  # type: ignore[misc]
+    """Of a feed without posts the library would give the present as its date: the document is to be the same then."""
+
+    def latest_post_date(self) -> datetime:
+        return max(
+            (item["pubdate"] for item in self.items if item["pubdate"]), default=datetime(1970, 1, 1, tzinfo=UTC)
+        )
+
+
+def document(feed: Feed, public_url: str, address: str) -> bytes:
+    """The feed at `address`."""
+    title = "Metka" if feed.tag is None else f"Metka: {_clean(feed.tag)}"
+    made = _Document(title=title, link=public_url, description="Tagged posts", feed_url=address)
+    for post in feed.posts:
+        url = _clean(post.url or "")
+        is_web = url.startswith(WEB)
+        made.add_item(
+            title=_title(post),
+            link=url if is_web else public_url,
+            description=_description(post),
+            pubdate=post.posted_at,
+            unique_id=url if is_web else f"metka-post-{post.id}",
+            unique_id_is_permalink=is_web,
+            categories=[_clean(tag) for tag in post.tags],
+        )
+    return str(made.writeString("utf-8")).encode()
+
+
+def _title(post: ToldPost) -> str:
+    """The first line of the text, cut; of a post without text its channel."""
+    lines = (" ".join(line.split()) for line in _clean(post.text or "").splitlines())
+    first = next(filter(None, lines), None) or _clean(post.channel_title or post.channel_username or f"#{post.id}")
+    return first if len(first) <= TITLE_LENGTH else f"{first[: TITLE_LENGTH - 1].rstrip()}…"
+
+
+def _description(post: ToldPost) -> str:
+    text = _clean(post.text or "").replace("\r\n", "\n").replace("\r", "\n")
+    return html.escape(text).replace("\n", "<br>\n")
+
+
+def _clean(text: str) -> str:
+    return FORBIDDEN.sub("", text)
