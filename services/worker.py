@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher, Held, Plan, Start
+from services.dispatch import Dispatcher
 from services.outcomes import Kind
+from services.plans import Held, Plan, Start
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from storage import queue
