@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox
+from storage import wishes
 from storage.database import Database
-from storage.models import Attempt, Post
+from storage.models import Attempt, Batch, Post
 from tests.services.engine import FAST, running
 from tests.services.posts import fill, own_tags, tell_kinds
+from tests.storage.rows import NOW, get_post
+
+LATER = NOW + timedelta(minutes=1)
 
 
 async def test_retry_gives_failed_posts_one_more_attempt(database: Database, provider: ProviderSandbox) -> None:
@@ -146,3 +152,27 @@ async def test_a_failed_wish_keeps_the_old_tags(database: Database, provider: Pr
         post = (await engine.posts())[0]
     assert (post.tagging_status, post.tags) == ("success", ["старый", "тег"])
     assert post.tagging_error
+
+
+async def test_a_skip_takes_back_that_new_tags_were_wanted(database: Database) -> None:
+    """After Undo another post's tags will do."""
+    await fill(database, 1)
+    async with database.write() as session:
+        await wishes.ask_anew(session, 1, NOW)
+        assert await wishes.skip(session, 1, NOW)
+        assert await wishes.unskip(session, 1)
+    assert (await get_post(database, 1)).wants_new is None
+
+
+async def test_stop_takes_back_that_new_tags_were_wanted(database: Database) -> None:
+    """Those that a forced /retry wanted; who had asked for a post before still wants new ones."""
+    await fill(database, 3, tagging_status="failed", tagging_attempts=5)
+    async with database.write() as session:
+        await wishes.ask_anew(session, 2, NOW)
+        await wishes.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=LATER)
+    async with database.write() as session:
+        batch = (await session.scalars(select(Batch))).one()
+        assert await wishes.stop_batch(session, batch, LATER) == 3
+    async with database.read() as session:
+        found = {post.id: (post.tagging_status, post.wants_new) for post in await session.scalars(select(Post))}
+    assert found == {1: ("failed", None), 2: ("pending", True), 3: ("failed", None)}
