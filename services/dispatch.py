@@ -6,7 +6,7 @@ All of it in the caller's one transaction: claims, the probe of a model, the slo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -138,6 +138,25 @@ class Dispatcher:
         else:
             self._ramp.answered(recorded.answered)
 
+    async def keep(
+        self,
+        session: AsyncSession,
+        ready: Iterable[Start],
+        states: Mapping[str, ModelState],
+        now: datetime,
+        *,
+        anew: bool,
+    ) -> list[Start]:
+        """Of the requests planned ahead those that may leave still; the others are given back.
+
+        Other processes may have learnt something of their models. `anew`: this one has, which changes all plans.
+        """
+        kept, others = list[Start](), list[Start]()
+        for start in ready:
+            (kept if not anew and _may_leave(start, states, now) else others).append(start)
+        await self.give_back(session, others)
+        return kept
+
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
         await queue.release(session, [post for start in starts for post in start.posts])
@@ -246,6 +265,13 @@ class Dispatcher:
             return False
         view.states[model] = replace(view.states.get(model) or ModelState(model), probe_until=until)
         return True
+
+
+def _may_leave(start: Start, states: Mapping[str, ModelState], now: datetime) -> bool:
+    """Whether none of its models has been set aside since it was planned."""
+    known = [states[model] for model in start.models if model in states]
+    needs_probe = any(state.is_half_open(now) for state in known if state.model == start.models[0])
+    return not any(state.is_aside(now) for state in known) and (start.is_probe or not needs_probe)
 
 
 def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:
