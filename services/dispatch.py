@@ -7,83 +7,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.batching import Candidate, batches, most_together
-from services.budget import FREE_LANE, LaneState, Pace, RetryBudget
+from services.budget import FREE_LANE, Pace, RetryBudget
 from services.clock import utc_day
-from services.decisions import Policy, Trail, settled_attempts
+from services.decisions import Policy, Trail
 from services.lanes import Lanes
+from services.plans import Held, Plan, Start, View
 from services.ramp import Ramp
 from services.recorder import Recorded, Recorder
-from services.reuse import Worth, sift
+from services.reuse import Worth
 from services.states import load_states
+from services.triage import LOOK_AGAIN, Triage
 from services.upstream import (
     Aside,
     ModelState,
     admission,
     candidates,
     choose_model,
-    free_again_at,
     is_free,
     models_to_send,
 )
-from storage import budget, outbox, queue
+from storage import budget, queue
 from storage import upstream as upstream_rows
 from storage.queue import ClaimedPost
 
-#: When a post that cannot go out now is looked at again, if nothing says when.
-LOOK_AGAIN = timedelta(seconds=5)
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A request to make: its posts, the model asked first, and those that go along."""
-
-    posts: tuple[ClaimedPost, ...]
-    models: tuple[str, ...]
-    is_probe: bool = False
-    #: The posts' text keys; None where no equal text is to wait for the tags.
-    keys: tuple[int | None, ...] = ()
-
-    @property
-    def is_retry(self) -> bool:
-        """Whether it is made again after a fault of the upstream."""
-        return any(post.is_retry for post in self.posts)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the process holds: requests in flight, those that are ready to leave, and how many to have ready."""
-
-    in_flight: Sequence[Start] = ()
-    ready: Sequence[Start] = ()
-    ahead: int = 0
-
-    @property
-    def starts(self) -> list[Start]:
-        """Both."""
-        return [*self.in_flight, *self.ready]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a turn starts.
-
-    `claimed`: whether it took anything; `wait`: seconds until the next look, None: no reason to look; `notices`:
-    whether anybody is to be told of a post that was settled without a request.
-    """
-
-    starts: tuple[Start, ...] = ()
-    claimed: bool = False
-    wait: float | None = None
-    notices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +48,6 @@ class _Room:
     requests: int
     batch_size: int = 1
     wait: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The shared state as this turn sees it."""
-
-    states: dict[str, ModelState]
-    lanes: Mapping[str, LaneState]
-    now: datetime
-    #: Posts that were settled, and of which somebody is to be told.
-    told: list[int] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -129,9 +73,8 @@ class Dispatcher:
             probe_seconds: how long a probe may take.
             sends_models: whether the server takes OpenRouter's `models`.
         """
-        self._recorder = recorder
+        self._triage = Triage(recorder, chain, policy)
         self._chain = tuple(chain)
-        self._policy = policy
         self._lanes = Lanes(pace, chain)
         self._batch_size = batch_size
         self._lease = lease_seconds
@@ -159,7 +102,7 @@ class Dispatcher:
             states: the models', where they have been read in this transaction already.
         """
         known = await load_states(session) if states is None else states
-        view = _View(known, await self._lanes.load(session), now)
+        view = View(known, await self._lanes.load(session), now)
         room = self._room(view, held, probe=probe)
         if not room.requests:
             return Plan(wait=room.wait)
@@ -177,7 +120,7 @@ class Dispatcher:
             return Plan(wait=await self._until_due(session, now, retries=left > 0))
         self._misses = 0
         self._last_user = _last_in_turn(claimed, self._last_user)
-        worth = await self._worth_asking(session, claimed, held.starts, view)
+        worth = await self._triage.worth_asking(session, claimed, held.starts, view)
         found = await self._candidates(session, worth, view, room.batch_size, probe=probe)
         starts = await self._starts(session, batches(found), view, room.requests, left)
         # With every place taken there is no reason to look before one is free.
@@ -195,6 +138,25 @@ class Dispatcher:
         else:
             self._ramp.answered(recorded.answered)
 
+    async def keep(
+        self,
+        session: AsyncSession,
+        ready: Iterable[Start],
+        states: Mapping[str, ModelState],
+        now: datetime,
+        *,
+        anew: bool,
+    ) -> list[Start]:
+        """Of the requests planned ahead those that may leave still; the others are given back.
+
+        Other processes may have learnt something of their models. `anew`: this one has, which changes all plans.
+        """
+        kept, others = list[Start](), list[Start]()
+        for start in ready:
+            (kept if not anew and _may_leave(start, states, now) else others).append(start)
+        await self.give_back(session, others)
+        return kept
+
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
         await queue.release(session, [post for start in starts for post in start.posts])
@@ -202,7 +164,7 @@ class Dispatcher:
             if start.is_probe:
                 await upstream_rows.end_probe(session, start.models[0])
 
-    def _room(self, view: _View, held: Held, *, probe: bool) -> _Room:
+    def _room(self, view: View, held: Held, *, probe: bool) -> _Room:
         in_flight = len(held.starts)
         admitted = admission(self._chain, view.states, view.now)
         if admitted.capacity is not None:
@@ -233,40 +195,8 @@ class Dispatcher:
         until_retries = self._retries.wait(time.monotonic())
         return until_retries if wait is None else min(wait, until_retries)
 
-    async def _worth_asking(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], view: _View
-    ) -> list[Worth]:
-        """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
-        sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
-        if sifted.settled:
-            settled = await queue.settle(session, sifted.settled)
-            await outbox.outcome_ready(session, list(settled.awaited), view.now)
-            view.told.extend(settled.awaited | settled.hashtagged)
-        await self._postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
-        undoubted = [(await self._without_doubt(session, each.post, view), each.key) for each in sifted.worth_asking]
-        return [Worth(post, key) for post, key in undoubted if post is not None]
-
-    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, view: _View) -> ClaimedPost | None:
-        """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
-        if post.doubted_since is None:
-            return post
-        attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
-        # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
-        counts = attempts > post.attempts
-        is_used_up = counts and attempts >= self._policy.max_attempts
-        # Settled once: a post that is only put off must not find the same doubt again.
-        post = replace(post, attempts=attempts, doubted_since=None, waits=post.waits and not counts)
-        if not is_used_up:
-            return post
-        await self._give_up(session, post, "exhausted", post.error or "the attempts are used up", view)
-        return None
-
-    async def _give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, view: _View) -> None:
-        await self._recorder.give_up(session, post, kind, error, view.now)
-        view.told.append(post.id)
-
     async def _candidates(
-        self, session: AsyncSession, worth: Sequence[Worth], view: _View, batch_size: int, *, probe: bool
+        self, session: AsyncSession, worth: Sequence[Worth], view: View, batch_size: int, *, probe: bool
     ) -> list[Candidate]:
         found: list[Candidate] = []
         # One post is a model's probe; the others go to the models that are up.
@@ -279,11 +209,11 @@ class Dispatcher:
                 most = 1 if is_probe else most_together(post, trail, batch_size)
                 found.append(Candidate(post, models, most, is_probe, key))
             else:
-                await self._nobody_to_ask(session, post, view)
+                await self._triage.nobody_to_ask(session, post, view)
         return found
 
     async def _starts(
-        self, session: AsyncSession, found: Sequence[Sequence[Candidate]], view: _View, requests: int, retries: int
+        self, session: AsyncSession, found: Sequence[Sequence[Candidate]], view: View, requests: int, retries: int
     ) -> list[Start]:
         """The requests that may be made; the posts of the others are free again."""
         starts: list[Start] = []
@@ -302,21 +232,21 @@ class Dispatcher:
             await budget.count(session, FREE_LANE, utc_day(view.now), free)
         return starts
 
-    async def _may_start(self, session: AsyncSession, start: Start, view: _View) -> bool:
+    async def _may_start(self, session: AsyncSession, start: Start, view: View) -> bool:
         """Reserve the probe and the slot that the request needs; without them its posts are put off."""
         model = start.models[0]
         if start.is_probe and not await self._reserve_probe(session, model, view):
-            await self._postpone(session, start.posts, view.now + LOOK_AGAIN)
+            await self._triage.postpone(session, start.posts, view.now + LOOK_AGAIN)
             return False
         if not await self._lanes.take_slot(session, model, view.lanes, view.now):
             if start.is_probe:
                 await upstream_rows.end_probe(session, model)
-            await self._postpone(session, start.posts, self._lanes.promise_slot(model, view.lanes, view.now))
+            await self._triage.postpone(session, start.posts, self._lanes.promise_slot(model, view.lanes, view.now))
             return False
         return True
 
     def _models_for(
-        self, trail: Trail, view: _View, probed: Collection[str], *, probe: bool
+        self, trail: Trail, view: View, probed: Collection[str], *, probe: bool
     ) -> tuple[tuple[str, ...], bool]:
         allowed = [model for model in candidates(self._chain, view.states, view.now) if model not in probed]
         if probe and not allowed:
@@ -329,37 +259,19 @@ class Dispatcher:
         sent = models_to_send(model, self._chain, allowed, trail.refused) if self._sends_models() else (model,)
         return sent, state is not None and state.is_half_open(view.now)
 
-    async def _nobody_to_ask(self, session: AsyncSession, post: ClaimedPost, view: _View) -> None:
-        refused = Trail.from_json(post.trail).refused
-        gone = {m for m, state in view.states.items() if state.reason is Aside.GONE and state.is_aside(view.now)}
-        if refused and set(self._chain) - gone <= set(refused):
-            # Nobody is left to wait for.
-            error = "every model that can be asked refuses the text"
-            await self._give_up(session, post, "refused", error, view)
-            return
-        at = free_again_at(self._chain, view.states, refused, view.now) or view.now + LOOK_AGAIN
-        await self._postpone(session, [post], at)
-
-    async def _reserve_probe(self, session: AsyncSession, model: str, view: _View) -> bool:
+    async def _reserve_probe(self, session: AsyncSession, model: str, view: View) -> bool:
         until = view.now + self._probe
         if not await upstream_rows.start_probe(session, model, view.now, until):
             return False
         view.states[model] = replace(view.states.get(model) or ModelState(model), probe_until=until)
         return True
 
-    async def _postpone(self, session: AsyncSession, posts: Sequence[ClaimedPost], at: datetime) -> None:
-        later = [
-            (
-                post,
-                {
-                    "next_attempt_at": at,
-                    "tagging_attempts": post.attempts,
-                    "waits_for_upstream": post.waits or None,
-                },
-            )
-            for post in posts
-        ]
-        await queue.settle(session, later)
+
+def _may_leave(start: Start, states: Mapping[str, ModelState], now: datetime) -> bool:
+    """Whether none of its models has been set aside since it was planned."""
+    known = [states[model] for model in start.models if model in states]
+    needs_probe = any(state.is_half_open(now) for state in known if state.model == start.models[0])
+    return not any(state.is_aside(now) for state in known) and (start.is_probe or not needs_probe)
 
 
 def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:

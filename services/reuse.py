@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.prompts import has_text
 from services.sameness import same_words, text_key
-from services.verdicts import tagged_values
+from services.verdicts import tagged_values, through_values
 from storage import queue
 from storage.queue import ClaimedPost
 
@@ -69,7 +69,7 @@ def without_request(post: ClaimedPost) -> dict[str, Any] | None:
         status = "success"
     else:
         return None
-    return {"tagging_status": status, "next_attempt_at": None, "attempt_trail": None, "requested_at": None}
+    return through_values(status)
 
 
 async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str, tuple[str, ...]]:

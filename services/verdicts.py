@@ -67,15 +67,12 @@ def post_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
     """The columns of a post that has its tags, for the text of that key."""
-    return {
-        **_OVER,
-        "tagging_status": "success",
-        "tagging_error": None,
-        "failure_kind": None,
-        "nightly_retries": None,
-        "tags": list(tags),
-        "text_key": key,
-    }
+    return {**through_values("success"), "tags": list(tags), "text_key": key}
+
+
+def through_values(status: str) -> dict[str, Any]:
+    """The columns of a post that is through, and has not failed."""
+    return {**_OVER, "tagging_status": status, "tagging_error": None, "failure_kind": None, "nightly_retries": None}
 
 
 def failed_values(post: ClaimedPost, kind: str, error: str) -> dict[str, Any]:

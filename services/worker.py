@@ -17,10 +17,12 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher, Held, Plan, Start
+from services.dispatch import Dispatcher
 from services.outcomes import Kind
+from services.plans import Held, Plan, Start
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
+from services.states import load_states
 from storage import queue
 from storage.database import Database, is_unavailable
 from storage.queue import ClaimedPost
@@ -161,12 +163,10 @@ class Worker:
             await self._renew(session, now)
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
-            # What was planned for models that may not be asked now is planned anew.
-            ready = [] if recorded.models_changed else list(self._ready)
-            if not ready:
-                await self._dispatcher.give_back(session, list(self._ready))
+            states = await load_states(session) if recorded.states is None else recorded.states
+            ready = await self._dispatcher.keep(session, self._ready, states, now, anew=recorded.models_changed)
             held = Held([flight.start for flight in self._flights], ready, self._ahead(group))
-            plan = await self._dispatcher.plan(session, now, held, probe=probe, states=recorded.states)
+            plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
         self._ready = deque([*ready, *plan.starts])
         del self._finished[: len(group)]
         self._stored(group)
@@ -264,36 +264,38 @@ class Worker:
             self._signal.set()
 
     async def _finish(self) -> None:
-        """Let what is in flight end, record it, and give back the rest."""
+        """Give back what has not left, let what is in flight end, record it, and give back the rest."""
+        if self._ready:
+            await self._at_the_end("leases_not_given_back", self._give_back_ready)
         if self._flights:
             await self._at_the_end("leases_not_renewed", self._renew_for_the_end)
             await asyncio.wait([flight.task for flight in self._flights], timeout=self._stop_seconds)
         self._collect()
         for flight in self._flights:
             flight.task.cancel()
-        if self._finished and await self._at_the_end("outcomes_not_stored", self._record_the_rest):
-            self._stored(self._finished)
+        # Not all in one transaction: what cannot be stored would take the others with it.
+        await self._at_the_end("outcomes_not_stored", self._record_singly)
         await self._at_the_end("leases_not_given_back", self._give_back)
 
-    async def _at_the_end(self, complaint: str, work: Callable[[AsyncSession], Awaitable[None]]) -> bool:
+    async def _at_the_end(self, complaint: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with self._database.write() as session:
-                await work(session)
-            return True
+            await work()
         except Exception as error:
             if is_unavailable(error):
                 log.warning(complaint, error=type(error).__name__)
             else:
                 log.exception(complaint)
-            return False
 
-    async def _renew_for_the_end(self, session: AsyncSession) -> None:
-        await queue.renew(
-            session, self._held(), self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5))
-        )
+    async def _give_back_ready(self) -> None:
+        async with self._database.write() as session:
+            await self._dispatcher.give_back(session, list(self._ready))
+        self._ready.clear()
 
-    async def _record_the_rest(self, session: AsyncSession) -> None:
-        await self._recorder.record(session, self._finished)
+    async def _renew_for_the_end(self) -> None:
+        until = self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5))
+        async with self._database.write() as session:
+            await queue.renew(session, self._held(), until)
 
-    async def _give_back(self, session: AsyncSession) -> None:
-        await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])
+    async def _give_back(self) -> None:
+        async with self._database.write() as session:
+            await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])

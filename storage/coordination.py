@@ -297,8 +297,13 @@ class Coordination:
     async def _follow(self, link: Link) -> None:
         """Tell the leader what there is to tell, and so make sure of the connection."""
         if self._has_news:
-            await link.notify(NEWS_CHANNEL)
+            # First: what comes while the word is on its way is told anew.
             self._has_news = False
+            try:
+                await link.notify(NEWS_CHANNEL)
+            except BaseException:
+                self._has_news = True
+                raise
             await link.wait(NEWS_PAUSE, self._stopping)
         elif self._duties is None:
             await link.beat()

@@ -230,6 +230,18 @@ def _refuse_foreign(connection: Connection) -> None:
             raise MigrationError(
                 f"the table {table} is not the parser's (it lacks {missing}): give Metka a database of its own"
             )
+    if _has_array_tags(connection):
+        raise MigrationError(
+            "posts.tags is an array of PostgreSQL's, where the parser has JSON: change its type to json, or give Metka"
+            " a database of its own"
+        )
+
+
+def _has_array_tags(connection: Connection) -> bool:
+    if "tags" not in _columns(connection, "posts"):
+        return False
+    types = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns("posts")}
+    return isinstance(types["tags"], sa.ARRAY)
 
 
 FOUND = {

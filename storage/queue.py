@@ -33,6 +33,8 @@ from storage.source_models import HashtagRow
 from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
+#: Of so many posts with the same text, the newest, at least one has tags that can be used.
+MOST_ALIKE = 5
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
 
 
@@ -252,7 +254,10 @@ def _insert_attempts() -> Any:
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
-    """Of posts with one of these text keys that have their tags, the newest each: (key, text, tags)."""
+    """Posts with one of these text keys that say they have their tags, the newest of each key last: (key, text, tags).
+
+    Several of each: one whose tags another program took away, or whose text was edited since, must not hide the others.
+    """
     rows = await session.execute(_tagged_alike(), {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
 
@@ -261,8 +266,10 @@ async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tup
 def _tagged_alike() -> Any:
     columns = _POSTS.c
     wanted = columns.text_key.in_(bindparam("keys", expanding=True))
-    newest = select(func.max(columns.id)).where(wanted, sql(REUSABLE)).group_by(columns.text_key)
-    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest))
+    place = func.row_number().over(partition_by=columns.text_key, order_by=columns.id.desc())
+    placed = select(columns.id, place.label("place")).where(wanted, sql(REUSABLE)).subquery()
+    newest = select(placed.c.id).where(placed.c.place <= MOST_ALIKE)
+    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest)).order_by(columns.id)
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:

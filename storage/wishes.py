@@ -175,7 +175,9 @@ async def stop_batch(session: AsyncSession, batch: Batch, now: datetime) -> int:
         (Post.work_class, BatchPost.previous_work_class),
     )
     values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
-    values |= {"lease_token": None, "lease_expires_at": None}
+    # A forced one wanted new tags; a post that somebody has asked for itself keeps that wish.
+    wants_new = case((Post.requested_at.is_not(None), Post.wants_new))
+    values |= {"lease_token": None, "lease_expires_at": None, "wants_new": wants_new}
     posts = select(BatchPost.post_id).where(BatchPost.batch_id == batch.id)
     count = await _update(session, and_(Post.id.in_(posts), waiting), values)
     batch.stopped = True
@@ -210,7 +212,7 @@ async def count_batch(session: AsyncSession, batch: Batch, now: datetime) -> Bat
 
 async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
     """A person does not want tags for the post; False when it is skipped already, or has its tags."""
-    values = {**_DUE, "tagging_status": "skipped", "skipped_at": now}
+    values = {**_DUE, "tagging_status": "skipped", "skipped_at": now, "wants_new": None}
     unfinished = or_(Post.tagging_status.in_(RETRYABLE), Post.tagging_status.is_(None))
     return await _update(session, and_(Post.id == post_id, unfinished), values) == 1
 

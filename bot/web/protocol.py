@@ -2,7 +2,8 @@
 
 Of uvicorn's H11Protocol, which is not documented, this uses: `conn` (replaced after `__init__`), `connections` (of the
 whole server), `flow.read_paused`, `loop` and `transport`, and that `on_response_complete`, `send_400_response` (in the
-`except` of h11's error) and `shutdown` are called as methods. `tests/web/test_protocol.py` fails when one changes.
+`except` of h11's error) and `shutdown` are called as methods. The tests `test_patience`, `test_protocol` and
+`test_server` of `tests/web` fail when one changes.
 """
 
 from __future__ import annotations

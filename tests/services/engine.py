@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from sandbox.provider import ProviderSandbox
@@ -24,6 +24,16 @@ from storage.models import Post
 CHAIN = ("first/model", "second/model", "third/model", "fourth/model")
 ADMIN = 1
 FAST = Policy(max_retries=3, retry_delay=0.01, max_attempts=5, backoff_seconds=0.05)
+
+
+class Clock:
+    """Real time, moved on by hand besides."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
 
 
 @dataclass

@@ -172,6 +172,7 @@ class Model:
             settled.attempts = post.attempts
             settled.forget_attempt()
             settled.status, settled.asked_for = "success" if post.tags else "skipped", None
+            settled.has_error, settled.kind, settled.nights = False, None, 0
             return settled
         present = set(CHAIN) - upstream.gone
         if attempts > post.attempts and attempts >= POLICY.max_attempts:

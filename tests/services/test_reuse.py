@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 
@@ -9,6 +11,7 @@ from sandbox.provider import ProviderSandbox, expected_tags
 from services.sameness import same_words, text_key
 from storage.database import Database
 from storage.models import Attempt, Post
+from storage.queue import Priority
 from tests.services.engine import Engine, running
 from tests.storage.rows import add_posts, add_user
 
@@ -152,3 +155,47 @@ async def test_tags_of_the_text_before_are_not_reused(database: Database, provid
         await engine.settled()
         posts = await engine.posts()
     assert [post.tags for post in posts[1:]] == [expected_tags(TEXT), expected_tags(OTHER)]
+
+
+async def test_posts_whose_tags_are_of_no_use_hide_no_others(database: Database, provider: ProviderSandbox) -> None:
+    """The newest was edited, the one before has lost its tags: there is one more."""
+    done: dict[str, Any] = {"tagging_status": "success", "text_key": text_key(TEXT)}
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1, text=TEXT, tags=["старше"], **done)
+        await add_posts(session, 1, 1, first=2, text=TEXT, tags=["новее"], **done)
+        await add_posts(session, 1, 1, first=3, text=TEXT, tags=["", " "], **done)
+        await add_posts(session, 1, 1, first=4, text=OTHER, tags=["прежнее"], **done)
+        await add_posts(session, 1, 1, first=5, text=REPOST)
+    async with running(database, provider) as engine:
+        await engine.settled()
+        posts = await engine.posts()
+    assert provider.requests == []
+    assert posts[-1].tags == ["новее"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "status"), [(None, None, "skipped"), (" ", ["есть"], "success"), (TEXT, ["есть"], "success")]
+)
+async def test_nothing_is_left_of_a_post_that_needs_no_model(
+    database: Database, provider: ProviderSandbox, text: str | None, tags: list[str] | None, status: str
+) -> None:
+    """No error of an attempt before, no suspicion, no place in the order of work, no wait."""
+    left: dict[str, Any] = {
+        "tagging_error": "HTTP 500",
+        "work_class": Priority.RETRY,
+        "suspect": True,
+        "after_fault": True,
+        "waits_for_upstream": True,
+        "attempt_trail": {"asked": [], "together": 5},
+        "failure_kind": "exhausted",
+        "nightly_retries": 2,
+    }
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1, text=text, tags=tags, tagging_status="retrying", **left)
+    async with running(database, provider) as engine:
+        await engine.settled()
+        [post] = await engine.posts()
+    assert (post.tagging_status, provider.requests) == (status, [])
+    assert {name: getattr(post, name) for name in left} == dict.fromkeys(left)

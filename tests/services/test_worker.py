@@ -11,11 +11,11 @@ from services.outbox import Outbox
 from services.states import load_states
 from services.upstream import Aside
 from storage.database import Database
-from storage.models import Attempt, OutboxRow, Post
-from tests.services.engine import ADMIN, CHAIN, FAST, running
+from storage.models import Attempt, Post
+from tests.services.engine import ADMIN, CHAIN, running
+from tests.services.posts import fill, own_tags, tell_kinds
 from tests.storage.rows import add_posts, add_user
 
-WORDS = ("метро", "концерт", "погода", "рецепт", "музей", "выборы", "ремонт", "футбол", "космос", "экономика")
 MALFORMED = (
     "fenced",
     "prose",
@@ -26,28 +26,6 @@ MALFORMED = (
     "comma_line",
     "truncated_array",
 )
-
-
-async def fill(database: Database, count: int, **values: object) -> list[str]:
-    """`count` posts of one user, each with words of its own."""
-    texts = [
-        f"{WORDS[n % 10]} {WORDS[n // 10 % 10]}: событие{chr(1072 + n % 32) * 4} открытие города" for n in range(count)
-    ]
-    async with database.write() as session:
-        await add_user(session, 1)
-        for number, text in enumerate(texts, start=1):
-            await add_posts(session, 1, 1, first=number, **{"text": text, **values})
-    return texts
-
-
-def own_tags(post: Post) -> bool:
-    return post.tags == expected_tags(post.text or "")
-
-
-async def tell_kinds(database: Database) -> list[tuple[str, int]]:
-    async with database.read() as session:
-        rows = await session.execute(select(OutboxRow.kind, OutboxRow.telegram_id).order_by(OutboxRow.id))
-        return [(kind, who) for kind, who in rows]
 
 
 async def test_every_post_through_fifteen_percent_faults(database: Database, provider: ProviderSandbox) -> None:
@@ -149,18 +127,6 @@ async def test_what_every_model_refuses_fails_at_once(database: Database, provid
     assert await tell_kinds(database) == [("failed", 1001)]
 
 
-async def test_a_failed_wish_keeps_the_old_tags(database: Database, provider: ProviderSandbox) -> None:
-    """/regen through a refusal: still success, the old tags, and the error says why."""
-    await fill(database, 1, tags=["старый", "тег"], tagging_status="success")
-    provider.plan_for("событие", "moderation_403")
-    async with running(database, provider) as engine:
-        await engine.tagging.update_post_tags(1)
-        await engine.settled()
-        post = (await engine.posts())[0]
-    assert (post.tagging_status, post.tags) == ("success", ["старый", "тег"])
-    assert post.tagging_error
-
-
 async def test_rows_that_need_no_request(database: Database, provider: ProviderSandbox) -> None:
     """Pending without text becomes skipped, pending with tags becomes success."""
     async with database.write() as session:
@@ -230,112 +196,6 @@ async def test_a_stop_gives_back_what_it_holds(database: Database, provider: Pro
     assert len([post for post in posts if post.tagging_status == "success"]) == len(provider.requests)
 
 
-async def test_retry_gives_failed_posts_one_more_attempt(database: Database, provider: ProviderSandbox) -> None:
-    """And Stop takes what is left out of the queue again, as it was."""
-    await fill(database, 3, tagging_status="failed", tagging_attempts=5, tagging_error="x")
-    provider.hold()
-    async with running(database, provider, concurrency=1) as engine:
-        receipt = await engine.tagging.retry_failed_posts(user_id=1, by_telegram_id=1001)
-        assert (receipt.queued, receipt.batch_id is not None) == (3, True)
-
-        async def asked() -> bool:
-            return len(provider.requests) == 1
-
-        await engine.until(asked)
-        assert receipt.batch_id is not None
-        assert await engine.tagging.stop_retry(receipt.batch_id, 999) is None
-        assert await engine.tagging.stop_retry(receipt.batch_id, 1001) == 2
-        assert await engine.tagging.stop_retry(receipt.batch_id, 1001) == 0
-        provider.release()
-        await engine.settled()
-        posts = await engine.posts()
-    assert sorted(str(post.tagging_status) for post in posts) == ["failed", "failed", "success"]
-    assert [post.tagging_attempts for post in posts if post.tagging_status == "failed"] == [5, 5]
-    assert len(provider.requests) == 1
-
-
-async def test_progress_of_a_retry(database: Database, provider: ProviderSandbox) -> None:
-    """Counts follow the posts, and it is finished when each had its attempt."""
-    await fill(database, 4, tagging_status="failed", tagging_attempts=5)
-    async with running(database, provider) as engine:
-        receipt = await engine.tagging.retry_failed_posts(user_id=1, limit=3, by_telegram_id=1001)
-        assert receipt.batch_id is not None
-        await engine.tagging.show_progress(receipt.batch_id, 1001, 77)
-        await engine.settled()
-        progress = (await engine.tagging.open_batches())[0]
-        assert (progress.total, progress.success, progress.finished, progress.message_id) == (3, 3, True, 77)
-        await engine.tagging.close_batch(receipt.batch_id)
-        assert await engine.tagging.open_batches() == []
-
-
-async def test_force_counts_anew(database: Database, provider: ProviderSandbox) -> None:
-    """Attempts are reset, so that a failing post has all of them again."""
-    await fill(database, 1, tagging_status="failed", tagging_attempts=5)
-    provider.queue(*["no_tags"] * 4, None)
-    async with running(database, provider, policy=FAST) as engine:
-        await engine.tagging.retry_failed_posts(force=True)
-        await engine.settled()
-        post = (await engine.posts())[0]
-    assert (post.tagging_status, post.tagging_attempts) == ("success", 2)
-
-
-async def test_skip_and_undo(database: Database, provider: ProviderSandbox) -> None:
-    """A skipped post is not worked on; Undo puts it back as it was; twice changes nothing."""
-    await fill(database, 1, tagging_status="failed", tagging_attempts=5, tagging_error="x")
-    async with running(database, provider) as engine:
-        assert await engine.tagging.skip_post(1, user_id=1) is True
-        assert await engine.tagging.skip_post(1, user_id=1) is False
-        assert await engine.tagging.skip_post(1, user_id=2) is None
-        assert await engine.count("skipped") == 1
-        assert await engine.tagging.unskip_post(1, user_id=1) is True
-        assert await engine.tagging.unskip_post(1, user_id=1) is False
-        assert await engine.count("failed") == 1
-    assert provider.requests == []
-
-
-async def test_nightly_retry_is_bounded(database: Database, provider: ProviderSandbox) -> None:
-    """Three nights each, never what every model refused, and no second notice."""
-    await fill(database, 2, tagging_status="failed", tagging_attempts=5, failure_kind="exhausted")
-    async with database.write() as session:
-        await session.execute(update(Post).where(Post.id == 2).values(failure_kind="refused"))
-    provider.faults = FaultPlan(rate=1.0, names=("no_tags",), seed=1)
-    async with running(database, provider) as engine:
-        for queued in (1, 1, 1, 0):
-            assert await engine.tagging.retry_nightly(100) == queued
-            await engine.settled()
-    assert await tell_kinds(database) == []
-
-
-async def test_foreign_posts_do_not_exist(database: Database, provider: ProviderSandbox) -> None:
-    """A foreign post and a missing one get the same answer."""
-    await fill(database, 1)
-    async with running(database, provider) as engine:
-        assert await engine.tagging.update_post_tags(1, user_id=2) is None
-        assert await engine.tagging.update_post_tags(99) is None
-        assert await engine.tagging.retry_post(1, user_id=2) is None
-
-
-async def test_asked_for_goes_ahead(database: Database, provider: ProviderSandbox) -> None:
-    """/regen is served before a backlog."""
-    await fill(database, 30)
-    async with database.write() as session:
-        await session.execute(update(Post).where(Post.id == 1).values(tagging_status="success", tags=["было"]))
-    provider.hold()
-    async with running(database, provider, concurrency=1) as engine:
-
-        async def first() -> bool:
-            return len(provider.requests) == 1
-
-        await engine.until(first)
-        await engine.tagging.update_post_tags(1)
-        provider.release()
-        await engine.settled()
-        assert own_tags((await engine.posts())[0])
-    async with database.read() as session:
-        order = list((await session.execute(select(Attempt.post_id).order_by(Attempt.id))).scalars())
-    assert order.index(1) <= 2
-
-
 async def test_a_server_without_extras(database: Database, provider: ProviderSandbox) -> None:
     """No key: no `models`, no plugins."""
     await fill(database, 1)
@@ -390,22 +250,3 @@ async def test_force_asks_the_only_model_though_it_was_gone(database: Database, 
         await engine.tagging.retry_failed_posts(force=True)
         await engine.settled()
         assert await engine.count("success") == 2
-
-
-async def test_stop_leaves_a_newer_wish_alone(database: Database, provider: ProviderSandbox) -> None:
-    """A /regen that came after the /retry is none of its posts any more."""
-    await fill(database, 3, tagging_status="failed", tagging_attempts=5)
-    provider.hold()
-    async with running(database, provider, concurrency=1) as engine:
-        receipt = await engine.tagging.retry_failed_posts(user_id=1, by_telegram_id=1001)
-
-        async def asked() -> bool:
-            return len(provider.requests) == 1
-
-        await engine.until(asked)
-        await engine.tagging.update_post_tags(1)
-        assert receipt.batch_id is not None
-        assert await engine.tagging.stop_retry(receipt.batch_id, 1001) == 1
-        provider.release()
-        await engine.settled()
-        assert [post.tagging_status for post in await engine.posts()] == ["success", "failed", "success"]

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from storage import coordination as product
 from storage import queue, wishes
-from storage.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, Coordination
+from storage.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, ConnectionLostError, Coordination
 from storage.database import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
@@ -258,6 +258,51 @@ async def test_news_are_told_when_the_database_is_back(database: Database) -> No
             worker.coordination.tell_leader()
             await network.mend()
             await until(leader.news.rung)
+
+
+class Said:
+    """What is notified of news; `meanwhile` happens while the first word is on its way."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+        self.words, self.twice = 0, asyncio.Event()
+        self._meanwhile = meanwhile
+        self._say = product.Link.notify
+
+        async def notify(link: product.Link, channel: str) -> None:
+            await self._note(link, channel)
+
+        monkeypatch.setattr(product.Link, "notify", notify)
+
+    async def _note(self, link: product.Link, channel: str) -> None:
+        self.words += 1
+        if self.words == 1:
+            self._meanwhile()
+        else:
+            self.twice.set()
+        await self._say(link, channel)
+
+
+async def test_news_that_come_while_others_are_told_are_told_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not when the next news come."""
+    monkeypatch.setattr(product, "BEAT_SECONDS", 3600.0)
+    async with Process(database, leads=False).running() as worker:
+        said = Said(monkeypatch, worker.coordination.tell_leader)
+        worker.coordination.tell_leader()
+        await until(said.twice)
+
+
+async def test_news_that_could_not_be_told_are_told_later(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection ends with the word on its way: the next one carries it."""
+
+    def lose() -> None:
+        raise ConnectionLostError
+
+    async with Process(database, leads=False).running() as worker:
+        said = Said(monkeypatch, lose)
+        worker.coordination.tell_leader()
+        await until(said.twice)
 
 
 async def test_after_the_leaders_connection_was_cut_one_leads(database: Database) -> None:

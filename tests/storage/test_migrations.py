@@ -24,7 +24,8 @@ from storage.migrate import (
     is_current,
     migrate,
 )
-from storage.models import Base
+from storage.models import Base, Post
+from storage.reads import count_tagged_unfinished
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)
@@ -212,6 +213,32 @@ async def test_another_programs_database_is_refused(fresh: Database) -> None:
     with pytest.raises(MigrationError, match=r"users is not the parser's \(it lacks .*telegram_id"):
         await migrate(fresh, now=NOW)
     assert set(await schema(fresh)) == {"users"}
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_tags_in_an_array_are_refused(fresh: Database, database_url: str) -> None:
+    """The parser's tags are JSON: an array column could be neither read nor written, and says so before any change."""
+    await make_legacy(database_url, "parser", ())
+    await change(fresh, "ALTER TABLE posts ALTER COLUMN tags TYPE text[] USING NULL")
+    before = await schema(fresh)
+    with pytest.raises(MigrationError, match=r"posts\.tags is an array .* change its type to json"):
+        await migrate(fresh, now=NOW)
+    assert await schema(fresh) == before
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", ["jsonb", "text"])
+async def test_other_types_of_json_are_taken(fresh: Database, database_url: str, kind: str) -> None:
+    """As binary JSON, or in a column of text: told apart, read and written."""
+    await make_legacy(database_url, "parser")
+    await change(fresh, f"ALTER TABLE posts ALTER COLUMN tags TYPE {kind}")
+    report = await migrate(fresh, now=NOW)
+    assert report.statuses == {"success": 120, "pending": 5, "skipped": 2}
+    async with fresh.write() as session:
+        await session.execute(sa.update(Post).where(Post.id == 121).values(tags=["новое"]))
+    async with fresh.read() as session:
+        assert (await session.get_one(Post, 121)).tags == ["новое"]
+        assert await count_tagged_unfinished(session, None) == 1
 
 
 async def test_a_newer_database_is_refused(fresh: Database) -> None:

@@ -71,6 +71,7 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     "failed posts": (lambda session: _page(session, status="failed"), {"ix_metka_posts_unfinished"}),
     "pending posts": (lambda session: _page(session, status="pending"), {"ix_metka_posts_unfinished"}),
     "tagged posts": (lambda session: _page(session, status="success"), {"ix_metka_posts_user_posted"}),
+    "equal texts": (lambda session: queue.tagged_alike(session, [1, 2]), {"ix_metka_posts_text_key"}),
     "next due": (lambda session: queue.next_due_at(session, NOW - timedelta(days=99999)), {"ix_metka_posts_due"}),
     "/retry": (lambda session: _batch(session, 1), {"ix_metka_posts_unfinished"}),
     "/retry of all": (lambda session: _batch(session, None), {"ix_metka_posts_troubled", "ix_metka_posts_queue"}),

@@ -1,0 +1,132 @@
+"""Requests that are planned before a place in flight is free: how many, and what may yet happen to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sandbox.provider import ProviderSandbox
+from services import worker as product
+from services.clock import utc_now
+from services.states import save_states
+from services.upstream import Aside, ModelState
+from storage.database import Database
+from storage.models import Post
+from tests.services.engine import CHAIN, Clock, Engine, running
+from tests.services.posts import fill
+
+PLACES = 2
+#: At most three requests for each that is in flight.
+AHEAD = PLACES * 3
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the stand-in takes on this machine."""
+    monkeypatch.setattr(product, "AHEAD_SECONDS", 3600.0)
+    monkeypatch.setattr(product, "QUICK_SECONDS", 3600.0)
+
+
+@asynccontextmanager
+async def planned(database: Database, provider: ProviderSandbox, **more: Any) -> AsyncIterator[Engine]:
+    """After the first answers the provider gives no more: every place is taken, and others are ready."""
+    await fill(database, 30)
+    first: Iterator[bool] = iter((True,))
+
+    def hold(_: object) -> None:
+        if next(first, False):
+            provider.hold()
+
+    async with running(database, provider, concurrency=PLACES, timeout_seconds=600, on_finished=hold, **more) as engine:
+
+        async def ready() -> bool:
+            return provider.in_flight == PLACES and len(await leased(engine)) == PLACES + AHEAD
+
+        try:
+            await engine.until(ready)
+            yield engine
+        finally:
+            provider.release()
+
+
+async def leased(engine: Engine) -> list[Post]:
+    return [post for post in await engine.posts() if post.lease_token is not None]
+
+
+async def only_in_flight(engine: Engine) -> bool:
+    """Whether no post is held but those that are being asked about."""
+    return len(await leased(engine)) == engine.provider.in_flight == PLACES
+
+
+async def test_requests_are_ready_when_a_place_becomes_free(database: Database, provider: ProviderSandbox) -> None:
+    """A claim of many costs little more than one of few; each post goes out once."""
+    async with planned(database, provider) as engine:
+        provider.release()
+        await engine.settled()
+    assert len(provider.requests) == 30
+
+
+async def test_a_stop_gives_back_first_what_has_not_left(database: Database, provider: ProviderSandbox) -> None:
+    """Others may take it while this process waits for its last answers."""
+    async with planned(database, provider) as engine:
+        asked = len(provider.requests)
+        engine.worker.stop()
+        await engine.until(lambda: only_in_flight(engine))
+    assert len(provider.requests) == asked
+    assert not await leased(engine)
+    assert await engine.count("success") == asked
+
+
+async def test_its_leases_are_renewed(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or another process would take a post that is about to leave."""
+    clock, lease = Clock(), 300
+    seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
+    monkeypatch.setattr(product, "time", seconds)
+    async with planned(database, provider, clock=clock, lease_seconds=lease) as engine:
+        clock.ahead = timedelta(seconds=lease * 2 / 3)
+        until = clock() + timedelta(seconds=lease)
+
+        async def renewed() -> bool:
+            held = await leased(engine)
+            return all(post.lease_expires_at is not None and post.lease_expires_at >= until for post in held)
+
+        engine.worker.wake()
+        await engine.until(renewed)
+        assert len(await leased(engine)) == PLACES + AHEAD
+
+
+async def test_what_another_process_has_learnt_changes_the_plans(database: Database, provider: ProviderSandbox) -> None:
+    """A limit that it met: nothing more goes to that model."""
+    async with planned(database, provider) as engine:
+        asked = len(provider.requests)
+        now = utc_now()
+        async with database.write() as session:
+            await save_states(session, [ModelState(CHAIN[0], now + timedelta(hours=1), Aside.LIMITED, "429", now)])
+        engine.worker.wake()
+        await engine.until(lambda: only_in_flight(engine))
+        provider.release()
+        await engine.settled()
+    assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_a_refusal_holds_back_what_is_ready(database: Database, provider: ProviderSandbox) -> None:
+    """After right answers the next leave before these are stored; not after a refusal of the account."""
+    async with planned(database, provider) as engine:
+        asked = len(provider.requests)
+        for model in CHAIN:
+            provider.model_fault(model, "account_401")
+        provider.release()
+
+        async def paused() -> bool:
+            return (await engine.tagging.provider_state()).state == "paused" and not await leased(engine)
+
+        await engine.until(paused)
+    assert len(provider.requests) == asked

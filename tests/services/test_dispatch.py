@@ -1,0 +1,172 @@
+"""What goes out in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from services.budget import Pace
+from services.decisions import Policy
+from services.dispatch import MOST_MISSED, Dispatcher, _last_in_turn
+from services.plans import Held, Plan, Start
+from services.recorder import Recorder
+from services.states import save_states
+from services.upstream import Aside, ModelState
+from storage import queue
+from storage.database import Database
+from storage.models import Post
+from storage.queue import ClaimedPost, Priority
+from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
+
+CHAIN = ("first/model", "second/model")
+BATCH = 10
+PAST, LATER = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
+
+
+def dispatcher(*, per_minute: int = 0, batch_size: int = BATCH) -> Dispatcher:
+    pace, policy = Pace(per_minute), Policy()
+    recorder = Recorder(CHAIN, policy, pace, frozenset(), lambda: NOW, Random(1))
+    return Dispatcher(
+        recorder,
+        CHAIN,
+        policy,
+        pace,
+        concurrency=10,
+        batch_size=batch_size,
+        lease_seconds=300,
+        probe_seconds=65,
+        sends_models=lambda: True,
+    )
+
+
+async def fill(database: Database, count: int) -> None:
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, count)
+
+
+async def plan(database: Database, made: Dispatcher, *, probe: bool = False) -> Plan:
+    async with database.write() as session:
+        return await made.plan(session, NOW, Held(), probe=probe)
+
+
+async def untouched(database: Database) -> int:
+    """How many posts are due, and in nobody's hands."""
+    async with database.read() as session:
+        posts = await session.scalars(select(Post))
+        return len([post for post in posts if post.lease_token is None and post.next_attempt_at is None])
+
+
+async def test_a_paced_request_is_as_full_as_any(database: Database) -> None:
+    """The limit is on requests: one a turn, about as many posts as may be."""
+    await fill(database, 3 * BATCH)
+    made = await plan(database, dispatcher(per_minute=20))
+    assert [len(start.posts) for start in made.starts] == [BATCH]
+    assert await untouched(database) == 2 * BATCH
+
+
+@pytest.mark.parametrize(("until", "asked_for"), [(PAST, False), (LATER, True)])
+async def test_a_probe_is_about_one_post(database: Database, until: Any, asked_for: bool) -> None:
+    """The pause of every model has ended, or somebody wants to try: no other post is put off for it."""
+    await fill(database, BATCH)
+    async with database.write() as session:
+        await save_states(session, [ModelState(model, until, Aside.DOWN, "x", PAST, 3, 1) for model in CHAIN])
+    made = await plan(database, dispatcher(), probe=asked_for)
+    assert [(len(start.posts), start.is_probe) for start in made.starts] == [(1, True)]
+    assert await untouched(database) == BATCH - 1
+
+
+def start(posts: list[ClaimedPost], *, probe: bool = False) -> Start:
+    return Start(tuple(posts), CHAIN, probe)
+
+
+@pytest.mark.parametrize(
+    ("states", "probe", "anew", "kept"),
+    [
+        ([], False, False, True),
+        ([], False, True, False),
+        ([ModelState(CHAIN[0], LATER, Aside.LIMITED)], False, False, False),
+        ([ModelState(CHAIN[1], LATER, Aside.LIMITED)], False, False, False),
+        ([ModelState("third/model", LATER, Aside.LIMITED)], False, False, True),
+        ([ModelState(CHAIN[0], PAST, Aside.LIMITED)], False, False, True),
+        # Only a probe may go to it, beside which others may be named.
+        ([ModelState(CHAIN[0], PAST, Aside.DOWN)], False, False, False),
+        ([ModelState(CHAIN[0], PAST, Aside.DOWN)], True, False, True),
+        ([ModelState(CHAIN[1], PAST, Aside.DOWN)], False, False, True),
+    ],
+)
+async def test_what_was_planned_is_looked_at_again(
+    database: Database, states: list[ModelState], probe: bool, anew: bool, kept: bool
+) -> None:
+    """Before it leaves; the posts of what may not leave any more are free."""
+    await fill(database, 1)
+    async with database.write() as session:
+        posts = await queue.claim(session, limit=1, now=NOW, lease_seconds=300, token="t", after_user=0)
+        ready, known = [start(posts, probe=probe)], {state.model: state for state in states}
+        assert await dispatcher().keep(session, ready, known, NOW, anew=anew) == (ready if kept else [])
+    assert await untouched(database) == (0 if kept else 1)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "after", "last"),
+    [
+        ([(1, 5), (1, 7)], 3, 7),
+        ([(1, 5), (1, 2)], 3, 2),  # 5 came first, being beyond 3
+        ([(1, 3)], 3, 3),
+        ([(0, 9), (1, 4)], 3, 4),  # whose turn it was among the others says nothing
+        ([(0, 1), (4, 5), (4, 2)], 3, 2),
+    ],
+)
+def test_whose_turn_was_the_last(claimed: list[tuple[int, int]], after: int, last: int) -> None:
+    """The next claim begins after that user."""
+    posts = [ClaimedPost(user, user, "x", (), 0, work_class, None, None, "t") for work_class, user in claimed]
+    assert _last_in_turn(posts, after) == last
+
+
+async def test_users_are_served_in_turn_over_several_claims(database: Database) -> None:
+    """Each claim begins after the user whose turn was the last."""
+    async with database.write() as session:
+        for user in (1, 2, 3):
+            await add_user(session, user)
+            await add_posts(session, user, 2, first=10 * user, work_class=Priority.ASKED)
+    made, served = dispatcher(per_minute=60, batch_size=1), list[int]()
+    for _ in range(6):
+        async with database.write() as session:
+            found = await made.plan(session, NOW + timedelta(minutes=len(served)), Held(), probe=False)
+        served += [post.user_id for each in found.starts for post in each.posts]
+    assert served == [1, 2, 3, 1, 2, 3]
+
+
+async def test_what_cannot_be_claimed_is_looked_at_less_and_less(database: Database) -> None:
+    """A post is due, yet its user is gone, or another program has locked it; when it can be had, all begins anew."""
+    await fill(database, 1)
+    made = dispatcher()
+    for _ in range(2):
+        async with out_of_reach(database):
+            waits = [(await plan(database, made)).wait for _ in range(7)]
+            assert waits == [1, 2, 4, 8, 16, MOST_MISSED, MOST_MISSED]
+        found = await plan(database, made)
+        assert found.claimed
+        async with database.write() as session:
+            await made.give_back(session, found.starts)
+
+
+@asynccontextmanager
+async def out_of_reach(database: Database) -> AsyncIterator[None]:
+    """No worker can have the post."""
+    if not database.is_sqlite:
+        async with database.write() as session:
+            await session.execute(select(Post.id).with_for_update())
+            yield
+        return
+    with sqlite_without_foreign_keys(database) as parser:
+        parser.execute("UPDATE posts SET user_id = 9")
+    yield
+    async with database.write() as session:
+        await session.execute(update(Post).values(user_id=1))
