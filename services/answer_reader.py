@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import json_repair
@@ -183,10 +184,16 @@ def _digits_object(block: str) -> object:
 def _strict(text: str) -> object:
     """The value of faultless JSON, else None."""
     try:
-        value: object = json.loads(text, strict=False, object_pairs_hook=_object)
+        value: object = _decoder().decode(text)
     except (ValueError, RecursionError):  # RecursionError: ten thousand brackets
         return None
     return value
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    """To make one takes as long as to read an answer with it."""
+    return json.JSONDecoder(strict=False, object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -138,27 +138,19 @@ class Dispatcher:
         else:
             self._ramp.answered(recorded.answered)
 
-    async def keep(
-        self,
-        session: AsyncSession,
-        ready: Iterable[Start],
-        states: Mapping[str, ModelState],
-        now: datetime,
-        *,
-        anew: bool,
+    def stale(
+        self, ready: Iterable[Start], states: Mapping[str, ModelState], now: datetime, *, anew: bool
     ) -> list[Start]:
-        """Of the requests planned ahead those that may leave still; the others are given back.
+        """Of the requests planned ahead those that may not leave any more.
 
         Other processes may have learnt something of their models. `anew`: this one has, which changes all plans.
         """
-        kept, others = list[Start](), list[Start]()
-        for start in ready:
-            (kept if not anew and _may_leave(start, states, now) else others).append(start)
-        await self.give_back(session, others)
-        return kept
+        return [start for start in ready if anew or not _may_leave(start, states, now)]
 
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
+        if not starts:
+            return
         await queue.release(session, [post for start in starts for post in start.posts])
         for start in starts:
             if start.is_probe:

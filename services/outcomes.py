@@ -176,12 +176,11 @@ ERROR_RULES: tuple[Rule, ...] = (
 
 def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
     """An HTTP answer to a request for `texts` → an outcome a post. Never raises."""
-    headers = {name.lower(): value for name, value in reply.headers.items()}
     body = _decode(reply.body)
     count = len(texts)
     if not isinstance(body, dict):
-        return Classified(_same(_unreadable(reply, headers, now), count))
-    error = _find_error(body, reply.status, headers)
+        return Classified(_same(_unreadable(reply, now), count))
+    error = _find_error(body, reply)
     if error is not None:
         return Classified(_same(_from_error(error, now), count), _model(body), _usage(body))
     content, finish_reason = _content(body)
@@ -221,18 +220,22 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _unreadable(reply: Reply, headers: Mapping[str, str], now: datetime) -> Outcome:
+def _unreadable(reply: Reply, now: datetime) -> Outcome:
     excerpt = reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
     if reply.status in range(200, 300):
         if not reply.body.strip():
             return Outcome(Kind.EMPTY, "the answer was empty")
         what = "an HTML page" if excerpt.lstrip().startswith("<") else "no JSON"
         return Outcome(Kind.SERVER_ERROR, f"the server answered with {what}", excerpt=excerpt)
-    outcome = _from_error(ProviderError(reply.status, headers=headers), now)
+    outcome = _from_error(ProviderError(reply.status, headers=_lower(reply.headers)), now)
     return replace(outcome, excerpt=excerpt)
 
 
-def _find_error(body: dict[str, Any], status: int, headers: Mapping[str, str]) -> ProviderError | None:
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _find_error(body: dict[str, Any], reply: Reply) -> ProviderError | None:
     raw = body.get("error")
     if not raw:
         choice = _choice(body)
@@ -240,8 +243,8 @@ def _find_error(body: dict[str, Any], status: int, headers: Mapping[str, str]) -
         if not raw and choice.get("finish_reason") == "error":
             raw = {"message": "the model stopped with an error"}
     if raw:
-        return _parse_error(raw, status, headers)
-    return None if status in range(200, 300) else ProviderError(status, headers=headers)
+        return _parse_error(raw, reply.status, _lower(reply.headers))
+    return None if reply.status in range(200, 300) else ProviderError(reply.status, headers=_lower(reply.headers))
 
 
 def _parse_error(raw: Any, status: int, headers: Mapping[str, str]) -> ProviderError:

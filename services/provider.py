@@ -16,7 +16,7 @@ import structlog
 
 from services.connections import QuietConnector
 from services.outcomes import Classified, Kind, Outcome, Reply, Usage, classify, connection_failed, timed_out
-from services.prompts import answer_schema, build_messages, max_tokens
+from services.request_body import request_body
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,8 @@ class Provider:
         sent_extras = self.extras
         structured = request.model not in self._unstructured
         started = time.monotonic()
-        reply, failure = await self._post(self._payload(request, structured=structured))
+        body = request_body(request.texts, request.models, structured=structured, extras=sent_extras)
+        reply, failure = await self._post(body)
         if reply is None:
             classified = Classified((failure or connection_failed("unknown"),) * len(request.texts))
         else:
@@ -135,28 +136,16 @@ class Provider:
             log.info("key_not_told", error=type(error).__name__)
             return None
 
-    def _payload(self, request: Request, *, structured: bool) -> dict[str, Any]:
-        payload: dict[str, Any] = {
-            "model": request.model,
-            "messages": build_messages(request.texts),
-            "max_tokens": max_tokens(len(request.texts)),
-        }
-        if structured:
-            payload["response_format"] = answer_schema(len(request.texts))
-        if self.extras:
-            payload["plugins"] = [{"id": "response-healing"}]
-            if len(request.models) > 1:
-                payload["models"] = list(request.models)
-        return payload
-
-    async def _post(self, payload: dict[str, Any]) -> tuple[Reply | None, Outcome | None]:
+    async def _post(self, sent: bytes) -> tuple[Reply | None, Outcome | None]:
         if self._session is None:
             raise RuntimeError("use the provider as an async context manager")
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 # A redirect would carry the texts, and perhaps the key, to another host.
-                self._session.post(self._url, json=payload, allow_redirects=False) as response,
+                self._session.post(
+                    self._url, data=aiohttp.BytesPayload(sent, content_type="application/json"), allow_redirects=False
+                ) as response,
             ):
                 body = await _read_capped(response)
                 return Reply(response.status, response.headers, self._without_key(body)), None
@@ -215,7 +204,7 @@ class _TooLargeError(Exception):
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_chunked(65536):
+    while chunk := await response.content.readany():
         size += len(chunk)
         if size > MOST_BYTES:
             raise _TooLargeError

@@ -25,7 +25,8 @@ def text_key(text: str) -> int:
 
 def same_words(text: str) -> str:
     """What is left of a text (as far as a model gets to see it) without all that makes no difference."""
-    untracked = _URL.sub(lambda link: _without_tracking(link[0]), sendable(text))
+    sent = sendable(text)
+    untracked = _URL.sub(lambda link: _without_tracking(link[0]), sent) if "://" in sent else sent
     plain = unicodedata.normalize("NFKC", untracked).casefold()
     return " ".join(_PUNCTUATION.sub(" ", plain).split())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,8 +34,9 @@ STOP_SECONDS = 15.0
 BARREN_ROUNDS = 4
 #: After requests that take less than this the next ones leave before the answers are stored, which takes as long.
 QUICK_SECONDS = 0.1
-#: Requests are planned ahead for so long, and not more of them than so many times those in flight.
-AHEAD_SECONDS, MOST_AHEAD = 0.05, 3.0
+#: Requests are planned ahead for so long, and not more of them than so many times those in flight; while there are
+#: such, answers are gathered for as long. With 45 posts a transaction in place of 10, a post's work is a fifth less.
+AHEAD_SECONDS, MOST_AHEAD = 0.05, 8.0
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
@@ -45,6 +46,11 @@ class Flight:
 
     start: Start
     task: asyncio.Task[Call]
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it has brought tags."""
+        return self.task.exception() is None and self.task.result().outcome.kind is Kind.TAGGED
 
 
 class Worker:
@@ -82,6 +88,13 @@ class Worker:
         self._stopping = False
         self._probe_asked = False
         self._flights: list[Flight] = []
+        # Answered, and not yet looked at by a turn.
+        self._answered: list[Flight] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        # Something else than tags came: the turn that records it decides who is asked next.
+        self._troubled = False
+        # Some of what is ready is for a model that must not be asked now.
+        self._outdated = False
         # Claimed and planned ahead of the places in flight: a claim of many costs little more than one of few.
         self._ready: deque[Start] = deque()
         self._seconds: float | None = None
@@ -138,11 +151,11 @@ class Worker:
 
     async def _let_others_finish(self) -> None:
         """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
-        barren, finished = 0, 0
-        while barren < BARREN_ROUNDS and finished < len(self._flights):
+        barren = 0
+        while barren < BARREN_ROUNDS and self._flights and len(self._answered) < self._dispatcher.concurrency:
+            before = len(self._answered)
             await asyncio.sleep(0)
-            before, finished = finished, sum(flight.task.done() for flight in self._flights)
-            barren = barren + 1 if finished == before else 0
+            barren = barren + 1 if len(self._answered) == before else 0
 
     def _is_quick(self) -> bool:
         return self._seconds is not None and self._seconds < QUICK_SECONDS
@@ -150,8 +163,6 @@ class Worker:
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
         self._collect()
-        if self._is_quick() and all(finished.call.outcome.kind is Kind.TAGGED for finished in self._finished):
-            self._start_ready()
         if self._one_by_one:
             await self._record_singly()
         probe, group, recorded = self._probe_asked, list(self._finished), Recorded()
@@ -164,11 +175,16 @@ class Worker:
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
-            ready = await self._dispatcher.keep(session, self._ready, states, now, anew=recorded.models_changed)
-            held = Held([flight.start for flight in self._flights], ready, self._ahead(group))
+            stale = self._dispatcher.stale(self._ready, states, now, anew=recorded.models_changed)
+            # Nothing of it leaves until the next plan stands.
+            self._outdated = bool(stale)
+            await self._dispatcher.give_back(session, stale)
+            under_way = [flight.start for flight in (*self._flights, *self._answered)]
+            held = Held(under_way, _without(self._ready, stale), self._ahead(group))
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
-        self._ready = deque([*ready, *plan.starts])
+        self._planned(plan, stale)
         del self._finished[: len(group)]
+        self._troubled = not all(flight.is_smooth for flight in self._answered)
         self._stored(group)
         self._after(recorded, plan)
         self._start_ready()
@@ -182,6 +198,10 @@ class Worker:
             return 0
         return int(self._dispatcher.concurrency * min(MOST_AHEAD, AHEAD_SECONDS / self._seconds))
 
+    def _planned(self, plan: Plan, stale: Sequence[Start]) -> None:
+        self._ready = deque([*_without(self._ready, stale), *plan.starts])
+        self._outdated = False
+
     def _start_ready(self) -> None:
         while self._ready and len(self._flights) < self._dispatcher.concurrency:
             self._start(self._ready.popleft())
@@ -191,8 +211,10 @@ class Worker:
         return longest if plan.wait is None else min(plan.wait, longest)
 
     def _collect(self) -> None:
-        for flight in [flight for flight in self._flights if flight.task.done()]:
-            self._flights.remove(flight)
+        if self._gathering is not None:
+            self._gathering.cancel()
+        landed, self._answered, self._gathering = self._answered, [], None
+        for flight in landed:
             start = flight.start
             self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe, start.keys))
 
@@ -247,7 +269,7 @@ class Worker:
             self._renewed_at = time.monotonic()
 
     def _held(self) -> list[ClaimedPost]:
-        starts = [*(flight.start for flight in self._flights), *self._ready]
+        starts = [*(flight.start for flight in (*self._flights, *self._answered)), *self._ready]
         return [post for start in starts for post in start.posts]
 
     def _start(self, start: Start) -> None:
@@ -259,9 +281,28 @@ class Worker:
         task.add_done_callback(lambda _: self._landed(flight))
 
     def _landed(self, flight: Flight) -> None:
-        # A turn may have found it already.
-        if flight in self._flights:
+        if flight.task.cancelled():
+            return
+        self._flights.remove(flight)
+        self._answered.append(flight)
+        self._troubled = self._troubled or not flight.is_smooth
+        if self._goes_on():
+            self._start_ready()
+            self._gather()
+        else:
             self._signal.set()
+
+    def _goes_on(self) -> bool:
+        """Whether the next request may leave before a turn has stored the answers that are there."""
+        may_leave = not (self._troubled or self._outdated or self._stopping)
+        return may_leave and bool(self._ready) and self._is_quick()
+
+    def _gather(self) -> None:
+        """Answers to quick requests are stored together: when nothing is ready to leave, or after AHEAD_SECONDS."""
+        if not self._ready:
+            self._signal.set()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._signal.set)
 
     async def _finish(self) -> None:
         """Give back what has not left, let what is in flight end, record it, and give back the rest."""
@@ -269,6 +310,7 @@ class Worker:
             await self._at_the_end("leases_not_given_back", self._give_back_ready)
         if self._flights:
             await self._at_the_end("leases_not_renewed", self._renew_for_the_end)
+        if self._flights:
             await asyncio.wait([flight.task for flight in self._flights], timeout=self._stop_seconds)
         self._collect()
         for flight in self._flights:
@@ -299,3 +341,8 @@ class Worker:
     async def _give_back(self) -> None:
         async with self._database.write() as session:
             await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])
+
+
+def _without(starts: Iterable[Start], left_out: Sequence[Start]) -> list[Start]:
+    numbers = {id(start) for start in left_out}
+    return [start for start in starts if id(start) not in numbers]

@@ -110,8 +110,10 @@ async def claim(
     """Take up to `limit` due posts under a lease, in one statement.
 
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
-    their second ones, …); of one user the newest first. Neither the number of users nor anybody's backlog
-    makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left where they are.
+    their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
+    share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
+    anybody's backlog makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left
+    where they are.
     """
     values = {
         "limit": limit,

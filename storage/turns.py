@@ -63,15 +63,24 @@ LEFT JOIN users ON users.id = best.user_id
 WHERE turns.users < :limit
 """  # noqa: S608 - constants
 
-#: A turn's posts. Of the last order of work the best one of each user will do, when there are users enough. The user
-#: is given as a range: SQLite would take another index, that of all their posts, which spares it to sort a few.
+_LAST_CLASS = "(SELECT max(work_class) FROM turns)"
+#: The posts of a turn for which `which`, `most` of them at most. The user is given as a range: SQLite would take
+#: another index, that of all their posts, which spares it to sort a few. And as one without anybody in it for the other
+#: turns: as a condition SQLite would ask it of each post.
 _THEIRS = f"""
 SELECT row.id FROM posts AS row
-WHERE ((SELECT max(users) FROM turns) < :limit
-        OR turns.work_class < (SELECT max(work_class) FROM turns))
-    AND {_CLASS} = turns.work_class AND row.user_id BETWEEN turns.user_id AND turns.user_id AND {{due}}
-ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT :limit
+WHERE {_CLASS} = turns.work_class AND {{due}}
+    AND row.user_id BETWEEN turns.user_id AND CASE WHEN {{which}} THEN turns.user_id ELSE turns.user_id - 1 END
+ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT {{most}}
 """  # noqa: S608 - constants
+#: Of the last order of work the best post of each user will do, when there are users enough; else everybody's share.
+#: What somebody leaves of theirs is the next claim's. To look at :limit posts of each user, and to sort them, took a
+#: claim of 80 of 20 users' posts 8 ms; now it takes 1.
+_LAST = {
+    "which": f"(SELECT max(users) FROM turns) < :limit AND turns.work_class = {_LAST_CLASS}",  # noqa: S608 - constants
+    "most": f"(SELECT (:limit + count(*) - 1) / count(*) FROM turns WHERE work_class = {_LAST_CLASS})",  # noqa: S608
+}
+_EARLIER = {"which": f"turns.work_class < {_LAST_CLASS}", "most": ":limit"}
 
 #: First by order of work, then everybody's first post, their second ones, …
 _CLAIM = f"""
@@ -95,9 +104,9 @@ RETURNING {{columns}}
 """  # noqa: S608 - constants
 
 _AMONG = {
-    "sqlite": f"post.id = turns.post_id OR post.id IN ({_THEIRS})",
+    "sqlite": "post.id = turns.post_id OR post.id IN ({earlier}) OR post.id IN ({last})",
     # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
-    "postgresql": f"post.id = ANY (array_append(ARRAY({_THEIRS}), turns.post_id))",
+    "postgresql": "post.id = ANY (ARRAY({earlier}) || ARRAY({last}) || turns.post_id)",
 }
 _LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
 _RETURNED = (
@@ -146,7 +155,7 @@ def claim_statement(dialect: str, *, retries: bool) -> Executable:
     """
     due = _IS_DUE if retries else _IS_DUE + _NO_RETRY
     columns = ", ".join("CAST(tags AS TEXT)" if column is Post.tags else column.key for column in _RETURNED)
-    among = _AMONG[dialect].format(due=due)
+    among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
     times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
     return sql(written).bindparams(*times).columns(*_RETURNED)

@@ -109,7 +109,9 @@ async def test_what_was_planned_is_looked_at_again(
     async with database.write() as session:
         posts = await queue.claim(session, limit=1, now=NOW, lease_seconds=300, token="t", after_user=0)
         ready, known = [start(posts, probe=probe)], {state.model: state for state in states}
-        assert await dispatcher().keep(session, ready, known, NOW, anew=anew) == (ready if kept else [])
+        stale = dispatcher().stale(ready, known, NOW, anew=anew)
+        assert stale == ([] if kept else ready)
+        await dispatcher().give_back(session, stale)
     assert await untouched(database) == (0 if kept else 1)
 
 

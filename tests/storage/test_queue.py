@@ -55,6 +55,22 @@ async def test_users_take_turns(database: Database) -> None:
     assert set(await claim(database, 3, after=1)) == {49, 48, 47}
 
 
+async def test_what_others_leave_of_their_share_is_the_next_claims(database: Database) -> None:
+    """A claim looks at no more posts of anybody than their share; the order of work stands."""
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_user(session, 2)
+        await add_posts(session, 1, 8, first=100, work_class=Priority.ASKED)
+        await add_posts(session, 1, 20)
+        await add_posts(session, 2, 1, first=200)
+    assert set(await claim(database, 12)) == {*range(100, 108), 200, 20, 19, 18}
+    assert set(await claim(database, 12)) == set(range(6, 18))
+    async with database.write() as session:
+        await add_posts(session, 2, 1, first=201)
+    assert set(await claim(database, 4)) == {201, 5, 4}
+    assert set(await claim(database, 4)) == {3, 2, 1}
+
+
 async def test_what_is_asked_for_goes_before_other_users_turns(database: Database) -> None:
     """Order of work is first, turns are among equals."""
     async with database.write() as session:
