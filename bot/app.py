@@ -91,10 +91,10 @@ def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: R
     if engine.settings.webhook_url:
         # With polling nobody stores updates.
         listeners[updates.CHANNEL] = reception.arrivals.ring
-    engine.start(loops, leader.term, listeners, Look(_is_any_work, bell.ring))
+    engine.start(loops, leader.term, listeners, Look(is_any_work, bell.ring))
 
 
-def _is_any_work() -> Select[tuple[bool]]:
+def is_any_work() -> Select[tuple[bool]]:
     """Whether there is anything to tell people, or to write into channels."""
     return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 

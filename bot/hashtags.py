@@ -93,10 +93,11 @@ class HashtagWriter:
         if edits and not await self._has_caught_up():
             return CATCH_UP_EVERY
         for edit in edits:
-            if self._stopping or not await self._write(edit):
+            if self._stopping:
                 break
-        if self._pause:
-            await self._rest(self._pause)
+            if not await self._write(edit):
+                await self._rest(self._pause)
+                break
         if edits:
             return 0.0
         return min(self._not_before.values()) - now if self._not_before else None
