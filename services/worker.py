@@ -34,9 +34,11 @@ STOP_SECONDS = 15.0
 BARREN_ROUNDS = 4
 #: After requests that take less than this the next ones leave before the answers are stored, which takes as long.
 QUICK_SECONDS = 0.1
-#: Requests are planned ahead for so long, and not more of them than so many times those in flight; while there are
-#: such, answers are gathered for as long. With 45 posts a transaction in place of 10, a post's work is a fifth less.
+#: Requests are planned ahead for so long, and not more of them than so many times those in flight.
 AHEAD_SECONDS, MOST_AHEAD = 0.05, 8.0
+#: While there are such, answers are gathered for so long: with 45 posts a transaction in place of 10, a post's work is
+#: a fifth less.
+GATHER_SECONDS = 0.05
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
@@ -298,11 +300,11 @@ class Worker:
         return may_leave and bool(self._ready) and self._is_quick()
 
     def _gather(self) -> None:
-        """Answers to quick requests are stored together: when nothing is ready to leave, or after AHEAD_SECONDS."""
+        """Answers to quick requests are stored together: when nothing is ready to leave, or after GATHER_SECONDS."""
         if not self._ready:
             self._signal.set()
         elif self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._signal.set)
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._signal.set)
 
     async def _finish(self) -> None:
         """Give back what has not left, let what is in flight end, record it, and give back the rest."""

@@ -22,8 +22,8 @@ from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill
 
 PLACES = 2
-#: At most three requests for each that is in flight.
-AHEAD = PLACES * 3
+#: At most eight requests for each that is in flight.
+AHEAD = PLACES * 8
 
 
 @pytest.fixture(autouse=True)
