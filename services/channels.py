@@ -165,6 +165,9 @@ class Channels:
             follow = await sources.follow(session, user_id, channel_id)
             if follow is not None:
                 follow.chat_id, follow.message_id = chat_id, message_id
+
+    def read_now(self) -> None:
+        """Look at once for what `add` has made due: its messages are attached."""
         self._wake()
 
     async def page(self, user_id: int, page: int) -> ChannelPage:
@@ -260,6 +263,8 @@ class Channels:
             if follow is None or (count and follow.at_beginning):
                 return False
             follow.older_wanted, follow.older_read = count, 0
+            # Who stops the first reading has what they want.
+            follow.is_new = follow.is_new and count > 0
         self._wake()
         return True
 

@@ -31,6 +31,7 @@ async def add(message: Message, command: CommandObject, bot: Bot, t: Texts, call
     names, unusable = channel_names(wanted)
     added = await channels.add(user_of(caller), names, message.chat.id) if names else []
     shown = await _show_readings(bot, t, caller, channels, added, message.chat.id)
+    channels.read_now()
     rest = [each for each in added if each not in shown]
     if rest or unusable:
         await message.answer(views.additions(t, rest, unusable))
@@ -67,6 +68,7 @@ async def follow(
     added = await channels.add(user_of(caller), [callback_data.name], chat_of(press))
     toast.text = views.followed(t, added[0])
     await _show_readings(bot, t, caller, channels, added, chat_of(press))
+    channels.read_now()
     await _take_away(press)
 
 
