@@ -42,6 +42,8 @@ async def stored_texts(
         query = (
             select(*columns)
             .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), owned_by(user_id))
+            # PostgreSQL, while it knows nothing of the table yet, would read the channel's posts for the list alone.
+            .where(Post.telegram_message_id.between(min(some), max(some)))
             .order_by(Post.id)
         )
         for row in await session.execute(query):
