@@ -57,7 +57,7 @@ def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
 
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     if not shown.is_read:
-        return [t._("not read by me: its posts come by forwards, imports or the bot in the channel")]
+        return [t._("not read by me: its posts come by forwards, imports, the parser or the bot in the channel")]
     if shown.checked_at is None and shown.problem is None and not shown.is_paused:
         return [t._("about to be read for the first time")]
     older = (

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sandbox.preview import PreviewSandbox
+
 ANNA, BEN = 1001, 1002
 
 
 @dataclass(frozen=True)
 class DemoChannel:
-    """A channel with its posts."""
+    """A channel with its posts; `is_public`: its posts come from its preview, the others' from the parser."""
 
     id: int
     username: str
     title: str
     posts: list[str]
+    is_public: bool = False
 
 
 def load_channels() -> list[DemoChannel]:
@@ -72,6 +75,23 @@ def _rows(channels: Iterable[DemoChannel]) -> Iterable[tuple[object, ...]]:
             posted = now - timedelta(hours=6 * (len(channel.posts) - message_id), minutes=7 * number)
             url = f"https://t.me/{channel.username}/{message_id}"
             yield number, message_id, text, 40 * message_id + number, url, _stamp(posted), _stamp(now)
+
+
+def publish(preview: PreviewSandbox, channel: DemoChannel) -> None:
+    """Put a channel where everybody can read it; a post every seven hours, the last just now."""
+    now, page = datetime.now(UTC), preview.channel(channel.username, channel.title)
+    for age, text in zip(reversed(range(len(channel.posts))), channel.posts, strict=True):
+        page.post(text, posted_at=now - timedelta(hours=7 * age))
+
+
+def tagged(path: Path, channel: DemoChannel) -> bool:
+    """Whether all of a channel's posts have their tags."""
+    query = (
+        "SELECT count(*) FROM posts JOIN channels ON channels.id = posts.channel_id "
+        "WHERE channel_username = ? AND tagging_status = 'success'"
+    )
+    with closing(sqlite3.connect(path, timeout=10)) as db:
+        return int(db.execute(query, (channel.username,)).fetchone()[0]) == len(channel.posts)
 
 
 def counts(path: Path) -> dict[str, int]:

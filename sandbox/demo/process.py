@@ -50,7 +50,7 @@ class Folder:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def environment(folder: Folder, telegram_url: str, provider_url: str, token: str) -> dict[str, str]:
+def environment(folder: Folder, telegram_url: str, provider_url: str, preview_url: str, token: str) -> dict[str, str]:
     """The bot's settings; nothing of the caller's own gets in."""
     passed = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
     return passed | {
@@ -60,6 +60,7 @@ def environment(folder: Folder, telegram_url: str, provider_url: str, token: str
         "DATABASE_URL": f"sqlite:///{folder.database}",
         "OPENROUTER_BASE_URL": provider_url,
         "OPENROUTER_API_KEY": "demo",
+        "TME_BASE_URL": preview_url,
         "OPENROUTER_MODEL": MODELS[0],
         "OPENROUTER_FALLBACK_MODELS": ",".join(MODELS[1:]),
         "TAGGING_RETRY_DELAY": "0.2",

@@ -15,8 +15,9 @@ from typing import Any
 
 from sandbox.demo import posts
 from sandbox.demo.console import Console
-from sandbox.demo.posts import ANNA, BEN, DemoChannel
+from sandbox.demo.posts import ANNA, BEN, DemoChannel, publish
 from sandbox.demo.process import MODELS, Folder, environment, run_migrate, running_bot, stop
+from sandbox.preview import PreviewSandbox, serve_preview
 from sandbox.provider import FaultPlan, ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
@@ -39,7 +40,10 @@ class Show:
     telegram: TelegramSandbox
     provider: ProviderSandbox
     folder: Folder
+    #: Channels that the parser reads, and one that the bot itself is to read.
     channels: list[DemoChannel]
+    public: DemoChannel
+    preview: PreviewSandbox
     console: Console
 
     async def until(self, what: str, condition: Callable[[], Any], seconds: float = 15) -> Any:
@@ -98,17 +102,20 @@ def _end_on_sigterm() -> None:
 async def _world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
     telegram, provider = TelegramSandbox(TOKEN), ProviderSandbox("demo", models=MODELS, latency=0.15)
     channels = posts.load_channels()
+    public = next(channel for channel in channels if channel.is_public)
     telegram.add_user(ANNA, "Anna", "ru", "anna_demo")
     telegram.add_user(BEN, "Ben", "en", "ben_demo")
     for channel in channels:
         telegram.add_channel(channel.id, channel.title, channel.username)
         provider.learn(*channel.posts)
-    async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root:
-        yield Show(telegram, provider, folder, channels, console), page, f"{root}/api/v1"
+    async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root, serve_preview() as preview:
+        publish(preview, public)
+        parsed = [channel for channel in channels if not channel.is_public]
+        yield Show(telegram, provider, folder, parsed, public, preview, console), page, f"{root}/api/v1"
 
 
 async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> int:
-    env = environment(show.folder, page, provider_url, TOKEN)
+    env = environment(show.folder, page, provider_url, show.preview.url, TOKEN)
     show.console.step("A fresh database is migrated, and the parser's users and channels are inserted")
     if await run_migrate(show.folder, env) != 0:
         raise StepFailedError("`python -m bot migrate` did not succeed")
@@ -163,6 +170,7 @@ async def _conversation(show: Show) -> None:
     show.console.step("Anna asks for everything that still waits or failed to be tried at once")
     await show.command("/retry")
     await _regeneration(show)
+    await _public_channel(show)
     show.console.step("What came of it")
     await show.command("/stats")
     _check_errors(show)
@@ -224,7 +232,7 @@ async def _failure(show: Show, mark: int) -> None:
         show.console.note(f"(toast) {answer.text}")
     await _database(show, "tags of the retried post", lambda: show.post(REFUSED)[1] == "success")
     await show.until("change of the notice", lambda: _changed(show, notice))
-    show.console.shows(next(m for m in show.telegram.messages(ANNA) if m["message_id"] == notice["message_id"]))
+    show.console.shows(_now(show, notice))
 
 
 def _notice(show: Show, mark: int) -> Json | None:
@@ -255,6 +263,22 @@ async def _regeneration(show: Show) -> None:
     await _database(show, "tags of the post", lambda: show.post(REGENERATED)[1] == "success")
     after = show.post(REGENERATED)[2]
     show.console.note(f"Its tags: {_listed(after or before)}")
+
+
+async def _public_channel(show: Show) -> None:
+    """Added by its name: the bot reads it from its public preview."""
+    channel = show.public
+    show.console.step("Anna adds a public channel by its name; the bot reads it from the channel's preview")
+    reading = await show.command(f"/add @{channel.username}")
+    await show.until("end of the reading", lambda: _changed(show, reading))
+    show.console.shows(_now(show, reading))
+    await _database(show, "tags of the channel's posts", lambda: posts.tagged(show.folder.database, channel))
+    await show.command("/channels")
+
+
+def _now(show: Show, message: Json) -> Json:
+    """A message as it stands by now."""
+    return next(m for m in show.telegram.messages(ANNA) if m["message_id"] == message["message_id"])
 
 
 def _asked_again(show: Show, mark: int) -> bool:

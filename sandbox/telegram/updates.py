@@ -82,8 +82,9 @@ class UpdateQueue:
         try:
             return await self._await_updates(mine, limit, seconds)
         finally:
-            if not mine.done():
-                mine.cancel()
+            if not mine.cancel() and not mine.cancelled():
+                # Who polled has gone meanwhile: nobody else asks for it.
+                mine.exception()
 
     async def _await_updates(self, mine: asyncio.Future[None], limit: int, seconds: float) -> list[Update]:
         waiting: asyncio.Future[Any] = asyncio.ensure_future(

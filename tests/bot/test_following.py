@@ -234,17 +234,17 @@ async def test_older_posts_are_read_with_progress_until_stopped(
 
 async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandbox) -> None:
     """Six a page, numbered through, with a row of signs for each; the card of one opens in the same message."""
-    await follow(bot, *(f"name{number}" for number in range(1, 8)))
+    await follow(bot, *(f"chan{number}" for number in range(1, 8)))
     listed = await bot.say(BEN, "/channels")
     assert "8 channels" in listed["text"]
     assert "page 1 of 2" in listed["text"]
-    assert "7. name7" not in listed["text"]
+    assert "7. chan7" not in listed["text"]
     signs = [sign for n in range(1, 7) for sign in (f"⏸ {n}", f"🔄 {n}", f"🗑 {n}", f"⋯ {n}")]
     assert words(telegram, listed) == [*signs, "▶️"]
     at = listed["message_id"]
     await telegram.press(BEN, at, "▶️")
     second = await bot.shows(BEN, "page 2 of 2", at)
-    assert "7. name7\nno posts yet\nabout to be read" in second["text"]
+    assert "7. chan7\nno posts yet\nabout to be read" in second["text"]
     assert "8. Channel 2\n3 posts, 0% tagged\nnot read by me" in second["text"]
     assert words(telegram, second) == ["⏸ 7", "🔄 7", "🗑 7", "⋯ 7", "🗑 8", "➕ 8", "◀️"]
     await telegram.press(BEN, at, "⏸ 7")
@@ -258,7 +258,7 @@ async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandb
     await telegram.press(BEN, at, ChannelList(page=1_000_000, here=True).pack(), forge=True)
     await bot.shows(BEN, "page 2 of 2", at)
     await telegram.press(BEN, at, "🗑 7")
-    await bot.shows(BEN, "Remove name7 (@name7)?", at)
+    await bot.shows(BEN, "Remove chan7 (@chan7)?", at)
     await telegram.press(BEN, at, "🗑 Remove")
     assert "7 channels" in (await bot.shows(BEN, "page 2 of 2", at))["text"]
 
