@@ -38,9 +38,7 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
         .outerjoin(Follow, (Follow.channel_id == Channel.id) & (Follow.user_id == user_id))
         .outerjoin(SourceRow, SourceRow.channel_id == Channel.id)
         .where(or_(counted.c.posts.is_not(None), UserChannel.user_id.is_not(None), Follow.user_id.is_not(None)))
-        .order_by(
-            func.lower(func.coalesce(func.nullif(Channel.channel_title, ""), Channel.channel_username)), Channel.id
-        )
+        .order_by(func.lower(title), Channel.id)
     )
     if channel_id is not None:
         query = query.where(Channel.id == channel_id)
