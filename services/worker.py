@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher
+from services.dispatch import Dispatcher, may_leave
 from services.outcomes import Kind
 from services.plans import Held, Plan, Start
 from services.provider import Call, Provider, Request
@@ -164,7 +164,11 @@ class Worker:
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
-            ready = await self._dispatcher.keep(session, self._ready, states, now, anew=recorded.models_changed)
+            # What was planned for models that may not be asked now is planned anew.
+            is_outdated = recorded.models_changed or not may_leave(self._ready, states, now)
+            ready = [] if is_outdated else list(self._ready)
+            if is_outdated:
+                await self._dispatcher.give_back(session, list(self._ready))
             held = Held([flight.start for flight in self._flights], ready, self._ahead(group))
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
         self._ready = deque([*ready, *plan.starts])
