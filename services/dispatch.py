@@ -138,15 +138,6 @@ class Dispatcher:
         else:
             self._ramp.answered(recorded.answered)
 
-    def stale(
-        self, ready: Iterable[Start], states: Mapping[str, ModelState], now: datetime, *, anew: bool
-    ) -> list[Start]:
-        """Of the requests planned ahead those that may not leave any more.
-
-        Other processes may have learnt something of their models. `anew`: this one has, which changes all plans.
-        """
-        return [start for start in ready if anew or not _may_leave(start, states, now)]
-
     async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
         """These requests were broken off: their posts and probes are free at once."""
         if not starts:
@@ -259,8 +250,12 @@ class Dispatcher:
         return True
 
 
-def _may_leave(start: Start, states: Mapping[str, ModelState], now: datetime) -> bool:
-    """Whether none of its models has been set aside since it was planned."""
+def may_leave(planned: Iterable[Start], states: Mapping[str, ModelState], now: datetime) -> bool:
+    """Whether no model of these requests has been set aside since they were planned, by whichever process."""
+    return all(_may_be_asked(start, states, now) for start in planned)
+
+
+def _may_be_asked(start: Start, states: Mapping[str, ModelState], now: datetime) -> bool:
     known = [states[model] for model in start.models if model in states]
     needs_probe = any(state.is_half_open(now) for state in known if state.model == start.models[0])
     return not any(state.is_aside(now) for state in known) and (start.is_probe or not needs_probe)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.dispatch import Dispatcher
+from services.dispatch import Dispatcher, may_leave
 from services.outcomes import Kind
 from services.plans import Held, Plan, Start
 from services.provider import Call, Provider, Request
@@ -177,14 +177,14 @@ class Worker:
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
-            stale = self._dispatcher.stale(self._ready, states, now, anew=recorded.models_changed)
-            # Nothing of it leaves until the next plan stands.
-            self._outdated = bool(stale)
-            await self._dispatcher.give_back(session, stale)
+            # What was planned for models that may not be asked now is planned anew, and nothing of it leaves till then.
+            self._outdated = recorded.models_changed or not may_leave(self._ready, states, now)
+            if self._outdated:
+                await self._dispatcher.give_back(session, list(self._ready))
             under_way = [flight.start for flight in (*self._flights, *self._answered)]
-            held = Held(under_way, _without(self._ready, stale), self._ahead(group))
+            held = Held(under_way, [] if self._outdated else list(self._ready), self._ahead(group))
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
-        self._planned(plan, stale)
+        self._planned(plan)
         del self._finished[: len(group)]
         self._troubled = not all(flight.is_smooth for flight in self._answered)
         self._stored(group)
@@ -200,9 +200,11 @@ class Worker:
             return 0
         return int(self._dispatcher.concurrency * min(MOST_AHEAD, AHEAD_SECONDS / self._seconds))
 
-    def _planned(self, plan: Plan, stale: Sequence[Start]) -> None:
-        self._ready = deque([*_without(self._ready, stale), *plan.starts])
+    def _planned(self, plan: Plan) -> None:
+        if self._outdated:
+            self._ready.clear()
         self._outdated = False
+        self._ready.extend(plan.starts)
 
     def _start_ready(self) -> None:
         while self._ready and len(self._flights) < self._dispatcher.concurrency:
@@ -343,8 +345,3 @@ class Worker:
     async def _give_back(self) -> None:
         async with self._database.write() as session:
             await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])
-
-
-def _without(starts: Iterable[Start], left_out: Sequence[Start]) -> list[Start]:
-    numbers = {id(start) for start in left_out}
-    return [start for start in starts if id(start) not in numbers]
