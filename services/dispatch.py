@@ -156,6 +156,9 @@ class Dispatcher:
             free = free if probe else min(free, admitted.capacity)
         else:
             free = self._ramp.room(in_flight)
+            # Also with every place taken: the turn that records answers is the one that claims what follows them.
+            is_steady = not (probe or self._ramp.is_climbing or self._lanes.are_paced(view.lanes, view.now))
+            free += held.ahead if is_steady else 0
         if free <= 0:
             return _Room(0, wait=_seconds(admitted.until, view.now) if admitted.until else self._ramp.wait())
         model = next(iter(candidates(self._chain, view.states, view.now)), self._chain[0])
@@ -166,7 +169,7 @@ class Dispatcher:
             return _Room(1)
         if self._lanes.are_paced(view.lanes, view.now):
             return _Room(1, self._batch_size)
-        return _Room(free + (0 if self._ramp.is_climbing else held.ahead), self._batch_size)
+        return _Room(free, self._batch_size)
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
         due = await queue.next_due_at(session, now, retries=retries)

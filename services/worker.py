@@ -91,7 +91,7 @@ class Worker:
         self._probe_asked = False
         self._flights: list[Flight] = []
         # Answered, and not yet looked at by a turn.
-        self._answered: list[Flight] = []
+        self._answered: deque[Flight] = deque()
         self._gathering: asyncio.TimerHandle | None = None
         # Something else than tags came: the turn that records it decides who is asked next.
         self._troubled = False
@@ -181,8 +181,7 @@ class Worker:
             self._outdated = recorded.models_changed or not may_leave(self._ready, states, now)
             if self._outdated:
                 await self._dispatcher.give_back(session, list(self._ready))
-            under_way = [flight.start for flight in (*self._flights, *self._answered)]
-            held = Held(under_way, [] if self._outdated else list(self._ready), self._ahead(group))
+            held = Held(self._under_way(), [] if self._outdated else list(self._ready), self._ahead(group))
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
         self._planned(plan)
         del self._finished[: len(group)]
@@ -217,8 +216,9 @@ class Worker:
     def _collect(self) -> None:
         if self._gathering is not None:
             self._gathering.cancel()
-        landed, self._answered, self._gathering = self._answered, [], None
-        for flight in landed:
+            self._gathering = None
+        while self._answered:
+            flight = self._answered.popleft()
             start = flight.start
             self._finished.append(Finished(start.posts, flight.task.result(), start.is_probe, start.keys))
 
@@ -273,8 +273,11 @@ class Worker:
             self._renewed_at = time.monotonic()
 
     def _held(self) -> list[ClaimedPost]:
-        starts = [*(flight.start for flight in (*self._flights, *self._answered)), *self._ready]
-        return [post for start in starts for post in start.posts]
+        return [post for start in (*self._under_way(), *self._ready) for post in start.posts]
+
+    def _under_way(self) -> list[Start]:
+        """Requests that have left and are not looked at by a turn yet, answered or not."""
+        return [flight.start for flight in (*self._flights, *self._answered)]
 
     def _start(self, start: Start) -> None:
         self._dispatcher.started(start)
@@ -314,6 +317,7 @@ class Worker:
             await self._at_the_end("leases_not_given_back", self._give_back_ready)
         if self._flights:
             await self._at_the_end("leases_not_renewed", self._renew_for_the_end)
+        # Some may have landed meanwhile.
         if self._flights:
             await asyncio.wait([flight.task for flight in self._flights], timeout=self._stop_seconds)
         self._collect()
@@ -344,4 +348,4 @@ class Worker:
 
     async def _give_back(self) -> None:
         async with self._database.write() as session:
-            await self._dispatcher.give_back(session, [*(flight.start for flight in self._flights), *self._ready])
+            await self._dispatcher.give_back(session, [*self._under_way(), *self._ready])

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     select,
     update,
 )
@@ -35,7 +36,7 @@ from storage.turns import claim_statement, due_at, is_due
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 #: Of so many posts with the same text, the newest, at least one has tags that can be used.
 MOST_ALIKE = 5
-_NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
+_LEASE = ("lease_token", "lease_expires_at")
 
 
 class Priority(IntEnum):
@@ -206,12 +207,14 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
         return Settled(frozenset(), frozenset(), frozenset(), frozenset())
     locked = await _locked_rows(session, [post.id for post, _ in settled])
     written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
-    alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+    alike: dict[tuple[frozenset[str], frozenset[str]], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
-            alike.setdefault(frozenset(values), []).append({"settled_id": post.id, **_NO_LEASE, **values})
-    for rows in alike.values():
-        await session.execute(_settle(), rows)
+            kept = {name: value for name, value in values.items() if value is not None}
+            emptied = frozenset(values.keys() - kept.keys())
+            alike.setdefault((emptied, frozenset(kept)), []).append({"settled_id": post.id, **kept})
+    for (emptied, _), rows in alike.items():
+        await session.execute(_settle(emptied), rows)
     awaited = frozenset(row.id for row in locked.values() if row.awaited)
     hashtagged = frozenset(row.id for row in locked.values() if row.hashtagged)
     if hashtagged:
@@ -238,10 +241,14 @@ def _rows_to_lock() -> Any:
     return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
 
 
-@cache
-def _settle() -> Any:
-    """For many rows, each of which names the same columns besides."""
-    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id"))
+@lru_cache(maxsize=64)
+def _settle(emptied: frozenset[str]) -> Any:
+    """For many rows, each of which names the same columns besides.
+
+    What is emptied, most of a tagged post's columns, is no parameter: each would be worked on for each row.
+    """
+    nothing = dict.fromkeys(sorted({*_LEASE, *emptied}), null())
+    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")).values(nothing)
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
