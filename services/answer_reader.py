@@ -28,7 +28,8 @@ _ODD_QUOTES = re.compile(r"""([\[{,:]\s{0,20})(?:“|”|„|«|‘|')([^\n"“�
 _TRAILING_COMMA = re.compile(r",(\s*[\]}])")
 _INNERMOST_OBJECT = re.compile(r"\{[^{}]*\}")
 _NUMBER_KEY = re.compile(r"""["'“”«»„]?\b(?:id|number|post|post_id)\b["'“”«»]?\s{0,20}:""", re.IGNORECASE)
-_DIGITS_KEY = re.compile(r"""[{,\s]["'“„«]?\d{1,4}["'”“»]?\s{0,20}:""")
+_DIGITS_KEY = re.compile(r"""[{,\s]["'“„«]?(\d{1,4})["'”“»]?\s{0,20}:""")
+_DIGITS = re.compile(r"\d{1,4}")
 _NOT_IN_A_TAG = re.compile(r'[{}\[\]"]')
 
 _BULLET = re.compile(r"^\s{0,20}(?:[-*•–—·]|\d{1,2}[.)])\s{1,20}(\S.{0,200})$")
@@ -175,10 +176,12 @@ def _posts_apart(block: str) -> Iterator[object]:
 
 
 def _digits_object(block: str) -> object:
-    """`{"1": […], "2": […]}`, if mending it has neither lost nor merged a key."""
+    """`{"1": […], "2": […]}`, if mending it has neither lost, merged nor made a key (of `-1": […]` a 1)."""
     value = _mended(block)
-    keys = len(_DIGITS_KEY.findall(block))
-    return value if isinstance(value, dict) and keys == len(value) else None
+    if not isinstance(value, dict):
+        return None
+    keys = [digits for key in value for digits in _DIGITS.findall(str(key))]
+    return value if sorted(keys) == sorted(_DIGITS_KEY.findall(block)) else None
 
 
 def _strict(text: str) -> object:

@@ -106,12 +106,17 @@ async def test_its_leases_are_renewed(
 async def test_what_another_process_has_learnt_changes_the_plans(database: Database, provider: ProviderSandbox) -> None:
     """A limit that it met: nothing more goes to that model."""
     async with planned(database, provider) as engine:
-        asked = len(provider.requests)
+        asked, before = len(provider.requests), {post.lease_token for post in await leased(engine)}
         now = utc_now()
         async with database.write() as session:
             await save_states(session, [ModelState(CHAIN[0], now + timedelta(hours=1), Aside.LIMITED, "429", now)])
+
+        async def planned_anew() -> bool:
+            kept = [post for post in await leased(engine) if post.lease_token in before]
+            return len(kept) == provider.in_flight == PLACES
+
         engine.worker.wake()
-        await engine.until(lambda: only_in_flight(engine))
+        await engine.until(planned_anew)
         provider.release()
         await engine.settled()
     assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}

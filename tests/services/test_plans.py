@@ -9,7 +9,8 @@ import pytest
 from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
-from services.dispatch import Dispatcher, Held, Start
+from services.dispatch import Dispatcher
+from services.plans import Held, Start
 from services.recorder import Recorded, Recorder
 from storage.database import Database
 from tests.services.posts import fill

@@ -3,7 +3,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services import tags as t
@@ -243,6 +243,7 @@ def as_sloppy(pairs: list[tuple[int, str]]) -> str:
     return "Here:\n" + as_posts(pairs).replace('"', "'").replace("]}", ",]}")
 
 
+@example(numbers=[-1, 3, 3], spell=as_keys, cut=400, lost={1})
 @settings(max_examples=300)
 @given(
     numbers=st.lists(st.integers(min_value=-1, max_value=9), max_size=8),
