@@ -16,6 +16,8 @@ _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 # They look like nothing, yet Unicode has them among marks, letters and symbols; people post them as empty messages.
 BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
+_AS_LETTERS = bytes(ord("a") + byte % 26 for byte in range(256))
+
 # No example tags: models copy them, and answer in the examples' language instead of the post's.
 # No digits either, so that the only numbers a reader meets before a text are the posts' own.
 _RULES = """\
@@ -123,7 +125,7 @@ def _frame_word(texts: Sequence[str]) -> str:
     seed = "\x00".join(texts)
     while True:
         digest = hashlib.sha256(seed.encode()).digest()
-        word = "".join(chr(ord("a") + byte % 26) for byte in digest[:12])
+        word = digest[:12].translate(_AS_LETTERS).decode()
         if not any(word in text for text in texts):
             return word
         seed += word

@@ -235,7 +235,8 @@ def _verdict(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
     """The clean tags, or why they are none."""
     if candidates is None:
         return NUMBER_DOUBLED
-    if any(_REFUSALS.search(candidate[:PIECE_LIMIT]) for candidate in candidates):
+    # One word is no refusal: all of them have a space or a sign in them.
+    if any(_REFUSALS.search(candidate[:PIECE_LIMIT]) for candidate in candidates if not candidate.isalnum()):
         return REFUSAL
     return _echo(candidates, text, count) or clean_tags(candidates) or NO_USABLE_TAG
 
@@ -273,7 +274,8 @@ def _copied(item: str, source: str, words: int) -> bool:
 
 
 def _within(item: str, source: str) -> bool:
-    return f" {item} " in f" {source} "
+    # Most are nowhere in it: that is found out without a copy of the source.
+    return item in source and f" {item} " in f" {source} "
 
 
 def _beginning(text: str) -> str:

@@ -125,7 +125,7 @@ def fell_back(sent: Sequence[str], answered: str | None) -> bool:
 
     Not for routers, nor for another spelling of the first (`:free` gone, a date behind it).
     """
-    if answered is None or len(sent) < 2 or is_router(sent[0]):
+    if answered is None or answered == sent[0] or len(sent) < 2 or is_router(sent[0]):
         return False
     first, who = _plain(sent[0]), _plain(answered)
     if who == first or who.startswith(f"{first}-"):
