@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ def _run(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(130)
     finally:
         collector.settle()
+
+
+def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option --user, which a command can do without."""
+    number = click.IntRange(1, 2**63 - 1)
+    return click.option("--user", "telegram_id", type=number, metavar="TELEGRAM_ID", show_default=False, help=text)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,22 +74,16 @@ def doctor() -> None:
 
 @main.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--user", "telegram_id", type=click.IntRange(1, 2**63 - 1), metavar="TELEGRAM_ID")
+@_of_user("For whom. Without it: for the first of ADMIN_IDS.")
 def import_file(file: Path, telegram_id: int | None) -> None:
-    """Store the posts of a Telegram Desktop export (FILE: its result.json), by default for the first administrator."""
+    """Store the posts of a Telegram Desktop export (FILE: its result.json). The same command goes on after a stop."""
     from bot.importing import run_import  # noqa: PLC0415
 
     _run(run_import(file, telegram_id))
 
 
 @main.command()
-@click.option(
-    "--user",
-    "telegram_id",
-    type=click.IntRange(1, 2**63 - 1),
-    metavar="TELEGRAM_ID",
-    help="Whose posts. Without it: those of the first of ADMIN_IDS.",
-)
+@_of_user("Whose posts. Without it: those of the first of ADMIN_IDS.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="Also posts that have no tags.")
 @click.option(
