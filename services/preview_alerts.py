@@ -23,6 +23,16 @@ class PreviewAlerts:
         if not await outbox.open_topic(session, PREVIEW):
             await outbox.tell_admins(session, self._admin_ids, {"text": "unreadable", "name": name}, now, topic=PREVIEW)
 
+    async def unknown(self, session: AsyncSession, channel_id: int, name: str, count: int, now: datetime) -> None:
+        """So many messages of a page are of an unknown kind: told once a channel, until a page has none (0)."""
+        topic = f"{PREVIEW}:{channel_id}"
+        is_told = bool(await outbox.open_topic(session, topic))
+        if count and not is_told:
+            payload = {"text": "unreadable", "name": name, "some": count}
+            await outbox.tell_admins(session, self._admin_ids, payload, now, topic=topic)
+        elif is_told and not count:
+            await outbox.close_topic(session, topic, now)
+
     async def readable(self, session: AsyncSession, now: datetime) -> None:
         """All pages can be understood again: whoever was told is told so."""
         told = await outbox.close_topic(session, PREVIEW, now)

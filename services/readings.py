@@ -15,6 +15,7 @@ from services import reading
 from services.preview_alerts import PreviewAlerts
 from services.reading import Back, Mark
 from services.sources.base import (
+    UNKNOWN,
     Delivery,
     SourceChannel,
     SourceError,
@@ -123,6 +124,9 @@ class Readings:
             else:
                 tallies = await self._older(visit, task.position, delivery)
             await self._is_well(visit)
+            if delivery is not None and task.part is Part.NEWEST:
+                unknown = delivery.skipped.get(UNKNOWN, 0)
+                await self._alerts.unknown(session, source.channel_id, source.name, unknown, now)
         self._tell(task, tallies)
 
     async def failed(self, task: Task, error: SourceError, now: datetime) -> None:
@@ -210,14 +214,20 @@ class Readings:
         source = visit.source
         if problem == "unreadable":
             await self._alerts.unreadable(visit.session, source.name, visit.now)
-        if problem != "gone":
-            return
         for one in visit.followers:
             is_first = one.follow.is_new and one.follow.oldest_id is None
+            if problem != "gone":
+                await self._is_delayed(visit, one, problem, is_first=is_first)
+                continue
             await visit.tell(one, {"text": "gone", "first": is_first})
             if is_first:
                 # A name that was misspelt is not to be asked for again and again.
                 await sources.unfollow(visit.session, one.follow.user_id, source.channel_id)
+
+    async def _is_delayed(self, visit: Visit, one: Follower, problem: str, *, is_first: bool) -> None:
+        """Only who waits for the first posts has to know."""
+        if is_first:
+            await visit.tell(one, {"text": "delayed", "problem": problem})
 
     async def _is_well(self, visit: Visit) -> None:
         source, problem = visit.source, visit.source.problem

@@ -74,7 +74,7 @@ class Visit:
     async def tell(self, one: Follower, payload: dict[str, Any]) -> None:
         """News of the channel for a follower; of what they wait for in the message that shows it."""
         about = {"channel": self.source.channel_id, "name": self.source.name, "title": self._channel.channel_title}
-        is_awaited = payload["text"] in {"added", "older"} or bool(payload.get("first"))
+        is_awaited = payload["text"] in {"added", "older", "delayed"} or bool(payload.get("first"))
         await outbox.tell_of_channel(
             self.session,
             one.telegram_id,

@@ -26,7 +26,8 @@ def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
             old=shorten(str(payload.get("old")), 64),
             name=shorten(name, 64),
         ),
-        "unreadable": lambda: _unreadable(t, name),
+        "delayed": lambda: _delayed(t, payload, name),
+        "unreadable": lambda: _unreadable(t, payload, name),
         "hashtags_off": lambda: rights_lost(t, str(payload.get("title"))),
         "readable": lambda: t._("✅ The pages of public channels can be read again."),
     }
@@ -82,7 +83,31 @@ def _gone(t: Texts, payload: Mapping[str, Any], name: str, channel: Html) -> Htm
     )
 
 
-def _unreadable(t: Texts, name: str) -> Html:
+def _delayed(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
+    return paragraphs(
+        t._("⏳ <b>@{name}</b> cannot be read just now", name=shorten(name, 64)),
+        t._("Telegram shows the page in another form than I know; the administrators are told.")
+        if payload.get("problem") == "unreadable"
+        else t._("Telegram's server does not answer."),
+        t._("I keep trying: the posts come by themselves."),
+    )
+
+
+def _unreadable(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
+    some = whole(payload.get("some"))
+    if some:
+        return paragraphs(
+            t.ngettext(
+                "⚠️ <b>{count} message of @{name} cannot be understood</b>",
+                "⚠️ <b>{count} messages of @{name} cannot be understood</b>",
+                some,
+                name=shorten(name, 64),
+            ),
+            t._(
+                "They are of a kind that I do not know, and were left out; the others are stored. Look for a new "
+                "version."
+            ),
+        )
     return paragraphs(
         t._("⚠️ <b>The page of @{name} cannot be understood</b>", name=shorten(name, 64)),
         t._(

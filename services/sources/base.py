@@ -48,6 +48,10 @@ class SourcePost:
     members: tuple[int, ...] = ()
 
 
+#: Of `Delivery.skipped`: messages of a kind that is not known.
+UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Messages of one channel that came together.

@@ -15,6 +15,7 @@ from yarl import URL
 from services.clock import Clock, utc_now
 from services.connections import QuietConnector
 from services.sources.base import (
+    UNKNOWN,
     Delivery,
     Source,
     SourceChannel,
@@ -183,7 +184,8 @@ class _Channel:
 
 def _delivery(page: PreviewPage, position: int) -> Delivery:
     channel = SourceChannel(telegram_id=None, username=page.name, title=page.title)
-    return Delivery(channel, page.posts, position, page.skipped, is_whole=True, is_last=page.before is None)
+    is_whole = UNKNOWN not in page.skipped
+    return Delivery(channel, page.posts, position, page.skipped, is_whole=is_whole, is_last=page.before is None)
 
 
 def _position(page: PreviewPage, asked: int) -> int:

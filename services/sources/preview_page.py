@@ -1,6 +1,7 @@
 """A page of a public channel's preview (t.me/s/NAME) → its posts, or an error that says what is missing in it.
 
-Nothing is guessed: a page that is not of the known form gives no posts, so that no empty ones are ever stored.
+Nothing is guessed: a page that is not of the known form gives no posts, so that no empty ones are ever stored; of a
+page with a message of a new kind among others, that one is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.clock import to_utc
-from services.sources.base import SourceGoneError, SourcePost, SourceUnreadableError
+from services.sources.base import UNKNOWN, SourceGoneError, SourcePost, SourceUnreadableError
 from services.sources.html_tree import Element, MarkupError, read_html
 from services.sources.preview_text import line_of, text_of
 
@@ -76,19 +77,23 @@ def read_page(html: str, name: str) -> PreviewPage:
     if not survey.messages:
         _check_emptiness(survey)
     messages = [_message(element) for element in survey.messages]
+    faults = [found.fault for found in messages if found.fault]
+    if 2 * len(faults) > len(messages):
+        # A single one is of a new kind; so many show that the pages are another.
+        raise SourceUnreadableError(faults[0])
     names = {found.name.lower(): found.name for found in messages}
     if len(names) > 1:
         raise SourceUnreadableError("the page holds posts of several channels")
     own_name = next(iter(names.values()), None) or survey.name or name
     posts = sorted((found.post for found in messages if found.post is not None), key=lambda post: post.message_id)
-    services = len(messages) - len(posts)
+    skipped = {"service": len(messages) - len(posts) - len(faults), UNKNOWN: len(faults)}
     return PreviewPage(
         title=survey.title or own_name,
         name=own_name,
         posts=posts,
         before=survey.before,
         lowest=min((found.number for found in messages), default=None),
-        skipped={"service": services} if services else {},
+        skipped={reason: count for reason, count in skipped.items() if count},
     )
 
 
@@ -162,11 +167,12 @@ def _outside_messages(root: Element, messages: list[Element]) -> Iterator[Elemen
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One message of the page; `post` None: a service message."""
+    """One message of the page; `post` None: a service message, or one of an unknown kind, of which `fault` tells."""
 
     name: str
     number: int
-    post: SourcePost | None
+    post: SourcePost | None = None
+    fault: str = ""
 
 
 def _message(element: Element) -> _Message:
@@ -175,13 +181,13 @@ def _message(element: Element) -> _Message:
         raise SourceUnreadableError("a message has no name and number in data-post")
     name, number = written[1], int(written[2])
     if SERVICE in element.classes:
-        return _Message(name, number, None)
+        return _Message(name, number)
     parts = _Parts(element, name, number)
     text = parts.text()
     if text is None and not parts.has_content:
-        raise SourceUnreadableError(f"message {number} has neither text nor content of a known kind")
+        return _Message(name, number, fault=f"message {number} has neither text nor content of a known kind")
     if text is None and parts.has_strays:
-        raise SourceUnreadableError(f"message {number} has words, but not where its text is known to be")
+        return _Message(name, number, fault=f"message {number} has words, but not where its text is known to be")
     if parts.time is None:
         raise SourceUnreadableError(f"message {number} has no time")
     post = SourcePost(

@@ -189,11 +189,12 @@ def channel_messages(t: Texts) -> Iterator[str]:
     yield channels.additions(t, added[:50], words)
     yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
     yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
-    for kind in ("added", "older", "gone", "back", "renamed", "unreadable", "readable", NASTY * 99, None):
+    for kind in ("added", "older", "gone", "back", "renamed", "delayed", "unreadable", "readable", NASTY * 99, None):
         names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
         for flag, number in ((True, 10**9), (False, 0)):
             flags = dict.fromkeys(("first", "done", "at_beginning"), flag)
             yield channel_news(t, {"text": kind, "posts": number, "read": number, **names, **flags})
+        yield channel_news(t, {"text": kind, "some": number, "problem": kind, **names})
         yield channel_news(t, {"text": kind, "posts": "x", "name": None, "title": 7})
 
 

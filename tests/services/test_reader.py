@@ -39,6 +39,7 @@ class Shelf:
         self.errors: dict[str, SourceError] = {}
         self.asked: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
+        self.skipped: dict[str, int] = {}
 
     def fill(self, name: str, numbers: range) -> None:
         self.texts.setdefault(name, {}).update({number: f"{name} {number}" for number in numbers})
@@ -69,7 +70,7 @@ class Shelved:
             channel = SourceChannel(None, self._shelf.renamed.get(self._name, self._name), f"All {self._name}")
             is_last = len(older) <= 20
             position = page[0] if page else 0
-            yield Delivery(channel, posts, position, is_whole=True, is_last=is_last)
+            yield Delivery(channel, posts, position, self._shelf.skipped, is_whole=True, is_last=is_last)
             if is_last:
                 return
 
@@ -360,6 +361,36 @@ async def test_a_page_of_another_form_stores_nothing_and_is_told_to_the_administ
     assert await world.count(FIRST) == 20
 
 
+async def test_who_waits_for_the_first_posts_is_told_that_it_takes_longer(world: World) -> None:
+    world.shelf.errors["news"] = SourceUnreadableError("no time")
+    channel = await world.add(FIRST, "news")
+    await world.channels.attach(world.users[FIRST], channel, FIRST, 77)
+    await world.settle()
+    [told] = await world.told(FIRST)
+    assert (told["text"], told["problem"]) == ("delayed", "unreadable")
+    world.shelf.errors.clear()
+    world.shelf.fill("news", range(1, 11))
+    await world.later(hours=7)
+    assert [told["text"] for told in await world.told(FIRST)] == ["added"]
+
+
+async def test_messages_of_an_unknown_kind_are_told_once_a_channel(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    world.shelf.skipped = {"unknown": 2}
+    await world.add(FIRST, "news")
+    await world.settle()
+    await world.later(hours=7)
+    [told] = await world.told(ADMIN)
+    assert told == {"text": "unreadable", "name": "news", "some": 2}
+    assert await world.count(FIRST) == 10
+    world.shelf.skipped = {}
+    await world.later(hours=7)
+    assert await world.told(ADMIN) == []
+    world.shelf.skipped = {"unknown": 1}
+    await world.later(hours=7)
+    assert [told["some"] for told in await world.told(ADMIN)] == [1]
+
+
 async def test_a_server_that_asks_to_wait_is_left_alone_for_all_channels(world: World) -> None:
     for name in ("news", "more"):
         world.shelf.fill(name, range(1, 11))
@@ -374,7 +405,7 @@ async def test_a_server_that_asks_to_wait_is_left_alone_for_all_channels(world: 
     await world.later(seconds=100)
     assert {name for name, _ in world.shelf.asked[1:]} == {"news", "more"}
     assert await world.count(FIRST) == 20
-    assert [told["text"] for told in await world.told(FIRST)] == ["added", "added"]
+    assert [told["text"] for told in await world.told(FIRST)] == ["delayed", "added", "added"]
 
 
 async def test_a_new_name_is_followed_and_told(world: World) -> None:

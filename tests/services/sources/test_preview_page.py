@@ -242,6 +242,14 @@ def test_a_page_about_a_name_says_that_there_is_no_preview() -> None:
 GOOD = message(7, text_block("private words"))
 
 
+def test_a_message_of_a_new_kind_among_others_is_left_out_and_counted() -> None:
+    odd = message(8, '<div class="tgme_widget_message_hologram">private words</div>')
+    found = read_page(page(GOOD, odd), "durov")
+    assert ([post.message_id for post in found.posts], found.skipped, found.lowest) == ([7], {"unknown": 1}, 7)
+    with pytest.raises(SourceUnreadableError):
+        read_page(page(odd, message(9, ""), GOOD), "durov")
+
+
 @pytest.mark.parametrize(
     ("html", "missing"),
     [
