@@ -23,7 +23,7 @@ from storage.models import Post
 from storage.source_models import Follow as FollowRow
 from storage.source_models import SourceRow
 from tests.bot.running import ANNA, BEN, Running, running_bot
-from tests.services.test_reader import Shelf
+from tests.services.channel_world import Shelf
 
 CHANNEL = -1001234567890
 #: Users.id of Ben and Anna; their channels have the same numbers.

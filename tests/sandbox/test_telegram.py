@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any
 
 import aiohttp
 import pytest
 from aiogram import Bot
-from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     TelegramBadRequest,
     TelegramConflictError,
@@ -35,25 +30,11 @@ from aiogram.types import (
 
 from sandbox.telegram import Answer, FloodLimits, TelegramSandbox
 from sandbox.telegram.flood import FloodControl
-
-ANNA = 1001
-CHANNEL = -1001234567890
+from tests.sandbox.acting import ANNA, CHANNEL, client
 
 
 def keyboard(data: str = "retry:1", text: str = "Retry") -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=[[InlineKeyboardButton(text=text, callback_data=data)]])
-
-
-def client(telegram: TelegramSandbox, token: str) -> Bot:
-    session = AiohttpSession(api=TelegramAPIServer.from_base(telegram.url))
-    return Bot(token, session=session, default=DefaultBotProperties(parse_mode="HTML"))
-
-
-@pytest.fixture
-async def bot(telegram: TelegramSandbox) -> AsyncIterator[Bot]:
-    telegram.add_user(ANNA, "Anna", "ru", started=True)
-    async with client(telegram, telegram.token) as made:
-        yield made
 
 
 async def test_a_message_keeps_its_text_entities_and_buttons(telegram: TelegramSandbox, bot: Bot) -> None:
@@ -309,102 +290,6 @@ async def test_a_person_sends_a_file_which_the_bot_downloads_up_to_20_mb(telegra
         await bot.download(big)
     with pytest.raises(TelegramBadRequest, match="wrong file_id"):
         await bot.get_file("none")
-
-
-async def test_a_webhook_gets_updates_in_order_until_accepted(telegram: TelegramSandbox, bot: Bot) -> None:
-    from aiohttp import web
-
-    from sandbox.servers import serve
-
-    seen: list[tuple[str, str]] = []
-
-    async def hook(request: web.Request) -> web.Response:
-        body = await request.json()
-        seen.append((body["message"]["text"], request.headers["X-Telegram-Bot-Api-Secret-Token"]))
-        telegram.world.changes.touch()
-        return web.Response(status=500 if len(seen) == 1 else 200)
-
-    app = web.Application()
-    app.router.add_post("/hook", hook)
-    async with serve(app) as url:
-        await bot.set_webhook(f"{url}/hook", secret_token="s3cret")
-        telegram.send_text(ANNA, "one")
-        telegram.send_text(ANNA, "two")
-        await telegram.wait_for(lambda: len(seen) == 3)
-        assert seen == [("one", "s3cret"), ("one", "s3cret"), ("two", "s3cret")]
-        with pytest.raises(TelegramConflictError):
-            await bot.get_updates()
-        await bot.delete_webhook()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the sandbox does by itself."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
-
-
-async def test_a_webhook_that_cannot_be_reached_is_tried_again(telegram: TelegramSandbox, bot: Bot) -> None:
-    """getWebhookInfo says why, and how many wait; a new address is tried at once; what was not asked for is dropped."""
-    from aiohttp import web
-
-    from sandbox.servers import serve
-
-    poll = asyncio.create_task(bot.get_updates(timeout=50))
-    await telegram.wait_for(lambda: telegram.calls)
-    await bot.set_webhook("http://127.0.0.1:1/hook", allowed_updates=["message"], max_connections=7)
-    with pytest.raises(TelegramConflictError, match="setWebhook"):
-        await poll
-    telegram.add_channel(CHANNEL, "News", bot_is_member=True)
-    telegram.channel_post(CHANNEL, "not asked for")
-    telegram.send_text(ANNA, "one")
-    await until(lambda: telegram.world.updates.webhook.last_error is not None)
-    info = await bot.get_webhook_info()
-    assert (info.url, info.pending_update_count, info.max_connections) == ("http://127.0.0.1:1/hook", 1, 7)
-    assert info.last_error_message is not None
-    assert info.last_error_message.startswith("Connection failed")
-    assert info.last_error_date is not None
-    app = web.Application()
-    seen: list[str] = []
-
-    async def hook(request: web.Request) -> web.Response:
-        seen.append((await request.json())["message"]["text"])
-        return web.Response(status=204)
-
-    async def moved(_request: web.Request) -> web.Response:
-        seen.append("moved")
-        raise web.HTTPTemporaryRedirect("/hook")
-
-    app.router.add_post("/hook", hook)
-    app.router.add_post("/moved", moved)
-    async with serve(app) as url:
-        await bot.set_webhook(f"{url}/moved")
-        await until(lambda: bool(seen))
-        await bot.set_webhook(f"{url}/hook")
-        await until(lambda: not telegram.world.updates.pending)
-    assert seen[0] == "moved"
-    assert seen[-1] == "one"
-    assert seen.count("one") == 1
-    await bot.delete_webhook()
-    assert (await bot.get_webhook_info()).url == ""
-    assert await bot.get_updates() == []
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"url": "hook"}, {"url": "http://x", "secret_token": "a b"}, {"url": "http://x", "max_connections": 101}]
-)
-async def test_a_wrong_webhook_is_refused(bot: Bot, wrong: dict[str, Any]) -> None:
-    with pytest.raises(TelegramBadRequest):
-        await bot.set_webhook(**wrong)
-    assert (await bot.get_webhook_info()).url == ""
-
-
-async def test_pending_updates_are_dropped_on_demand_only(telegram: TelegramSandbox, bot: Bot) -> None:
-    telegram.send_text(ANNA, "one")
-    await bot.delete_webhook()
-    assert (await bot.get_webhook_info()).pending_update_count == 1
-    await bot.delete_webhook(drop_pending_updates=True)
-    assert (await bot.get_webhook_info()).pending_update_count == 0
 
 
 async def test_the_page_and_its_control(telegram: TelegramSandbox, bot: Bot) -> None:
