@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
@@ -69,6 +69,12 @@ def _reason(error: BaseException) -> str:
     return type(getattr(cause, "__cause__", None) or cause).__name__
 
 
+def _make_sure_of_file(url: URL) -> None:
+    # To open a file that is not there would make an empty one.
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
+
+
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
     """The database for a command beside the bot, or before it.
@@ -77,7 +83,9 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
         StartError: it does not answer.
         CommandError: it is to be migrated first.
     """
-    database = Database(parse_url(settings.database_url.get_secret_value()))
+    url = parse_url(settings.database_url.get_secret_value())
+    _make_sure_of_file(url)
+    database = Database(url)
     try:
         await reach(database)
         if not await is_current(database):

@@ -71,12 +71,14 @@ async def test_a_file_is_there_when_it_is_whole(settings: dict[str, str], tmp_pa
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
-async def test_what_is_wrong_is_said(settings: dict[str, str]) -> None:
+async def test_what_is_wrong_is_said(settings: dict[str, str], tmp_path: Path) -> None:
     assert await run(settings, "export", "--user", "5") == (1, "--user: nobody with the Telegram id 5 uses the bot.\n")
     status, said = await run({**settings, "ADMIN_IDS": ""}, "export")
     assert (status, "ADMIN_IDS" in said) == (1, True)
-    empty = await run({**settings, "DATABASE_URL": f"sqlite:///{ROOT}/nowhere/none.db"}, "export")
-    assert empty[0] == 1
+    nothing = tmp_path / "nowhere" / "none.db"
+    status, said = await run({**settings, "DATABASE_URL": f"sqlite:///{nothing}"}, "export")
+    assert (status, said) == (1, f"There is no database at {nothing}: start the bot, or look at DATABASE_URL.\n")
+    assert not nothing.parent.exists()
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
