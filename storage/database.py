@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -20,6 +20,8 @@ from storage import sqlite
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
+#: What SQLAlchemy's pool says when new connections die as they are handed out: it tries twice, and has no type for it.
+POOL_GAVE_UP = "This connection is closed"
 
 
 class DatabaseUrlError(ValueError):
@@ -57,6 +59,8 @@ def is_unavailable(error: BaseException) -> bool:
         return code & 0xFF in SQLITE_PASSING
     if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
         return True
+    if isinstance(error, InvalidRequestError):
+        return str(error) == POOL_GAVE_UP
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _is_connection_error(error.orig)
     return _is_connection_error(error)
