@@ -131,40 +131,42 @@ class Channels:
         Args:
             names: public names without @, as `services.names.channel_names` finds them.
         """
-        async with self._database.write() as session:
-            # Always in the same order: two users who add the same channels must not wait for each other.
-            done = {name: await self._add(session, user_id, name, chat_id) for name in sorted(names, key=str.lower)}
-        return [done[name] for name in names]
+        return [await self._add(user_id, name, chat_id) for name in names]
 
-    async def _add(self, session: AsyncSession, user_id: int, name: str, chat_id: int | None) -> Addition:
+    async def _add(self, user_id: int, name: str, chat_id: int | None) -> Addition:
         now = self._clock()
-        await take_turns(session, SourceChannel(None, name, ""))
-        channel_id = await intake.channel_row(session, None, username=name, title="", now=now)
-        known = await sources.follow(session, user_id, channel_id)
-        if known is None and await sources.count_follows(session, user_id) >= MOST_CHANNELS:
-            return Addition(name, Added.TOO_MANY)
-        source = await self._source(session, channel_id, name, now)
-        await self._activate(session, user_id, source, active=True)
-        if known is None:
-            wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now}
-            session.add(Follow(user_id=user_id, channel_id=channel_id, **wish))
-        await session.flush()
+        async with self._database.write() as session:
+            await take_turns(session, SourceChannel(None, name, ""))
+            channel_id = await intake.channel_row(session, None, username=name, title="", now=now)
+            source = await self._source(session, channel_id, name, now)
+            known = await sources.follow(session, user_id, channel_id)
+            if known is None and await sources.count_follows(session, user_id) >= MOST_CHANNELS:
+                await sources.drop_unread(session)
+                return Addition(name, Added.TOO_MANY)
+            made = await sources.set_active(session, user_id, channel_id, active=True, now=now)
+            _ask_for(source, now)
+            if known is None:
+                wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now, "made_link": made}
+                session.add(Follow(user_id=user_id, channel_id=channel_id, **wish))
         return Addition(name, Added.NEW if known is None else Added.KNOWN, channel_id)
 
     async def _source(self, session: AsyncSession, channel_id: int, name: str, now: datetime) -> SourceRow:
-        source = await sources.source(session, channel_id)
+        source = await sources.hold(session, channel_id)
         if source is None:
             source = SourceRow(channel_id=channel_id, name=name, next_check_at=now)
             session.add(source)
             await session.flush()
         return source
 
-    async def attach(self, user_id: int, channel_id: int, chat_id: int, message_id: int) -> None:
-        """This message is to show how far the first reading, or that of older posts, is."""
+    async def attach(self, user_id: int, channel_id: int, chat_id: int, message_id: int) -> bool:
+        """This message is to show how far the first reading, or that of older posts, is; False: that is over."""
         async with self._database.write() as session:
+            await sources.hold(session, channel_id)
             follow = await sources.follow(session, user_id, channel_id)
-            if follow is not None:
-                follow.chat_id, follow.message_id = chat_id, message_id
+            if follow is None or not (follow.is_new or follow.older_wanted):
+                return False
+            follow.chat_id, follow.message_id = chat_id, message_id
+        return True
 
     def read_now(self) -> None:
         """Look at once for what `add` has made due: its messages are attached."""
@@ -196,25 +198,16 @@ class Channels:
 
         What was posted meanwhile is read then.
         """
+        now = self._clock()
         async with self._database.write() as session:
-            source = await sources.source(session, channel_id)
+            source = await sources.hold(session, channel_id)
             if source is None or await sources.follow(session, user_id, channel_id) is None:
                 return False
-            await self._activate(session, user_id, source, active=not paused)
+            await sources.set_active(session, user_id, channel_id, active=not paused, now=now)
+            if not paused:
+                _ask_for(source, now)
         self._wake()
         return True
-
-    async def _activate(self, session: AsyncSession, user_id: int, source: SourceRow, *, active: bool) -> None:
-        """Read a channel for a user, or not; who was away gets what others had meanwhile."""
-        was_active = await sources.is_active(session, user_id, source.channel_id)
-        await sources.set_active(session, user_id, source.channel_id, active=active, now=self._clock())
-        newest = await sources.newest_message(session, user_id, source.channel_id)
-        follow = await sources.follow(session, user_id, source.channel_id)
-        if active:
-            # A wish rather than a turn: the page is wanted even if it has not changed.
-            source.next_check_at, source.interval_seconds = self._clock(), None
-        if active and not was_active and follow is not None and newest is not None and source.newest_id is not None:
-            source.newest_id = min(source.newest_id, newest)
 
     async def fetch_now(self, user_id: int, channel_id: int) -> bool:
         """Read it as soon as possible; False: it is not followed, or paused."""
@@ -259,6 +252,7 @@ class Channels:
         False: it is not followed, or there is nothing further back.
         """
         async with self._database.write() as session:
+            await sources.hold(session, channel_id)
             follow = await sources.follow(session, user_id, channel_id)
             if follow is None or (count and follow.at_beginning):
                 return False
@@ -271,9 +265,15 @@ class Channels:
     async def remove(self, user_id: int, channel_id: int, *, with_posts: bool) -> bool:
         """Follow it no more; its posts stay unless `with_posts`. False: it was not the user's."""
         async with self._database.write() as session:
+            await sources.hold(session, channel_id)
             was_followed = await sources.unfollow(session, user_id, channel_id)
             deleted = await sources.delete_posts(session, user_id, channel_id) if with_posts else 0
         return was_followed or deleted > 0
+
+
+def _ask_for(source: SourceRow, now: datetime) -> None:
+    """A wish rather than a turn: the page is wanted even if it has not changed."""
+    source.next_check_at, source.interval_seconds = now, None
 
 
 def _card(row: Any) -> ChannelCard:
@@ -293,7 +293,7 @@ def _card(row: Any) -> ChannelCard:
         next_check_at=source.next_check_at if reads else None,
         problem=Problem(source.problem) if reads and source.problem else None,
         problem_since=source.problem_since if reads else None,
-        older_wanted=follow.older_wanted if reads else 0,
-        older_read=follow.older_read if reads else 0,
+        older_wanted=follow.older_wanted if reads and not follow.is_new else 0,
+        older_read=follow.older_read if reads and not follow.is_new else 0,
         at_beginning=bool(reads and follow.at_beginning),
     )

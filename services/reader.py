@@ -41,10 +41,11 @@ class Previews(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The server of the previews is left alone: until when, after how many failures in a row."""
+    """The server of the previews is left alone: until when, after how many failures in a row, the last of `name`."""
 
     until: datetime | None = None
     failures: int = 0
+    name: str = ""
 
 
 class Reader:
@@ -115,7 +116,7 @@ class Reader:
         try:
             delivery = await self._ask(task)
         except SourceUnavailableError as error:
-            self._rest(error)
+            self._rest(error, task.name)
             await self._readings.failed(task, error, self._clock())
         except SourceError as error:
             self._pause = Pause()
@@ -127,9 +128,12 @@ class Reader:
     async def _store(self, task: Task, delivery: Delivery | None) -> None:
         try:
             await self._readings.read(task, delivery, self._clock())
-        except Exception:
+        except Exception as error:
             # What could not be stored must come again.
             self._previews.forget(task.name)
+            if not is_unavailable(error):
+                # Not at once: the others have their turn.
+                await self._readings.postpone(task, self._clock())
             raise
 
     async def _ask(self, task: Task) -> Delivery | None:
@@ -137,9 +141,16 @@ class Reader:
         async with aclosing(self._previews.channel(task.name).deliveries(task.position)) as pages:
             return await anext(pages, None)
 
-    def _rest(self, error: SourceUnavailableError) -> None:
-        failures = self._pause.failures + 1
+    def _rest(self, error: SourceUnavailableError, name: str) -> None:
+        """Leave the server alone when it asks for that, or fails for one name after another; else only the name."""
+        if error.of_this_name:
+            self._pause = Pause()
+            return
+        failures, before = self._pause.failures + 1, self._pause.name
+        if error.retry_after is None and (not before or before == name):
+            self._pause = Pause(None, failures, name)
+            return
         seconds = error.retry_after if error.retry_after is not None else reading.backoff(failures, self._random)
         until = self._clock() + timedelta(seconds=min(seconds, LONGEST_PAUSE))
-        self._pause = Pause(until, failures)
+        self._pause = Pause(until, failures, name)
         log.warning("preview_unavailable", error=str(error), failures=failures, seconds=round(seconds))

@@ -27,14 +27,21 @@ from services.storing import Tally, take_turns
 from services.visits import Visit
 from storage import legacy, sources
 from storage.database import Database
-from storage.models import Channel
+from storage.models import Channel, Post
 from storage.queue import Priority
+from storage.source_models import SourceRow
 from storage.sources import Audience, Follower
 
 log = structlog.get_logger(__name__)
 
 #: So many older posts are read between two words about how far it is.
 TOLD_EVERY = 100
+#: Of so many requests one is for what is behind, however many channels are due to be looked at.
+BACKLOG_EVERY = 3
+#: Followers whose posts are stored in one transaction.
+PORTION = 20
+#: Of failures in a row, as far as they are counted.
+MOST_FAILURES = 1000
 
 
 class Part(StrEnum):
@@ -79,122 +86,153 @@ class Readings:
         self._on_posts = on_posts
         self._on_news = on_news
         self._alerts = PreviewAlerts(admin_ids)
-        # Which columns the parser's users have does not change while we run.
+        # Which columns the parser's tables have does not change while we run.
         self._audience: Audience | None = None
-        # Older posts are read of one channel after the other.
-        self._turn = 0
+        self._neutral: legacy.NeutralValues | None = None
+        # Gaps and older posts are read of one channel and user after the other.
+        self._turn = (0, 0)
+        self._asked = 0
 
     async def next(self, now: datetime) -> Task | None:
-        """What is to be asked now: due looks first, then gaps, then what people want of the past."""
+        """What is to be asked now: due looks, and of every few requests one for what is behind."""
         async with self._database.read() as session:
             if not await sources.may_be_due(session, now):
                 return None
             audience = await self._who(session)
-            source = await sources.due_check(session, audience, now)
-            if source is not None:
-                is_asked_for = source.interval_seconds is None
-                return Task(source.channel_id, source.name, Part.NEWEST, fresh=is_asked_for)
-            source = await sources.due_gap(session, audience, now)
-            if source is not None:
-                return Task(source.channel_id, source.name, Part.GAP, source.gap_before or 0)
-            older = await sources.due_older(session, audience, now, self._turn)
-        if older is None:
+            self._asked += 1
+            kinds = [self._look, self._backlog]
+            for find in reversed(kinds) if self._asked % BACKLOG_EVERY == 0 else kinds:
+                task = await find(session, audience, now)
+                if task is not None:
+                    return task
+        async with self._database.write() as session:
+            await sources.drop_unread(session)
+        return None
+
+    async def _look(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
+        source = await sources.due_check(session, audience, now)
+        if source is None:
             return None
-        source, follow = older
-        self._turn = source.channel_id
+        return Task(source.channel_id, source.name, Part.NEWEST, fresh=source.interval_seconds is None)
+
+    async def _backlog(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
+        found = await sources.due_backlog(session, audience, now, self._turn)
+        if found is None:
+            return None
+        source, follow = found
+        self._turn = (follow.channel_id, follow.user_id)
+        if follow.gap_before is not None and not follow.is_new:
+            return Task(source.channel_id, source.name, Part.GAP, follow.gap_before)
         return Task(source.channel_id, source.name, Part.OLDER, follow.oldest_id or 0)
 
     async def read(self, task: Task, delivery: Delivery | None, now: datetime) -> None:
-        """Store what came; None: nothing (new) is there."""
-        async with self._database.write() as session:
-            source = await sources.source(session, task.channel_id)
-            channel = await session.get(Channel, task.channel_id)
-            if source is None or channel is None:
-                return
-            audience = await self._who(session)
-            await take_turns(session, SourceChannel(channel.channel_id, source.name, ""))
-            followers = await sources.followers(session, task.channel_id, audience, now)
-            visit = Visit(session, source, channel, followers, now)
-            if delivery is not None:
-                await visit.take_name(delivery.channel)
-            if task.part is Part.NEWEST:
-                tallies = await self._looked(visit, delivery)
-            elif task.part is Part.GAP:
-                tallies = await self._filled(visit, delivery)
-            else:
-                tallies = await self._older(visit, task.position, delivery)
-            await self._is_well(visit)
-            if delivery is not None and task.part is Part.NEWEST:
-                unknown = delivery.skipped.get(UNKNOWN, 0)
-                await self._alerts.unknown(session, source.channel_id, source.name, unknown, now)
+        """Store what came; None: nothing (new) is there. For many followers in portions, which keep nobody waiting."""
+        async with self._database.read() as session:
+            followers = await sources.followers(session, task.channel_id, await self._who(session), now)
+        user_ids = [one.follow.user_id for one in followers]
+        portions = [user_ids[start : start + PORTION] for start in range(0, len(user_ids), PORTION)] or [[]]
+        tallies: list[Tally] = []
+        for number, portion in enumerate(portions, start=1):
+            async with self._database.write() as session:
+                visit = await self._visit(session, task, portion, now)
+                if visit is None or (number == 1 and delivery is not None and await visit.is_another(delivery)):
+                    # Removed meanwhile, or it is read as the other one from now on.
+                    break
+                tallies += [await self._serve(visit, task, one, delivery) for one in visit.followers]
+                if number == len(portions):
+                    await self._finish(visit, task, delivery)
         self._tell(task, tallies)
+
+    async def _visit(
+        self, session: AsyncSession, task: Task, user_ids: Sequence[int] | None, now: datetime
+    ) -> Visit | None:
+        """The channel as it is now, of which nobody else changes anything until the transaction ends."""
+        channel = await session.get(Channel, task.channel_id)
+        if channel is None:
+            return None
+        await take_turns(session, SourceChannel(channel.channel_id, task.name, ""))
+        source = await sources.hold(session, task.channel_id)
+        if source is None:
+            return None
+        if self._neutral is None:
+            self._neutral = await legacy.required_values(session, Post, now=now)
+        followers = await sources.followers(session, task.channel_id, await self._who(session), now, user_ids)
+        return Visit(session, source, channel, followers, now, self._neutral)
 
     async def failed(self, task: Task, error: SourceError, now: datetime) -> None:
         """Nothing came: when it is looked for again, and who is told."""
         async with self._database.write() as session:
-            source = await sources.source(session, task.channel_id)
-            channel = await session.get(Channel, task.channel_id)
-            if source is None or channel is None:
+            visit = await self._visit(session, task, None, now)
+            if visit is None:
                 return
-            followers = await sources.followers(session, task.channel_id, await self._who(session), now)
-            visit = Visit(session, source, channel, followers, now)
-            problem = _problem(error)
-            if source.problem != problem:
+            source, problem = visit.source, _problem(error)
+            # Of a channel that is gone, or cannot be understood, a server that does not answer is no news.
+            is_news = problem != source.problem and not (source.problem and problem == "unavailable")
+            if is_news:
+                source.problem, source.problem_since = problem, now
+            source.problem_detail = str(error)[:500]
+            wait = reading.GONE if problem == "gone" else reading.backoff(source.failures + 1, self._random)
+            _put_off(source, now, wait)
+            await session.flush()
+            if is_news:
                 await self._begins(visit, problem)
-                source.problem_since = now
-            source.problem, source.problem_detail = problem, str(error)[:500]
-            source.failures = min(source.failures + 1, 1000)
-            wait = reading.GONE if problem == "gone" else reading.backoff(source.failures, self._random)
-            source.next_check_at = now + timedelta(seconds=wait)
-            log.warning("channel_not_read", channel=source.name, problem=problem, error=str(error))
+            log.warning("channel_not_read", channel=task.name, problem=problem, error=str(error))
         self._on_news()
 
-    async def _looked(self, visit: Visit, delivery: Delivery | None) -> list[Tally]:
-        source, now = visit.source, visit.now
-        source.checked_at = now
-        await sources.note_parsed(visit.session, source.channel_id, visit.user_ids, now)
-        if delivery is None:
-            wait = float(source.interval_seconds or reading.UNKNOWN)
-            source.next_check_at = now + timedelta(seconds=wait)
-            return []
-        # What was posted while nobody followed is nobody's.
-        mark = visit.mark if any(one.follow.oldest_id is not None for one in visit.followers) else Mark(None)
-        tallies = [await self._store_newest(visit, delivery, one) for one in visit.followers]
-        visit.mark = reading.looked(mark, delivery)
-        wait = reading.interval([post.posted_at for post in delivery.posts], now, self._random)
-        source.interval_seconds, source.next_check_at = round(wait), now + timedelta(seconds=wait)
-        return tallies
+    async def postpone(self, task: Task, now: datetime) -> None:
+        """What came of a channel could not be stored: it is not asked for at once again."""
+        async with self._database.write() as session:
+            source = await sources.hold(session, task.channel_id)
+            if source is not None:
+                _put_off(source, now, reading.backoff(source.failures + 1, self._random))
 
-    async def _store_newest(self, visit: Visit, delivery: Delivery, one: Follower) -> Tally:
-        follow = one.follow
-        if follow.oldest_id is None:
+    async def _serve(self, visit: Visit, task: Task, one: Follower, delivery: Delivery | None) -> Tally:
+        """Store for one follower what the answer holds of what they have not got."""
+        if task.part is Part.NEWEST and delivery is not None:
+            return await self._looked(visit, one, delivery)
+        if task.part is Part.GAP and one.follow.gap_before == task.position:
+            _set_mark(one, reading.filled(_mark_of(one), delivery))
+            part = _from(delivery or _nothing(visit), one.follow.oldest_id or 0)
+            return await visit.store(one, part, Priority.FRESH)
+        # Everybody who is as far back, and wants more.
+        if task.part is Part.OLDER and one.follow.oldest_id == task.position and one.follow.older_wanted:
+            back, taken = reading.further(_back_of(one), delivery)
+            part = replace(delivery or _nothing(visit), posts=taken)
+            return await self._take(visit, one, back, part)
+        return Tally(task.channel_id)
+
+    async def _looked(self, visit: Visit, one: Follower, delivery: Delivery) -> Tally:
+        if one.follow.oldest_id is None:
+            _set_mark(one, reading.looked(Mark(None), delivery))
             back, taken = reading.first(_back_of(one), delivery)
-            return await self._take(visit, one, back, replace(delivery, posts=taken), Priority.BACKFILL)
-        known = [post for post in delivery.posts if post.message_id >= follow.oldest_id]
-        return await visit.store(one, replace(delivery, posts=known), Priority.FRESH)
+            return await self._take(visit, one, back, replace(delivery, posts=taken))
+        _set_mark(one, reading.looked(_mark_of(one), delivery))
+        return await visit.store(one, _from(delivery, one.follow.oldest_id), Priority.FRESH)
 
-    async def _filled(self, visit: Visit, delivery: Delivery | None) -> list[Tally]:
-        visit.mark = reading.filled(visit.mark, delivery)
-        if delivery is None:
-            return []
-        behind = [one for one in visit.followers if one.follow.oldest_id is not None]
-        return [await visit.store(one, _from(delivery, one.follow.oldest_id or 0), Priority.FRESH) for one in behind]
+    async def _finish(self, visit: Visit, task: Task, delivery: Delivery | None) -> None:
+        """What is known of the channel now that all who follow it were served."""
+        source, now = visit.source, visit.now
+        if task.part is Part.NEWEST:
+            source.checked_at = now
+            await sources.note_parsed(visit.session, source.channel_id, now)
+            if delivery is not None:
+                source.interval_seconds = round(
+                    reading.interval([post.posted_at for post in delivery.posts], now, self._random)
+                )
+                unknown = delivery.skipped.get(UNKNOWN, 0)
+                await self._alerts.unknown(visit.session, source.channel_id, source.name, unknown, now)
+            # Somebody may have asked for the page, unchanged as it is, while we asked whether it has changed.
+            is_asked_for = source.interval_seconds is None and not task.fresh
+            if not is_asked_for:
+                wait = float(source.interval_seconds or reading.UNKNOWN)
+                source.next_check_at = now + timedelta(seconds=wait)
+        await self._is_well(visit)
 
-    async def _older(self, visit: Visit, position: int, delivery: Delivery | None) -> list[Tally]:
-        """For everybody who is as far back, and wants more."""
-        tallies = []
-        for one in visit.followers:
-            if one.follow.oldest_id == position and one.follow.older_wanted > 0:
-                back, taken = reading.further(_back_of(one), delivery)
-                part = replace(delivery or _nothing(visit), posts=taken)
-                tallies.append(await self._take(visit, one, back, part, Priority.BACKFILL))
-        return tallies
-
-    async def _take(self, visit: Visit, one: Follower, back: Back, delivery: Delivery, work_class: Priority) -> Tally:
+    async def _take(self, visit: Visit, one: Follower, back: Back, delivery: Delivery) -> Tally:
         """Store what somebody wanted of the past, and tell them how far it is."""
         follow, before = one.follow, one.follow.older_read
         wished = before + follow.older_wanted
-        tally = await visit.store(one, delivery, work_class)
+        tally = await visit.store(one, delivery, Priority.BACKFILL)
         follow.oldest_id, follow.at_beginning = back.oldest, back.at_beginning
         follow.older_wanted, follow.older_read = back.wanted, back.read
         done = back.wanted == 0
@@ -221,8 +259,9 @@ class Readings:
                 continue
             await visit.tell(one, {"text": "gone", "first": is_first})
             if is_first:
-                # A name that was misspelt is not to be asked for again and again.
-                await sources.unfollow(visit.session, one.follow.user_id, source.channel_id)
+                # A name that was misspelt is not to be asked for again and again; the parser's own link stays.
+                user_id, with_link = one.follow.user_id, one.follow.made_link
+                await sources.unfollow(visit.session, user_id, source.channel_id, with_link=with_link)
 
     async def _is_delayed(self, visit: Visit, one: Follower, problem: str, *, is_first: bool) -> None:
         """Only who waits for the first posts has to know."""
@@ -234,9 +273,8 @@ class Readings:
         source.failures, source.problem, source.problem_since, source.problem_detail = 0, None, None, None
         await visit.session.flush()
         if problem == "gone":
-            for one in visit.followers:
-                await visit.tell(one, {"text": "back"})
-        elif problem == "unreadable" and not await sources.is_any_unreadable(visit.session):
+            await visit.tell_all({"text": "back"})
+        if not await sources.is_any_unreadable(visit.session):
             await self._alerts.readable(visit.session, visit.now)
 
     async def _who(self, session: AsyncSession) -> Audience:
@@ -250,6 +288,20 @@ class Readings:
         if any(tally.tagged_later for tally in tallies):
             self._on_posts()
         self._on_news()
+
+
+def _put_off(source: SourceRow, now: datetime, seconds: float) -> None:
+    source.failures = min(source.failures + 1, MOST_FAILURES)
+    source.next_check_at = now + timedelta(seconds=seconds)
+
+
+def _mark_of(one: Follower) -> Mark:
+    return Mark(one.follow.newest_id, one.follow.gap_before, one.follow.gap_until)
+
+
+def _set_mark(one: Follower, mark: Mark) -> None:
+    follow = one.follow
+    follow.newest_id, follow.gap_before, follow.gap_until = mark.newest, mark.gap_before, mark.gap_until
 
 
 def _back_of(one: Follower) -> Back:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,13 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.hashtags import without_line
 from services.people import storable
 from services.prompts import has_text
+from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage import bulk, hashtags, legacy, people
 from storage import intake as rows
 from storage.bulk import StoredText
 from storage.models import Post
 from storage.queue import Priority
+from storage.twins import find_twin
 
+#: Of Markdown, which some programs keep in the text.
+_MARKS = re.compile(r"[*_~`]+")
 #: Numbers that every database holds; PostgreSQL's integer is that of `posts.views`.
 MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
@@ -59,10 +64,22 @@ async def store(
     """
     channel = storable_channel(delivery.channel)
     await take_turns(session, channel)
+    if channel.telegram_id is not None:
+        await _know_again(session, channel.telegram_id, channel.title, delivery)
     channel_id = await rows.channel_row(
         session, channel.telegram_id, username=channel.username, title=channel.title, now=now
     )
     return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class, neutral=neutral)
+
+
+async def _know_again(session: AsyncSession, number: int, title: str, delivery: Delivery) -> None:
+    """A channel that has come by its name alone so far: an export knows only its number."""
+    if not await rows.is_known(session, number):
+        messages = {post.message_id: post.posted_at for post in delivery.posts}
+        twin = await find_twin(session, title, messages, besides=None, number=number)
+        if twin is not None:
+            twin.channel_id = number
+            await session.flush()
 
 
 async def store_in(
@@ -87,6 +104,8 @@ async def store_in(
         neutral = await legacy.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
     await bulk.set_texts(session, changed, now)
+    if work_class is not Priority.FRESH:
+        await bulk.set_work_class(session, [post_id for post_id, _ in changed], work_class)
     await bulk.mark_gone(session, [known.id for _, known in edits if known.gone_at is not None], None)
     return Tally(
         channel_id,
@@ -151,9 +170,18 @@ def _is_newer(post: SourcePost, known: StoredText) -> bool:
     if post.text == known.text or not has_text(post.text):
         # What has lost its text keeps it here: tags are never lost, and a preview may leave one out.
         return False
-    if not has_text(known.text) or post.as_of is None:
+    if not has_text(known.text):
+        return True
+    if known.text_key is None and _plain(post.text or "") == _plain(known.text or ""):
+        # Another program's words for the same text (its bold, say): its tags need not be asked for again.
+        return False
+    if post.as_of is None:
         return True
     return known.parsed_at is not None and post.as_of > known.parsed_at
+
+
+def _plain(text: str) -> str:
+    return same_words(_MARKS.sub(" ", text))
 
 
 def _each_once(posts: Sequence[SourcePost]) -> list[SourcePost]:

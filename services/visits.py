@@ -8,14 +8,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.reading import Mark
 from services.sources.base import Delivery, SourceChannel
-from services.storing import Tally, store_in
+from services.storing import Tally, storable_channel, store_in
 from storage import intake, outbox
+from storage.legacy import NeutralValues
 from storage.models import Channel
 from storage.queue import Priority
 from storage.source_models import SourceRow
 from storage.sources import Follower
+from storage.twins import find_twin, has_posts, join_readings, take_over
 
 
 class Visit:
@@ -28,48 +29,56 @@ class Visit:
         channel: Channel,
         followers: Sequence[Follower],
         now: datetime,
+        neutral: NeutralValues,
     ) -> None:
         self.session = session
         self.source = source
         self.followers = followers
         self.now = now
         self._channel = channel
-
-    @property
-    def user_ids(self) -> list[int]:
-        """Whose posts these become."""
-        return [one.follow.user_id for one in self.followers]
-
-    @property
-    def mark(self) -> Mark:
-        """How far the channel was read."""
-        return Mark(self.source.newest_id, self.source.gap_before, self.source.gap_until)
-
-    @mark.setter
-    def mark(self, mark: Mark) -> None:
-        self.source.newest_id, self.source.gap_before, self.source.gap_until = (
-            mark.newest,
-            mark.gap_before,
-            mark.gap_until,
-        )
+        self._neutral = neutral
 
     async def store(self, one: Follower, delivery: Delivery, work_class: Priority) -> Tally:
         """A delivery's posts, for one of the followers."""
         user_id, channel_id = one.follow.user_id, self.source.channel_id
-        return await store_in(self.session, user_id, channel_id, delivery, self.now, work_class=work_class)
+        return await store_in(
+            self.session, user_id, channel_id, delivery, self.now, work_class=work_class, neutral=self._neutral
+        )
 
-    async def take_name(self, channel: SourceChannel) -> None:
+    async def is_another(self, delivery: Delivery) -> bool:
+        """Whether this is a channel that is known already, by another name or its number: it is read as that then."""
+        channel = storable_channel(delivery.channel)
+        name = channel.username or self.source.name
+        holder = await intake.find_named(self.session, name)
+        if holder is not None and holder.id != self._channel.id:
+            await self._tell_renamed(name)
+            await join_readings(self.session, self._channel.id, holder.id)
+            return True
+        messages = {post.message_id: post.posted_at for post in delivery.posts}
+        number, own = self._channel.channel_id, self._channel.id
+        if not await has_posts(self.session, own):
+            twin = await find_twin(self.session, channel.title, messages, besides=own, number=number)
+            if twin is not None and await take_over(self.session, self._channel, twin, name):
+                return True
+        await self._take_name(channel, name)
+        return False
+
+    async def _take_name(self, channel: SourceChannel, name: str) -> None:
         """What the channel is called now; a new public name is told."""
         if channel.title:
             self._channel.channel_title = channel.title
-        old, new = self.source.name, channel.username
-        if new is None or new.lower() == old.lower():
-            return
-        self.source.name = new
-        if await intake.find_named(self.session, new) is None:
-            self._channel.channel_username = new
+        if name.lower() != self.source.name.lower():
+            await self._tell_renamed(name)
+            self.source.name = self._channel.channel_username = name
+
+    async def _tell_renamed(self, name: str) -> None:
+        if name.lower() != self.source.name.lower():
+            await self.tell_all({"text": "renamed", "old": self.source.name, "name": name})
+
+    async def tell_all(self, payload: dict[str, Any]) -> None:
+        """News of the channel for everybody who follows it."""
         for one in self.followers:
-            await self.tell(one, {"text": "renamed", "old": old})
+            await self.tell(one, payload)
 
     async def tell(self, one: Follower, payload: dict[str, Any]) -> None:
         """News of the channel for a follower; of what they wait for in the message that shows it."""
@@ -78,7 +87,7 @@ class Visit:
         await outbox.tell_of_channel(
             self.session,
             one.telegram_id,
-            {**payload, **about},
+            {**about, **payload},
             self.now,
             chat_id=one.follow.chat_id if is_awaited else None,
             message_id=one.follow.message_id if is_awaited else None,

@@ -29,6 +29,7 @@ class StoredText:
     text: str | None
     parsed_at: datetime | None
     gone_at: datetime | None
+    text_key: int | None
 
 
 async def stored_texts(
@@ -36,7 +37,7 @@ async def stored_texts(
 ) -> dict[int, StoredText]:
     """Message number → the user's post of it, of those that are stored; of doubles the first."""
     found: dict[int, StoredText] = {}
-    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at)
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     for start in range(0, len(message_ids), CHUNK):
         some = message_ids[start : start + CHUNK]
         query = (
@@ -91,7 +92,7 @@ async def stored_between(
     session: AsyncSession, user_id: int, channel_id: int, low: int, high: int
 ) -> dict[int, StoredText]:
     """Message number → the user's post, of those from `low` to `high`."""
-    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at)
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     query = (
         select(*columns)
         .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), owned_by(user_id))

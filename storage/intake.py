@@ -102,6 +102,11 @@ def full_number(number: int | None) -> int | None:
     return -number - BOT_API_PREFIX if number is not None and number > 0 else number
 
 
+async def is_known(session: AsyncSession, telegram_id: int) -> bool:
+    """Whether there is a channel of that number."""
+    return await _find_channel(session, telegram_id, None) is not None
+
+
 def nameless(telegram_id: int) -> str:
     """What stands for the name of a channel that has none: the column is unique, and never NULL."""
     return f"id{telegram_id}"

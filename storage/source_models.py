@@ -25,6 +25,13 @@ class Follow(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, index=True)
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The row of `user_channel` was inserted along with this one.
+    made_link: Mapped[bool] = mapped_column(server_default=sql("false"))
+    #: The highest message that was read for this user; all from `oldest_id` on were, but for a gap.
+    newest_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The gap: messages below `gap_before`, down to `gap_until`, are still to be read.
+    gap_before: Mapped[int | None] = mapped_column(BigInteger)
+    gap_until: Mapped[int | None] = mapped_column(BigInteger)
     #: The lowest message that was read for this user; older ones are read below it. NULL: none yet.
     oldest_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The first posts are still being read.
@@ -51,11 +58,6 @@ class SourceRow(Base):
     #: When it was last read with success.
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     interval_seconds: Mapped[int | None]
-    #: The highest message that was read.
-    newest_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: Messages between `newest_id` before the last look and this one are still to be read, from here down.
-    gap_before: Mapped[int | None] = mapped_column(BigInteger)
-    gap_until: Mapped[int | None] = mapped_column(BigInteger)
     #: Looks in a row that failed.
     failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: 'gone', 'unreadable' or 'unavailable', since when, and in which words for the log.

@@ -48,7 +48,10 @@ async def _show_readings(
         return []
     for each in new:
         sent = await bot.send_message(chat_id, views.reading(t, each.name))
-        await channels.attach(user_of(caller), each.channel_id or 0, chat_id, sent.message_id)
+        is_attached = await channels.attach(user_of(caller), each.channel_id or 0, chat_id, sent.message_id)
+        if not is_attached:
+            # It was read already, and that was told.
+            await bot.delete_message(chat_id, sent.message_id)
     return new
 
 

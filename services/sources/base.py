@@ -89,11 +89,13 @@ class SourceUnavailableError(SourceError):
 
     Attributes:
         retry_after: seconds that it asks to wait; None: it does not say.
+        of_this_name: it is the answer to one name, and says nothing of the others.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, of_this_name: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.of_this_name = of_this_name
 
 
 class Source(Protocol):

@@ -115,7 +115,7 @@ class Preview:
             if isinstance(found, Answer):
                 return found
             name = found.name
-        raise SourceUnavailableError("the server sends in a circle")
+        raise SourceUnavailableError("the server sends in a circle", of_this_name=True)
 
     async def _asked_once(self, name: str, before: int, known: _Validators) -> Answer | Renamed:
         query = {"before": str(before)} if before else {}

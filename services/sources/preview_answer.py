@@ -42,7 +42,7 @@ def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
     except ValueError:
         target, known = None, False
     if target is None or not known:
-        return SourceUnavailableError("the server sends to another one, which is not asked")
+        return SourceUnavailableError("the server sends to another one, which is not asked", of_this_name=True)
     path = target.path.removeprefix(base.path.rstrip("/"))
     preview = _PREVIEW.fullmatch(path)
     return Renamed(preview[1]) if preview else SourceGoneError("there is no preview under this name")
@@ -52,7 +52,8 @@ def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
     """What a status that brings no page means."""
     if status in {404, 410}:
         return SourceGoneError(f"the server answers {status}")
-    return SourceUnavailableError(f"the server answers {status}", seconds_to_wait(retry_after, now))
+    wait, of_this_name = seconds_to_wait(retry_after, now), status < 500 and status != 429
+    return SourceUnavailableError(f"the server answers {status}", wait, of_this_name=of_this_name)
 
 
 def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
