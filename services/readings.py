@@ -39,7 +39,7 @@ TOLD_EVERY = 100
 #: Of so many requests one is for what is behind, however many channels are due to be looked at.
 BACKLOG_EVERY = 3
 #: Followers whose posts are stored in one transaction.
-PORTION = 20
+PORTION = 5
 #: Of failures in a row, as far as they are counted.
 MOST_FAILURES = 1000
 

@@ -24,11 +24,13 @@ class Shelf:
 
     def __init__(self) -> None:
         self.texts: dict[str, dict[int, str | None]] = {}
+        self.titles: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
         self.errors: dict[str, SourceError] = {}
         self.asked: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
         self.skipped: dict[str, int] = {}
+        self.delay = timedelta(0)
 
     def fill(self, name: str, numbers: range) -> None:
         self.texts.setdefault(name, {}).update({number: f"{name} {number}" for number in numbers})
@@ -55,8 +57,12 @@ class Shelved:
             texts = self._shelf.texts[self._name]
             older = sorted(number for number in texts if not position or number < position)
             page = older[-20:]
-            posts = [SourcePost(number, texts[number], NOW + timedelta(minutes=number)) for number in page]
-            channel = SourceChannel(None, self._shelf.renamed.get(self._name, self._name), f"All {self._name}")
+            posts = [
+                SourcePost(number, texts[number], NOW + timedelta(minutes=number) + self._shelf.delay)
+                for number in page
+            ]
+            title = self._shelf.titles.get(self._name, f"All {self._name}")
+            channel = SourceChannel(None, self._shelf.renamed.get(self._name, self._name), title)
             is_last = len(older) <= 20
             position = page[0] if page else 0
             yield Delivery(channel, posts, position, self._shelf.skipped, is_whole=True, is_last=is_last)

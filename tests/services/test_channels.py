@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from services.channels import ALL, Added
+from services.sources.base import SourceGoneError
 from storage.database import Database
 from storage.models import Post, User, UserChannel
 from tests.services.channel_world import FIRST, NOW, SECOND, World
@@ -151,3 +155,126 @@ async def test_the_cards_of_a_users_channels(world: World) -> None:
     assert (card.is_read, card.is_paused, card.checked_at, card.at_beginning) == (True, False, NOW, True)
     assert (await world.channels.page(world.users[SECOND], 1)).channels == []
     assert await world.channels.card(world.users[SECOND], channel) is None
+
+
+async def test_who_pauses_while_a_gap_is_open_gets_all_of_it_afterwards(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.settle()
+    world.shelf.fill("news", range(11, 101))
+    world.now += timedelta(hours=7)
+    await world.reader.step()
+    await world.channels.pause(world.users[FIRST], channel, paused=True)
+    await world.settle()
+    assert await world.count(SECOND) == 100
+    await world.channels.pause(world.users[FIRST], channel, paused=False)
+    await world.later(hours=7)
+    assert sorted(await world.posts(FIRST)) == list(range(1, 101))
+
+
+async def test_what_comes_by_another_way_during_a_pause_hides_nothing(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.settle()
+    await world.channels.pause(world.users[FIRST], channel, paused=True)
+    async with world.database.write() as session:
+        late = {"telegram_message_id": 40, "text": "news 40", "posted_at": NOW + timedelta(minutes=40)}
+        session.add(Post(user_id=world.users[FIRST], channel_id=channel, **late))
+    world.shelf.fill("news", range(11, 61))
+    await world.channels.pause(world.users[FIRST], channel, paused=False)
+    await world.settle()
+    assert sorted(await world.posts(FIRST)) == list(range(1, 61))
+
+
+async def test_a_pause_of_the_parsers_loses_nothing_either(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.settle()
+    for active in (False, True):
+        async with world.database.write() as session:
+            theirs = UserChannel.user_id == world.users[FIRST]
+            await session.execute(update(UserChannel).where(theirs).values(is_active=active))
+        world.shelf.fill("news", range(1, 71))
+        await world.later(hours=7)
+    assert sorted(await world.posts(FIRST)) == list(range(1, 71))
+
+
+async def test_a_channel_is_added_while_its_page_is_asked_for(world: World) -> None:
+    """The server says that nothing has changed: for whoever is new to it, that is no answer."""
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    await world.settle()
+    world.now += timedelta(hours=7)
+    task = await world.reader._readings.next(world.now)
+    assert task is not None
+    await world.add(SECOND, "news")
+    await world.reader._readings.read(task, None, world.now)
+    await world.settle()
+    assert await world.count(SECOND) == 10
+
+
+async def test_a_name_that_cannot_be_read_leaves_the_parsers_own_link(world: World) -> None:
+    channel = await world.add(SECOND, "news")
+    async with world.database.write() as session:
+        session.add(UserChannel(user_id=world.users[FIRST], channel_id=channel, is_active=True))
+    await world.add(FIRST, "news")
+    world.shelf.errors["news"] = SourceGoneError("no preview")
+    await world.settle()
+    async with world.database.read() as session:
+        assert [link.user_id for link in (await session.execute(select(UserChannel))).scalars()] == [world.users[FIRST]]
+
+
+async def test_who_is_new_does_not_wait_for_anothers_past(world: World) -> None:
+    world.shelf.fill("news", range(1, 2001))
+    channel = await world.add(FIRST, "news")
+    await world.settle()
+    await world.channels.older(world.users[FIRST], channel, ALL)
+    await world.reader.step()
+    world.shelf.fill("news", range(2001, 2101))
+    await world.add(SECOND, "news")
+    for _ in range(6):
+        await world.reader.step()
+    assert await world.count(SECOND) == 50
+
+
+async def test_a_channel_that_is_removed_while_its_answer_is_stored_stays_removed(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.settle()
+    world.shelf.fill("news", range(11, 21))
+    world.now += timedelta(hours=7)
+    await asyncio.gather(
+        world.reader.step(), world.channels.remove(world.users[FIRST], channel, with_posts=True), world.reader.step()
+    )
+    assert await world.count(FIRST) == 0
+    assert await world.count(SECOND) == 20
+
+
+async def test_many_at_the_same_channels_wait_for_each_other_in_turn(world: World) -> None:
+    names = ["aaaaa", "bbbbb", "ccccc", "ddddd"]
+    users = [world.users[who] for who in (FIRST, SECOND)]
+    await asyncio.gather(
+        *(world.channels.add(user, order, None) for user in users for order in (names, names[::-1])),
+        *(world.channels.fetch_all(user, wait_seconds=0) for user in users * 5),
+    )
+    assert (await world.channels.page(users[0], 1)).total == 4
+
+
+async def test_a_parsers_own_words_for_the_same_text_are_no_edit(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.channels.pause(world.users[FIRST], channel, paused=True)
+    tagged = {"tags": ["one"], "tagging_status": "success", "posted_at": NOW}
+    async with world.database.write() as session:
+        for number in range(1, 11):
+            words = {"telegram_message_id": number, "text": f"**news** {number} "}
+            session.add(Post(user_id=world.users[FIRST], channel_id=channel, **words, **tagged))
+    await world.channels.pause(world.users[FIRST], channel, paused=False)
+    await world.settle()
+    assert {post.tagging_status for post in (await world.posts(FIRST)).values()} == {"success"}
+    world.shelf.texts["news"][3] = "something else"
+    await world.later(hours=7)
+    assert (await world.posts(FIRST))[3].tagging_status == "pending"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from services.channels import Problem
 from services.sources.base import SourceGoneError, SourceUnavailableError, SourceUnreadableError
 from storage.database import Database
+from storage.models import Post, User
 from storage.queue import Priority
 from tests.services.channel_world import ADMIN, FIRST, SECOND, World
 
@@ -231,3 +233,102 @@ async def test_a_page_that_could_not_be_stored_comes_again(world: World) -> None
     with pytest.raises(DBAPIError):
         await world.reader.step()
     assert world.shelf.forgotten == ["news"]
+
+
+async def test_an_answer_that_cannot_be_stored_holds_up_no_other_channel(world: World) -> None:
+    for name in ("bad", "good"):
+        world.shelf.fill(name, range(1, 11))
+        await world.add(FIRST, name)
+    await world.settle()
+    await refuse(world.database, "bad 11")
+    for name in ("bad", "good"):
+        world.shelf.fill(name, range(11, 13))
+    world.now += timedelta(hours=7)
+    for _ in range(2):
+        with suppress(DBAPIError):
+            await world.reader.step()
+    assert await world.count(FIRST) == 22
+    await world.settle()
+
+
+async def refuse(database: Database, words: str) -> None:
+    """A rule of another program's."""
+    async with database.write() as session:
+        if database.is_sqlite:
+            when = f"WHEN NEW.text = '{words}' BEGIN SELECT RAISE(ABORT, 'no'); END"
+            await session.execute(text(f"CREATE TRIGGER refusal BEFORE INSERT ON posts {when}"))
+        else:
+            await session.execute(text(f"ALTER TABLE posts ADD CONSTRAINT refusal CHECK (text <> '{words}')"))
+
+
+async def test_administrators_hear_of_each_change_of_the_pages(world: World) -> None:
+    """A server that does not answer in between changes nothing of that; nor a channel that is removed."""
+    world.shelf.fill("news", range(1, 11))
+    channel = await world.add(FIRST, "news")
+    await world.settle()
+    heard = []
+    for error in (SourceUnreadableError("no time"), SourceUnavailableError("HTTP 500"), None):
+        world.shelf.errors = {"news": error} if error else {}
+        await world.later(hours=7)
+        heard += [told["text"] for told in await world.told(ADMIN)]
+    world.shelf.errors["news"] = SourceUnreadableError("no time")
+    await world.later(hours=7)
+    heard += [told["text"] for told in await world.told(ADMIN)]
+    await world.channels.remove(world.users[FIRST], channel, with_posts=False)
+    world.shelf.fill("more", range(1, 3))
+    await world.add(FIRST, "more")
+    await world.settle()
+    heard += [told["text"] for told in await world.told(ADMIN)]
+    assert heard == ["unreadable", "readable"] * 2
+
+
+async def test_a_channel_that_is_gone_is_told_once_though_the_server_fails_in_between(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    await world.settle()
+    await world.told(FIRST)
+    for error in (SourceGoneError("private"), SourceUnavailableError("HTTP 500"), SourceGoneError("private"), None):
+        world.shelf.errors = {"news": error} if error else {}
+        await world.later(hours=7)
+    assert [told["text"] for told in await world.told(FIRST)] == ["gone", "back"]
+
+
+async def test_a_server_that_fails_for_one_name_alone_is_asked_for_the_others(world: World) -> None:
+    for name in ("bad", "good"):
+        world.shelf.fill(name, range(1, 11))
+        await world.add(FIRST, name)
+    world.shelf.errors["bad"] = SourceUnavailableError("HTTP 500")
+    await world.settle()
+    assert await world.count(FIRST) == 10
+    world.shelf.errors["good"] = SourceUnavailableError("HTTP 500")
+    world.now += timedelta(hours=7)
+    asked = len(world.shelf.asked)
+    await world.settle()
+    await world.reader.step()
+    assert len(world.shelf.asked) == asked + 2
+
+
+async def test_many_followers_are_served_in_portions(world: World) -> None:
+    world.shelf.fill("news", range(1, 4))
+    users = []
+    async with world.database.write() as session:
+        for who in range(100, 145):
+            user = User(telegram_id=who)
+            session.add(user)
+            await session.flush()
+            users.append(user.id)
+    for user_id in users:
+        await world.channels.add(user_id, ["news"], None)
+    await world.settle()
+    assert len(world.shelf.asked) == 1
+    async with world.database.read() as session:
+        assert (await session.execute(select(func.count()).select_from(Post))).scalar_one() == 135
+
+
+async def test_with_many_channels_due_what_is_behind_has_its_turn(world: World) -> None:
+    for number in range(20):
+        world.shelf.fill(f"news{number}", range(1, 61))
+        await world.add(FIRST, f"news{number}")
+    for _ in range(9):
+        await world.reader.step()
+    assert sum(position > 0 for _, position in world.shelf.asked) == 3
