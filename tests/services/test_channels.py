@@ -6,13 +6,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from services.channels import ALL, Added
+from services.channels import ALL, MOST_CHANNELS, Added
 from services.sources.base import SourceGoneError
 from storage.database import Database
 from storage.models import Post, User, UserChannel
-from tests.services.channel_world import FIRST, NOW, SECOND, World
+from storage.source_models import Follow, SourceRow
+from tests.services.channel_world import ADMIN, FIRST, NOW, SECOND, World
 
 
 @pytest.fixture
@@ -278,3 +279,59 @@ async def test_a_parsers_own_words_for_the_same_text_are_no_edit(world: World) -
     world.shelf.texts["news"][3] = "something else"
     await world.later(hours=7)
     assert (await world.posts(FIRST))[3].tagging_status == "pending"
+
+
+async def test_nobody_follows_more_channels_than_can_be_read(world: World) -> None:
+    names = [f"channel{number}" for number in range(MOST_CHANNELS + 1)]
+    added = await world.channels.add(world.users[FIRST], names, None)
+    assert [one.outcome for one in added] == [Added.NEW] * MOST_CHANNELS + [Added.TOO_MANY]
+    [other] = await world.channels.add(world.users[SECOND], ["channel0"], None)
+    assert other.outcome is Added.NEW
+
+
+async def test_an_administrators_channels_are_read_whatever_the_parser_says_of_them(world: World) -> None:
+    world.shelf.fill("news", range(1, 4))
+    await world.add(ADMIN, "news")
+    async with world.database.write() as session:
+        await session.execute(update(User).values(is_active=False))
+    await world.settle()
+    assert await world.count(ADMIN) == 3
+
+
+async def test_the_parsers_column_says_when_a_channel_was_read(world: World) -> None:
+    world.shelf.fill("news", range(1, 4))
+    channel = await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.channels.pause(world.users[SECOND], channel, paused=True)
+    await world.settle()
+    async with world.database.read() as session:
+        links = (await session.execute(select(UserChannel).order_by(UserChannel.user_id))).scalars()
+        assert [link.last_parsed_at for link in links] == [NOW, None]
+
+
+async def test_a_channel_that_nobody_follows_any_more_is_not_asked_for(world: World) -> None:
+    """Also when the parser has deleted who did."""
+    for name in ("news", "more"):
+        world.shelf.fill(name, range(1, 4))
+    await world.channels.remove(world.users[FIRST], await world.add(FIRST, "news"), with_posts=False)
+    await world.add(FIRST, "more")
+    async with world.database.write() as session:
+        await session.execute(delete(Follow))
+    await world.settle()
+    assert world.shelf.asked == []
+    async with world.database.read() as session:
+        assert (await session.execute(select(SourceRow))).first() is None
+
+
+async def test_older_posts_of_a_channel_that_has_just_failed_wait_for_the_next_look(world: World) -> None:
+    world.shelf.fill("news", range(1, 101))
+    channel = await world.add(FIRST, "news")
+    await world.settle()
+    world.shelf.errors["news"] = SourceGoneError("private")
+    await world.later(hours=7)
+    asked = len(world.shelf.asked)
+    await world.channels.older(world.users[FIRST], channel, ALL)
+    await world.later(hours=5)
+    assert len(world.shelf.asked) == asked
+    await world.later(hours=2)
+    assert len(world.shelf.asked) == asked + 1
