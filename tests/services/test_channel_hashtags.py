@@ -176,6 +176,88 @@ async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> No
     assert (await world.written(30)).text == "Changed\n\n#кот"
 
 
+@pytest.mark.parametrize("seconds", [29, 30])
+@pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
+async def test_an_edit_that_better_tags_wrote_over_is_put_back(world: World, seconds: int, is_echoed: bool) -> None:
+    """It carries the hashtags from before, which stand in the channel no more."""
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    ours = await world.written(30)
+    assert await world.edited("Changed\n\n#кот", seconds) is Stored.EDITED
+    if is_echoed:
+        assert await world.edited(ours.text, 30, original=Original(ours.text, [BOLD])) is Stored.KNOWN
+    await world.tagged("пёс")
+    assert (await world.written(40)).text == "Changed\n\n#пёс"
+    assert (await world.row()).state == "written"
+
+
+@pytest.mark.parametrize("seconds", [29, 30])
+@pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
+@pytest.mark.parametrize("line", ["", "\n\n#кот"], ids=["without", "with"])
+async def test_an_edit_that_an_undo_wrote_over_is_put_back(
+    world: World, seconds: int, is_echoed: bool, line: str
+) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.hashtags.undo(OWNER, (await world.row()).post_id)
+    await world.written(30)
+    assert await world.edited(f"Changed{line}", seconds) is Stored.EDITED
+    if is_echoed:
+        assert await world.edited("Hello", 30, original=Original("Hello", [BOLD])) is Stored.KNOWN
+    assert (await world.written(40)).text == "Changed"
+    assert (await world.row()).state == "undone"
+    await world.tagged("пёс")
+    assert await world.hashtags.due() == []
+
+
+@pytest.mark.parametrize(
+    "original", [Original("Hello\n\n#кот"), Original("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})]
+)
+async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(world: World, original: Original) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    await world.written(30)
+    assert await world.edited(original.text, 29, original=original) is Stored.KNOWN
+    edit = await world.written(40)
+    assert (edit.original.entities, edit.original.options) == (original.entities or [], original.options)
+    assert edit.text == "Hello\n\n#пёс"
+
+
+async def test_our_own_earlier_edit_changes_nothing(world: World) -> None:
+    await world.tagged("кот")
+    first = await world.written(10)
+    await world.tagged("пёс")
+    second = await world.written(30)
+    assert await world.edited(first.text, 10, original=Original(first.text, [BOLD])) is Stored.KNOWN
+    assert await world.hashtags.due() == []
+    await world.hashtags.undo(OWNER, first.post_id)
+    await world.written(40)
+    assert await world.edited(second.text, 30, original=Original(second.text, [BOLD])) is Stored.KNOWN
+    assert await world.hashtags.due() == []
+
+
+async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: World) -> None:
+    await world.edited("Photo", 5, original=Original("Photo", is_caption=True))
+    async with world.database.write() as session:
+        await session.execute(update(HashtagRow).values(is_caption=True))
+    await world.tagged("кот")
+    await world.written(10)
+    await world.edited("", 9, original=Original("", is_caption=True))
+    assert (await world.written(30)).text == ""
+    assert (await world.row()).state == "undone"
+
+
+async def test_an_edit_before_ours_that_must_not_be_edited_is_left_alone(world: World) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.edited("Changed", 9, original=Original("Changed", obstacle="custom emoji"))
+    await world.tagged("кот")
+    assert await world.hashtags.due() == []
+    assert (await world.row()).state == "refused"
+
+
 async def test_an_edit_that_comes_while_ours_is_on_its_way(world: World) -> None:
     await world.tagged("кот")
     (edit,) = await world.hashtags.due()
