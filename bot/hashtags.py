@@ -44,6 +44,8 @@ DATABASE_PAUSE = 5.0
 CATCH_UP_SECONDS, CATCH_UP_EVERY = 60.0, 1.0
 #: How Telegram says that the bot may not edit in a channel (any more), other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
+#: How it says that a message was deleted.
+GONE = ("message to edit not found", "message_id_invalid")
 #: What is the same for all channels: Telegram asks for a pause, is away, or does not know the bot's token.
 FOR_ALL = (TelegramRetryAfter, TelegramNetworkError, TelegramUnauthorizedError, TelegramNotFound)
 #: Of a message that Telegram answers with a fault of its own, though it answers else: three minutes or so.
@@ -169,7 +171,8 @@ class HashtagWriter:
             edited_at = await self._edit(edit)
         except (TelegramBadRequest, TelegramForbiddenError) as error:
             lost = await self._is_without_rights(edit.chat_id, error)
-            await self._hashtags.refused(edit, error.message, rights_lost=lost)
+            is_gone = any(sign in error.message.lower() for sign in GONE)
+            await self._hashtags.refused(edit, error.message, rights_lost=lost, is_gone=is_gone)
         else:
             await self._hashtags.written(edit, edited_at)
 

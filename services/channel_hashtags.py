@@ -131,8 +131,11 @@ class ChannelHashtags:
             owner = await intake.owner_of(session, row.chat_id) if row is not None else None
             if row is None or owner is None or owner.owner_telegram_id != telegram_id:
                 return Undo.NOT_THEIRS
-            if row.state not in {"written", "waiting"} or row.line is None:
-                return Undo.BEGUN if row.state == "undoing" else Undo.NOTHING
+            if row.state == "undoing":
+                return Undo.BEGUN
+            if row.line is None:
+                return Undo.NOTHING
+            # Also where Telegram refused other hashtags: those from before still stand.
             row.state, row.updated_at = "undoing", self._clock()
         self._wake()
         return Undo.BEGUN
@@ -188,13 +191,19 @@ class ChannelHashtags:
             row.line, row.other_line = None, edit.line
         return "written" if is_as_it_was and wanted == edit.line else "waiting"
 
-    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False) -> None:
-        """Telegram will not have it: this post stays as it is; without the right, hashtags are off for the channel."""
+    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False, is_gone: bool = False) -> None:
+        """Telegram will not have it: this post stays as it is.
+
+        Args:
+            rights_lost: the bot may edit nothing in the channel: hashtags are off there.
+            is_gone: there is no such message any more.
+        """
         now = self._clock()
         async with self._database.write() as session:
             row = await rows.find(session, edit.post_id)
             if row is not None:
                 row.state, row.error, row.updated_at = "refused", reason, now
+                row.line = None if is_gone else row.line
             owner = await intake.owner_of(session, edit.chat_id) if rights_lost else None
             if owner is not None:
                 owner.can_edit = False

@@ -95,6 +95,15 @@ async def test_a_message_with_which_telegram_has_trouble_costs_no_other_channel(
     assert len([call for call in tries if call.method == "editMessageText"]) == product.MOST_TRIES
 
 
+async def test_in_a_message_that_was_deleted_no_hashtags_stand(database: Database, telegram: TelegramSandbox) -> None:
+    await ready(database, telegram, TROUBLED)
+    async with database.write() as session:
+        (await session.get_one(HashtagRow, 1)).line = "#before"
+    telegram.fail_next("editMessageText", 400, "Bad Request: message to edit not found")
+    async with writing(database, telegram, Clock()):
+        assert (await reached(database, 1, "refused")).line is None
+
+
 async def test_while_telegram_answers_nothing_no_message_is_given_up(
     database: Database, telegram: TelegramSandbox
 ) -> None:

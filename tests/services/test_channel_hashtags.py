@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from services.channel_hashtags import ChannelHashtags, Edit, Switched, Undo
 from services.hashtags import Original
 from services.intake import IncomingPost, Intake, Stored
+from services.overview import Overview
 from services.people import People
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
@@ -308,6 +309,24 @@ async def test_a_refusal_ends_it_for_the_post(world: World) -> None:
     assert await world.hashtags.due() == []
     assert await world.notices() == []
     assert (await world.hashtags.channels(OWNER)).channels[0].is_on
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_after_a_refusal_the_hashtags_from_before_can_be_removed(world: World, is_gone: bool) -> None:
+    """Unless there is no message any more."""
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    (edit,) = await world.hashtags.due()
+    await world.hashtags.refused(edit, "MESSAGE_TOO_LONG", is_gone=is_gone)
+    card = await Overview(world.database, lambda: NOW).post(edit.post_id, user_id=None)
+    assert card is not None
+    assert card.hashtags_of == (None if is_gone else OWNER)
+    assert (await world.hashtags.channels(OWNER)).last_written == (None if is_gone else edit.post_id)
+    assert await world.hashtags.undo(OWNER, edit.post_id) is (Undo.NOTHING if is_gone else Undo.BEGUN)
+    if not is_gone:
+        assert (await world.written(30)).text == "Hello"
+        assert (await world.row()).state == "undone"
 
 
 @pytest.mark.parametrize("how", ["refused", "rights", "removed"])
