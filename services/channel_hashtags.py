@@ -116,7 +116,7 @@ class ChannelHashtags:
                 return Switched.NOT_THEIRS
             owner.can_edit = owner.can_edit if can_edit is None else can_edit
             if not on:
-                await switch_off(session, owner, now, tell=False)
+                await switch_off(session, owner, now)
             elif not owner.can_edit:
                 return Switched.NO_RIGHT
             elif owner.hashtags_since is None:
@@ -207,5 +207,5 @@ class ChannelHashtags:
             owner = await intake.owner_of(session, edit.chat_id) if rights_lost else None
             if owner is not None:
                 owner.can_edit = False
-                await switch_off(session, owner, now, tell=True)
+                await switch_off(session, owner, now, tell="hashtags_off")
         log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)

@@ -124,12 +124,16 @@ async def begin(
     )
 
 
-async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: bool) -> None:
-    """No more hashtags in a channel; those that stand stay. `tell`: it was not the owner who wanted it."""
+async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: str | None = None) -> None:
+    """No more hashtags in a channel; those that stand stay.
+
+    Args:
+        tell: the news for the owner, where it was not they who wanted it: 'hashtags_off' or 'taken_out'.
+    """
     if owner.hashtags_since is None:
         return
     owner.hashtags_since = None
     await rows.forget_waiting(session, owner.telegram_channel_id)
-    if tell:
-        payload = {"text": "hashtags_off", "title": owner.title or str(owner.telegram_channel_id)}
+    if tell is not None:
+        payload = {"text": tell, "title": owner.title or str(owner.telegram_channel_id)}
         await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, now)

@@ -234,7 +234,8 @@ def messages(t: Texts) -> Iterator[str]:
     channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
     yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
     yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
-    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in ("hashtags_off", NASTY * 99))
+    kinds = ("hashtags_off", "taken_out", NASTY * 99)
+    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in kinds)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -340,7 +340,8 @@ async def test_without_the_right_it_is_off_and_told_once(world: World, how: str)
             await world.intake.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=False)
         else:
             await world.intake.bot_removed(CHANNEL)
-    assert await world.notices() == [{"text": "hashtags_off", "title": "News"}]
+    text = "taken_out" if how == "removed" else "hashtags_off"
+    assert await world.notices() == [{"text": text, "title": "News"}]
     assert await world.hashtags.due() == []
     assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {Switched.NO_RIGHT, Switched.NOT_THEIRS}
 
