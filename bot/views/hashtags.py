@@ -57,6 +57,20 @@ def rights_lost(t: Texts, title: str) -> Html:
     )
 
 
+def removed(t: Texts, post_id: int) -> Html:
+    """A post is again as it was, as its channel's owner wanted."""
+    return t._("✅ The hashtags of #{post} are removed from the channel.", post=str(post_id))
+
+
+def stay(t: Texts, post_id: int) -> Html:
+    """Telegram did not let the bot put a post back."""
+    return t._(
+        "⚠️ Telegram did not let me remove the hashtags of #{post}: they still stand. You can delete them in the "
+        "channel yourself.",
+        post=str(post_id),
+    )
+
+
 def taken_out(t: Texts, title: str) -> Html:
     """The bot is no longer in a channel where it wrote hashtags."""
     return paragraphs(

@@ -207,6 +207,7 @@ async def test_an_edit_that_an_undo_wrote_over_is_put_back(
     if is_echoed:
         assert await world.edited("Hello", 30, original=Original("Hello", [BOLD])) is Stored.KNOWN
     assert (await world.written(40)).text == "Changed"
+    assert [notice["text"] for notice in await world.notices()] == ["hashtags_removed"]
     assert (await world.row()).state == "undone"
     await world.tagged("пёс")
     assert await world.hashtags.due() == []
