@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from aiogram.exceptions import (
     TelegramAPIError,
     TelegramBadRequest,
     TelegramForbiddenError,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
 )
 from aiogram.types import (
     ChatMemberAdministrator,
@@ -39,6 +44,21 @@ DATABASE_PAUSE = 5.0
 CATCH_UP_SECONDS, CATCH_UP_EVERY = 60.0, 1.0
 #: How Telegram says that the bot may not edit in a channel (any more), other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
+#: How it says that a message was deleted.
+GONE = ("message to edit not found", "message_id_invalid")
+#: What is the same for all channels: Telegram asks for a pause, is away, or does not know the bot's token.
+FOR_ALL = (TelegramRetryAfter, TelegramNetworkError, TelegramUnauthorizedError, TelegramNotFound)
+#: Of a message that Telegram answers with a fault of its own, though it answers else: three minutes or so.
+MOST_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A channel's message that Telegram answered with a fault so often, and the pause after that."""
+
+    post_id: int
+    tries: int
+    pause: float
 
 
 class HashtagWriter:
@@ -55,6 +75,8 @@ class HashtagWriter:
         self._since = monotonic()
         # Channel → when it may be edited in again; those whose time has come are dropped.
         self._not_before: dict[int, float] = {}
+        self._trouble: dict[int, Trouble] = {}
+        # After what concerns all channels.
         self._pause = 0.0
 
     def wake(self) -> None:
@@ -96,7 +118,6 @@ class HashtagWriter:
             if self._stopping:
                 break
             if not await self._write(edit):
-                await self._rest(self._pause)
                 break
         if edits:
             return 0.0
@@ -112,26 +133,74 @@ class HashtagWriter:
     async def _has_caught_up(self) -> bool:
         """Whether we know what people did to the posts meanwhile: an edit of ours would write over theirs."""
         if not self._caught_up:
-            info = await self._bot.get_webhook_info()
+            try:
+                info = await self._bot.get_webhook_info()
+            except TelegramAPIError as error:
+                # It begins when Telegram can be heard.
+                await self._back_off(error)
+                self._since = self._monotonic()
+                return False
+            self._pause = 0.0
             is_late = self._monotonic() - self._since > CATCH_UP_SECONDS
             self._caught_up = is_late or not info.pending_update_count
         return self._caught_up
 
     async def _write(self, edit: Edit) -> bool:
-        """False: Telegram asks for a pause, or cannot be reached."""
+        """False: nothing can be written now, in whichever channel; there was a pause."""
         await self._pace.turn(None)
         self._not_before[edit.chat_id] = self._monotonic() + CHAT_SECONDS
         try:
+            await self._try(edit)
+        except FOR_ALL as error:
+            await self._back_off(error)
+            return False
+        except TelegramAPIError as error:
+            await self._postpone(edit, error)
+        else:
+            self._trouble.pop(edit.chat_id, None)
+        self._pause = 0.0
+        return True
+
+    async def _try(self, edit: Edit) -> None:
+        """Written, or refused for good.
+
+        Raises:
+            TelegramAPIError: it may be through later.
+        """
+        try:
             edited_at = await self._edit(edit)
         except (TelegramBadRequest, TelegramForbiddenError) as error:
-            await self._refused(edit, error)
-        except TelegramAPIError as error:
-            self._pause = next_pause(self._pause, error)
-            log.warning("hashtags_postponed", channel=edit.chat_id, error=name_of(error), seconds=self._pause)
-            return False
+            lost = await self._is_without_rights(edit.chat_id, error)
+            is_gone = any(sign in error.message.lower() for sign in GONE)
+            await self._hashtags.refused(edit, error.message, rights_lost=lost, is_gone=is_gone)
         else:
             await self._hashtags.written(edit, edited_at)
-        self._pause = 0.0
+
+    async def _back_off(self, error: TelegramAPIError) -> None:
+        self._pause = next_pause(self._pause, error)
+        log.warning("hashtags_wait_for_telegram", error=name_of(error), seconds=self._pause)
+        await self._rest(self._pause)
+
+    async def _postpone(self, edit: Edit, error: TelegramAPIError) -> None:
+        """Leave this channel alone for a while; after many tries, its message for good."""
+        last = self._trouble.get(edit.chat_id)
+        if last is None or last.post_id != edit.post_id:
+            last = Trouble(edit.post_id, 0, 0.0)
+        trouble = Trouble(edit.post_id, last.tries + 1, next_pause(last.pause, error))
+        if trouble.tries >= MOST_TRIES and await self._is_answering(edit.chat_id):
+            self._trouble.pop(edit.chat_id, None)
+            await self._hashtags.refused(edit, error.message)
+            return
+        self._trouble[edit.chat_id] = trouble
+        self._not_before[edit.chat_id] = self._monotonic() + max(trouble.pause, CHAT_SECONDS)
+        log.warning("hashtags_postponed", channel=edit.chat_id, error=name_of(error), seconds=trouble.pause)
+
+    async def _is_answering(self, chat_id: int) -> bool:
+        """Whether Telegram has a fault with one message only, rather than with everything."""
+        try:
+            await may_edit(self._bot, chat_id)
+        except TelegramAPIError:
+            return False
         return True
 
     async def _edit(self, edit: Edit) -> datetime | None:
@@ -171,24 +240,17 @@ class HashtagWriter:
             reply_markup=_markup(options),
         )
 
-    async def _refused(self, edit: Edit, error: TelegramAPIError) -> None:
-        lost = await self._is_without_rights(edit.chat_id, error)
-        if lost is None:
-            return
-        await self._hashtags.refused(edit, error.message, rights_lost=lost)
+    async def _is_without_rights(self, chat_id: int, error: TelegramAPIError) -> bool:
+        """Whether the refusal is the channel's rather than the message's.
 
-    async def _is_without_rights(self, chat_id: int, error: TelegramAPIError) -> bool | None:
-        """Whether the refusal is the channel's rather than the message's; None: that cannot be found out now."""
+        Raises:
+            TelegramAPIError: that cannot be found out now.
+        """
         words = error.message.lower()
         if isinstance(error, TelegramForbiddenError) or any(sign in words for sign in RIGHTS):
             return True
-        if "can't be edited" not in words:
-            return False
-        try:
-            # Telegram says the same of a message that nobody may edit, and to a bot without the right.
-            return await may_edit(self._bot, chat_id) is False
-        except TelegramAPIError:
-            return None
+        # Telegram says the same of a message that nobody may edit, and to a bot without the right.
+        return "can't be edited" in words and not await may_edit(self._bot, chat_id)
 
 
 async def may_edit(bot: Bot, chat_id: int) -> bool | None:

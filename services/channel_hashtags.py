@@ -14,7 +14,7 @@ from services.clock import Clock
 from services.hashtag_rows import original_of, switch_off
 from services.hashtags import Original, appended, line_for
 from storage import hashtags as rows
-from storage import intake
+from storage import intake, outbox
 from storage.database import Database
 from storage.source_models import HashtagRow
 
@@ -80,7 +80,7 @@ class Edit:
 
 
 class ChannelHashtags:
-    """Use cases of hashtags in channels. `wake`: there is a message to be edited."""
+    """Use cases of hashtags in channels. `wake`: there is a message to be edited, or something to tell."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -116,7 +116,7 @@ class ChannelHashtags:
                 return Switched.NOT_THEIRS
             owner.can_edit = owner.can_edit if can_edit is None else can_edit
             if not on:
-                await switch_off(session, owner, now, tell=False)
+                await switch_off(session, owner, now)
             elif not owner.can_edit:
                 return Switched.NO_RIGHT
             elif owner.hashtags_since is None:
@@ -131,8 +131,11 @@ class ChannelHashtags:
             owner = await intake.owner_of(session, row.chat_id) if row is not None else None
             if row is None or owner is None or owner.owner_telegram_id != telegram_id:
                 return Undo.NOT_THEIRS
-            if row.state not in {"written", "waiting"} or row.line is None:
-                return Undo.BEGUN if row.state == "undoing" else Undo.NOTHING
+            if row.state == "undoing":
+                return Undo.BEGUN
+            if row.line is None:
+                return Undo.NOTHING
+            # Also where Telegram refused other hashtags: those from before still stand.
             row.state, row.updated_at = "undoing", self._clock()
         self._wake()
         return Undo.BEGUN
@@ -170,10 +173,15 @@ class ChannelHashtags:
             row = await rows.find(session, edit.post_id)
             if row is None:
                 return
+            is_removed = edit.is_undo and row.line is not None
             row.other_line, row.line = row.line or row.other_line, edit.line
             row.edited_at = edited_at or row.edited_at
             row.state, row.error = await self._state_after(session, row, edit), None
             row.updated_at = self._clock()
+            if is_removed:
+                await self._tell(session, edit, "hashtags_removed")
+        if is_removed:
+            self._wake()
         log.info("hashtags_written", post_id=edit.post_id, undone=edit.is_undo)
 
     async def _state_after(self, session: AsyncSession, row: HashtagRow, edit: Edit) -> str:
@@ -188,15 +196,31 @@ class ChannelHashtags:
             row.line, row.other_line = None, edit.line
         return "written" if is_as_it_was and wanted == edit.line else "waiting"
 
-    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False) -> None:
-        """Telegram will not have it: this post stays as it is; without the right, hashtags are off for the channel."""
+    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False, is_gone: bool = False) -> None:
+        """Telegram will not have it: this post stays as it is.
+
+        Args:
+            rights_lost: the bot may edit nothing in the channel: hashtags are off there.
+            is_gone: there is no such message any more.
+        """
         now = self._clock()
         async with self._database.write() as session:
             row = await rows.find(session, edit.post_id)
             if row is not None:
+                if edit.is_undo and row.line is not None and not is_gone:
+                    await self._tell(session, edit, "hashtags_stay")
                 row.state, row.error, row.updated_at = "refused", reason, now
+                row.line = None if is_gone else row.line
             owner = await intake.owner_of(session, edit.chat_id) if rights_lost else None
             if owner is not None:
                 owner.can_edit = False
-                await switch_off(session, owner, now, tell=True)
+                await switch_off(session, owner, now, tell="hashtags_off")
+        self._wake()
         log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)
+
+    async def _tell(self, session: AsyncSession, edit: Edit, text: str) -> None:
+        """The owner, who wanted a post's hashtags removed, hears what came of it."""
+        owner = await intake.owner_of(session, edit.chat_id)
+        if owner is not None:
+            payload = {"text": text, "post": edit.post_id}
+            await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, self._clock())

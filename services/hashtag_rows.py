@@ -28,8 +28,10 @@ class Seen:
 def seen(row: HashtagRow, message: Original, edited_at: datetime | None) -> Seen:
     """PURE: an edited message → a person's edit, or our own, which changes nothing."""
     text = without_line(message.text, (row.line, row.other_line))
+    if edited_at is not None and row.edited_at is not None and edited_at <= row.edited_at:
+        return _written_over(row, message, text, is_as_old=edited_at == row.edited_at)
     if text is None:
-        values = {**_without_ours(row, message, edited_at), **_as_original(message, message.text, edited_at)}
+        values = {**_without_ours(row, message), **_as_original(message, message.text, edited_at)}
         return Seen(message.text, values)
     values = _as_original(message, text, edited_at)
     if text != row.text:
@@ -37,13 +39,36 @@ def seen(row: HashtagRow, message: Original, edited_at: datetime | None) -> Seen
     return Seen(text, {**values, **_obstacle(row, message, text)})
 
 
-def _without_ours(row: HashtagRow, message: Original, edited_at: datetime | None) -> dict[str, Any]:
+def _written_over(row: HashtagRow, message: Original, text: str | None, *, is_as_old: bool) -> Seen:
+    """An edit from before our last one, or in the same second: a person's is put back, since ours wrote over it."""
+    own = message.text if text is None else text
+    values = _as_original(message, own, None)
+    known = {"text": row.text, "entities": row.entities or [], "options": row.options or {}}
+    if values == known or (is_as_old and _is_ours(row, has_line=text is not None)):
+        return Seen(row.text)
+    if message.obstacle or row.state == "refused":
+        return Seen(own, {**values, **_obstacle(row, message, own)})
+    return Seen(own, {**values, "line": None, "other_line": row.line or row.other_line, "state": _put_back(row, own)})
+
+
+def _is_ours(row: HashtagRow, *, has_line: bool) -> bool:
+    """Our own last edit, seen after it was found to have written over a person's, which is yet to be put back."""
+    is_yet_to_be = row.line is None and row.other_line is not None and row.state in {"waiting", "undoing"}
+    return is_yet_to_be and has_line == (row.state == "waiting")
+
+
+def _put_back(row: HashtagRow, text: str) -> str:
+    """The state in which a person's edit gets back into the channel."""
+    if not text:
+        # Nothing will be tagged: whoever deleted the caption wants none.
+        return "undoing" if row.is_caption else "undone"
+    return {"written": "waiting", "undone": "undoing"}.get(row.state, row.state)
+
+
+def _without_ours(row: HashtagRow, message: Original) -> dict[str, Any]:
     """No line of ours stands in the message, as this edit of a person's left it."""
     if row.line is None:
         return _obstacle(row, message, message.text)
-    if edited_at is not None and row.edited_at is not None and edited_at <= row.edited_at and message.text:
-        # Older than our edit, which has put back what was there before: it is written again.
-        return {"line": None, "other_line": row.line, "state": "waiting" if row.state == "written" else row.state}
     return {"line": None, "other_line": row.line, "state": "undone"}
 
 
@@ -99,12 +124,16 @@ async def begin(
     )
 
 
-async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: bool) -> None:
-    """No more hashtags in a channel; those that stand stay. `tell`: it was not the owner who wanted it."""
+async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: str | None = None) -> None:
+    """No more hashtags in a channel; those that stand stay.
+
+    Args:
+        tell: the news for the owner, where it was not they who wanted it: 'hashtags_off' or 'taken_out'.
+    """
     if owner.hashtags_since is None:
         return
     owner.hashtags_since = None
     await rows.forget_waiting(session, owner.telegram_channel_id)
-    if tell:
-        payload = {"text": "hashtags_off", "title": owner.title or str(owner.telegram_channel_id)}
+    if tell is not None:
+        payload = {"text": tell, "title": owner.title or str(owner.telegram_channel_id)}
         await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, now)

@@ -100,7 +100,7 @@ class Intake:
             )
             owner = await rows.set_owner(session, owner)
             if can_edit is False:
-                await hashtag_rows.switch_off(session, owner, self._clock(), tell=True)
+                await hashtag_rows.switch_off(session, owner, self._clock(), tell="hashtags_off")
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
@@ -108,7 +108,7 @@ class Intake:
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
-                await hashtag_rows.switch_off(session, owner, self._clock(), tell=True)
+                await hashtag_rows.switch_off(session, owner, self._clock(), tell="taken_out")
             await rows.remove_owner(session, channel_id, self._clock())
         log.info("channel_removed", channel=channel_id)
 

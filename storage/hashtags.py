@@ -14,6 +14,8 @@ from storage.source_models import HashtagRow
 
 #: Channels of one person that are listed: a message holds a hundred buttons.
 MOST_CHANNELS = 40
+#: Hashtags stand in the message, and nobody has them removed yet.
+_REMOVABLE = (HashtagRow.line.is_not(None), HashtagRow.state != "undoing")
 
 
 async def find(session: AsyncSession, post_id: int) -> HashtagRow | None:
@@ -107,8 +109,7 @@ async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int 
     """The newest post of these channels in which hashtags stand."""
     query = (
         select(HashtagRow.post_id)
-        .where(HashtagRow.chat_id.in_(chat_ids), HashtagRow.state.in_(("written", "waiting")))
-        .where(HashtagRow.line.is_not(None))
+        .where(HashtagRow.chat_id.in_(chat_ids), *_REMOVABLE)
         .order_by(HashtagRow.post_id.desc())
         .limit(1)
     )
@@ -120,7 +121,6 @@ async def owner_of_line(session: AsyncSession, post_id: int) -> int | None:
     query = (
         select(ChannelOwner.owner_telegram_id)
         .join(HashtagRow, HashtagRow.chat_id == ChannelOwner.telegram_channel_id)
-        .where(HashtagRow.post_id == post_id, HashtagRow.line.is_not(None))
-        .where(HashtagRow.state.in_(("written", "waiting")), ChannelOwner.removed_at.is_(None))
+        .where(HashtagRow.post_id == post_id, *_REMOVABLE, ChannelOwner.removed_at.is_(None))
     )
     return (await session.execute(query)).scalar_one_or_none()

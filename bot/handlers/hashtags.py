@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
@@ -92,8 +94,12 @@ async def undo(
     }
     outcome = await hashtags.undo(caller.telegram_id, callback_data.post)
     toast.text = words[outcome]
-    # The list stays as it is: a second press must not undo the post before.
-    if outcome is Undo.NOT_THEIRS or not callback_data.here:
+    if outcome is Undo.NOT_THEIRS:
+        return
+    if not callback_data.here:
+        # Without the button: a second press must not undo the post before.
+        found = replace(await hashtags.channels(caller.telegram_id), last_written=None)
+        await show(press, bot, views.listed(t, found), keyboards.hashtags(t, found))
         return
     card = await overview.post(callback_data.post, user_id=owner_scope(caller))
     if card is not None:

@@ -13,7 +13,7 @@ from bot.i18n import Texts
 from bot.keyboards.common import Rows
 from bot.keyboards.common import button as _button
 from bot.views.common import shorten
-from services.channel_hashtags import HashtagChannels
+from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.exporting import Form
 from services.overview import FailedPage, PostCard
 
@@ -215,7 +215,7 @@ def hashtags(t: Texts, listed: HashtagChannels) -> InlineKeyboardMarkup | None:
     rows: Rows = [
         [
             _button(
-                f"{'✅' if channel.is_on else '⬜'} {shorten(channel.title, 50)}",
+                _hashtag_channel(t, channel),
                 Hashtags(channel=channel.id, on=not channel.is_on, sure=channel.is_on),
             )
         ]
@@ -224,6 +224,11 @@ def hashtags(t: Texts, listed: HashtagChannels) -> InlineKeyboardMarkup | None:
     if listed.last_written is not None:
         rows.append([_button(t.plain("↩️ Undo last post"), HashtagUndo(post=listed.last_written, here=False))])
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def _hashtag_channel(t: Texts, channel: HashtagChannel) -> str:
+    label = f"{'✅' if channel.is_on else '⬜'} {shorten(channel.title, 50)}"
+    return f"{label} · {t.plain('⚠️ no right to edit')}" if channel.can_edit is False else label
 
 
 def hashtags_sure(t: Texts, channel_id: int) -> InlineKeyboardMarkup:

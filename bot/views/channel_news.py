@@ -8,7 +8,7 @@ from typing import Any
 from bot.i18n import Html, Texts
 from bot.views.channels import bold, named
 from bot.views.common import lines, paragraphs, shorten, whole
-from bot.views.hashtags import rights_lost
+from bot.views.hashtags import removed, rights_lost, stay, taken_out
 
 
 def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
@@ -29,6 +29,9 @@ def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
         "delayed": lambda: _delayed(t, payload, name),
         "unreadable": lambda: _unreadable(t, payload, name),
         "hashtags_off": lambda: rights_lost(t, str(payload.get("title"))),
+        "hashtags_removed": lambda: removed(t, whole(payload.get("post"))),
+        "hashtags_stay": lambda: stay(t, whole(payload.get("post"))),
+        "taken_out": lambda: taken_out(t, str(payload.get("title"))),
         "readable": lambda: t._("✅ The pages of public channels can be read again."),
     }
     render = known.get(payload.get("text"))

@@ -38,7 +38,7 @@ def ask(t: Texts, title: str) -> Html:
 def no_right(t: Texts, title: str) -> Html:
     """How to give the right that is missing."""
     return paragraphs(
-        t._("I may not edit messages in <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
+        t._("I am not allowed to edit messages in <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
         t._(
             "In Telegram open the channel → its name → Administrators → me, switch on <b>Edit messages of others</b>, "
             "and save. Then send /hashtags again."
@@ -50,8 +50,33 @@ def rights_lost(t: Texts, title: str) -> Html:
     """Hashtags were switched off, because the bot may not edit any more."""
     return paragraphs(
         t._(
-            "#️⃣ Hashtags in <b>{channel}</b> are off: I may not edit messages there any more.",
+            "#️⃣ Hashtags in <b>{channel}</b> are off: I am not allowed to edit messages there any more.",
             channel=shorten(title, TITLE_UNITS),
         ),
         t._("Give me the right to edit messages again if you want them, and send /hashtags."),
+    )
+
+
+def removed(t: Texts, post_id: int) -> Html:
+    """A post is again as it was, as its channel's owner wanted."""
+    return t._("✅ The hashtags of #{post} are removed from the channel.", post=str(post_id))
+
+
+def stay(t: Texts, post_id: int) -> Html:
+    """Telegram did not let the bot put a post back."""
+    return t._(
+        "⚠️ Telegram did not let me remove the hashtags of #{post}: they still stand. You can delete them in the "
+        "channel yourself.",
+        post=str(post_id),
+    )
+
+
+def taken_out(t: Texts, title: str) -> Html:
+    """The bot is no longer in a channel where it wrote hashtags."""
+    return paragraphs(
+        t._("ℹ️ I was taken out of <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
+        t._(
+            "New posts do not come from there any more, and I write no hashtags; what stands there stays. If that was "
+            "not meant: make me an administrator there again, and send /hashtags."
+        ),
     )

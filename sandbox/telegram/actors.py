@@ -283,9 +283,10 @@ class Actors:
         description: str,
         retry_after: int | None = None,
         times: int = 1,
+        chat_id: int | None = None,
     ) -> None:
-        """Answer the next calls of `method` ("*": any) with an error."""
-        self.world.faults.append(Fault(method, ApiError(error_code, description, retry_after), times))
+        """Answer the next calls of `method` ("*": any), in a chat or in any, with an error."""
+        self.world.faults.append(Fault(method, ApiError(error_code, description, retry_after), times, chat_id))
 
 
 def _as_photo(message: Json) -> Json:

@@ -51,7 +51,7 @@ class TelegramSandbox(Actors):
         return web.json_response({"ok": True, "result": result})
 
     async def _called(self, method: str, params: Json) -> Any:
-        if (fault := self.world.fault_for(method)) is not None:
+        if (fault := self.world.fault_for(method, params)) is not None:
             raise fault
         if method.lower() == "getupdates":
             return await self._get_updates(params)

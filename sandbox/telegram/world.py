@@ -126,6 +126,13 @@ class Fault:
     method: str
     error: ApiError
     times: int
+    #: None: whatever the chat.
+    chat_id: int | None = None
+
+    def concerns(self, method: str, params: Json) -> bool:
+        """Whether it is this call's."""
+        is_there = self.chat_id is None or str(params.get("chat_id")) == str(self.chat_id)
+        return self.times > 0 and self.method in {method, "*"} and is_there
 
 
 class World:
@@ -211,10 +218,10 @@ class World:
         """A message, if there is one."""
         return self.store[chat_id].get(message_id)
 
-    def fault_for(self, method: str) -> ApiError | None:
+    def fault_for(self, method: str, params: Json) -> ApiError | None:
         """The error injected for this call, if any."""
         for fault in self.faults:
-            if fault.method in {method, "*"} and fault.times > 0:
+            if fault.concerns(method, params):
                 fault.times -= 1
                 return fault.error
         return None

@@ -17,7 +17,7 @@ from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
 from storage.database import Database
-from storage.models import Attempt, Post
+from storage.models import Attempt, ChannelOwner, Post
 from storage.source_models import HashtagRow
 from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until
 
@@ -209,6 +209,7 @@ async def test_undo_puts_the_post_back_for_good(bot: Running, telegram: Telegram
     card = await bot.say(BEN, f"/post {row.post_id}")
     assert "being removed" in (await telegram.press(BEN, card["message_id"], "↩️ Remove hashtags")).text
     await in_state(bot, number, "undone")
+    await bot.shows(BEN, f"✅ The hashtags of #{row.post_id} are removed")
     shown = message(bot, number)
     assert (shown["text"], shown["entities"]) == (TEXT, [BOLD])
     again = HashtagUndo(post=row.post_id, here=True).pack()
@@ -227,11 +228,27 @@ async def test_undo_of_the_last_post(bot: Running, telegram: TelegramSandbox) ->
     last = telegram.channel_post(CHANNEL, "A tram line is closed for repairs in June")
     await with_hashtags(bot, last)
     await in_state(bot, last, "written")
+    for number in (last, first):
+        await in_state(bot, number, "written")
+        listed = await bot.say(BEN, "/hashtags")
+        await telegram.press(BEN, listed["message_id"], "↩️ Undo last post")
+        row = await in_state(bot, number, "undone")
+        # A second press must not undo the post before.
+        assert "↩️" not in str(telegram.buttons(BEN, listed["message_id"]))
+        await bot.shows(BEN, f"✅ The hashtags of #{row.post_id} are removed")
     listed = await bot.say(BEN, "/hashtags")
-    await telegram.press(BEN, listed["message_id"], "↩️ Undo last post")
-    await in_state(bot, last, "undone")
-    await telegram.press(BEN, listed["message_id"], "↩️ Undo last post")
-    await in_state(bot, first, "written")
+    assert "↩️" not in str(telegram.buttons(BEN, listed["message_id"]))
+
+
+async def test_who_cannot_be_rid_of_hashtags_hears_it(bot: Running, telegram: TelegramSandbox) -> None:
+    await switch_on(bot)
+    number = telegram.channel_post(CHANNEL, TEXT)
+    await with_hashtags(bot, number)
+    row = await in_state(bot, number, "written")
+    telegram.fail_next("editMessageText", 400, "Bad Request: MESSAGE_TOO_LONG", chat_id=CHANNEL)
+    card = await bot.say(BEN, f"/post {row.post_id}")
+    await telegram.press(BEN, card["message_id"], "↩️ Remove hashtags")
+    await bot.shows(BEN, f"did not let me remove the hashtags of #{row.post_id}")
 
 
 async def test_nobody_else_may_press(bot: Running, telegram: TelegramSandbox) -> None:
@@ -274,12 +291,24 @@ async def until_tagged(bot: Running, text: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def set_right(bot: Running, *, can_edit: bool) -> None:
+    """Give or take the right to edit, and wait until the bot knows it."""
+    bot.telegram.set_bot_rights(CHANNEL, BEN, can_edit=can_edit)
+    query = select(ChannelOwner.can_edit).where(ChannelOwner.telegram_channel_id == CHANNEL)
+    async with asyncio.timeout(20):
+        while True:
+            async with bot.database.read() as session:
+                if (await session.execute(query)).scalar_one() is can_edit:
+                    return
+            await asyncio.sleep(0.01)
+
+
 async def test_without_the_right_it_says_how_to_give_it(bot: Running, telegram: TelegramSandbox) -> None:
-    telegram.set_bot_rights(CHANNEL, BEN, can_edit=False)
+    await set_right(bot, can_edit=False)
     listed = await bot.say(BEN, "/hashtags")
-    await telegram.press(BEN, listed["message_id"], "⬜ News & <more>")
+    await telegram.press(BEN, listed["message_id"], "⬜ News & <more> · ⚠️ no right to edit")
     await bot.shows(BEN, "Edit messages of others", listed["message_id"])
-    telegram.set_bot_rights(CHANNEL, BEN, can_edit=True)
+    await set_right(bot, can_edit=True)
     await switch_on(bot)
 
 
@@ -291,11 +320,12 @@ async def test_the_owner_hears_once_that_the_right_is_gone(bot: Running, telegra
     else:
         telegram.set_bot_rights(CHANNEL, BEN, can_edit=False, told=how == "told")
         number = telegram.channel_post(CHANNEL, TEXT)
-    await bot.shows(BEN, "Hashtags in News & <more> are off")
+    words = "I was taken out of News & <more>" if how == "removed" else "Hashtags in News & <more> are off"
+    await bot.shows(BEN, words)
     if how == "silently":
         await in_state(bot, number, "refused")
     await bot.say(BEN, "/hashtags")
-    assert len([m for m in telegram.from_bot(BEN) if "are off: I may not" in m["text"]]) == 1
+    assert len([m for m in telegram.from_bot(BEN) if words in m["text"]]) == 1
 
 
 async def test_flood_waits_and_faults_are_waited_out(bot: Running, telegram: TelegramSandbox) -> None:

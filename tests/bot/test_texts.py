@@ -104,6 +104,13 @@ def test_how_long_ago_is_said_in_the_persons_language() -> None:
     assert texts("en").ago(NOW + timedelta(minutes=1)) == "1 second ago"
 
 
+def test_hashtags_are_told_in_clear_words() -> None:
+    """`may not` would also be read as `perhaps not`; a channel's title is set off from the question."""
+    assert hashtag_views.no_right(texts("en"), "X").startswith("I am not allowed to edit messages in")
+    assert not [msgid for msgid in map(str, used()) if "I may not" in msgid]
+    assert "в «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
+
+
 def test_channels_are_told_in_natural_words() -> None:
     """Plurals of both languages, and what a reader wants to know first."""
     english, russian = texts("en"), texts("ru")
@@ -234,7 +241,8 @@ def messages(t: Texts) -> Iterator[str]:
     channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
     yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
     yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
-    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in ("hashtags_off", NASTY * 99))
+    kinds = ("hashtags_off", "taken_out", "hashtags_removed", "hashtags_stay", NASTY * 99)
+    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in kinds)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from services.channel_hashtags import ChannelHashtags, Edit, Switched, Undo
 from services.hashtags import Original
 from services.intake import IncomingPost, Intake, Stored
+from services.overview import Overview
 from services.people import People
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
@@ -176,6 +177,89 @@ async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> No
     assert (await world.written(30)).text == "Changed\n\n#кот"
 
 
+@pytest.mark.parametrize("seconds", [29, 30])
+@pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
+async def test_an_edit_that_better_tags_wrote_over_is_put_back(world: World, seconds: int, is_echoed: bool) -> None:
+    """It carries the hashtags from before, which stand in the channel no more."""
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    ours = await world.written(30)
+    assert await world.edited("Changed\n\n#кот", seconds) is Stored.EDITED
+    if is_echoed:
+        assert await world.edited(ours.text, 30, original=Original(ours.text, [BOLD])) is Stored.KNOWN
+    await world.tagged("пёс")
+    assert (await world.written(40)).text == "Changed\n\n#пёс"
+    assert (await world.row()).state == "written"
+
+
+@pytest.mark.parametrize("seconds", [29, 30])
+@pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
+@pytest.mark.parametrize("line", ["", "\n\n#кот"], ids=["without", "with"])
+async def test_an_edit_that_an_undo_wrote_over_is_put_back(
+    world: World, seconds: int, is_echoed: bool, line: str
+) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.hashtags.undo(OWNER, (await world.row()).post_id)
+    await world.written(30)
+    assert await world.edited(f"Changed{line}", seconds) is Stored.EDITED
+    if is_echoed:
+        assert await world.edited("Hello", 30, original=Original("Hello", [BOLD])) is Stored.KNOWN
+    assert (await world.written(40)).text == "Changed"
+    assert [notice["text"] for notice in await world.notices()] == ["hashtags_removed"]
+    assert (await world.row()).state == "undone"
+    await world.tagged("пёс")
+    assert await world.hashtags.due() == []
+
+
+@pytest.mark.parametrize(
+    "original", [Original("Hello\n\n#кот"), Original("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})]
+)
+async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(world: World, original: Original) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    await world.written(30)
+    assert await world.edited(original.text, 29, original=original) is Stored.KNOWN
+    edit = await world.written(40)
+    assert (edit.original.entities, edit.original.options) == (original.entities or [], original.options)
+    assert edit.text == "Hello\n\n#пёс"
+
+
+async def test_our_own_earlier_edit_changes_nothing(world: World) -> None:
+    await world.tagged("кот")
+    first = await world.written(10)
+    await world.tagged("пёс")
+    second = await world.written(30)
+    assert await world.edited(first.text, 10, original=Original(first.text, [BOLD])) is Stored.KNOWN
+    assert await world.hashtags.due() == []
+    await world.hashtags.undo(OWNER, first.post_id)
+    await world.written(40)
+    assert await world.edited(second.text, 30, original=Original(second.text, [BOLD])) is Stored.KNOWN
+    assert await world.hashtags.due() == []
+
+
+async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: World) -> None:
+    await world.edited("Photo", 5, original=Original("Photo", is_caption=True))
+    async with world.database.write() as session:
+        await session.execute(update(HashtagRow).values(is_caption=True))
+    await world.tagged("кот")
+    await world.written(10)
+    await world.edited("", 9, original=Original("", is_caption=True))
+    assert (await world.written(30)).text == ""
+    assert (await world.row()).state == "undone"
+
+
+async def test_an_edit_before_ours_that_must_not_be_edited_is_left_alone(world: World) -> None:
+    await world.tagged("кот")
+    await world.written(10)
+    await world.edited("Changed", 9, original=Original("Changed", obstacle="custom emoji"))
+    await world.tagged("кот")
+    assert await world.hashtags.due() == []
+    assert (await world.row()).state == "refused"
+
+
 async def test_an_edit_that_comes_while_ours_is_on_its_way(world: World) -> None:
     await world.tagged("кот")
     (edit,) = await world.hashtags.due()
@@ -228,6 +312,24 @@ async def test_a_refusal_ends_it_for_the_post(world: World) -> None:
     assert (await world.hashtags.channels(OWNER)).channels[0].is_on
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_after_a_refusal_the_hashtags_from_before_can_be_removed(world: World, is_gone: bool) -> None:
+    """Unless there is no message any more."""
+    await world.tagged("кот")
+    await world.written(10)
+    await world.tagged("пёс")
+    (edit,) = await world.hashtags.due()
+    await world.hashtags.refused(edit, "MESSAGE_TOO_LONG", is_gone=is_gone)
+    card = await Overview(world.database, lambda: NOW).post(edit.post_id, user_id=None)
+    assert card is not None
+    assert card.hashtags_of == (None if is_gone else OWNER)
+    assert (await world.hashtags.channels(OWNER)).last_written == (None if is_gone else edit.post_id)
+    assert await world.hashtags.undo(OWNER, edit.post_id) is (Undo.NOTHING if is_gone else Undo.BEGUN)
+    if not is_gone:
+        assert (await world.written(30)).text == "Hello"
+        assert (await world.row()).state == "undone"
+
+
 @pytest.mark.parametrize("how", ["refused", "rights", "removed"])
 async def test_without_the_right_it_is_off_and_told_once(world: World, how: str) -> None:
     await world.tagged("кот")
@@ -239,7 +341,8 @@ async def test_without_the_right_it_is_off_and_told_once(world: World, how: str)
             await world.intake.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=False)
         else:
             await world.intake.bot_removed(CHANNEL)
-    assert await world.notices() == [{"text": "hashtags_off", "title": "News"}]
+    text = "taken_out" if how == "removed" else "hashtags_off"
+    assert await world.notices() == [{"text": text, "title": "News"}]
     assert await world.hashtags.due() == []
     assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {Switched.NO_RIGHT, Switched.NOT_THEIRS}
 
