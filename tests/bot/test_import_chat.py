@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from bot import imports as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.database import Database
@@ -45,6 +47,11 @@ async def finished_imports(database: Database, count: int) -> list[str | None]:
             if len(errors) >= count:
                 return errors
             await asyncio.sleep(0.01)
+
+
+def put_at(bot: Running, path: str) -> None:
+    """The next file that is sent has this path on its server."""
+    bot.telegram.world.file_paths[f"upload{len(bot.telegram.world.files) + 1}"] = path
 
 
 async def send(bot: Running, who: int, name: str | None, data: bytes, mime_type: str | None = None) -> dict[str, Any]:
@@ -88,6 +95,47 @@ async def test_over_20_mb_the_command_is_named(bot: Running) -> None:
     big = await send(bot, BEN, "result.json", b" " * (20 * 2**20 + 1))
     shown = await bot.shows(BEN, "too big", big["message_id"])
     assert f"python -m bot import result.json --user {BEN}" in shown["text"]
+
+
+async def test_a_file_that_is_not_given_ends_and_does_not_hold_up_the_others(bot: Running) -> None:
+    """As from a Bot API server in --local mode on another machine."""
+    put_at(bot, "/nowhere/documents/file_1.json")
+    missing = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "does not give me that file", missing["message_id"])
+    there = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "is imported", there["message_id"])
+    assert await finished_imports(bot.database, 2) == ["ClientResponseError", None]
+
+
+async def test_a_file_on_this_disk_is_read_there(bot: Running, tmp_path: Path) -> None:
+    """As from a Bot API server in --local mode on this machine, which gives it no other way."""
+    (tmp_path / "file_1.json").write_bytes(exported(3))
+    put_at(bot, str(tmp_path / "file_1.json"))
+    answer = await send(bot, BEN, "result.json", exported(5))
+    done = await bot.shows(BEN, "is imported", answer["message_id"])
+    assert "New posts: 3" in done["text"]
+    assert (tmp_path / "file_1.json").exists()
+
+
+async def test_a_file_that_fails_lets_the_next_one_pass_and_comes_again(
+    bot: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(product, "MOST_TRIES", 10**6)
+    bot.telegram.fail_next("download upload1", 502, "Bad Gateway", times=10**6)
+    first = await send(bot, ANNA, "result.json", exported(3))
+    second = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "is imported", second["message_id"])
+    bot.telegram.world.faults.clear()
+    await bot.shows(ANNA, "импортирован", first["message_id"])
+
+
+async def test_a_file_that_always_fails_is_given_up(bot: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "PAUSE_SECONDS", 0.01)
+    bot.telegram.fail_next("download upload1", 502, "Bad Gateway", times=10**6)
+    answer = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "does not give me that file", answer["message_id"])
+    assert await finished_imports(bot.database, 1) == ["ClientResponseError"]
 
 
 async def test_a_strangers_file_is_not_taken(bot: Running, telegram: TelegramSandbox) -> None:
