@@ -128,7 +128,7 @@ class Importer:
             where = file.file_path or ""
             # A Bot API server of one's own in its --local mode names a file on its disk, which may be this one.
             if where.startswith("/") and os.access(where, os.R_OK):
-                os.symlink(where, path)
+                await asyncio.to_thread(path.symlink_to, where)
             else:
                 await self._bot.download_file(where, path, timeout=DOWNLOAD_SECONDS)
         except (TelegramAPIError, ClientError, OSError) as error:
