@@ -29,6 +29,8 @@ ALL = reading.EVERYTHING
 PAGE = 6
 #: How often is looked whether a channel has been read, by who waits for that.
 LOOK_SECONDS = 0.25
+#: Posts that are deleted in one transaction.
+PORTION = 1000
 
 
 class Added(StrEnum):
@@ -272,8 +274,19 @@ class Channels:
         """Follow it no more; its posts stay unless `with_posts`. False: it was not the user's."""
         async with self._database.write() as session:
             was_followed = await sources.unfollow(session, user_id, channel_id)
-            deleted = await sources.delete_posts(session, user_id, channel_id) if with_posts else 0
-        return was_followed or deleted > 0
+        deleted = with_posts and await self._delete_posts(user_id, channel_id)
+        return was_followed or deleted
+
+    async def _delete_posts(self, user_id: int, channel_id: int) -> bool:
+        """In portions, between which others have their turn; False: there were none."""
+        last = 0
+        while True:
+            async with self._database.write() as session:
+                ids = await sources.delete_posts(session, user_id, channel_id, after=last, limit=PORTION)
+            if not ids:
+                return last > 0
+            last = ids[-1]
+            await asyncio.sleep(0)
 
 
 def _card(row: Any) -> ChannelCard:

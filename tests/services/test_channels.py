@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
+from services import channels as product
 from services.channels import ALL, Added
 from storage.database import Database
 from storage.models import Post, User, UserChannel
@@ -109,6 +110,30 @@ async def test_removing_keeps_the_posts_unless_asked_and_adding_again_leaves_no_
     assert await world.channels.remove(world.users[FIRST], channel, with_posts=True)
     assert await world.posts(FIRST) == {}
     assert await world.count(SECOND) == 50
+
+
+async def test_posts_are_deleted_in_portions_each_in_a_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "PORTION", 10)
+    world.shelf.fill("news", range(1, 51))
+    channel = await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.settle()
+    ends: list[object] = []
+
+    def note(connection: object) -> None:
+        ends.append(connection)
+
+    engine = world.database.engine.sync_engine
+    event.listen(engine, "commit", note)
+    assert await world.channels.remove(world.users[FIRST], channel, with_posts=True)
+    event.remove(engine, "commit", note)
+    # One that unfollows, five with posts, and one that finds no more.
+    assert len(ends) == 7
+    assert await world.count(FIRST) == 0
+    assert await world.count(SECOND) == 50
+    assert not await world.channels.remove(world.users[FIRST], channel, with_posts=True)
 
 
 async def test_adding_what_is_followed_says_so_and_reads_it_now(world: World) -> None:
