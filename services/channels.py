@@ -227,27 +227,20 @@ class Channels:
         since = self._clock()
         async with self._database.read() as session:
             channel_ids = await sources.followed(session, user_id)
+            last = await channel_cards.last_post(session)
         due = await self._make_due(user_id, channel_ids, since)
-        parsed = await self._parsed(user_id, due, since)
+        rows = await self._looks(due)
         deadline = time.monotonic() + wait_seconds
-        while not all(one.done for one in parsed) and time.monotonic() < deadline:
+        while not all(row.next_check_at > since for row in rows) and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
-            parsed = await self._parsed(user_id, due, since)
-        return parsed
-
-    async def _parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
+            rows = await self._looks(due)
         async with self._database.read() as session:
-            rows = await channel_cards.parsed(session, user_id, channel_ids, since)
-        return [
-            Parsed(
-                channel_id=row.channel_id,
-                name=row.name,
-                posts=row.posts,
-                done=row.next_check_at > since,
-                problem=Problem(row.problem) if row.problem else None,
-            )
-            for row in rows
-        ]
+            posts = await channel_cards.posts_after(session, user_id, due, last)
+        return [_parsed(row, posts.get(row.channel_id, 0), since) for row in rows]
+
+    async def _looks(self, channel_ids: Sequence[int]) -> Sequence[Any]:
+        async with self._database.read() as session:
+            return await channel_cards.looks(session, channel_ids)
 
     async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:
@@ -287,6 +280,16 @@ class Channels:
                 return last > 0
             last = ids[-1]
             await asyncio.sleep(0)
+
+
+def _parsed(row: Any, posts: int, since: datetime) -> Parsed:
+    return Parsed(
+        channel_id=row.channel_id,
+        name=row.name,
+        posts=posts,
+        done=row.next_check_at > since,
+        problem=Problem(row.problem) if row.problem else None,
+    )
 
 
 def _card(row: Any) -> ChannelCard:

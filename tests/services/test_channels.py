@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import event, update
 
@@ -10,6 +13,7 @@ from services.channels import ALL, Added
 from storage.database import Database
 from storage.models import Post, User, UserChannel
 from tests.services.channel_world import FIRST, NOW, SECOND, World
+from tests.statements import noted
 
 
 @pytest.fixture
@@ -176,3 +180,33 @@ async def test_the_cards_of_a_users_channels(world: World) -> None:
     assert (card.is_read, card.is_paused, card.checked_at, card.at_beginning) == (True, False, NOW, True)
     assert (await world.channels.page(world.users[SECOND], 1)).channels == []
     assert await world.channels.card(world.users[SECOND], channel) is None
+
+
+async def test_what_comes_of_a_wish_to_fetch_is_counted_once_and_for_that_user(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    world.shelf.fill("other", range(1, 4))
+    for who in (FIRST, SECOND):
+        await world.add(who, "news")
+    await world.add(FIRST, "other")
+    await world.settle()
+    world.shelf.fill("news", range(11, 16))
+    world.shelf.texts["news"][3] = "another text"
+    world.now += timedelta(minutes=1)
+    with noted(world.database) as statements:
+        fetching = asyncio.create_task(world.channels.fetch_all(world.users[FIRST], wait_seconds=20))
+        await statements.until("SELECT metka_sources.channel_id, metka_sources.name")
+        world.now += timedelta(seconds=1)
+        await world.settle()
+        found = await fetching
+    assert [(one.name, one.posts, one.done, one.problem) for one in found] == [
+        ("news", 5, True, None),
+        ("other", 0, True, None),
+    ]
+    assert statements.about("FROM posts WHERE posts.id >") == 1
+
+
+async def test_who_waits_in_vain_is_told_what_is_not_read_yet(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    [one] = await world.channels.fetch_all(world.users[FIRST], wait_seconds=0)
+    assert (one.posts, one.done) == (0, False)
