@@ -51,7 +51,8 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
             await _steps(imports, work, ExportFile(path), so_far, stopping, show)
     except SourceError as error:
         await imports.finish(work, str(error))
-        _print(so_far.done)
+        if so_far.done.messages:
+            _print(so_far.done)
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None

@@ -139,12 +139,15 @@ class Importer:
         log.warning("import_not_downloaded", import_id=work.id, error=name_of(fault), status=_status(fault))
         if isinstance(fault, TelegramBadRequest):
             is_big = "too big" in fault.message.lower()
-            await self._end(work, views.too_big(t, work.telegram_id) if is_big else views.lost(t), fault.message)
+            await self._end(work, self._too_big(work, t) if is_big else views.lost(t), fault.message)
         elif _is_refused(fault) or self._is_tried_out(work, fault):
             await self._end(work, views.lost(t), name_of(fault))
         else:
             return False
         return True
+
+    def _too_big(self, work: Import, t: Texts) -> Html:
+        return views.too_big(t, work.telegram_id, admin=self._people.is_admin(work.telegram_id or 0))
 
     def _is_tried_out(self, work: Import, fault: Exception) -> bool:
         # While Telegram is away, or refuses everything, it says nothing about the file.

@@ -17,7 +17,7 @@ from sandbox.telegram import TelegramSandbox
 from storage.database import Database
 from storage.models import Post
 from storage.source_models import ImportRow
-from tests.bot.running import ANNA, BEN, STRANGER, Running, running_bot
+from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
 from tests.services.sources.exports import a_channel, a_message
 
 
@@ -79,22 +79,32 @@ async def test_a_file_is_imported_and_its_message_shows_what_came_of_it(bot: Run
 
 async def test_what_cannot_be_imported_is_said(bot: Running) -> None:
     assert "result.json" in (await send(bot, BEN, "photo.zip", b"PK"))["text"]
+    assert "web pages" in (await send(bot, BEN, "messages.html", b"<!DOCTYPE html>"))["text"]
+    assert "web pages" in (await send(bot, BEN, None, b"<!DOCTYPE html>", "text/html"))["text"]
     page = await send(bot, BEN, "a.json", b"<!DOCTYPE html>")
     await bot.shows(BEN, "web pages", page["message_id"])
     other = await send(bot, BEN, "b.json", b'{"some": "thing"}')
-    await bot.shows(BEN, "Telegram Desktop makes", other["message_id"])
+    shown = await bot.shows(BEN, "a JSON file, but not an export", other["message_id"])
+    assert "Telegram Desktop makes" in shown["text"]
+    words = await send(bot, BEN, "d.json", b"Dear diary")
+    await bot.shows(BEN, "no JSON in this file", words["message_id"])
     cut = await send(bot, BEN, "c.json", exported(3)[:-4])
     shown = await bot.shows(BEN, "in part", cut["message_id"])
     assert "New posts: 2" in shown["text"]
     assert "breaks off" in shown["text"]
-    errors = await finished_imports(bot.database, 3)
+    errors = await finished_imports(bot.database, 4)
     assert all(errors)
 
 
-async def test_over_20_mb_the_command_is_named(bot: Running) -> None:
+async def test_over_20_mb_administrators_are_told_the_command_and_others_whom_to_ask(bot: Running) -> None:
+    big = await send(bot, BOSS, "result.json", b" " * (20 * 2**20 + 1))
+    shown = await bot.shows(BOSS, "too big", big["message_id"])
+    assert f".venv/bin/python -m bot import result.json --user {BOSS}" in shown["text"]
     big = await send(bot, BEN, "result.json", b" " * (20 * 2**20 + 1))
     shown = await bot.shows(BEN, "too big", big["message_id"])
-    assert f"python -m bot import result.json --user {BEN}" in shown["text"]
+    assert "ask the bot's administrator" in shown["text"]
+    assert str(BEN) in shown["text"]
+    assert "python" not in shown["text"]
 
 
 async def test_a_file_that_is_not_given_ends_and_does_not_hold_up_the_others(bot: Running) -> None:
