@@ -158,7 +158,8 @@ def summary_lines(done: Summary) -> list[str]:
     """PURE: what came of a file, in words."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
-        f"Messages: {done.messages:,}, chats with posts: {done.chats:,}",
+        f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
+        + (f", of them personal: {done.personal:,}" if done.personal else ""),
         f"New posts: {done.new:,}" + (f" ({done.without_text:,} without text to tag)" if done.without_text else ""),
         f"Known already: {done.known:,}",
         f"With a newer text: {done.edited:,}",

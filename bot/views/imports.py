@@ -90,7 +90,7 @@ def summary(t: Texts, done: Summary) -> Html:
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     return lines(
         t._("Messages: {count}", count=done.messages),
-        t._("Chats: {count}", count=done.chats) if done.chats > 1 else None,
+        _chats(t, done) if done.chats > 1 else None,
         t._("New posts: {count}", count=done.new),
         t._("Without text, so nothing to tag: {count}", count=done.without_text) if done.without_text else None,
         t._("With a newer text: {count}", count=done.edited) if done.edited else None,
@@ -98,6 +98,12 @@ def summary(t: Texts, done: Summary) -> Html:
         t._("Skipped, service messages: {count}", count=service) if service else None,
         t._("Skipped, without a number or a date: {count}", count=unreadable) if unreadable else None,
     )
+
+
+def _chats(t: Texts, done: Summary) -> Html:
+    if not done.personal:
+        return t._("Chats: {count}", count=done.chats)
+    return t._("Chats: {count}, of them personal: {personal}", count=done.chats, personal=done.personal)
 
 
 def _name(name: str | None) -> str:

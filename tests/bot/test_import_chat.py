@@ -18,7 +18,7 @@ from storage.database import Database
 from storage.models import Post
 from storage.source_models import ImportRow
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
-from tests.services.sources.exports import a_channel, a_message
+from tests.services.sources.exports import a_channel, a_message, an_account
 
 
 @pytest.fixture
@@ -94,6 +94,17 @@ async def test_what_cannot_be_imported_is_said(bot: Running) -> None:
     assert "breaks off" in shown["text"]
     errors = await finished_imports(bot.database, 4)
     assert all(errors)
+
+
+async def test_personal_chats_in_a_file_are_told(bot: Running) -> None:
+    chats = [a_channel(a_message(1)), a_channel(a_message(1), type="personal_chat", id=6, name="Eve")]
+    data = json.dumps(an_account(chats)).encode()
+    for person, head, words in (
+        (BEN, "is imported", "Chats: 2, of them personal: 1"),
+        (ANNA, "импортирован", "Чатов: 2, из них личных: 1"),
+    ):
+        answer = await send(bot, person, "result.json", data)
+        assert words in (await bot.shows(person, head, answer["message_id"]))["text"]
 
 
 async def test_over_20_mb_administrators_are_told_the_command_and_others_whom_to_ask(bot: Running) -> None:
