@@ -51,7 +51,8 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
             await _steps(imports, work, ExportFile(path), so_far, stopping, show)
     except SourceError as error:
         await imports.finish(work, str(error))
-        _print(so_far.done)
+        if so_far.done.messages:
+            _print(so_far.done)
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None
@@ -157,7 +158,8 @@ def summary_lines(done: Summary) -> list[str]:
     """PURE: what came of a file, in words."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
-        f"Messages: {done.messages:,}, chats with posts: {done.chats:,}",
+        f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
+        + (f", of them personal: {done.personal:,}" if done.personal else ""),
         f"New posts: {done.new:,}" + (f" ({done.without_text:,} without text to tag)" if done.without_text else ""),
         f"Known already: {done.known:,}",
         f"With a newer text: {done.edited:,}",

@@ -6,8 +6,10 @@ Driven from the database, so that it goes on after a restart.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -15,11 +17,17 @@ from typing import Any
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
-from aiohttp import ClientError
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+)
+from aiohttp import ClientError, ClientResponseError
 
 from bot.i18n import Html, I18n, Texts
-from bot.insisting import PASSING, insist, name_of
+from bot.insisting import PASSING, insist, is_token_refusal, name_of
 from bot.views import imports as views
 from services.imports import Import, Imports, ImportTakenError, Summary
 from services.people import People
@@ -35,6 +43,16 @@ PAUSE_SECONDS = 10.0
 #: Fewer than a command's: other work has its turn between them.
 PART = 100
 DOWNLOAD_SECONDS = 300
+#: A file that Telegram answers for, and does not give, is given up after so many rounds.
+MOST_TRIES = 60
+
+
+class DownloadError(Exception):
+    """A file could not be downloaded."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(name_of(fault))
+        self.fault = fault
 
 
 class Importer:
@@ -48,6 +66,8 @@ class Importer:
         self._event = asyncio.Event()
         self._stopping = asyncio.Event()
         self._not_before = 0.0
+        #: By import; of those only that are begun in this process.
+        self._tries: Counter[int] = Counter()
 
     def wake(self) -> None:
         """There is a file."""
@@ -70,11 +90,12 @@ class Importer:
 
     async def _round(self) -> bool:
         """Import every file; False: not all could be, for now."""
+        is_all = True
         try:
             for work in await self._imports.received():
                 if self._stopping.is_set():
                     return True
-                await self._import(work)
+                is_all &= await self._import(work)
         except Exception as error:
             if not _is_passing(error):
                 log.exception("imports_failed")
@@ -82,28 +103,57 @@ class Importer:
                 # Never its text, which may hold an address with the token.
                 log.warning("imports_wait", error=name_of(error))
             return False
-        return True
+        return is_all
 
-    async def _import(self, work: Import) -> None:
+    async def _import(self, work: Import) -> bool:
+        """False: this one is to be tried again; the next ones need not wait for it."""
         t = self._i18n.texts(await self._people.language_of(work.telegram_id or 0))
         with tempfile.TemporaryDirectory(prefix="metka-import-") as folder:
             path = Path(folder) / "result.json"
             try:
                 if await self._unless_stopped(self._download(work, path)):
                     await self._store(work, ExportFile(path, part=PART), t)
-            except TelegramBadRequest as error:
-                is_big = "too big" in error.message.lower()
-                text = views.too_big(t, work.telegram_id) if is_big else views.lost(t)
-                await self._end(work, text, error.message)
+            except DownloadError as error:
+                return await self._put_off(work, error.fault, t)
             except Exception as error:
                 if _is_passing(error):
                     raise
                 log.exception("import_failed", import_id=work.id)
                 await self._end(work, views.went_wrong(t), type(error).__name__)
+        return True
 
     async def _download(self, work: Import, path: Path) -> None:
-        file = await self._bot.get_file(work.file_id or "")
-        await self._bot.download_file(file.file_path or "", path, timeout=DOWNLOAD_SECONDS)
+        try:
+            file = await self._bot.get_file(work.file_id or "")
+            where = file.file_path or ""
+            # A Bot API server of one's own in its --local mode names a file on its disk, which may be this one.
+            if where.startswith("/") and os.access(where, os.R_OK):
+                await asyncio.to_thread(path.symlink_to, where)
+            else:
+                await self._bot.download_file(where, path, timeout=DOWNLOAD_SECONDS)
+        except (TelegramAPIError, ClientError, OSError) as error:
+            raise DownloadError(error) from error
+
+    async def _put_off(self, work: Import, fault: Exception, t: Texts) -> bool:
+        """What could not be downloaded is tried again (False), or is not: then its sender is told."""
+        log.warning("import_not_downloaded", import_id=work.id, error=name_of(fault), status=_status(fault))
+        if isinstance(fault, TelegramBadRequest):
+            is_big = "too big" in fault.message.lower()
+            await self._end(work, self._too_big(work, t) if is_big else views.lost(t), fault.message)
+        elif _is_refused(fault) or self._is_tried_out(work, fault):
+            await self._end(work, views.lost(t), name_of(fault))
+        else:
+            return False
+        return True
+
+    def _too_big(self, work: Import, t: Texts) -> Html:
+        return views.too_big(t, work.telegram_id, admin=self._people.is_admin(work.telegram_id or 0))
+
+    def _is_tried_out(self, work: Import, fault: Exception) -> bool:
+        # While Telegram is away, or refuses everything, it says nothing about the file.
+        if not isinstance(fault, TelegramNetworkError | TelegramRetryAfter) and not is_token_refusal(fault):
+            self._tries[work.id] += 1
+        return self._tries[work.id] >= MOST_TRIES
 
     async def _store(self, work: Import, source: ExportFile, t: Texts) -> None:
         done = work.done
@@ -140,6 +190,7 @@ class Importer:
         """Tell what came of it, and be done with it."""
         if await self._unless_stopped(self._tell(work, text)):
             await self._imports.finish(work, error)
+            self._tries.pop(work.id, None)
 
     async def _tell(self, work: Import, text: Html) -> None:
         try:
@@ -174,4 +225,14 @@ class Importer:
 
 
 def _is_passing(error: Exception) -> bool:
-    return isinstance(error, (*PASSING, ClientError, TimeoutError)) or is_unavailable(error)
+    return isinstance(error, PASSING) or is_unavailable(error)
+
+
+def _status(fault: Exception) -> int | None:
+    return fault.status if isinstance(fault, ClientResponseError) else None
+
+
+def _is_refused(fault: Exception) -> bool:
+    """Whether the server with the files will not give it later either; 429: not so fast."""
+    status = _status(fault)
+    return status is not None and 400 <= status < 500 and status != 429

@@ -29,6 +29,8 @@ ALL = reading.EVERYTHING
 PAGE = 6
 #: How often is looked whether a channel has been read, by who waits for that.
 LOOK_SECONDS = 0.25
+#: Posts that are deleted in one transaction.
+PORTION = 1000
 
 
 class Added(StrEnum):
@@ -218,27 +220,20 @@ class Channels:
         since = self._clock()
         async with self._database.read() as session:
             channel_ids = await sources.followed(session, user_id)
+            last = await channel_cards.last_post(session)
         due = await self._make_due(user_id, channel_ids, since)
-        parsed = await self._parsed(user_id, due, since)
+        rows = await self._looks(due)
         deadline = time.monotonic() + wait_seconds
-        while not all(one.done for one in parsed) and time.monotonic() < deadline:
+        while not all(row.next_check_at > since for row in rows) and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
-            parsed = await self._parsed(user_id, due, since)
-        return parsed
-
-    async def _parsed(self, user_id: int, channel_ids: Sequence[int], since: datetime) -> list[Parsed]:
+            rows = await self._looks(due)
         async with self._database.read() as session:
-            rows = await channel_cards.parsed(session, user_id, channel_ids, since)
-        return [
-            Parsed(
-                channel_id=row.channel_id,
-                name=row.name,
-                posts=row.posts,
-                done=row.next_check_at > since,
-                problem=Problem(row.problem) if row.problem else None,
-            )
-            for row in rows
-        ]
+            posts = await channel_cards.posts_after(session, user_id, due, last)
+        return [_parsed(row, posts.get(row.channel_id, 0), since) for row in rows]
+
+    async def _looks(self, channel_ids: Sequence[int]) -> Sequence[Any]:
+        async with self._database.read() as session:
+            return await channel_cards.looks(session, channel_ids)
 
     async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:
@@ -267,8 +262,29 @@ class Channels:
         async with self._database.write() as session:
             await sources.hold(session, channel_id)
             was_followed = await sources.unfollow(session, user_id, channel_id)
-            deleted = await sources.delete_posts(session, user_id, channel_id) if with_posts else 0
-        return was_followed or deleted > 0
+        deleted = with_posts and await self._delete_posts(user_id, channel_id)
+        return was_followed or deleted
+
+    async def _delete_posts(self, user_id: int, channel_id: int) -> bool:
+        """In portions, between which others have their turn; False: there were none."""
+        last = 0
+        while True:
+            async with self._database.write() as session:
+                ids = await sources.delete_posts(session, user_id, channel_id, after=last, limit=PORTION)
+            if not ids:
+                return last > 0
+            last = ids[-1]
+            await asyncio.sleep(0)
+
+
+def _parsed(row: Any, posts: int, since: datetime) -> Parsed:
+    return Parsed(
+        channel_id=row.channel_id,
+        name=row.name,
+        posts=posts,
+        done=row.next_check_at > since,
+        problem=Problem(row.problem) if row.problem else None,
+    )
 
 
 def _ask_for(source: SourceRow, now: datetime) -> None:

@@ -32,6 +32,7 @@ class Summary:
         without_text: of the new ones those with nothing to tag.
         skipped: what became no post, reason ('service', 'unreadable') → how many.
         chats: that had posts.
+        personal: of these the chats with one person or bot.
         last_chat: the one that came last.
     """
 
@@ -42,6 +43,7 @@ class Summary:
     without_text: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     chats: int = 0
+    personal: int = 0
     last_chat: int | None = None
 
     def plus(self, delivery: Delivery, tally: Tally | None) -> Summary:
@@ -50,6 +52,7 @@ class Summary:
         if tally is None:
             return Summary(**{**self.counts(), "messages": delivery.position, "skipped": skipped})
         chat = delivery.channel.telegram_id
+        is_other = chat != self.last_chat
         return Summary(
             messages=delivery.position,
             new=self.new + tally.new,
@@ -57,7 +60,9 @@ class Summary:
             edited=self.edited + tally.edited,
             without_text=self.without_text + tally.new + tally.edited - tally.tagged_later,
             skipped=skipped,
-            chats=self.chats + (chat != self.last_chat),
+            chats=self.chats + is_other,
+            # The Bot API gives groups and channels numbers below zero.
+            personal=self.personal + (is_other and (chat or 0) > 0),
             last_chat=chat,
         )
 

@@ -129,6 +129,10 @@ class People:
             person = await rows.find(session, telegram_id)
         return _language(None, person.language if person else None)
 
+    def is_admin(self, telegram_id: int) -> bool:
+        """Whether a person is in ADMIN_IDS."""
+        return telegram_id in self._admin_ids
+
     async def mark_unreachable(self, telegram_id: int) -> None:
         """Telegram refuses messages to the person (403)."""
         await self.my_chat(telegram_id, reachable=False)

@@ -18,7 +18,7 @@ from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage import bulk, hashtags, legacy, people
 from storage import intake as rows
-from storage.bulk import StoredText
+from storage.bulk import Stored, StoredText
 from storage.models import Post
 from storage.queue import Priority
 from storage.twins import find_twin
@@ -98,22 +98,23 @@ async def store_in(
     posts = await _without_hashtags(session, channel_id, _each_once(delivery.posts))
     stored = await _stored(session, user_id, channel_id, posts)
     new = [post for post in posts if post.message_id not in stored]
-    edits = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
-    changed = [(known.id, post.text) for post, known in edits if _is_newer(post, known)]
+    known = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
+    changed = [(post, older) for post, them in known if (older := [row for row in them if _is_newer(post, row)])]
     if neutral is None:
         neutral = await legacy.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
-    await bulk.set_texts(session, changed, now)
+    await bulk.set_texts(session, [(row.id, post.text) for post, older in changed for row in older], now)
     if work_class is not Priority.FRESH:
-        await bulk.set_work_class(session, [post_id for post_id, _ in changed], work_class)
-    await bulk.mark_gone(session, [known.id for _, known in edits if known.gone_at is not None], None)
+        await bulk.set_work_class(session, [row.id for _, older in changed for row in older], work_class)
+    back = [row.id for _, them in known for row in them if row.gone_at is not None]
+    await bulk.mark_gone(session, back, None)
     return Tally(
         channel_id,
         new=len(new),
-        known=len(edits) - len(changed),
+        known=len(known) - len(changed),
         edited=len(changed),
         gone=await _note_deleted(session, user_id, channel_id, delivery, now) if delivery.is_whole else 0,
-        tagged_later=sum(has_text(post.text) for post in new) + sum(has_text(text) for _, text in changed),
+        tagged_later=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
     )
 
 
@@ -141,9 +142,7 @@ def _without_line(post: SourcePost, found: Mapping[int, tuple[str | None, str | 
     return post if text is None else replace(post, text=text or None)
 
 
-async def _stored(
-    session: AsyncSession, user_id: int, channel_id: int, posts: Sequence[SourcePost]
-) -> Mapping[int, StoredText]:
+async def _stored(session: AsyncSession, user_id: int, channel_id: int, posts: Sequence[SourcePost]) -> Stored:
     """Message number → what is stored of it; an album is known by any of its messages."""
     numbers = sorted({number for post in posts for number in (post.message_id, *post.members)})
     found = await bulk.stored_texts(session, user_id, channel_id, numbers)
@@ -160,7 +159,8 @@ async def _note_deleted(session: AsyncSession, user_id: int, channel_id: int, de
         return 0
     there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
     between = await bulk.stored_between(session, user_id, channel_id, min(there), max(there))
-    gone = [post.id for number, post in between.items() if number not in there and post.gone_at is None]
+    missing = [post for number, them in between.items() if number not in there for post in them]
+    gone = [post.id for post in missing if post.gone_at is None]
     await bulk.mark_gone(session, gone, now)
     return len(gone)
 

@@ -98,8 +98,9 @@ class Submissions:
             tally = await store_in(session, user_id, channel_id, delivery, now, neutral=neutral)
             queued += tally.tagged_later
             after = await bulk.stored_texts(session, user_id, channel_id, numbers)
-            for number, stored in after.items():
-                taken[channel_id, number] = Taken(number, channel_id, stored.id, _status(before.get(number), stored))
+            for number, (stored, *_) in after.items():
+                status = _status(next(iter(before.get(number, ())), None), stored)
+                taken[channel_id, number] = Taken(number, channel_id, stored.id, status)
         listed = [taken[ids[_key(each.channel)], each.post.message_id] for each in submissions]
         statuses = [each.status for each in taken.values()]
         return Receipt(listed, statuses.count("new"), statuses.count("known"), statuses.count("edited"), queued)

@@ -32,11 +32,13 @@ class StoredText:
     text_key: int | None
 
 
-async def stored_texts(
-    session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]
-) -> dict[int, StoredText]:
-    """Message number → the user's post of it, of those that are stored; of doubles the first."""
-    found: dict[int, StoredText] = {}
+#: Message number → a user's posts of it: one, or a parser's doubles, the first of them first.
+Stored = dict[int, list[StoredText]]
+
+
+async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]) -> Stored:
+    """The user's posts of these messages, of those that are stored."""
+    found: Stored = {}
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     for start in range(0, len(message_ids), CHUNK):
         some = message_ids[start : start + CHUNK]
@@ -48,7 +50,7 @@ async def stored_texts(
             .order_by(Post.id)
         )
         for row in await session.execute(query):
-            found.setdefault(row.telegram_message_id, StoredText(*row))
+            found.setdefault(row.telegram_message_id, []).append(StoredText(*row))
     return found
 
 
@@ -88,17 +90,15 @@ async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datet
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
 
 
-async def stored_between(
-    session: AsyncSession, user_id: int, channel_id: int, low: int, high: int
-) -> dict[int, StoredText]:
-    """Message number → the user's post, of those from `low` to `high`."""
+async def stored_between(session: AsyncSession, user_id: int, channel_id: int, low: int, high: int) -> Stored:
+    """The user's posts of the messages from `low` to `high`."""
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     query = (
         select(*columns)
         .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), owned_by(user_id))
         .order_by(Post.id)
     )
-    found: dict[int, StoredText] = {}
+    found: Stored = {}
     for row in await session.execute(query):
-        found.setdefault(row.telegram_message_id, StoredText(*row))
+        found.setdefault(row.telegram_message_id, []).append(StoredText(*row))
     return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
@@ -45,19 +44,31 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
     return cast("Sequence[Any]", (await session.execute(query)).all())
 
 
-async def parsed(session: AsyncSession, user_id: int, channel_ids: Sequence[int], since: datetime) -> Sequence[Any]:
-    """Of these channels: channel_id, name, next_check_at, problem, and how many posts the user got since then."""
-    new = (
-        select(func.count())
-        .where(Post.channel_id == SourceRow.channel_id, Post.user_id == user_id, Post.parsed_at >= since)
-        .scalar_subquery()
-    )
+async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[Any]:
+    """Of these channels: channel_id, name, next_check_at, problem; cheap, since it is asked again and again."""
     query = (
-        select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem, new.label("posts"))
+        select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem)
         .where(SourceRow.channel_id.in_(channel_ids))
         .order_by(SourceRow.channel_id)
     )
     return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+async def last_post(session: AsyncSession) -> int:
+    """The highest id of all posts; 0: there are none."""
+    return (await session.execute(select(func.max(Post.id)))).scalar_one() or 0
+
+
+async def posts_after(
+    session: AsyncSession, user_id: int, channel_ids: Sequence[int], post_id: int
+) -> Mapping[int, int]:
+    """Channel → how many posts the user got of it since that post; by the ids, whatever there was before."""
+    query = (
+        select(Post.channel_id, func.count())
+        .where(Post.id > post_id, Post.user_id == user_id, Post.channel_id.in_(channel_ids))
+        .group_by(Post.channel_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:

@@ -126,11 +126,18 @@ async def drop_unread(session: AsyncSession) -> None:
     await session.execute(delete(SourceRow).where(nobody).execution_options(synchronize_session=False))
 
 
-async def delete_posts(session: AsyncSession, user_id: int, channel_id: int) -> int:
-    """Delete a user's posts of a channel, and what refers to them."""
-    statement = delete(Post).where(Post.channel_id == channel_id, Post.user_id == user_id)
-    result = await session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", result).rowcount
+async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, after: int, limit: int) -> list[int]:
+    """Delete up to `limit` of a user's posts of a channel, from the lowest id above `after`, and what refers to them.
+
+    Returns which; what was deleted before is not gone through again.
+    """
+    theirs = (Post.channel_id == channel_id, Post.user_id == user_id, Post.id > after)
+    query = select(Post.id).where(*theirs).order_by(Post.id).limit(limit)
+    ids = list((await session.execute(query)).scalars())
+    if ids:
+        statement = delete(Post).where(Post.id.in_(ids)).execution_options(synchronize_session=False)
+        await session.execute(statement)
+    return ids
 
 
 async def may_be_due(session: AsyncSession, now: datetime) -> bool:

@@ -16,7 +16,8 @@ async def document(message: Message, t: Texts, caller: Caller, imports: Imports,
     """Import it, or say what can be imported."""
     file = message.document
     if file is None or caller.user_id is None or not is_json(file):
-        await message.answer(views.not_an_export(t))
+        is_pages = file is not None and is_html(file)
+        await message.answer(views.web_pages(t) if is_pages else views.not_an_export(t))
         return
     name = file.file_name or "result.json"
     sent = await message.answer(views.received(t, name))
@@ -34,6 +35,11 @@ async def document(message: Message, t: Texts, caller: Caller, imports: Imports,
 def is_json(file: Document) -> bool:
     """PURE: whether it may be an export, by its name or its type."""
     return (file.file_name or "").lower().endswith(".json") or file.mime_type == "application/json"
+
+
+def is_html(file: Document) -> bool:
+    """PURE: whether it may be an export in Telegram Desktop's other format."""
+    return (file.file_name or "").lower().endswith((".html", ".htm")) or file.mime_type == "text/html"
 
 
 def router() -> Router:

@@ -33,11 +33,13 @@ def finished(t: Texts, work: Import, done: Summary) -> Html:
 def failed(t: Texts, work: Import, done: Summary, fault: ExportFault) -> Html:
     """Why it cannot be imported, or not all of it, and what to do."""
     reasons = {
-        ExportFault.HTML: t._(
-            "These are web pages (HTML). Export the chat again and choose the format “Machine-readable JSON”."
-        ),
+        ExportFault.HTML: web_pages(t),
         ExportFault.BROKEN: t._(
             "The file is damaged or breaks off. Export it again and send me that: nothing is stored twice."
+        ),
+        ExportFault.NOT_JSON: paragraphs(t._("There is no JSON in this file."), not_an_export(t)),
+        ExportFault.NOT_EXPORT: paragraphs(
+            t._("It is a JSON file, but not an export of chats from Telegram Desktop."), not_an_export(t)
         ),
     }
     reason = reasons.get(fault) or not_an_export(t)
@@ -55,13 +57,22 @@ def not_an_export(t: Texts) -> Html:
     )
 
 
-def too_big(t: Texts, telegram_id: int | None) -> Html:
-    """Telegram lets bots have no greater file."""
-    command = f"python -m bot import result.json --user {telegram_id}"
-    return paragraphs(
-        t._("❌ <b>The file is too big</b>: Telegram lets me download 20 MB at most."),
-        t._("On the server where I run it can be as big as you like: <code>{command}</code>", command=command),
+def web_pages(t: Texts) -> Html:
+    """To an export in Telegram Desktop's other format."""
+    return t._("These are web pages (HTML). Export the chat again and choose the format “Machine-readable JSON”.")
+
+
+def too_big(t: Texts, telegram_id: int | None, *, admin: bool) -> Html:
+    """Telegram lets bots have no greater file; an administrator has another way."""
+    command = f".venv/bin/python -m bot import result.json --user {telegram_id}"
+    way = t._("On the server where I run it can be as big as you like: <code>{command}</code>", command=command)
+    ask = t._(
+        "Export a shorter period, or ask the bot's administrator to import the file on the server, where it can be as "
+        "big as you like. Your Telegram id, which they need for that: <code>{person}</code>",
+        person=str(telegram_id),
     )
+    head = t._("❌ <b>The file is too big</b>: Telegram lets me download 20 MB at most.")
+    return paragraphs(head, way if admin else ask)
 
 
 def lost(t: Texts) -> Html:
@@ -79,7 +90,7 @@ def summary(t: Texts, done: Summary) -> Html:
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     return lines(
         t._("Messages: {count}", count=done.messages),
-        t._("Chats: {count}", count=done.chats) if done.chats > 1 else None,
+        _chats(t, done) if done.chats > 1 else None,
         t._("New posts: {count}", count=done.new),
         t._("Without text, so nothing to tag: {count}", count=done.without_text) if done.without_text else None,
         t._("With a newer text: {count}", count=done.edited) if done.edited else None,
@@ -87,6 +98,12 @@ def summary(t: Texts, done: Summary) -> Html:
         t._("Skipped, service messages: {count}", count=service) if service else None,
         t._("Skipped, without a number or a date: {count}", count=unreadable) if unreadable else None,
     )
+
+
+def _chats(t: Texts, done: Summary) -> Html:
+    if not done.personal:
+        return t._("Chats: {count}", count=done.chats)
+    return t._("Chats: {count}, of them personal: {personal}", count=done.chats, personal=done.personal)
 
 
 def _name(name: str | None) -> str:

@@ -279,7 +279,8 @@ def get_file(world: World, params: Json) -> Json:
     size = len(world.files[file_id])
     if size > DOWNLOAD_LIMIT:
         raise bad_request("file is too big")
-    return {"file_id": file_id, "file_unique_id": file_id, "file_size": size, "file_path": f"files/{file_id}"}
+    path = world.file_paths.get(file_id, f"files/{file_id}")
+    return {"file_id": file_id, "file_unique_id": file_id, "file_size": size, "file_path": path}
 
 
 def unknown(world: World, params: Json) -> Any:

@@ -75,7 +75,10 @@ class TelegramSandbox(Actors):
             raise ApiError(401, "Unauthorized")
 
     async def _file(self, request: web.Request) -> web.Response:
-        data = self.world.files.get(request.match_info["file_id"])
+        file_id = request.match_info["file_id"]
+        data = self.world.files.get(file_id)
         if request.match_info["token"] != self.token or data is None:
             raise web.HTTPNotFound
+        if (fault := self.world.fault_for(f"download {file_id}", {})) is not None:
+            return web.json_response(fault.body(), status=fault.code)
         return web.Response(body=data)

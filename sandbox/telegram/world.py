@@ -153,6 +153,8 @@ class World:
         self.commands: dict[tuple[str, str], list[Json]] = {}
         self.descriptions: dict[tuple[str, str], str] = {}
         self.files: dict[str, bytes] = {}
+        #: Of files that lie elsewhere, as a server in --local mode has them.
+        self.file_paths: dict[str, str] = {}
         self.calls: list[Call] = []
         self.errors: list[ErrorRecord] = []
         self.faults: list[Fault] = []

@@ -119,7 +119,7 @@ def _sniff(path: Path, file: BinaryIO) -> None:
             f"{path} is an export as web pages (HTML). Export the chat again as 'Machine-readable JSON'.",
         )
     if not beginning.startswith((b"{", b"[")):
-        raise ExportError(ExportFault.NOT_JSON, f"{path} is no JSON: an export's file is named result.json.")
+        raise ExportError(ExportFault.NOT_JSON, f"{path} is not JSON: an export's file is named result.json.")
 
 
 def _checked(reader: ExportReader) -> Iterator[Delivery]:
@@ -128,7 +128,7 @@ def _checked(reader: ExportReader) -> Iterator[Delivery]:
         yield from reader.deliveries()
         return
     except NotAnExportError as error:
-        fault = ExportError(ExportFault.NOT_EXPORT, f"This is no export of Telegram Desktop's: {error}.")
+        fault = ExportError(ExportFault.NOT_EXPORT, f"This is not an export from Telegram Desktop: {error}.")
     # The last two are raised by numbers that nothing holds.
     except (JSONError, ValueError, ArithmeticError):
         fault = ExportError(ExportFault.BROKEN, _broken(reader.consumed))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from bot import imports as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.database import Database
 from storage.models import Post
 from storage.source_models import ImportRow
-from tests.bot.running import ANNA, BEN, STRANGER, Running, running_bot
-from tests.services.sources.exports import a_channel, a_message
+from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
+from tests.services.sources.exports import a_channel, a_message, an_account
 
 
 @pytest.fixture
@@ -47,6 +49,11 @@ async def finished_imports(database: Database, count: int) -> list[str | None]:
             await asyncio.sleep(0.01)
 
 
+def put_at(bot: Running, path: str) -> None:
+    """The next file that is sent has this path on its server."""
+    bot.telegram.world.file_paths[f"upload{len(bot.telegram.world.files) + 1}"] = path
+
+
 async def send(bot: Running, who: int, name: str | None, data: bytes, mime_type: str | None = None) -> dict[str, Any]:
     """Send a file, and get the bot's next message."""
     before = len(bot.telegram.from_bot(who))
@@ -72,22 +79,84 @@ async def test_a_file_is_imported_and_its_message_shows_what_came_of_it(bot: Run
 
 async def test_what_cannot_be_imported_is_said(bot: Running) -> None:
     assert "result.json" in (await send(bot, BEN, "photo.zip", b"PK"))["text"]
+    assert "web pages" in (await send(bot, BEN, "messages.html", b"<!DOCTYPE html>"))["text"]
+    assert "web pages" in (await send(bot, BEN, None, b"<!DOCTYPE html>", "text/html"))["text"]
     page = await send(bot, BEN, "a.json", b"<!DOCTYPE html>")
     await bot.shows(BEN, "web pages", page["message_id"])
     other = await send(bot, BEN, "b.json", b'{"some": "thing"}')
-    await bot.shows(BEN, "Telegram Desktop makes", other["message_id"])
+    shown = await bot.shows(BEN, "a JSON file, but not an export", other["message_id"])
+    assert "Telegram Desktop makes" in shown["text"]
+    words = await send(bot, BEN, "d.json", b"Dear diary")
+    await bot.shows(BEN, "no JSON in this file", words["message_id"])
     cut = await send(bot, BEN, "c.json", exported(3)[:-4])
     shown = await bot.shows(BEN, "in part", cut["message_id"])
     assert "New posts: 2" in shown["text"]
     assert "breaks off" in shown["text"]
-    errors = await finished_imports(bot.database, 3)
+    errors = await finished_imports(bot.database, 4)
     assert all(errors)
 
 
-async def test_over_20_mb_the_command_is_named(bot: Running) -> None:
+async def test_personal_chats_in_a_file_are_told(bot: Running) -> None:
+    chats = [a_channel(a_message(1)), a_channel(a_message(1), type="personal_chat", id=6, name="Eve")]
+    data = json.dumps(an_account(chats)).encode()
+    for person, head, words in (
+        (BEN, "is imported", "Chats: 2, of them personal: 1"),
+        (ANNA, "импортирован", "Чатов: 2, из них личных: 1"),
+    ):
+        answer = await send(bot, person, "result.json", data)
+        assert words in (await bot.shows(person, head, answer["message_id"]))["text"]
+
+
+async def test_over_20_mb_administrators_are_told_the_command_and_others_whom_to_ask(bot: Running) -> None:
+    big = await send(bot, BOSS, "result.json", b" " * (20 * 2**20 + 1))
+    shown = await bot.shows(BOSS, "too big", big["message_id"])
+    assert f".venv/bin/python -m bot import result.json --user {BOSS}" in shown["text"]
     big = await send(bot, BEN, "result.json", b" " * (20 * 2**20 + 1))
     shown = await bot.shows(BEN, "too big", big["message_id"])
-    assert f"python -m bot import result.json --user {BEN}" in shown["text"]
+    assert "ask the bot's administrator" in shown["text"]
+    assert str(BEN) in shown["text"]
+    assert "python" not in shown["text"]
+
+
+async def test_a_file_that_is_not_given_ends_and_does_not_hold_up_the_others(bot: Running) -> None:
+    """As from a Bot API server in --local mode on another machine."""
+    put_at(bot, "/nowhere/documents/file_1.json")
+    missing = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "does not give me that file", missing["message_id"])
+    there = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "is imported", there["message_id"])
+    assert await finished_imports(bot.database, 2) == ["ClientResponseError", None]
+
+
+async def test_a_file_on_this_disk_is_read_there(bot: Running, tmp_path: Path) -> None:
+    """As from a Bot API server in --local mode on this machine, which gives it no other way."""
+    (tmp_path / "file_1.json").write_bytes(exported(3))
+    put_at(bot, str(tmp_path / "file_1.json"))
+    answer = await send(bot, BEN, "result.json", exported(5))
+    done = await bot.shows(BEN, "is imported", answer["message_id"])
+    assert "New posts: 3" in done["text"]
+    assert (tmp_path / "file_1.json").exists()
+
+
+async def test_a_file_that_fails_lets_the_next_one_pass_and_comes_again(
+    bot: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(product, "MOST_TRIES", 10**6)
+    bot.telegram.fail_next("download upload1", 502, "Bad Gateway", times=10**6)
+    first = await send(bot, ANNA, "result.json", exported(3))
+    second = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "is imported", second["message_id"])
+    bot.telegram.world.faults.clear()
+    await bot.shows(ANNA, "импортирован", first["message_id"])
+
+
+async def test_a_file_that_always_fails_is_given_up(bot: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "PAUSE_SECONDS", 0.01)
+    bot.telegram.fail_next("download upload1", 502, "Bad Gateway", times=10**6)
+    answer = await send(bot, BEN, "result.json", exported(3))
+    await bot.shows(BEN, "does not give me that file", answer["message_id"])
+    assert await finished_imports(bot.database, 1) == ["ClientResponseError"]
 
 
 async def test_a_strangers_file_is_not_taken(bot: Running, telegram: TelegramSandbox) -> None:

@@ -229,7 +229,7 @@ def messages(t: Texts) -> Iterator[str]:
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield help_views.channel_added(t, NASTY * 50, may_use=True)
-    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6)
+    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),
@@ -237,7 +237,8 @@ def messages(t: Texts) -> Iterator[str]:
         imports.finished(t, work, many),
     )
     yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
-    yield from (imports.too_big(t, 2**53), imports.lost(t), imports.went_wrong(t), imports.not_an_export(t))
+    yield from (imports.too_big(t, 2**53, admin=admin) for admin in (True, False))
+    yield from (imports.lost(t), imports.web_pages(t), imports.went_wrong(t), imports.not_an_export(t))
     channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
     yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
     yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))

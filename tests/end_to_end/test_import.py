@@ -65,12 +65,14 @@ async def test_a_file_is_imported_for_the_first_administrator(
 async def test_what_is_wrong_is_said_in_a_line(settings: dict[str, str], database: Database, tmp_path: Path) -> None:
     path = exported(tmp_path, 2)
     page = write(tmp_path, b"<html>", "messages.html")
+    other = write(tmp_path, {"some": "thing"}, "other.json")
     broken = write(tmp_path, json.dumps(a_channel(a_service(1), a_message(2))).encode()[:-1], "broken.json")
     nobody = {**settings, "ADMIN_IDS": ""}
     for arguments, words, environment_ in (
         (["none.json"], "none.json cannot be read: No such file", settings),
         ([str(tmp_path)], "is a folder", settings),
         ([str(page)], "Machine-readable JSON", settings),
+        ([str(other)], "not an export from Telegram Desktop: it holds no list of messages", settings),
         ([path, "--user", "777"], "nobody with the Telegram id 777", settings),
         ([path], "--user TELEGRAM_ID", nobody),
         ([str(broken)], "breaks off after 2 messages", settings),

@@ -6,14 +6,16 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 
+from services import channels as product
 from services.channels import ALL, MOST_CHANNELS, Added
 from services.sources.base import SourceGoneError
 from storage.database import Database
 from storage.models import Post, User, UserChannel
 from storage.source_models import Follow, SourceRow
 from tests.services.channel_world import ADMIN, FIRST, NOW, SECOND, World
+from tests.statements import noted
 
 
 @pytest.fixture
@@ -114,6 +116,30 @@ async def test_removing_keeps_the_posts_unless_asked_and_adding_again_leaves_no_
     assert await world.channels.remove(world.users[FIRST], channel, with_posts=True)
     assert await world.posts(FIRST) == {}
     assert await world.count(SECOND) == 50
+
+
+async def test_posts_are_deleted_in_portions_each_in_a_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "PORTION", 10)
+    world.shelf.fill("news", range(1, 51))
+    channel = await world.add(FIRST, "news")
+    await world.add(SECOND, "news")
+    await world.settle()
+    ends: list[object] = []
+
+    def note(connection: object) -> None:
+        ends.append(connection)
+
+    engine = world.database.engine.sync_engine
+    event.listen(engine, "commit", note)
+    assert await world.channels.remove(world.users[FIRST], channel, with_posts=True)
+    event.remove(engine, "commit", note)
+    # One that unfollows, five with posts, and one that finds no more.
+    assert len(ends) == 7
+    assert await world.count(FIRST) == 0
+    assert await world.count(SECOND) == 50
+    assert not await world.channels.remove(world.users[FIRST], channel, with_posts=True)
 
 
 async def test_adding_what_is_followed_says_so_and_reads_it_now(world: World) -> None:
@@ -335,3 +361,33 @@ async def test_older_posts_of_a_channel_that_has_just_failed_wait_for_the_next_l
     assert len(world.shelf.asked) == asked
     await world.later(hours=2)
     assert len(world.shelf.asked) == asked + 1
+
+
+async def test_what_comes_of_a_wish_to_fetch_is_counted_once_and_for_that_user(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    world.shelf.fill("other", range(1, 4))
+    for who in (FIRST, SECOND):
+        await world.add(who, "news")
+    await world.add(FIRST, "other")
+    await world.settle()
+    world.shelf.fill("news", range(11, 16))
+    world.shelf.texts["news"][3] = "another text"
+    world.now += timedelta(minutes=1)
+    with noted(world.database) as statements:
+        fetching = asyncio.create_task(world.channels.fetch_all(world.users[FIRST], wait_seconds=20))
+        await statements.until("SELECT metka_sources.channel_id, metka_sources.name")
+        world.now += timedelta(seconds=1)
+        await world.settle()
+        found = await fetching
+    assert [(one.name, one.posts, one.done, one.problem) for one in found] == [
+        ("news", 5, True, None),
+        ("other", 0, True, None),
+    ]
+    assert statements.about("FROM posts WHERE posts.id >") == 1
+
+
+async def test_who_waits_in_vain_is_told_what_is_not_read_yet(world: World) -> None:
+    world.shelf.fill("news", range(1, 11))
+    await world.add(FIRST, "news")
+    [one] = await world.channels.fetch_all(world.users[FIRST], wait_seconds=0)
+    assert (one.posts, one.done) == (0, False)

@@ -237,3 +237,16 @@ async def test_a_cancelled_import_goes_on_where_it_stands(world: World, tmp_path
         await task
     stands = (await world.begin(path)).done
     assert stands.messages == stands.new == len(await world.posts()) >= 5
+
+
+async def test_personal_chats_are_counted_each_once(world: World, tmp_path: Path) -> None:
+    chats = [
+        a_channel(*(a_message(number) for number in range(1, 6)), type="personal_chat", id=6),
+        a_channel(a_message(1), type="private_supergroup", id=7),
+        a_channel(*(a_message(number) for number in range(1, 6)), type="bot_chat", id=8),
+        a_channel(a_message(1), type="private_group", id=9),
+    ]
+    path = write(tmp_path, an_account(chats))
+    await world.break_off(path, 3)
+    done = await world.run(path)
+    assert (done.chats, done.personal) == (4, 2)

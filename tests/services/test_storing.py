@@ -159,6 +159,22 @@ async def test_what_a_whole_delivery_does_not_hold_was_deleted(users: Database) 
     assert [post.gone_at for post in await posts_of(users) if post.telegram_message_id == 5] == [None]
 
 
+async def test_what_a_parser_stored_twice_is_changed_and_deleted_together(users: Database) -> None:
+    later = NOW + timedelta(days=1)
+    tally = await stored(users, a_post(1), a_post(2), a_post(3))
+    async with users.write() as session:
+        double = {"user_id": ANNA, "channel_id": tally.channel_id, "telegram_message_id": 2, "posted_at": POSTED}
+        session.add(Post(**double, text="Some text", parsed_at=NOW))
+    edit = a_post(2, "Another text", as_of=later)
+    tally = await stored(users, a_post(1), edit, a_post(3), now=later, is_whole=True)
+    assert (tally.known, tally.edited, tally.tagged_later, tally.gone) == (2, 1, 1, 0)
+    assert [post.text for post in await posts_of(users)] == ["Some text", "Another text", "Another text", "Some text"]
+    await stored(users, a_post(1), a_post(3), now=later, is_whole=True)
+    assert [post.gone_at for post in await posts_of(users)] == [None, later, later, None]
+    await stored(users, a_post(1), edit, a_post(3), now=later, is_whole=True)
+    assert [post.gone_at for post in await posts_of(users)] == [None] * 4
+
+
 async def test_a_backfill_is_worked_on_after_all_that_is_fresh(users: Database) -> None:
     """Though its posts are newer, another user's, and were there first."""
     newer = replace(a_post(1), posted_at=NOW)

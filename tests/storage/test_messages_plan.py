@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import bulk, intake
+from storage import bulk, channel_cards, intake
 from storage.database import Database
 from tests.storage.plan import plan_of
 from tests.storage.rows import add_posts, add_user
@@ -34,3 +35,16 @@ async def test_the_index_of_messages_serves(
     # PostgreSQL may read all of a channel's entries in the index, and filter them.
     conditions = [line for line in plan.splitlines() if "Index Cond" in line]
     assert all("telegram_message_id" in condition for condition in conditions)
+
+
+async def test_who_waits_for_new_posts_has_no_old_ones_counted(database: Database) -> None:
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 1000)
+        await session.execute(sql("ANALYZE posts"))
+    plan = await plan_of(database, lambda session: channel_cards.posts_after(session, 1, [1], 990), beginning="SELECT")
+    assert "rowid>" in plan if database.is_sqlite else "id > 990" in _index_condition(plan), plan
+
+
+def _index_condition(plan: str) -> str:
+    return "".join(line for line in plan.splitlines() if "Index Cond" in line)
