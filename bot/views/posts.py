@@ -27,6 +27,7 @@ def card(t: Texts, post: PostCard) -> Html:
     head = lines(
         t._("{status} {post} · {channel}", status=_status(t, post), post=number(post), channel=channel(post)),
         link(t._("Open the post"), post.url) if post.url else None,
+        t._("🗑 Deleted in the channel ({at})", at=post.gone_at) if post.gone_at is not None else None,
     )
     return paragraphs(
         head,

@@ -150,8 +150,17 @@ def card(**values: object) -> PostCard:
         "skipped": False,
         "leased": False,
         "attempt_log": (attempt,) * 5,
+        "gone_at": NOW,
     }
     return PostCard(**{**worst, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "🗑 Deleted in the channel ("), ("ru", "🗑 Удалён из канала (")])
+def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str, words: str) -> None:
+    there, gone = card(url="https://t.me/a/1", gone_at=None), card(url="https://t.me/a/1")
+    assert words not in posts.card(texts(language), there)
+    assert words in posts.card(texts(language), gone)
+    assert 'href="https://t.me/a/1"' in posts.card(texts(language), gone)
 
 
 def channel(**values: object) -> ChannelCard:
