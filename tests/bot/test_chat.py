@@ -104,6 +104,19 @@ async def test_a_stranger_is_told_once_and_let_in(bot: Running, telegram: Telegr
     assert "You have 0 posts" in (await bot.say(STRANGER, "/stats"))["text"]
 
 
+async def test_who_starts_again_hears_how_the_request_stands_once(bot: Running, telegram: TelegramSandbox) -> None:
+    assert "asked the administrators" in (await bot.say(STRANGER, "/start"))["text"]
+    assert "asked the administrators already" in (await bot.say(STRANGER, "/start"))["text"]
+    telegram.send_text(STRANGER, "/start")
+    request = await bot.shows(BOSS, "<Eve> asks")
+    await telegram.press(BOSS, request["message_id"], "🚫 Decline")
+    await bot.shows(STRANGER, "declined")
+    assert "declined" in (await bot.say(STRANGER, "/start"))["text"]
+    telegram.send_text(STRANGER, "/start")
+    await bot.say(BEN, "/help")
+    assert len(telegram.from_bot(STRANGER)) == 4
+
+
 async def test_a_forwarded_post_is_answered_with_its_tags(bot: Running, telegram: TelegramSandbox) -> None:
     telegram.add_channel(CHANNEL, "News & <more>", "news")
     telegram.send_forward(BEN, CHANNEL, 5, "The city opens a new library", 1_700_000_000)
