@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.i18n import Html, Texts, escape
+from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from services.channels import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Problem
@@ -23,20 +23,37 @@ def channels(t: Texts, page: ChannelPage) -> Html:
     return paragraphs(
         t.ngettext("📡 <b>{count} channel</b>", "📡 <b>{count} channels</b>", page.total),
         *blocks,
+        _unread(t, page.channels),
         None if alone else _legend(t, page.channels),
         t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None,
     )
 
 
 def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
-    if any(each.is_read for each in shown):
-        return t._("⏸ pause · ▶️ resume · 🔄 fetch now · 🗑 remove · ⋯ older posts · ➕ follow")
-    return t._("🗑 remove · ➕ follow")
+    """What the signs on the buttons mean, of those that there are."""
+    is_read = any(each.is_read for each in shown)
+    signs = (
+        (t._("⏸ pause"), any(each.is_read and not each.is_paused for each in shown)),
+        (t._("▶️ resume"), any(each.is_read and each.is_paused for each in shown)),
+        (t._("🔄 fetch now"), is_read),
+        (t._("🗑 remove"), True),
+        (t._("⋯ older posts"), is_read),
+        (t._("➕ follow"), any(not each.is_read and is_name(each.username) for each in shown)),
+    )
+    return join(" · ", [sign for sign, is_there in signs if is_there])
+
+
+def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
+    if all(each.is_read for each in shown):
+        return None
+    return t._(
+        "Channels that I do not read get their posts by forwards, imports, the parser, or me being in the channel."
+    )
 
 
 def card(t: Texts, shown: ChannelCard) -> Html:
     """A channel by itself."""
-    return _block(t, shown, None)
+    return paragraphs(_block(t, shown, None), _unread(t, [shown]))
 
 
 def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
@@ -57,7 +74,7 @@ def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
 
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     if not shown.is_read:
-        return [t._("not read by me: its posts come by forwards, imports, the parser or the bot in the channel")]
+        return [t._("not read by me")]
     if shown.checked_at is None and shown.problem is None and not shown.is_paused:
         return [t._("about to be read for the first time")]
     older = (
@@ -202,6 +219,11 @@ def followed(t: Texts, added: Addition) -> str:
             return t.plain("You follow @{name} already.", name=name)
         case Added.TOO_MANY:
             return t.plain("You follow {most} channels, and that is the most: remove one first.", most=MOST_CHANNELS)
+
+
+def no_more(t: Texts, left: ChannelCard | None) -> str:
+    """The answer to the removal of a channel, which is still in the list for its posts' sake, or not."""
+    return t.plain("Removed.") if left is None else t.plain("No longer read; its posts stay.")
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:
