@@ -127,6 +127,19 @@ def question(t: Texts, shown: ChannelCard) -> Html:
     )
 
 
+def offer(t: Texts, name: str) -> Html:
+    """To a message that is nothing but a channel's name; under it stands Follow."""
+    return t._(
+        "Shall I read the public channel @{name}? Press the button: its last posts get tags, and each new one.",
+        name=name,
+    )
+
+
+def known(t: Texts, name: str) -> Html:
+    """The same of a channel that is followed."""
+    return t._("You follow @{name} already: /channels", name=name)
+
+
 def how_to_add(t: Texts) -> Html:
     """How posts come to the bot: for a list without channels, and to an /add without any."""
     return lines(

@@ -168,6 +168,19 @@ async def test_a_forwarded_post_offers_to_follow_its_channel(bot: Running, teleg
     assert words(telegram, tagged[0]) == []
 
 
+async def test_a_bare_name_or_link_is_answered_with_the_offer_to_follow(
+    bot: Running, telegram: TelegramSandbox
+) -> None:
+    for said in ("@gorod", "https://t.me/gorod/15"):
+        offered = await bot.say(BEN, said)
+        assert "Shall I read the public channel @gorod?" in offered["text"]
+        assert words(telegram, offered) == ["➕ Follow @gorod"]
+    assert (await telegram.press(BEN, offered["message_id"], "➕ Follow @gorod")).text == "Reading…"
+    await bot.shows(BEN, "Reading @gorod")
+    assert (await bot.say(BEN, "@Gorod"))["text"] == "You follow @Gorod already: /channels"
+    assert "Forward me a post" in (await bot.say(BEN, "gorod"))["text"]
+
+
 async def test_one_channel_has_buttons_with_words(bot: Running, telegram: TelegramSandbox, shelf: Shelf) -> None:
     async with bot.database.write() as session:
         await session.execute(update(Post).where(Post.user_id == BENS).values(user_id=ANNAS))

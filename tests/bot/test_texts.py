@@ -197,6 +197,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
     words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
     yield channels.additions(t, added[:50], words)
     yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
+    yield from (channels.offer(t, NASTY), channels.known(t, NASTY))
     yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
     for kind in ("added", "older", "gone", "back", "renamed", "delayed", "unreadable", "readable", NASTY * 99, None):
         names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
