@@ -50,7 +50,8 @@ async def forwarded(
     follow = await not_followed(origin.chat.username, caller, channels)
     markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        sent = await message.answer(views.saved(t, receipt.post_id, enabled=tagging.enabled), reply_markup=markup)
+        text = views.saved(t, receipt.post_id, await tagging.provider_state())
+        sent = await message.answer(text, reply_markup=markup)
         await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return
     card = await overview.post(receipt.post_id, user_id=caller.user_id)

@@ -113,8 +113,15 @@ def provider(t: Texts, state: ProviderState) -> Html | None:
         "paused": t._("⛔ Tagging is paused: the provider refuses the account. The administrators know."),
         "limited": t._("⏸ The provider's limit is reached; posts wait."),
         "down": t._("⏸ The provider does not answer; posts wait."),
+        "gone": t._("⛔ None of the models is offered any more; posts wait. The administrators know."),
     }
-    return lines(names.get(state.state, names["down"]), _when(t, state))
+    name = "gone" if _all_gone(state) else state.state
+    return lines(names.get(name, names["down"]), _when(t, state))
+
+
+def _all_gone(state: ProviderState) -> bool:
+    gone = {each.model for each in state.aside if each.reason == "gone"}
+    return state.state == "down" and gone.issuperset(state.models)
 
 
 def _when(t: Texts, state: ProviderState) -> Html | None:

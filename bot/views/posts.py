@@ -6,18 +6,19 @@ from bot.i18n import Html, Texts, escape, join
 from bot.views.common import (
     beginning,
     channel,
-    disabled,
     lines,
     link,
     next_try,
     number,
     paragraphs,
+    provider,
     shorten,
     status_name,
     tags,
 )
 from bot.views.reasons import outcome, why
 from services.overview import AttemptView, FailedPage, PostCard
+from services.provider_state import ProviderState
 
 LISTED = 10
 
@@ -71,16 +72,18 @@ def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
     return lines(t._("<b>Last requests</b>"), *rows)
 
 
-def queued(t: Texts, post_id: int, *, enabled: bool) -> Html:
-    """A post was asked for; this message is going to show its tags."""
-    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=f"#{post_id}")
-    return text if enabled else paragraphs(t._("⏳ {post} is queued.", post=f"#{post_id}"), disabled(t))
+def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
+    """A post was asked for; this message is going to show its tags, and says so if that takes longer."""
+    post = f"#{post_id}"
+    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
+    return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
 
 
-def saved(t: Texts, post_id: int, *, enabled: bool) -> Html:
-    """A forwarded post was stored."""
-    text = t._("⏳ Saved as {post}; its tags come here.", post=f"#{post_id}")
-    return text if enabled else paragraphs(t._("⏳ Saved as {post}.", post=f"#{post_id}"), disabled(t))
+def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
+    """A forwarded post was stored; likewise."""
+    post = f"#{post_id}"
+    text = t._("⏳ Saved as {post}; its tags come here.", post=post)
+    return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))
 
 
 def result(t: Texts, post: PostCard) -> Html:

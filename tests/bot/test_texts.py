@@ -6,6 +6,7 @@ import ast
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
@@ -121,6 +122,13 @@ def test_channels_are_told_in_natural_words() -> None:
     assert "/remove @gorod" in channel_news(english, gone)
 
 
+def test_that_no_model_is_left_is_not_said_to_be_silence() -> None:
+    gone = ModelAside("a", "gone", None)
+    shown = ProviderState(True, "down", NOW, NOW, None, ("a", "b"), (gone, ModelAside("b", "gone", None)))
+    assert "None of the models is offered any more" in posts.queued(texts("en"), 1, shown)
+    assert "does not answer" in posts.queued(texts("en"), 1, replace(shown, aside=(gone,)))
+
+
 def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
     assert shorten("😀" * 10, 10) == "😀" * 4 + "…"
     assert units(shorten("я" * 500, 100)) == 100
@@ -223,6 +231,7 @@ def messages(t: Texts) -> Iterator[str]:
     for name in ("open", "paused", "limited", "down", "disabled"):
         shown = ProviderState(name != "disabled", name, NOW, NOW, NASTY, state.models, state.aside)
         yield stats.stats(t, big, shown, everybody=True, now=NOW)
+        yield from (posts.queued(t, 2**31 - 1, shown), posts.saved(t, 2**31 - 1, shown))
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
         yield stats.progress(t, batch, paused=False)
