@@ -52,8 +52,15 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
         return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
-    tries = t.ngettext("{count} attempt so far", "{count} attempts so far", post.attempts) if post.attempts else None
-    return lines(reason, waiting, tries) or None
+    return lines(reason, waiting, _tries(t, post)) or None
+
+
+def _tries(t: Texts, post: PostCard) -> Html | None:
+    if not post.attempts:
+        return None
+    if post.status == "failed":
+        return t._("Attempts: {count}", count=post.attempts)
+    return t.ngettext("{count} attempt so far", "{count} attempts so far", post.attempts)
 
 
 def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:

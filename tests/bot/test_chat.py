@@ -70,7 +70,7 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     listed = await bot.say(BEN, "/failed")
     assert "odd <b> & error" in listed["text"]
     await telegram.press(BEN, listed["message_id"], "ℹ️ #11")
-    card = await bot.shows(BEN, "5 attempts so far")
+    card = await bot.shows(BEN, "Attempts: 5")
     await telegram.press(BEN, card["message_id"], "⏭ Skip")
     await bot.shows(BEN, "Skipped by you", card["message_id"])
     await telegram.press(BEN, card["message_id"], "↩️ Undo skip")
