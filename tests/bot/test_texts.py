@@ -95,6 +95,7 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
     assert russian.ngettext("{count} attempt so far", "{count} attempts so far", 22) == "Пока 22 попытки"
     assert english.percent(1, 1000) == "<1%"
     assert english.percent(0, 0) == "0%"
+    assert (english.percent(3348, 3350), english.percent(3350, 3350)) == ("99%", "100%")
 
 
 def test_how_long_ago_is_said_in_the_persons_language() -> None:
@@ -120,6 +121,13 @@ def test_channels_are_told_in_natural_words() -> None:
     assert "<b>Город</b> (@gorod): прочитано 50 постов." in channel_news(russian, news)
     gone = {"text": "gone", "name": "gorod", "title": "", "first": False}
     assert "/remove @gorod" in channel_news(english, gone)
+
+
+def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones() -> None:
+    shown = ProviderState(True, "open", None, None, None, ("a",), ())
+    same, more = (Stats(9, {"success": 7, "pending": 2}, tags, 2, None, 1) for tags in (7, 8))
+    assert "With tags" not in stats.stats(texts("en"), same, shown, everybody=False, now=NOW)
+    assert "With tags: 8" in stats.stats(texts("en"), more, shown, everybody=False, now=NOW)
 
 
 def test_that_no_model_is_left_is_not_said_to_be_silence() -> None:
