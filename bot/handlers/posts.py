@@ -118,7 +118,7 @@ async def skip(
     """Leave the post without tags, or take that back."""
     change = tagging.skip_post if callback_data.action is Action.SKIP else tagging.unskip_post
     changed = await change(callback_data.post, user_id=owner_scope(caller))
-    toast.text = "" if changed else t.plain("Nothing to change: this is how it stands.")
+    toast.text = "" if changed else t.plain("Nothing to change.")
     await _show_card(press, callback_data, bot, t, caller, overview, toast)
 
 

@@ -77,7 +77,7 @@ def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
     return paragraphs(
-        t._("⚠️ <b>The provider does not serve us</b>"),
+        t._("⚠️ <b>Tagging is paused: the provider fails</b>"),
         _detail(t, payload),
         t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
     )

@@ -174,7 +174,7 @@ def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable])
         Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
         Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
         Added.TOO_MANY: t._(
-            "🚫 You follow {most} channels, and that is the most. Remove one first, then add {names}",
+            "🚫 You follow {most} channels, the maximum. Remove one first, then add {names}",
             most=MOST_CHANNELS,
             names=names[Added.TOO_MANY],
         ),
@@ -231,7 +231,7 @@ def followed(t: Texts, added: Addition) -> str:
         case Added.KNOWN:
             return t.plain("You follow @{name} already.", name=name)
         case Added.TOO_MANY:
-            return t.plain("You follow {most} channels, and that is the most: remove one first.", most=MOST_CHANNELS)
+            return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)
 
 
 def no_more(t: Texts, left: ChannelCard | None) -> str:
@@ -247,7 +247,7 @@ def cannot(t: Texts, shown: ChannelCard | None) -> str:
         return t.plain("I do not read this channel for you. To have it read: /add")
     if shown.is_paused:
         return t.plain("It is paused: resume it first.")
-    return t.plain("Nothing to do: this is how it stands.")
+    return t.plain("Nothing to do.")
 
 
 def address(username: str | None) -> str | None:
