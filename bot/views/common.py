@@ -33,22 +33,20 @@ def whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def status_name(t: Texts, status: str) -> Html:
-    """A status in words, with its sign."""
-    names = status_names(t)
-    return names.get(status, names["pending"])
-
-
-def status_names(t: Texts) -> dict[str, Html]:
-    """Every status in words, with its sign."""
-    names = {
+def status_words(t: Texts) -> dict[str, Html]:
+    """Every status in words."""
+    return {
         "success": t._("tagged"),
         "pending": t._("waiting"),
         "retrying": t._("to be retried"),
         "failed": t._("failed"),
         "skipped": t._("skipped"),
     }
-    return {status: Html(f"{SIGNS[status]} {name}") for status, name in names.items()}
+
+
+def status_names(t: Texts) -> dict[str, Html]:
+    """Every status in words, with its sign."""
+    return {status: Html(f"{SIGNS[status]} {words}") for status, words in status_words(t).items()}
 
 
 def number(card: PostCard) -> str:

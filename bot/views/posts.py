@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import (
+    SIGNS,
     beginning,
     channel,
     lines,
@@ -13,7 +14,7 @@ from bot.views.common import (
     paragraphs,
     provider,
     shorten,
-    status_name,
+    status_words,
     tags,
 )
 from bot.views.reasons import outcome, why
@@ -26,7 +27,7 @@ LISTED = 10
 def card(t: Texts, post: PostCard) -> Html:
     """/post and Details: everything known of a post."""
     head = lines(
-        t._("{status} {post} · {channel}", status=_status(t, post), post=number(post), channel=channel(post)),
+        _title(t, post),
         link(t._("Open the post"), post.url) if post.url else None,
         t._("🗑 Deleted in the channel ({at})", at=post.gone_at) if post.gone_at is not None else None,
     )
@@ -39,8 +40,13 @@ def card(t: Texts, post: PostCard) -> Html:
     )
 
 
-def _status(t: Texts, post: PostCard) -> Html:
-    return t._("🔄 being tagged") if post.leased else status_name(t, post.status)
+def _title(t: Texts, post: PostCard) -> Html:
+    names = status_words(t)
+    status = post.status if post.status in names else "pending"
+    sign, words = ("🔄", t._("being tagged")) if post.leased else (SIGNS[status], names[status])
+    return t._(
+        "{sign} {post} · {status} · {channel}", sign=sign, post=number(post), status=words, channel=channel(post)
+    )
 
 
 def _standing(t: Texts, post: PostCard) -> Html | None:

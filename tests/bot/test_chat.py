@@ -74,7 +74,7 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     await telegram.press(BEN, card["message_id"], "⏭ Skip")
     await bot.shows(BEN, "Skipped by you", card["message_id"])
     await telegram.press(BEN, card["message_id"], "↩️ Undo skip")
-    await bot.shows(BEN, "❌ failed #11", card["message_id"])
+    await bot.shows(BEN, "❌ #11 · failed · ", card["message_id"])
     await telegram.press(BEN, card["message_id"], "🔁 Retry")
     await bot.shows(BEN, "✅ #11", card["message_id"])
     again = PostButton(action=Action.RETRY, post=11, here=True).pack()
