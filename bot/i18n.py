@@ -70,10 +70,11 @@ class Texts:
         return format_decimal(value, locale=self.language)
 
     def percent(self, part: int, whole: int) -> str:
-        """A share of a whole, without decimals; a part that is there is never 0 %."""
+        """A share of a whole, without decimals; a part that is there is never 0 %, and only the whole is 100 %."""
         share = part / whole if whole else 0.0
         sign = "<" if 0 < share < 0.01 else ""
-        return sign + self._percent.format(max(round(share * 100), 1) if part else 0)
+        shown = max(round(share * 100), 1) if part else 0
+        return sign + self._percent.format(min(shown, 99) if part < whole else shown)
 
     def seconds(self, value: float) -> str:
         """A duration's number with one decimal."""

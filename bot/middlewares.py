@@ -16,7 +16,7 @@ from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramFor
 from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, Update, User
 
 from bot.handlers.answering import Toast, is_private
-from bot.i18n import I18n
+from bot.i18n import Html, I18n, Texts
 from bot.insisting import PASSING, insist
 from bot.views import access as access_views
 from bot.views import help as help_views
@@ -38,6 +38,8 @@ TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
 #: A failure is no news any more after so long.
 TELL_WITHIN = 3600.0
+#: A stranger's further /start is answered once in so many seconds.
+START_AGAIN_AFTER = 3600.0
 
 
 class MeasureUpdates(BaseMiddleware):
@@ -117,9 +119,12 @@ class Throttle(BaseMiddleware):
 class WhoCalls(BaseMiddleware):
     """In private chats: gives handlers `caller` and `t`, and turns strangers away."""
 
-    def __init__(self, people: People, i18n: I18n) -> None:
+    def __init__(self, people: People, i18n: I18n, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._people = people
         self._i18n = i18n
+        self._monotonic = monotonic
+        # Stranger, and how their request stood → when a further /start was answered so; dropped after an hour.
+        self._answered: dict[tuple[int, Access], float] = {}
         # A lock lives as long as somebody holds or awaits it.
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -153,11 +158,34 @@ class WhoCalls(BaseMiddleware):
         t = self._i18n.texts(caller.language)
         is_start = (message.text or "").split(maxsplit=1)[:1] == ["/start"]
         admins = await self._people.ask_access(caller, who.full_name, who.username) if is_start else []
-        if caller.told and not admins:
+        if admins:
+            words = access_views.asked(t)
+        elif not caller.told or (is_start and self._may_answer_again(caller)):
+            words = _standing(t, caller.access)
+        else:
             return
-        await self._people.mark_told(caller.telegram_id)
-        waits = bool(admins) or caller.access is Access.ASKED
-        await message.answer(access_views.asked(t) if waits else access_views.stranger(t))
+        if not caller.told:
+            await self._people.mark_told(caller.telegram_id)
+        await message.answer(words)
+
+    def _may_answer_again(self, caller: Caller) -> bool:
+        now, key = self._monotonic(), (caller.telegram_id, caller.access)
+        self._answered = {known: at for known, at in self._answered.items() if now - at < START_AGAIN_AFTER}
+        if key in self._answered:
+            return False
+        self._answered[key] = now
+        return True
+
+
+def _standing(t: Texts, access: Access) -> Html:
+    """What a stranger is told of their request."""
+    match access:
+        case Access.ASKED:
+            return access_views.asked_already(t)
+        case Access.DECLINED:
+            return access_views.declined(t)
+        case _:
+            return access_views.stranger(t)
 
 
 class AnswerPresses(BaseMiddleware):

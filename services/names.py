@@ -68,6 +68,14 @@ def channel_names(text: str) -> Names:
     return Names(list(found.values()), list(unusable.values()))
 
 
+def only_name(text: str) -> str | None:
+    """The channel that a text names with @ or by a link, when there is nothing else in it."""
+    if not text.startswith("@") and "/" not in text and ".t.me" not in text.lower():
+        return None
+    names, unusable = channel_names(text)
+    return names[0] if len(names) == 1 and not unusable else None
+
+
 def is_name(text: str | None) -> bool:
     """Whether this may be a channel's public name (without @)."""
     return text is not None and _NAME.fullmatch(text) is not None

@@ -49,7 +49,7 @@ class AttemptView:
 class PostCard:
     """A post as it stands. `requested`: new tags were asked for; `skipped`: by a person; `leased`: in work.
 
-    `hashtags_of`: in whose channel its hashtags stand.
+    `hashtags_of`: in whose channel its hashtags stand; `gone_at`: when it was found deleted in its channel.
     """
 
     id: int
@@ -71,6 +71,7 @@ class PostCard:
     leased: bool
     attempt_log: tuple[AttemptView, ...] = ()
     hashtags_of: int | None = None
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> Pos
         skipped=row.skipped_at is not None,
         leased=row.lease_expires_at is not None and row.lease_expires_at > now,
         attempt_log=tuple(_attempt(attempt) for attempt in attempts or ()),
+        gone_at=row.gone_at,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,8 @@ from storage.glance import glance
 
 LANGUAGES = ("ru", "en")
 DEFAULT_LANGUAGE = "en"
+#: Who was declined may ask again after that: a wrong Decline is no last word.
+DECLINED_FOR = timedelta(days=1)
 
 
 class Access(StrEnum):
@@ -87,7 +90,7 @@ class People:
         await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
 
     async def ask_access(self, caller: Caller, name: str, username: str | None) -> list[int]:
-        """A stranger asks to use the bot, once: returns the administrators who are told so, [] if it was done."""
+        """A stranger asks to use the bot: returns the administrators who are told so, [] if it is asked or declined."""
         if caller.may_use:
             return []
         payload = {
@@ -98,8 +101,7 @@ class People:
         }
         now = self._clock()
         async with self._database.write() as session:
-            await rows.save(session, caller.telegram_id, now)
-            if not await rows.ask(session, caller.telegram_id):
+            if not await rows.ask(session, caller.telegram_id, now, declined_before=now - DECLINED_FOR):
                 return []
             await outbox.tell_admins(session, self._admin_ids, payload, now)
         return sorted(self._admin_ids)
@@ -114,7 +116,7 @@ class People:
         answer = "approved" if approve else "declined"
         now = self._clock()
         async with self._database.write() as session:
-            if not await rows.decide(session, telegram_id, answer):
+            if not await rows.decide(session, telegram_id, answer, now):
                 return False
             if approve:
                 person = await rows.find(session, telegram_id)

@@ -58,11 +58,10 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A post that was asked for. `reason` 'disabled': it waits until there is an API key."""
+    """A post that was asked for, and the message that waits for what comes of it."""
 
     post_id: int
     outbox_id: int | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ class TaggingService:
             await wishes.ask_anew(session, post_id, self._clock())
             outbox_id = await self._watch(session, post_id, watcher)
         self._go(force=force_retry)
-        return self._queued(post_id, outbox_id)
+        return Queued(post_id, outbox_id)
 
     async def retry_post(
         self, post_id: int, *, user_id: int | None = None, force: bool = False, watcher: Watcher | None = None
@@ -198,7 +197,7 @@ class TaggingService:
             await wishes.ask_again(session, [post_id], user_id, self._clock(), force=force)
             outbox_id = await self._watch(session, post_id, watcher)
         self._go(force=force)
-        return self._queued(post_id, outbox_id)
+        return Queued(post_id, outbox_id)
 
     async def retry_posts(self, post_ids: Sequence[int], *, user_id: int | None = None) -> int:
         """One more attempt for each of the posts; returns how many were queued."""
@@ -329,9 +328,6 @@ class TaggingService:
         if not await wishes.is_queued(session, post_id):
             await outbox.outcome_ready(session, [post_id], now)
         return outbox_id
-
-    def _queued(self, post_id: int, outbox_id: int | None) -> Queued:
-        return Queued(post_id, outbox_id, None if self.enabled else "disabled")
 
     def _go(self, *, force: bool) -> None:
         if force:

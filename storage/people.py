@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Select, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, CursorResult, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -115,23 +115,24 @@ async def save(session: AsyncSession, telegram_id: int, now: datetime, **values:
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
 
 
-async def ask(session: AsyncSession, telegram_id: int) -> bool:
-    """Note that a known person asks for access; False when it was asked, or declined, before."""
+async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, declined_before: datetime) -> bool:
+    """Note that a known person asks for access; False when it was asked before, or declined later than that."""
     # 'approved' can ask again: the parser may have taken the account away since.
-    may_ask = or_(Person.access.is_(None), Person.access == "approved")
-    return await _set_access(session, telegram_id, "asked", may_ask)
+    declined = and_(Person.access == "declined", Person.updated_at < declined_before)
+    may_ask = or_(Person.access.is_(None), Person.access == "approved", declined)
+    return await _set_access(session, telegram_id, "asked", may_ask, now)
 
 
-async def decide(session: AsyncSession, telegram_id: int, access: str) -> bool:
+async def decide(session: AsyncSession, telegram_id: int, access: str, now: datetime) -> bool:
     """Answer a person who asked ('approved' or 'declined'); False when there is nothing (left) to answer."""
-    return await _set_access(session, telegram_id, access, Person.access == "asked")
+    return await _set_access(session, telegram_id, access, Person.access == "asked", now)
 
 
-async def _set_access(session: AsyncSession, telegram_id: int, access: str, condition: Any) -> bool:
+async def _set_access(session: AsyncSession, telegram_id: int, access: str, condition: Any, now: datetime) -> bool:
     statement = (
         update(Person)
         .where(Person.telegram_id == telegram_id, condition)
-        .values(access=access)
+        .values(access=access, updated_at=now)
         .execution_options(synchronize_session=False)
     )
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1

@@ -169,6 +169,7 @@ def _cards() -> Select[*tuple[Any, ...]]:
             Post.failure_kind,
             Post.skipped_at,
             Post.lease_expires_at,
+            Post.gone_at,
         )
         .join(User, User.id == Post.user_id)
         .join(Channel, Channel.id == Post.channel_id)

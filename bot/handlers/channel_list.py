@@ -62,7 +62,8 @@ async def _act(t: Texts, user_id: int, data: ChannelButton, channels: Channels) 
             return await channels.older(user_id, data.channel, 0), t.plain("Stopped.")
         case ChannelAction.KEEP | ChannelAction.DROP:
             with_posts = data.action is ChannelAction.DROP
-            return await channels.remove(user_id, data.channel, with_posts=with_posts), t.plain("Removed.")
+            done = await channels.remove(user_id, data.channel, with_posts=with_posts)
+            return done, views.no_more(t, await channels.card(user_id, data.channel))
         case _:
             return await channels.card(user_id, data.channel) is not None, ""
 

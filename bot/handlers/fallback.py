@@ -6,13 +6,25 @@ from aiogram import F, Router
 from aiogram.types import CallbackQuery, Message
 
 from bot.handlers.answering import Toast
+from bot.handlers.following import not_followed
 from bot.i18n import Texts
+from bot.keyboards.channels import with_follow
+from bot.views import channels as channel_views
 from bot.views import help as views
+from services.channels import Channels
+from services.names import only_name
+from services.people import Caller
 
 
-async def anything(message: Message, t: Texts) -> None:
-    """A word on what can be done."""
-    await message.answer(views.hint(t))
+async def anything(message: Message, t: Texts, caller: Caller, channels: Channels) -> None:
+    """A word on what can be done; to a channel's name, the offer to follow it."""
+    name = only_name(message.text or "")
+    if name is None:
+        await message.answer(views.hint(t))
+    elif await not_followed(name, caller, channels) is None:
+        await message.answer(channel_views.known(t, name))
+    else:
+        await message.answer(channel_views.offer(t, name), reply_markup=with_follow(t, None, name))
 
 
 async def forged(_press: CallbackQuery, t: Texts, toast: Toast) -> None:

@@ -15,7 +15,7 @@ from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import Follow
 from bot.views import channels as views
 from services.channels import Added, Addition, Channels
-from services.names import channel_names
+from services.names import channel_names, is_name
 from services.people import Caller
 
 #: So many channels that are added at once have a message each that shows what came of it.
@@ -73,6 +73,12 @@ async def follow(
     await _show_readings(bot, t, caller, channels, added, chat_of(press))
     channels.read_now()
     await _take_away(press)
+
+
+async def not_followed(name: str | None, caller: Caller, channels: Channels) -> str | None:
+    """A channel's public name, unless its user follows it."""
+    card = await channels.named(user_of(caller), name) if name is not None and is_name(name) else None
+    return None if card is not None and card.is_read else name
 
 
 async def _take_away(press: CallbackQuery) -> None:

@@ -6,6 +6,7 @@ from aiogram import F, Router
 from aiogram.types import Message, MessageOriginChannel
 
 from bot.handlers.answering import user_of
+from bot.handlers.following import not_followed
 from bot.handlers.incoming import incoming_post
 from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
@@ -13,7 +14,6 @@ from bot.views import help as help_views
 from bot.views import posts as views
 from services.channels import Channels
 from services.intake import Intake
-from services.names import is_name
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
@@ -47,21 +47,16 @@ async def forwarded(
     receipt = await intake.forwarded(post, user_of(caller), message.chat.id)
     if receipt.post_id is None:
         return
-    follow = await _not_followed(origin.chat.username, caller, channels)
+    follow = await not_followed(origin.chat.username, caller, channels)
     markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        sent = await message.answer(views.saved(t, receipt.post_id, enabled=tagging.enabled), reply_markup=markup)
+        text = views.saved(t, receipt.post_id, await tagging.provider_state())
+        sent = await message.answer(text, reply_markup=markup)
         await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return
     card = await overview.post(receipt.post_id, user_id=caller.user_id)
     if card is not None:
         await message.answer(views.result(t, card), reply_markup=markup)
-
-
-async def _not_followed(name: str | None, caller: Caller, channels: Channels) -> str | None:
-    """A channel's public name, unless its user follows it."""
-    card = await channels.named(user_of(caller), name) if name is not None and is_name(name) else None
-    return None if card is not None and card.is_read else name
 
 
 def router() -> Router:

@@ -46,7 +46,7 @@ async def regen(
     if queued is None:
         await message.answer(views.missing(t))
         return
-    sent = await message.answer(views.queued(t, post_id, enabled=queued.reason is None))
+    sent = await message.answer(views.queued(t, post_id, await tagging.provider_state()))
     if queued.outbox_id is not None:
         await outbox.attach(queued.outbox_id, sent.message_id)
 
@@ -86,7 +86,7 @@ async def retry(
     if queued is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    text = views.queued(t, queued.post_id, enabled=queued.reason is None)
+    text = views.queued(t, queued.post_id, await tagging.provider_state())
     message_id = await show(press, bot, text, here=callback_data.here)
     if queued.outbox_id is not None:
         await outbox.attach(queued.outbox_id, message_id)
@@ -118,7 +118,7 @@ async def skip(
     """Leave the post without tags, or take that back."""
     change = tagging.skip_post if callback_data.action is Action.SKIP else tagging.unskip_post
     changed = await change(callback_data.post, user_id=owner_scope(caller))
-    toast.text = "" if changed else t.plain("Nothing to change: this is how it stands.")
+    toast.text = "" if changed else t.plain("Nothing to change.")
     await _show_card(press, callback_data, bot, t, caller, overview, toast)
 
 

@@ -84,7 +84,7 @@ def channels(t: Texts, page: ChannelPage) -> InlineKeyboardMarkup | None:
     rows = [_numbered(each, number, page.page) for number, each in numbered(page)]
     turns = [
         button(sign, ChannelList(page=number, here=True))
-        for sign, number in (("◀️", page.page - 1), ("▶️", page.page + 1))
+        for sign, number in (("⬅️", page.page - 1), ("➡️", page.page + 1))
         if 1 <= number <= page.pages
     ]
     return InlineKeyboardMarkup(inline_keyboard=[*rows, *([turns] if turns else [])]) if rows else None

@@ -22,12 +22,22 @@ def asked(t: Texts) -> Html:
     return t._("This bot is private. I have asked the administrators; you will hear from me when they decide.")
 
 
+def asked_already(t: Texts) -> Html:
+    """To another /start of a stranger whose request waits."""
+    return t._("I have asked the administrators already; you will hear from me when they decide.")
+
+
+def declined(t: Texts) -> Html:
+    """What became of a stranger's request."""
+    return t._("The administrators declined your request.")
+
+
 def admin(t: Texts, payload: Mapping[str, Any]) -> Html:
     """A message of kind 'admin': what happened, and what to do."""
     known: dict[object, Callable[[], Html]] = {
         "access": lambda: _request(t, payload),
         "approved": lambda: t._("✅ You may use the bot now. /help says how."),
-        "declined": lambda: t._("The administrators declined your request."),
+        "declined": lambda: declined(t),
         "account": lambda: _account(t, payload),
         "outage": lambda: _outage(t, payload),
         "models_gone": lambda: _models_gone(t, payload),
@@ -67,7 +77,7 @@ def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
     return paragraphs(
-        t._("⚠️ <b>The provider does not serve us</b>"),
+        t._("⚠️ <b>Tagging is paused: the provider fails</b>"),
         _detail(t, payload),
         t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
     )

@@ -48,7 +48,7 @@ def _added(t: Texts, payload: Mapping[str, Any], channel: Html) -> Html:
     return paragraphs(
         t.ngettext("✅ {channel}: {count} post read.", "✅ {channel}: {count} posts read.", posts, channel=channel),
         lines(
-            t._("That is all there is so far.") if payload.get("at_beginning") else None,
+            t._("That is all of them for now.") if payload.get("at_beginning") else None,
             t._("New ones will come by themselves."),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.i18n import Html, Texts, escape
+from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from services.channels import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Problem
@@ -23,20 +23,37 @@ def channels(t: Texts, page: ChannelPage) -> Html:
     return paragraphs(
         t.ngettext("📡 <b>{count} channel</b>", "📡 <b>{count} channels</b>", page.total),
         *blocks,
+        _unread(t, page.channels),
         None if alone else _legend(t, page.channels),
         t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None,
     )
 
 
 def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
-    if any(each.is_read for each in shown):
-        return t._("⏸ pause · ▶️ resume · 🔄 fetch now · 🗑 remove · ⋯ older posts · ➕ follow")
-    return t._("🗑 remove · ➕ follow")
+    """What the signs on the buttons mean, of those that there are."""
+    is_read = any(each.is_read for each in shown)
+    signs = (
+        (t._("⏸ pause"), any(each.is_read and not each.is_paused for each in shown)),
+        (t._("▶️ resume"), any(each.is_read and each.is_paused for each in shown)),
+        (t._("🔄 fetch now"), is_read),
+        (t._("🗑 remove"), True),
+        (t._("⋯ older posts"), is_read),
+        (t._("➕ follow"), any(not each.is_read and is_name(each.username) for each in shown)),
+    )
+    return join(" · ", [sign for sign, is_there in signs if is_there])
+
+
+def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
+    if all(each.is_read for each in shown):
+        return None
+    return t._(
+        "Channels that I do not read get their posts by forwards, imports, the parser, or me being in the channel."
+    )
 
 
 def card(t: Texts, shown: ChannelCard) -> Html:
     """A channel by itself."""
-    return _block(t, shown, None)
+    return paragraphs(_block(t, shown, None), _unread(t, [shown]))
 
 
 def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
@@ -57,7 +74,7 @@ def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
 
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     if not shown.is_read:
-        return [t._("not read by me: its posts come by forwards, imports, the parser or the bot in the channel")]
+        return [t._("not read by me")]
     if shown.checked_at is None and shown.problem is None and not shown.is_paused:
         return [t._("about to be read for the first time")]
     older = (
@@ -110,6 +127,19 @@ def question(t: Texts, shown: ChannelCard) -> Html:
     )
 
 
+def offer(t: Texts, name: str) -> Html:
+    """To a message that is nothing but a channel's name; under it stands Follow."""
+    return t._(
+        "Shall I read the public channel @{name}? Press the button: its last posts get tags, and each new one.",
+        name=name,
+    )
+
+
+def known(t: Texts, name: str) -> Html:
+    """The same of a channel that is followed."""
+    return t._("You follow @{name} already: /channels", name=name)
+
+
 def how_to_add(t: Texts) -> Html:
     """How posts come to the bot: for a list without channels, and to an /add without any."""
     return lines(
@@ -144,7 +174,7 @@ def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable])
         Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
         Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
         Added.TOO_MANY: t._(
-            "🚫 You follow {most} channels, and that is the most. Remove one first, then add {names}",
+            "🚫 You follow {most} channels, the maximum. Remove one first, then add {names}",
             most=MOST_CHANNELS,
             names=names[Added.TOO_MANY],
         ),
@@ -201,7 +231,12 @@ def followed(t: Texts, added: Addition) -> str:
         case Added.KNOWN:
             return t.plain("You follow @{name} already.", name=name)
         case Added.TOO_MANY:
-            return t.plain("You follow {most} channels, and that is the most: remove one first.", most=MOST_CHANNELS)
+            return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)
+
+
+def no_more(t: Texts, left: ChannelCard | None) -> str:
+    """The answer to the removal of a channel, which is still in the list for its posts' sake, or not."""
+    return t.plain("Removed.") if left is None else t.plain("No longer read; its posts stay.")
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:
@@ -212,7 +247,7 @@ def cannot(t: Texts, shown: ChannelCard | None) -> str:
         return t.plain("I do not read this channel for you. To have it read: /add")
     if shown.is_paused:
         return t.plain("It is paused: resume it first.")
-    return t.plain("Nothing to do: this is how it stands.")
+    return t.plain("Nothing to do.")
 
 
 def address(username: str | None) -> str | None:

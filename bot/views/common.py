@@ -33,22 +33,20 @@ def whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def status_name(t: Texts, status: str) -> Html:
-    """A status in words, with its sign."""
-    names = status_names(t)
-    return names.get(status, names["pending"])
-
-
-def status_names(t: Texts) -> dict[str, Html]:
-    """Every status in words, with its sign."""
-    names = {
+def status_words(t: Texts) -> dict[str, Html]:
+    """Every status in words."""
+    return {
         "success": t._("tagged"),
         "pending": t._("waiting"),
         "retrying": t._("to be retried"),
         "failed": t._("failed"),
         "skipped": t._("skipped"),
     }
-    return {status: Html(f"{SIGNS[status]} {name}") for status, name in names.items()}
+
+
+def status_names(t: Texts) -> dict[str, Html]:
+    """Every status in words, with its sign."""
+    return {status: Html(f"{SIGNS[status]} {words}") for status, words in status_words(t).items()}
 
 
 def number(card: PostCard) -> str:
@@ -113,8 +111,15 @@ def provider(t: Texts, state: ProviderState) -> Html | None:
         "paused": t._("⛔ Tagging is paused: the provider refuses the account. The administrators know."),
         "limited": t._("⏸ The provider's limit is reached; posts wait."),
         "down": t._("⏸ The provider does not answer; posts wait."),
+        "gone": t._("⛔ None of the models is offered any more; posts wait. The administrators know."),
     }
-    return lines(names.get(state.state, names["down"]), _when(t, state))
+    name = "gone" if _all_gone(state) else state.state
+    return lines(names.get(name, names["down"]), _when(t, state))
+
+
+def _all_gone(state: ProviderState) -> bool:
+    gone = {each.model for each in state.aside if each.reason == "gone"}
+    return state.state == "down" and gone.issuperset(state.models)
 
 
 def _when(t: Texts, state: ProviderState) -> Html | None:

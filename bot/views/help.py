@@ -17,6 +17,7 @@ def start(t: Texts, *, enabled: bool) -> Html:
             t._("• <code>/add @name</code>: I read a public channel, its last posts and each new one"),
             t._("• make me an administrator of your channel: I tag its new posts"),
             t._("• or forward me a channel's post: I answer with its tags"),
+            t._("• or send me the file result.json of an export from Telegram Desktop: I tag all its posts"),
             t._("• /stats shows how far your posts are, /help all commands"),
         ),
         None if enabled else disabled(t),
@@ -47,7 +48,10 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
         t._("<b>Commands</b>"),
         lines(*commands),
         lines(*admins) if admin else None,
-        t._("Forward me a channel's post to have it tagged; make me an administrator of a channel to have all tagged."),
+        t._(
+            "Forward me a channel's post to have it tagged; make me an administrator of a channel to have all new ones "
+            "tagged; send me the file result.json of an export from Telegram Desktop to have the old ones tagged."
+        ),
         None if enabled else disabled(t),
     )
 
@@ -72,7 +76,7 @@ def commands(t: Texts) -> list[BotCommand]:
 
 def hint(t: Texts) -> Html:
     """To anything that is no command."""
-    return t._("Forward me a post of a channel, or see /help.")
+    return t._("Forward me a post of a channel, send me its @name, or see /help.")
 
 
 def no_text(t: Texts) -> Html:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import (
+    SIGNS,
     beginning,
     channel,
-    disabled,
     lines,
     link,
     next_try,
     number,
     paragraphs,
+    provider,
     shorten,
-    status_name,
+    status_words,
     tags,
 )
 from bot.views.reasons import outcome, why
 from services.overview import AttemptView, FailedPage, PostCard
+from services.provider_state import ProviderState
 
 LISTED = 10
 
@@ -25,8 +27,9 @@ LISTED = 10
 def card(t: Texts, post: PostCard) -> Html:
     """/post and Details: everything known of a post."""
     head = lines(
-        t._("{status} {post} · {channel}", status=_status(t, post), post=number(post), channel=channel(post)),
+        _title(t, post),
         link(t._("Open the post"), post.url) if post.url else None,
+        t._("🗑 Deleted in the channel ({at})", at=post.gone_at) if post.gone_at is not None else None,
     )
     return paragraphs(
         head,
@@ -37,8 +40,13 @@ def card(t: Texts, post: PostCard) -> Html:
     )
 
 
-def _status(t: Texts, post: PostCard) -> Html:
-    return t._("🔄 being tagged") if post.leased else status_name(t, post.status)
+def _title(t: Texts, post: PostCard) -> Html:
+    names = status_words(t)
+    status = post.status if post.status in names else "pending"
+    sign, words = ("🔄", t._("being tagged")) if post.leased else (SIGNS[status], names[status])
+    return t._(
+        "{sign} {post} · {status} · {channel}", sign=sign, post=number(post), status=words, channel=channel(post)
+    )
 
 
 def _standing(t: Texts, post: PostCard) -> Html | None:
@@ -50,8 +58,15 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
         return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
-    tries = t.ngettext("{count} attempt so far", "{count} attempts so far", post.attempts) if post.attempts else None
-    return lines(reason, waiting, tries) or None
+    return lines(reason, waiting, _tries(t, post)) or None
+
+
+def _tries(t: Texts, post: PostCard) -> Html | None:
+    if not post.attempts:
+        return None
+    if post.status == "failed":
+        return t._("Attempts: {count}", count=post.attempts)
+    return t.ngettext("{count} attempt so far", "{count} attempts so far", post.attempts)
 
 
 def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
@@ -70,16 +85,18 @@ def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
     return lines(t._("<b>Last requests</b>"), *rows)
 
 
-def queued(t: Texts, post_id: int, *, enabled: bool) -> Html:
-    """A post was asked for; this message is going to show its tags."""
-    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=f"#{post_id}")
-    return text if enabled else paragraphs(t._("⏳ {post} is queued.", post=f"#{post_id}"), disabled(t))
+def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
+    """A post was asked for; this message is going to show its tags, and says so if that takes longer."""
+    post = f"#{post_id}"
+    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
+    return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
 
 
-def saved(t: Texts, post_id: int, *, enabled: bool) -> Html:
-    """A forwarded post was stored."""
-    text = t._("⏳ Saved as {post}; its tags come here.", post=f"#{post_id}")
-    return text if enabled else paragraphs(t._("⏳ Saved as {post}.", post=f"#{post_id}"), disabled(t))
+def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
+    """A forwarded post was stored; likewise."""
+    post = f"#{post_id}"
+    text = t._("⏳ Saved as {post}; its tags come here.", post=post)
+    return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))
 
 
 def result(t: Texts, post: PostCard) -> Html:

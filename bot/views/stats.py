@@ -30,12 +30,19 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
     ]
     return paragraphs(
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),
-        lines(*shares, t._("With tags: {number}", number=found.with_tags)),
+        lines(*shares, _with_tags(t, found)),
         _waiting(t, found, state, now),
         _paused(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
         _aside(t, state),
         _quota(t, found, state),
     )
+
+
+def _with_tags(t: Texts, found: Stats) -> Html | None:
+    """More posts than the tagged ones have tags while new ones were asked for."""
+    if found.with_tags == found.by_status.get("success", 0):
+        return None
+    return t._("With tags: {number}", number=found.with_tags)
 
 
 def _paused(t: Texts, state: ProviderState) -> Html | None:

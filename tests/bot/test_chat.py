@@ -70,11 +70,11 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     listed = await bot.say(BEN, "/failed")
     assert "odd <b> & error" in listed["text"]
     await telegram.press(BEN, listed["message_id"], "ℹ️ #11")
-    card = await bot.shows(BEN, "5 attempts so far")
+    card = await bot.shows(BEN, "Attempts: 5")
     await telegram.press(BEN, card["message_id"], "⏭ Skip")
     await bot.shows(BEN, "Skipped by you", card["message_id"])
     await telegram.press(BEN, card["message_id"], "↩️ Undo skip")
-    await bot.shows(BEN, "❌ failed #11", card["message_id"])
+    await bot.shows(BEN, "❌ #11 · failed · ", card["message_id"])
     await telegram.press(BEN, card["message_id"], "🔁 Retry")
     await bot.shows(BEN, "✅ #11", card["message_id"])
     again = PostButton(action=Action.RETRY, post=11, here=True).pack()
@@ -102,6 +102,19 @@ async def test_a_stranger_is_told_once_and_let_in(bot: Running, telegram: Telegr
     await bot.shows(STRANGER, "You may use the bot now")
     assert len(telegram.from_bot(STRANGER)) == 3
     assert "You have 0 posts" in (await bot.say(STRANGER, "/stats"))["text"]
+
+
+async def test_who_starts_again_hears_how_the_request_stands_once(bot: Running, telegram: TelegramSandbox) -> None:
+    assert "asked the administrators" in (await bot.say(STRANGER, "/start"))["text"]
+    assert "asked the administrators already" in (await bot.say(STRANGER, "/start"))["text"]
+    telegram.send_text(STRANGER, "/start")
+    request = await bot.shows(BOSS, "<Eve> asks")
+    await telegram.press(BOSS, request["message_id"], "🚫 Decline")
+    await bot.shows(STRANGER, "declined")
+    assert "declined" in (await bot.say(STRANGER, "/start"))["text"]
+    telegram.send_text(STRANGER, "/start")
+    await bot.say(BEN, "/help")
+    assert len(telegram.from_bot(STRANGER)) == 4
 
 
 async def test_a_forwarded_post_is_answered_with_its_tags(bot: Running, telegram: TelegramSandbox) -> None:

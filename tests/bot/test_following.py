@@ -168,6 +168,19 @@ async def test_a_forwarded_post_offers_to_follow_its_channel(bot: Running, teleg
     assert words(telegram, tagged[0]) == []
 
 
+async def test_a_bare_name_or_link_is_answered_with_the_offer_to_follow(
+    bot: Running, telegram: TelegramSandbox
+) -> None:
+    for said in ("@gorod", "https://t.me/gorod/15"):
+        offered = await bot.say(BEN, said)
+        assert "Shall I read the public channel @gorod?" in offered["text"]
+        assert words(telegram, offered) == ["➕ Follow @gorod"]
+    assert (await telegram.press(BEN, offered["message_id"], "➕ Follow @gorod")).text == "Reading…"
+    await bot.shows(BEN, "Reading @gorod")
+    assert (await bot.say(BEN, "@Gorod"))["text"] == "You follow @Gorod already: /channels"
+    assert "Forward me a post" in (await bot.say(BEN, "gorod"))["text"]
+
+
 async def test_one_channel_has_buttons_with_words(bot: Running, telegram: TelegramSandbox, shelf: Shelf) -> None:
     async with bot.database.write() as session:
         await session.execute(update(Post).where(Post.user_id == BENS).values(user_id=ANNAS))
@@ -193,7 +206,8 @@ async def test_one_channel_has_buttons_with_words(bot: Running, telegram: Telegr
     assert words(telegram, asked) == ["🗑 Remove, keep posts", "❌ Remove with its posts", "⬅️ Back"]
     await telegram.press(BEN, at, "⬅️ Back")
     await bot.shows(BEN, "checked", at)
-    await telegram.press(BEN, at, forged(ChannelAction.KEEP, selo), forge=True)
+    toast = (await telegram.press(BEN, at, forged(ChannelAction.KEEP, selo), forge=True)).text
+    assert toast == "No longer read; its posts stay."
     kept = await bot.shows(BEN, "not read by me", at)
     assert words(telegram, kept) == ["🗑 Remove", "➕ Follow @selo"]
     await telegram.press(BEN, at, "🗑 Remove")
@@ -229,7 +243,7 @@ async def test_older_posts_are_read_with_progress_until_stopped(
     end = await bot.shows(BEN, "beginning: nothing older is left", at)
     assert words(telegram, end) == ["📡 My channels"]
     stale = await telegram.press(BEN, at, forged(ChannelAction.ALL_OLDER, gorod), forge=True)
-    assert stale.text == "Nothing to do: this is how it stands."
+    assert stale.text == "Nothing to do."
 
 
 async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandbox) -> None:
@@ -240,13 +254,16 @@ async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandb
     assert "page 1 of 2" in listed["text"]
     assert "7. chan7" not in listed["text"]
     signs = [sign for n in range(1, 7) for sign in (f"⏸ {n}", f"🔄 {n}", f"🗑 {n}", f"⋯ {n}")]
-    assert words(telegram, listed) == [*signs, "▶️"]
+    assert words(telegram, listed) == [*signs, "➡️"]
+    assert "⏸ pause · 🔄 fetch now · 🗑 remove · ⋯ older posts\n" in listed["text"]
+    assert "Channels that I do not read" not in listed["text"]
     at = listed["message_id"]
-    await telegram.press(BEN, at, "▶️")
+    await telegram.press(BEN, at, "➡️")
     second = await bot.shows(BEN, "page 2 of 2", at)
     assert "7. chan7\nno posts yet\nabout to be read" in second["text"]
-    assert "8. Channel 2\n3 posts, 0% tagged\nnot read by me" in second["text"]
-    assert words(telegram, second) == ["⏸ 7", "🔄 7", "🗑 7", "⋯ 7", "🗑 8", "➕ 8", "◀️"]
+    assert "8. Channel 2\n3 posts, 0% tagged\nnot read by me\n\nChannels that I do not read" in second["text"]
+    assert "⏸ pause · 🔄 fetch now · 🗑 remove · ⋯ older posts · ➕ follow\n" in second["text"]
+    assert words(telegram, second) == ["⏸ 7", "🔄 7", "🗑 7", "⋯ 7", "🗑 8", "➕ 8", "⬅️"]
     await telegram.press(BEN, at, "⏸ 7")
     await telegram.wait_for(lambda: "▶️ 7" in words(telegram, second))
     await telegram.press(BEN, at, "⋯ 7")

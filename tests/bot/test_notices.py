@@ -14,6 +14,7 @@ from services.clock import utc_now
 from storage import outbox as rows
 from storage.database import Database
 from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot
+from tests.services.engine import CHAIN
 
 
 @pytest.fixture
@@ -106,3 +107,20 @@ def test_no_second_has_more_messages_than_telegram_takes() -> None:
         now += pace.gone() + (0.3 if number % 50 == 0 else 0.0)
     assert max(sum(1 for other in gone if at <= other < at + 1.0) for at in gone) <= 30
     assert 28 <= 49 / (gone[99] - gone[51]) <= 30
+
+
+async def test_in_a_pause_of_tagging_who_waits_is_told_so(
+    bot: Running, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    telegram.add_channel(-1001234567890, "News", "news")
+    for model in CHAIN:
+        provider.model_fault(model, "account_401")
+    assert "paused" not in (await bot.say(BEN, "/regen 12"))["text"]
+    async with asyncio.timeout(20):
+        while (await bot.tagging.provider_state()).state == "open":  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+    asked = await bot.say(BEN, "/regen 13")
+    assert "#13 is queued ahead of everything" in asked["text"]
+    assert "Tagging is paused: the provider refuses the account" in asked["text"]
+    telegram.send_forward(BEN, -1001234567890, 5, "The city opens a new library", 1_700_000_000)
+    assert "Tagging is paused" in (await bot.shows(BEN, "Saved as"))["text"]

@@ -6,6 +6,7 @@ import ast
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
@@ -94,6 +95,7 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
     assert russian.ngettext("{count} attempt so far", "{count} attempts so far", 22) == "Пока 22 попытки"
     assert english.percent(1, 1000) == "<1%"
     assert english.percent(0, 0) == "0%"
+    assert (english.percent(3348, 3350), english.percent(3350, 3350)) == ("99%", "100%")
 
 
 def test_how_long_ago_is_said_in_the_persons_language() -> None:
@@ -128,6 +130,20 @@ def test_channels_are_told_in_natural_words() -> None:
     assert "/remove @gorod" in channel_news(english, gone)
 
 
+def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones() -> None:
+    shown = ProviderState(True, "open", None, None, None, ("a",), ())
+    same, more = (Stats(9, {"success": 7, "pending": 2}, tags, 2, None, 1) for tags in (7, 8))
+    assert "With tags" not in stats.stats(texts("en"), same, shown, everybody=False, now=NOW)
+    assert "With tags: 8" in stats.stats(texts("en"), more, shown, everybody=False, now=NOW)
+
+
+def test_that_no_model_is_left_is_not_said_to_be_silence() -> None:
+    gone = ModelAside("a", "gone", None)
+    shown = ProviderState(True, "down", NOW, NOW, None, ("a", "b"), (gone, ModelAside("b", "gone", None)))
+    assert "None of the models is offered any more" in posts.queued(texts("en"), 1, shown)
+    assert "does not answer" in posts.queued(texts("en"), 1, replace(shown, aside=(gone,)))
+
+
 def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
     assert shorten("😀" * 10, 10) == "😀" * 4 + "…"
     assert units(shorten("я" * 500, 100)) == 100
@@ -157,8 +173,17 @@ def card(**values: object) -> PostCard:
         "skipped": False,
         "leased": False,
         "attempt_log": (attempt,) * 5,
+        "gone_at": NOW,
     }
     return PostCard(**{**worst, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "🗑 Deleted in the channel ("), ("ru", "🗑 Удалён из канала (")])
+def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str, words: str) -> None:
+    there, gone = card(url="https://t.me/a/1", gone_at=None), card(url="https://t.me/a/1")
+    assert words not in posts.card(texts(language), there)
+    assert words in posts.card(texts(language), gone)
+    assert 'href="https://t.me/a/1"' in posts.card(texts(language), gone)
 
 
 def channel(**values: object) -> ChannelCard:
@@ -195,6 +220,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
     words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
     yield channels.additions(t, added[:50], words)
     yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
+    yield from (channels.offer(t, NASTY), channels.known(t, NASTY))
     yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
     for kind in ("added", "older", "gone", "back", "renamed", "delayed", "unreadable", "readable", NASTY * 99, None):
         names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
@@ -220,6 +246,7 @@ def messages(t: Texts) -> Iterator[str]:
     for name in ("open", "paused", "limited", "down", "disabled"):
         shown = ProviderState(name != "disabled", name, NOW, NOW, NASTY, state.models, state.aside)
         yield stats.stats(t, big, shown, everybody=True, now=NOW)
+        yield from (posts.queued(t, 2**31 - 1, shown), posts.saved(t, 2**31 - 1, shown))
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
         yield stats.progress(t, batch, paused=False)

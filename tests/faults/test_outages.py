@@ -11,7 +11,7 @@ from tests.faults.world import CONCURRENCY, MODELS, World, marker
 
 pytestmark = pytest.mark.timeout(240)
 
-OUTAGE, RECOVERED, REFUSED = "does not serve us", "answers again", "refuses the account"
+OUTAGE, RECOVERED, REFUSED = "the provider fails", "answers again", "refuses the account"
 FAULTS_TO_OPEN, SHORTEST_PAUSE = 3, 4.0
 #: No retry of a post's own could save these posts in time: only the end of the outage does.
 SLOW = {"TAGGING_BACKOFF_SECONDS": "3600"}

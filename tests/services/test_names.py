@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.names import MOST_NAMES, Reason, channel_names, is_name
+from services.names import MOST_NAMES, Reason, channel_names, is_name, only_name
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,22 @@ def test_nothing_gives_nothing() -> None:
 def test_whatever_is_written_gives_only_names(text: str) -> None:
     found = channel_names(text)
     assert all(is_name(name) for name in found.names)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("@durov", "durov"),
+        ("t.me/durov/5", "durov"),
+        ("durov.t.me", "durov"),
+        ("durov", None),
+        ("hello.", None),
+        ("@durov and more", None),
+        ("@durov @other", None),
+        ("/settings", None),
+        ("https://example.com/durov", None),
+        ("https://t.me/+AbCd", None),
+    ],
+)
+def test_a_text_that_is_nothing_but_a_channel(text: str, name: str | None) -> None:
+    assert only_name(text) == name

@@ -131,6 +131,12 @@ async def test_a_card_tells_what_is_going_on(world: World, overview: Overview) -
     assert card.skipped
 
 
+async def test_a_card_tells_of_a_post_deleted_in_its_channel(world: World, overview: Overview) -> None:
+    there, gone = await world.post("success"), await world.post("success", gone_at=NOW)
+    cards = [await overview.post(post_id, user_id=None) for post_id in (there, gone)]
+    assert [card.gone_at for card in cards if card is not None] == [None, NOW]
+
+
 async def test_a_card_has_the_last_attempts(world: World, overview: Overview) -> None:
     post_id = await world.post()
     async with world.database.write() as session:

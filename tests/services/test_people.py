@@ -112,13 +112,20 @@ async def messages(database: Database) -> list[tuple[int, object]]:
         return [(who, payload) for who, payload in (await session.execute(query))]
 
 
-async def test_a_declined_stranger_cannot_ask_again(people: People) -> None:
-    stranger = await see(people, STRANGER)
-    await people.ask_access(stranger, "Анна", None)
+async def test_a_declined_stranger_can_ask_again_after_a_day(database: Database) -> None:
+    times = [NOW]
+    people = People(database, frozenset({ADMIN}), lambda: times[0])
+    await people.ask_access(await see(people, STRANGER), "Анна", None)
+    times[0] += timedelta(days=30)
     assert await people.decide_access(STRANGER, approve=False)
     declined = await see(people, STRANGER)
     assert declined.access is Access.DECLINED
+    times[0] += timedelta(hours=23)
     assert await people.ask_access(declined, "Анна", None) == []
+    times[0] += timedelta(hours=2)
+    assert await people.ask_access(declined, "Анна", None) == [ADMIN]
+    assert await people.decide_access(STRANGER, approve=True)
+    assert (await see(people, STRANGER)).access is Access.USER
 
 
 async def test_nobody_is_let_in_who_did_not_ask(people: People) -> None:
