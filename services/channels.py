@@ -211,15 +211,19 @@ class Channels:
         self._wake()
         return True
 
-    async def fetch_now(self, user_id: int, channel_id: int) -> bool:
-        """Read it as soon as possible; False: it is not followed, or paused."""
-        return bool(await self._make_due(user_id, [channel_id], self._clock()))
+    async def fetch_now(self, user_id: int, channel_id: int, *, wait_seconds: float) -> Parsed | None:
+        """Read it as soon as possible, and what came of it within that time; None: it is not followed, or paused."""
+        return next(iter(await self._fetch(user_id, [channel_id], wait_seconds)), None)
 
     async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[Parsed]:
         """Read all that the user follows as soon as possible; what came of it within that time."""
-        since = self._clock()
         async with self._database.read() as session:
             channel_ids = await sources.followed(session, user_id)
+        return await self._fetch(user_id, channel_ids, wait_seconds)
+
+    async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[Parsed]:
+        since = self._clock()
+        async with self._database.read() as session:
             last = await channel_cards.last_post(session)
         due = await self._make_due(user_id, channel_ids, since)
         rows = await self._looks(due)

@@ -14,6 +14,9 @@ from bot.views import channels as views
 from services.channels import ALL, MORE_POSTS, Channels
 from services.people import Caller
 
+#: So long a press of the button for it waits for what comes of it.
+FETCH_SECONDS = 3.0
+
 
 async def channels_(message: Message, t: Texts, caller: Caller, channels: Channels) -> None:
     """One's channels."""
@@ -57,7 +60,8 @@ async def _act(t: Texts, user_id: int, data: ChannelButton, channels: Channels) 
         case ChannelAction.PAUSE | ChannelAction.RESUME:
             return await channels.pause(user_id, data.channel, paused=data.action is ChannelAction.PAUSE), ""
         case ChannelAction.FETCH:
-            return await channels.fetch_now(user_id, data.channel), t.plain("Reading…")
+            found = await channels.fetch_now(user_id, data.channel, wait_seconds=FETCH_SECONDS)
+            return found is not None, views.fetched(t, found)
         case ChannelAction.STOP:
             return await channels.older(user_id, data.channel, 0), t.plain("Stopped.")
         case ChannelAction.KEEP | ChannelAction.DROP:

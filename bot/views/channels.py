@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
-from services.channels import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Problem
+from services.channels import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Parsed, Problem
 from services.names import MOST_NAMES, Reason, Unusable, is_name
 
 #: Words without a channel that are told of one /add.
@@ -232,6 +232,15 @@ def followed(t: Texts, added: Addition) -> str:
             return t.plain("You follow @{name} already.", name=name)
         case Added.TOO_MANY:
             return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)
+
+
+def fetched(t: Texts, found: Parsed | None) -> str:
+    """What came of a wish to read a channel now, for a toast."""
+    if found is None or not found.done:
+        return t.plain("Reading…")
+    if found.problem is not None:
+        return t.plain("It could not be read.")
+    return t.plain("New posts: {count}", count=found.posts) if found.posts else t.plain("Nothing new.")
 
 
 def no_more(t: Texts, left: ChannelCard | None) -> str:
