@@ -15,6 +15,7 @@ from bot.exposition import Exposition
 from bot.health import TelegramState
 from bot.metrics import Metrics
 from bot.web.access import Gate
+from bot.web.admission import PATIENCE_SECONDS
 from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
@@ -64,6 +65,7 @@ async def serving(
     rate: float = 10_000,
     hook: Hook | None = None,
     fill: bool = True,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Web]:
     """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
     if fill:
@@ -79,7 +81,7 @@ async def serving(
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
-        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
+        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate, patience_seconds=patience_seconds)
         async with serve(app, listen("127.0.0.1", 0)) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
