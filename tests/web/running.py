@@ -20,6 +20,7 @@ from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.listener import listen
+from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
@@ -66,6 +67,7 @@ async def serving(
     hook: Hook | None = None,
     fill: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Web]:
     """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
     if fill:
@@ -82,7 +84,7 @@ async def serving(
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate, patience_seconds=patience_seconds)
-        async with serve(app, listen("127.0.0.1", 0)) as port:
+        async with serve(app, listen("127.0.0.1", 0), limits=limits) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
 

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
+from bot.web.protocol import Limits
 from bot.web.turns import BODIES, BODIES_OF_ONE, SLOTS
 from storage.database import Database
 from tests.storage.rows import add_user
 from tests.web.running import API_TOKEN, BEARER, Web, serving
 from tests.web.test_intake import post as new_post
-from tests.web.wire import Client, Connection, answered, post
+from tests.web.wire import Client, Connection, answered, post, rest
 
 BODY = json.dumps({"posts": [new_post(1)]}).encode()
 PATH = "/users/1/posts"
@@ -24,9 +26,9 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"])
 
 
 @asynccontextmanager
-async def connecting(database: Database) -> AsyncIterator[tuple[Web, Client]]:
+async def connecting(database: Database, limits: Limits | None = None) -> AsyncIterator[tuple[Web, Client]]:
     """Who would wait is told soon."""
-    async with serving(database, patience_seconds=0.2) as web:
+    async with serving(database, patience_seconds=0.2, limits=limits) as web:
         client = Client(urlsplit(web.url).port or 0)
         try:
             yield web, client
@@ -88,3 +90,20 @@ async def begun_again(client: Client) -> Connection:
                 return await begun(client)
             except AssertionError:
                 continue
+
+
+@pytest.mark.parametrize("hangs_up", [True, False], ids=["hangs up", "takes too long"])
+async def test_a_body_that_breaks_off_is_no_failure(database: Database, hangs_up: bool) -> None:
+    async with connecting(database, Limits(body_seconds=30 if hangs_up else 0.1)) as (_, client):
+        with structlog.testing.capture_logs() as lines:
+            reader, writer = await begun(client)
+            if hangs_up:
+                writer.transport.abort()
+            assert await rest(reader) == b""
+            async with asyncio.timeout(20):
+                while not any(line["event"] == "http_request" for line in lines):  # noqa: ASYNC110 - told nobody else
+                    await asyncio.sleep(0.01)
+        assert [(line["event"], line["log_level"]) for line in lines] == [
+            ("http_broken_off", "debug"),
+            ("http_request", "debug"),
+        ]
