@@ -61,7 +61,7 @@ def _is_known(given: Any, etag: str, changed_at: datetime | None) -> bool:
         return tags.strip() == "*" or etag in {each.strip().removeprefix("W/") for each in tags.split(",")}
     try:
         since = parsedate_to_datetime(given.get("if-modified-since", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return changed_at is not None and changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
 
