@@ -62,6 +62,7 @@ async def serving(
     database: Database,
     *,
     api_token: str | None = API_TOKEN,
+    public_url: str | None = PUBLIC_URL,
     enabled: bool = True,
     rate: float = 10_000,
     hook: Hook | None = None,
@@ -78,7 +79,7 @@ async def serving(
         tagging = _tagging(database, provider, enabled=enabled)
         woken = asyncio.Event()
         submissions = Submissions(database, woken.set, utc_now)
-        feeds = Feeds(database, People(database, frozenset(), utc_now), PUBLIC_URL, utc_now)
+        feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
         backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from storage.database import Database
 from storage.models import Post
-from tests.web.running import PUBLIC_URL, Web, serving
+from tests.web.running import API_TOKEN, PUBLIC_URL, Web, serving
 
 NO_TIMES = (
     "nonsense",
@@ -70,15 +70,28 @@ async def test_everything_else_is_not_there(database: Database) -> None:
             assert "detail" in await answer.json()
 
 
-async def test_through_a_proxy_only_feeds_are_served(database: Database) -> None:
-    """Without API_TOKEN: under the public address, or from this machine."""
-    proxied = {"X-Forwarded-For": "1.2.3.4", "Host": "bot.example.org"}
-    async with serving(database, api_token=None) as web:
+@pytest.mark.parametrize("api_token", [None, API_TOKEN])
+async def test_feeds_are_served_under_the_public_address(database: Database, api_token: str | None) -> None:
+    """Or to this machine; and what they call themselves is no caller's word."""
+    proxied = {"X-Forwarded-For": "1.2.3.4", "Host": "Bot.example.org:443"}
+    async with serving(database, api_token=api_token) as web:
         path = await path_of(web)
-        assert (await web.http.get(web.url + path, headers=proxied)).status == 200
-        assert (await web.http.get(web.url + path)).status == 200
-        assert (await web.http.get(web.url + path, headers={**proxied, "Host": "evil.example"})).status == 404
-        assert (await web.http.get(f"{web.url}/users", headers=proxied)).status == 403
+        for headers in (proxied, {}):
+            answer = await web.http.get(web.url + path, headers=headers)
+            assert answer.status == 200
+            assert f'href="{PUBLIC_URL}{path}"' in await answer.text()
+        for host in ("evil.example", "bot.example.org.evil.example", "bot.example.org@evil.example", ""):
+            assert (await web.http.get(web.url + path, headers={**proxied, "Host": host})).status == 404, host
+        if api_token is None:
+            assert (await web.http.get(f"{web.url}/users", headers=proxied)).status == 403
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_without_a_public_address_there_are_no_feeds(database: Database) -> None:
+    async with serving(database) as web:
+        path = await path_of(web)
+    async with serving(database, public_url=None, fill=False) as web:
+        assert (await web.http.get(web.url + path)).status == 404
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
