@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from bot.views import outgoing as views
 from bot.web.access import host_of, is_loopback
 from bot.web.dependencies import TheBackend
 from services.clock import utc_now
@@ -41,11 +42,11 @@ async def _feed(request: Request, backend: TheBackend, secret: str, tag: str | N
     found = await backend.feeds.read(secret, tag)
     if found is None:
         raise _no_such_feed()
-    body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}")
+    about = views.feed_about(backend.i18n.texts(found.language), tag)
+    body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}", about)
     headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": CACHING}
-    changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0) if found.changed_at else None
-    if changed_at is not None:
-        headers["Last-Modified"] = format_datetime(changed_at, usegmt=True)
+    changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0)
+    headers["Last-Modified"] = format_datetime(changed_at, usegmt=True)
     if _is_known(request.headers, headers["ETag"], changed_at):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
@@ -61,7 +62,7 @@ def _is_of(host: str, public_url: str) -> bool:
     return is_loopback(name) or name == urlsplit(public_url).hostname
 
 
-def _is_known(given: Any, etag: str, changed_at: datetime | None) -> bool:
+def _is_known(given: Any, etag: str, changed_at: datetime) -> bool:
     """PURE: whether the reader has this already, by what it says of it; a tag is more exact than a time."""
     if (tags := given.get("if-none-match")) is not None:
         return tags.strip() == "*" or etag in {each.strip().removeprefix("W/") for each in tags.split(",")}
@@ -69,7 +70,7 @@ def _is_known(given: Any, etag: str, changed_at: datetime | None) -> bool:
         since = parsedate_to_datetime(given.get("if-modified-since", ""))
     except (ValueError, OverflowError):
         return False
-    return changed_at is not None and changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
+    return changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
 
 
 def router() -> APIRouter:

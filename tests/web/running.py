@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from sqlalchemy import text as sql
 
 from bot.exposition import Exposition
 from bot.health import TelegramState
+from bot.i18n import I18n
 from bot.metrics import Metrics
 from bot.web.access import Gate
 from bot.web.admission import PATIENCE_SECONDS
@@ -80,7 +82,8 @@ async def serving(
         woken = asyncio.Event()
         submissions = Submissions(database, woken.set, utc_now)
         feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
-        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, tagging, channels, 5)
+        i18n = I18n(ZoneInfo("UTC"), utc_now)
+        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, i18n, tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))

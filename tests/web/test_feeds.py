@@ -8,6 +8,8 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from services.clock import utc_now
+from services.people import People
 from storage.database import Database
 from storage.models import Post
 from tests.web.running import API_TOKEN, PUBLIC_URL, Web, serving
@@ -41,6 +43,17 @@ async def test_whoever_has_the_link_reads(database: Database) -> None:
         for tag, count in (("город", 2), ("нет/такого", 0)):
             answer = await web.http.get(web.url + await path_of(web, tag))
             assert (await answer.text()).count("<item>") == count
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+@pytest.mark.parametrize(
+    ("code", "about"), [("ru", "Ваши посты с тегом «город»"), ("en", "Your posts with the tag “город”")]
+)
+async def test_it_speaks_the_users_language(database: Database, code: str, about: str) -> None:
+    async with serving(database) as web:
+        await People(database, frozenset(), utc_now).seen(1001, language_code=code, name="Anna", username=None)
+        answer = await web.http.get(web.url + await path_of(web, "город"))
+        assert ElementTree.fromstring(await answer.read()).findtext("channel/description") == about
 
 
 async def test_what_has_not_changed_is_not_sent_again(database: Database) -> None:
