@@ -11,7 +11,7 @@ def choose_export(t: Texts) -> Html:
     return paragraphs(
         t._("📤 I send you your tagged posts as a file. Which one?"),
         lines(
-            t._("• CSV opens in Excel and other spreadsheets"),
+            t._("• CSV is for Excel and other spreadsheets"),
             t._("• JSON Lines is for programs: an object in each line"),
         ),
     )

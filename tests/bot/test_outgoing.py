@@ -58,6 +58,8 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
 
 async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
+    # A Russian Excel does not take commas by a double click.
+    assert "Данные → Из текстового/CSV-файла, разделитель — запятая" in asked["text"]
     await telegram.press(ANNA, asked["message_id"], "🧩 JSON Lines")
     ((message, data),) = await sent(telegram, ANNA)
     assert message["document"]["file_name"].endswith(".jsonl")
