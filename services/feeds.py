@@ -5,10 +5,13 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+
+from sqlalchemy import Row
 
 from services.clock import Clock
 from services.exporting import ToldPost, told
@@ -26,11 +29,15 @@ BEGINNING = 11
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The newest tagged posts of a user, of one tag or of all. `changed_at`: when the last of them did."""
+    """The newest tagged posts of a user, of one tag or of all.
+
+    `changed_at`: when the last of them did, or the feed was made; `language`: the user's, 'ru' or 'en'.
+    """
 
     posts: list[ToldPost]
     tag: str | None
-    changed_at: datetime | None
+    changed_at: datetime
+    language: str
 
 
 class Feeds:
@@ -65,18 +72,26 @@ class Feeds:
             await people_rows.take_turns(session, telegram_id)
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
 
+    async def has_posts(self, user_id: int, tag: str) -> bool:
+        """Whether there is anything with that tag."""
+        return bool(await self._newest(user_id, tag, 1))
+
     async def read(self, secret: str, tag: str | None) -> Feed | None:
         """What a link leads to; None: it is worthless, or its user may not use the bot (any more)."""
-        user_id = await self._owner(secret)
-        if user_id is None:
+        owner = await self._owner(secret)
+        if owner is None:
             return None
+        rows = await self._newest(owner.id, tag, LONGEST)
+        changes = [at for row in rows for at in _changes(row)]
+        language = await self._people.language_of(owner.telegram_id)
+        return Feed([told(row) for row in rows], tag, max(changes, default=owner.created_at), language)
+
+    async def _newest(self, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
         async with self._database.read() as session:
             await lists.begin_view(session)
-            rows = await lists.newest_tagged(session, user_id, tag, LONGEST)
-        changes = [at for row in rows for at in _changes(row)]
-        return Feed([told(row) for row in rows], tag, max(changes, default=None))
+            return await lists.newest_tagged(session, user_id, tag, limit)
 
-    async def _owner(self, secret: str) -> int | None:
+    async def _owner(self, secret: str) -> Row[Any] | None:
         if not SECRET.fullmatch(secret):
             return None
         async with self._database.read() as session:
@@ -84,7 +99,7 @@ class Feeds:
             owner = next((row for row in found if hmac.compare_digest(row.secret.encode(), secret.encode())), None)
             if owner is None or not await self._people.may_use(session, owner.telegram_id):
                 return None
-        return int(owner.id)
+        return owner
 
 
 def feed_path(secret: str, tag: str | None) -> str:

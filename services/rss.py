@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import UTC, datetime
+from typing import cast
 
 from feedgenerator import Rss201rev2Feed
 
@@ -18,18 +19,22 @@ WEB = ("https://", "http://")
 
 
 class _Document(Rss201rev2Feed):  # type: ignore[misc]
-    """Of a feed without posts the library would give the present as its date: the document is to be the same then."""
+    """Its date is the feed's. The library would give the present to one without posts, so that each reading differs."""
 
     def latest_post_date(self) -> datetime:
-        return max(
-            (item["pubdate"] for item in self.items if item["pubdate"]), default=datetime(1970, 1, 1, tzinfo=UTC)
-        )
+        return cast("datetime", self.feed["changed_at"])
 
 
-def document(feed: Feed, public_url: str, address: str) -> bytes:
+def document(feed: Feed, public_url: str, address: str, description: str) -> bytes:
     """The feed at `address`."""
     title = "Metka" if feed.tag is None else f"Metka: {_clean(feed.tag)}"
-    made = _Document(title=title, link=public_url, description="Tagged posts", feed_url=address)
+    made = _Document(
+        title=title,
+        link=public_url,
+        description=_clean(description),
+        feed_url=address,
+        changed_at=feed.changed_at.astimezone(UTC),
+    )
     for post in feed.posts:
         url = _clean(post.url or "")
         is_web = url.startswith(WEB)
@@ -37,6 +42,7 @@ def document(feed: Feed, public_url: str, address: str) -> bytes:
             title=_title(post),
             link=url if is_web else public_url,
             description=_description(post),
+            author_name=_channel(post) or None,
             pubdate=post.posted_at,
             unique_id=url if is_web else f"metka-post-{post.id}",
             unique_id_is_permalink=is_web,
@@ -48,8 +54,12 @@ def document(feed: Feed, public_url: str, address: str) -> bytes:
 def _title(post: ToldPost) -> str:
     """The first line of the text, cut; of a post without text its channel."""
     lines = (" ".join(line.split()) for line in _clean(post.text or "").splitlines())
-    first = next(filter(None, lines), None) or _clean(post.channel_title or post.channel_username or f"#{post.id}")
+    first = next(filter(None, lines), None) or _channel(post) or f"#{post.id}"
     return first if len(first) <= TITLE_LENGTH else f"{first[: TITLE_LENGTH - 1].rstrip()}…"
+
+
+def _channel(post: ToldPost) -> str:
+    return _clean(post.channel_title or post.channel_username or "")
 
 
 def _description(post: ToldPost) -> str:

@@ -25,9 +25,9 @@ async def set_secret(session: AsyncSession, user_id: int, telegram_id: int, secr
 
 
 async def beginning_with(session: AsyncSession, beginning: str) -> Sequence[Row[Any]]:
-    """Secrets with this beginning: the secret, users.id and Telegram id. The table holds one for each user."""
+    """Secrets with this beginning: since when, users.id and Telegram id. The table holds one for each user."""
     begins = func.substr(FeedRow.secret, 1, len(beginning)) == beginning
-    query = select(FeedRow.secret, User.id, User.telegram_id).join(User, _is_theirs()).where(begins)
+    query = select(FeedRow.secret, FeedRow.created_at, User.id, User.telegram_id).join(User, _is_theirs()).where(begins)
     return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
 
 

@@ -45,8 +45,9 @@ async def feed(message: Message, command: CommandObject, t: Texts, caller: Calle
     link = await feeds.link(caller.user_id or 0, caller.telegram_id, tag)
     if link is None:
         await message.answer(views.no_public_url(t, admin=caller.is_admin))
-    else:
-        await message.answer(views.feed(t, link, tag), reply_markup=keyboards.feed(t))
+        return
+    is_empty = tag is not None and not await feeds.has_posts(caller.user_id or 0, tag)
+    await message.answer(views.feed(t, link, tag, is_empty=is_empty), reply_markup=keyboards.feed(t))
 
 
 async def new_feed_link(press: CallbackQuery, bot: Bot, t: Texts, caller: Caller, feeds: Feeds, toast: Toast) -> None:

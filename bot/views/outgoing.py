@@ -11,7 +11,7 @@ def choose_export(t: Texts) -> Html:
     return paragraphs(
         t._("📤 I send you your tagged posts as a file. Which one?"),
         lines(
-            t._("• CSV opens in Excel and other spreadsheets"),
+            t._("• CSV is for Excel and other spreadsheets"),
             t._("• JSON Lines is for programs: an object in each line"),
         ),
     )
@@ -58,8 +58,8 @@ def export_broken_off(t: Texts) -> Html:
     return t._("⚠️ The bot is being restarted, and your file was not finished. Send /export again in a minute.")
 
 
-def feed(t: Texts, link: str, tag: str | None) -> Html:
-    """/feed: the secret link."""
+def feed(t: Texts, link: str, tag: str | None, *, is_empty: bool = False) -> Html:
+    """/feed: the secret link. `is_empty`: nothing has the tag."""
     head = (
         t._("📰 <b>RSS feed of your tagged posts</b>")
         if tag is None
@@ -68,11 +68,17 @@ def feed(t: Texts, link: str, tag: str | None) -> Html:
     return paragraphs(
         head,
         t._("<code>{link}</code>", link=link),
+        t._("None of your posts has this tag yet: the feed stays empty until one does.") if is_empty else None,
         lines(
             t._("Add it to your feed reader. Whoever has this link can read these posts: keep it to yourself."),
-            t._("One tag only: <code>/feed tag</code>"),
+            t._("One tag only: <code>/feed tag</code>") if tag is None else None,
         ),
     )
+
+
+def feed_about(t: Texts, tag: str | None) -> str:
+    """What a feed's reader says of it."""
+    return t.plain("Your tagged posts") if tag is None else t.plain("Your posts with the tag “{tag}”", tag=tag)
 
 
 def feed_renewed(t: Texts) -> str:

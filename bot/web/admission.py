@@ -11,12 +11,13 @@ import ipaddress
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from aiolimiter import AsyncLimiter
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.web.turns import BusyError, Turn, Turns
 
 #: Requests a second from one address, and how many of them may come at once.
 RATE, BURST = 20.0, 20
@@ -24,8 +25,6 @@ PATIENCE_SECONDS = 4.0
 #: Whoever watches the process is answered late rather than not: sooner than they give up.
 HEALTH_PATIENCE_SECONDS = 2.0
 HEALTH = frozenset({"/healthz", "/readyz"})
-#: Requests that are at work in the database: the pool's ten connections are the bot's, too.
-SLOTS = 3
 ADDRESSES_KEPT = 1000
 LONGEST_QUERY, LONGEST_PATH = 4096, 1024
 #: Of any request in bytes; where posts are handed in, a thousand of Telegram's longest fit, however they are encoded.
@@ -53,7 +52,7 @@ class Admission:
         self._health_patience = health_patience_seconds
         # Oldest use first.
         self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
-        self._slots = asyncio.Semaphore(SLOTS)
+        self._turns = Turns(patience_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request over HTTP; other kinds are refused."""
@@ -80,24 +79,22 @@ class Admission:
         return True
 
     async def _in_a_slot(self, scope: Scope, receive: Receive, send: Send) -> None:
+        turn = Turn(self._turns, scope, receive, _address(scope))
+
+        async def send_and_end(message: Message) -> None:
+            # All that it needs is read by now: who takes the answer slowly keeps nobody else waiting.
+            turn.end()
+            await send(message)
+
         try:
-            async with asyncio.timeout(self._patience):
-                await self._slots.acquire()
-        except TimeoutError:
-            busy = JSONResponse(
-                {"detail": "Other requests are at work: try again in a moment"}, 503, {"Retry-After": "5"}
-            )
-            await busy(scope, receive, send)
+            await turn.begin()
+        except BusyError as busy:
+            await JSONResponse({"detail": busy.detail}, busy.status_code, busy.headers)(scope, receive, send)
             return
-        with ExitStack() as slot:
-            slot.callback(self._slots.release)
-
-            async def send_and_release(message: Message) -> None:
-                # All that it needs is read by now: who takes the answer slowly keeps nobody else waiting.
-                slot.close()
-                await send(message)
-
-            await self._app(scope, receive, send_and_release)
+        try:
+            await self._app(scope, turn.receive, send_and_end)
+        finally:
+            turn.end()
 
     def _limiter(self, key: str) -> AsyncLimiter:
         limiter = self._limiters.get(key)

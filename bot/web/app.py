@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from bot import __version__
 from bot.exposition import Exposition
 from bot.web import feeds, health, intake, metrics, pages, posts, stream, users, webhook
-from bot.web.admission import LARGEST_BODY, RATE, Admission
+from bot.web.admission import LARGEST_BODY, PATIENCE_SECONDS, RATE, Admission
 from bot.web.dependencies import Backend
 from bot.web.envelope import Envelope
 from bot.web.errors import add_error_handlers
@@ -28,8 +28,12 @@ def make_web_app(
     *,
     hook: webhook.Hook | None = None,
     rate: float = RATE,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> ASGIApp:
-    """The application. `hook`: None when the bot polls; `rate`: requests a second from one address."""
+    """The application. `hook`: None when the bot polls; `rate`: requests a second from one address.
+
+    Who would wait for longer than `patience_seconds` is refused.
+    """
     api = FastAPI(
         title="Metka",
         version=__version__,
@@ -57,7 +61,7 @@ def make_web_app(
     if backend.gate.is_open_to_loopback:
         _say_that_no_token_is_needed(api)
     lets_in = hook.lets_in if hook is not None else None
-    return Envelope(Admission(api, rate=rate, lets_in=lets_in))
+    return Envelope(Admission(api, rate=rate, lets_in=lets_in, patience_seconds=patience_seconds))
 
 
 def _say_that_no_token_is_needed(api: FastAPI) -> None:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from bot.i18n import I18n
 from bot.web.access import Caller, Gate
 from services.channels import Channels
 from services.feeds import Feeds
@@ -26,6 +27,7 @@ class Backend:
     listing: Listing
     submissions: Submissions
     feeds: Feeds
+    i18n: I18n
     tagging: TaggingService
     channels: Channels
     max_attempts: int

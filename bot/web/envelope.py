@@ -94,7 +94,7 @@ def _path(scope: Scope) -> str:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
-    # Who asks for something, and what went wrong, is worth a line; looking on is not.
+    # Who asks for something, and what went wrong, is worth a line; looking on is not, nor who hangs up (no status).
     looks_on = scope["method"] in {"GET", "HEAD", "OPTIONS"} and status < 500 and status not in {401, 403}
-    write = log.debug if looks_on or status == 429 else log.info
+    write = log.debug if looks_on or status in {0, 429} else log.info
     write("http_request", method=scope["method"], status=status, seconds=round(seconds, 3))

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.listing import UnknownUserError
@@ -26,6 +27,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(UnknownUserError, _unknown)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _not_understood)  # type: ignore[arg-type]
+    app.add_exception_handler(ClientDisconnect, _gone)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _failed)
 
 
@@ -43,6 +45,11 @@ def _allowed(request: Request) -> list[str]:
 
 async def _unknown(_request: Request, error: UnknownUserError) -> JSONResponse:
     return JSONResponse({"detail": f"{error}: GET /users lists them"}, 404)
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> None:
+    """Before the whole body was there: the client hung up, or took longer than it may. Nobody waits for an answer."""
+    log.debug("http_broken_off")
 
 
 async def _not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:

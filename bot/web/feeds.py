@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from bot.views import outgoing as views
 from bot.web.access import host_of, is_loopback
 from bot.web.dependencies import TheBackend
 from services.clock import utc_now
@@ -33,37 +34,43 @@ async def tag_feed(secret: str, tag: str, request: Request, backend: TheBackend)
 
 
 async def _feed(request: Request, backend: TheBackend, secret: str, tag: str | None) -> Response:
-    base = backend.feeds.public_url
-    is_open = not backend.gate.is_open_to_loopback or _is_of(request.headers.get("host", ""), base)
-    found = await backend.feeds.read(secret, tag) if is_open else None
+    root = backend.feeds.public_url
+    # The secret is in the address: what comes under another name did not come by a link, and the document would name
+    # an address that nobody knows to be ours.
+    if root is None or not _is_of(request.headers.get("host", ""), root):
+        raise _no_such_feed()
+    found = await backend.feeds.read(secret, tag)
     if found is None:
-        raise HTTPException(404, "There is no such feed")
-    root = base or str(request.base_url).rstrip("/")
-    body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}")
+        raise _no_such_feed()
+    about = views.feed_about(backend.i18n.texts(found.language), tag)
+    body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}", about)
     headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": CACHING}
-    changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0) if found.changed_at else None
-    if changed_at is not None:
-        headers["Last-Modified"] = format_datetime(changed_at, usegmt=True)
+    changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0)
+    headers["Last-Modified"] = format_datetime(changed_at, usegmt=True)
     if _is_known(request.headers, headers["ETag"], changed_at):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
 
 
-def _is_of(host: str, public_url: str | None) -> bool:
+def _no_such_feed() -> HTTPException:
+    return HTTPException(404, "There is no such feed")
+
+
+def _is_of(host: str, public_url: str) -> bool:
     """PURE: whether a request came by the public address, or from this machine."""
     name = host_of(host)
-    return is_loopback(name) or (public_url is not None and name == urlsplit(public_url).hostname)
+    return is_loopback(name) or name == urlsplit(public_url).hostname
 
 
-def _is_known(given: Any, etag: str, changed_at: datetime | None) -> bool:
+def _is_known(given: Any, etag: str, changed_at: datetime) -> bool:
     """PURE: whether the reader has this already, by what it says of it; a tag is more exact than a time."""
     if (tags := given.get("if-none-match")) is not None:
         return tags.strip() == "*" or etag in {each.strip().removeprefix("W/") for each in tags.split(",")}
     try:
         since = parsedate_to_datetime(given.get("if-modified-since", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
-    return changed_at is not None and changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
+    return changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
 
 
 def router() -> APIRouter:

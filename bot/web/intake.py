@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,11 +13,14 @@ from bot.web import schemas
 from bot.web.admission import LARGEST_POSTS
 from bot.web.dependencies import OwnUser, TheBackend, known_query
 from bot.web.schemas import MOST_POSTS, NewPost, NewPosts, problems
+from bot.web.shape import holds_more
 from services.sources.base import SourceChannel, SourcePost
 from services.submissions import Submission
 
-#: Of one answer.
-MOST_PROBLEMS = 100
+#: Of one answer, and characters of a name in it.
+MOST_PROBLEMS, LONGEST_NAME = 100, 100
+#: Keys, strings, commas and brackets of a body: a post that has all its fields takes 22 of them.
+MOST_PARTS = 25 * MOST_POSTS
 
 
 async def take_posts(user_id: OwnUser, backend: TheBackend, request: Request) -> schemas.PostsTaken:
@@ -27,7 +31,9 @@ async def take_posts(user_id: OwnUser, backend: TheBackend, request: Request) ->
     """
     await backend.listing.make_sure_of(user_id)
     # Read here, after the caller is known: a stranger's body costs nothing.
-    given = _read(await request.body())
+    body = await request.body()
+    # In a thread: a thousand long posts take a while.
+    given = await asyncio.to_thread(_read, body)
     receipt = await backend.submissions.take(user_id, [_submission(post) for post in given.posts])
     return schemas.PostsTaken(
         user_id=user_id,
@@ -41,6 +47,9 @@ async def take_posts(user_id: OwnUser, backend: TheBackend, request: Request) ->
 
 
 def _read(body: bytes) -> NewPosts:
+    if holds_more(body, MOST_PARTS):
+        message = f"More than {MOST_POSTS} posts hold: hand them in by several calls"
+        raise RequestValidationError([{"loc": ("body",), "msg": message, "type": "too_long"}])
     try:
         return NewPosts.model_validate_json(body)
     except ValidationError as error:
@@ -51,7 +60,9 @@ def _read(body: bytes) -> NewPosts:
 def _problem(problem: dict[str, Any]) -> dict[str, Any]:
     if problem["type"] == "too_long" and problem["loc"] == ("posts",):
         problem["msg"] = f"More than {MOST_POSTS} posts: hand them in by several calls"
-    return {**problem, "loc": ("body", *problem["loc"])}
+    # A key that is not known may be as long as the body.
+    place = (each[:LONGEST_NAME] if isinstance(each, str) else each for each in problem["loc"])
+    return {**problem, "loc": ("body", *place)}
 
 
 def _submission(post: NewPost) -> Submission:

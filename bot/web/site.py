@@ -47,6 +47,7 @@ def _app(engine: Engine, services: Services, reception: Reception, exposition: E
         listing=Listing(database),
         submissions=Submissions(database, engine.worker.wake, utc_now),
         feeds=services.feeds,
+        i18n=services.i18n,
         tagging=services.tagging,
         channels=services.channels,
         max_attempts=settings.tagging_max_attempts,

@@ -58,6 +58,8 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
 
 async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
+    # A Russian Excel does not take commas by a double click.
+    assert "Данные → Из текстового/CSV-файла, разделитель — запятая" in asked["text"]
     await telegram.press(ANNA, asked["message_id"], "🧩 JSON Lines")
     ((message, data),) = await sent(telegram, ANNA)
     assert message["document"]["file_name"].endswith(".jsonl")
@@ -165,6 +167,8 @@ async def test_a_feed_link_and_a_new_one(bot: Running, telegram: TelegramSandbox
     assert link_in(first) == link_in(await bot.say(BEN, "/feed"))
     tagged = await bot.say(BEN, "/feed #Город у реки")
     assert link_in(tagged).endswith("/%D0%B3%D0%BE%D1%80%D0%BE%D0%B4%20%D1%83%20%D1%80%D0%B5%D0%BA%D0%B8.xml")
+    assert "None of your posts has this tag yet" in tagged["text"]
+    assert ("/feed tag" in first["text"], "/feed tag" in tagged["text"]) == (True, False)
     await telegram.press(BEN, first["message_id"], "🔑 New link")
 
     def renewed() -> dict[str, Any] | None:
@@ -176,6 +180,8 @@ async def test_a_feed_link_and_a_new_one(bot: Running, telegram: TelegramSandbox
         (row,) = (await session.execute(select(FeedRow))).scalars().all()
     assert (row.user_id, row.telegram_id) == (2, BEN)
     assert "100 characters" in (await bot.say(BEN, "/feed " + "a" * 101))["text"]
+    known, unknown = [(await bot.say(ANNA, f"/feed {tag}"))["text"] for tag in ("старый", "новый")]
+    assert ["пока нет постов" in text for text in (known, unknown)] == [False, True]
 
 
 def link_in(message: dict[str, Any]) -> str:

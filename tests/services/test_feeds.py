@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -115,7 +116,7 @@ def told(**values: Any) -> ToldPost:
 
 
 def item(post: ToldPost) -> ElementTree.Element:
-    made = document(Feed([post], None, None), URL, f"{URL}/feeds/S.xml")
+    made = document(Feed([post], None, NOW, "en"), URL, f"{URL}/feeds/S.xml", "Posts")
     found = ElementTree.fromstring(made).find("channel/item")
     assert found is not None
     return found
@@ -154,9 +155,27 @@ def test_what_xml_cannot_hold_is_left_out() -> None:
     assert (found.findtext("title"), found.findtext("category")) == ("ab", "cd")
 
 
-def test_a_feed_without_posts_is_always_the_same() -> None:
-    empty = Feed([], "тег", None)
-    made = document(empty, URL, f"{URL}/feeds/S.xml")
-    assert made == document(empty, URL, f"{URL}/feeds/S.xml")
-    assert b"1970" in made
-    assert "Metka: тег" in made.decode()
+def test_an_item_names_its_channel() -> None:
+    creator = "{http://purl.org/dc/elements/1.1/}creator"
+    assert item(told()).findtext(creator) == "Новости"
+    assert item(told(channel_title=None)).findtext(creator) == "news"
+    assert item(told(channel_title=None, channel_username=None)).find(creator) is None
+
+
+def test_a_feed_is_dated_by_what_changed_in_it() -> None:
+    """One without posts by when it was made: the document is the same each time."""
+    empty = Feed([], "тег", NOW, "ru")
+    made = document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»\x00")
+    assert made == document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»")
+    root = ElementTree.fromstring(made)
+    assert root.findtext("channel/lastBuildDate") == format_datetime(NOW)
+    assert root.findtext("channel/title") == "Metka: тег"
+    assert root.findtext("channel/description") == "Посты с тегом «тег»"
+
+
+async def test_without_posts_it_is_as_old_as_the_link(database: Database) -> None:
+    await fill(database)
+    feeds = make(database)
+    found = await feeds.read(await secret(feeds), "нет")
+    assert found is not None
+    assert (found.changed_at, await feeds.has_posts(1, "нет"), await feeds.has_posts(1, "город")) == (NOW, False, True)

@@ -7,18 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from sqlalchemy import text as sql
 
 from bot.exposition import Exposition
 from bot.health import TelegramState
+from bot.i18n import I18n
 from bot.metrics import Metrics
 from bot.web.access import Gate
+from bot.web.admission import PATIENCE_SECONDS
 from bot.web.app import make_web_app
 from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.listener import listen
+from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.budget import Pace
@@ -60,10 +64,13 @@ async def serving(
     database: Database,
     *,
     api_token: str | None = API_TOKEN,
+    public_url: str | None = PUBLIC_URL,
     enabled: bool = True,
     rate: float = 10_000,
     hook: Hook | None = None,
     fill: bool = True,
+    patience_seconds: float = PATIENCE_SECONDS,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Web]:
     """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
     if fill:
@@ -74,13 +81,14 @@ async def serving(
         tagging = _tagging(database, provider, enabled=enabled)
         woken = asyncio.Event()
         submissions = Submissions(database, woken.set, utc_now)
-        feeds = Feeds(database, People(database, frozenset(), utc_now), PUBLIC_URL, utc_now)
-        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, tagging, channels, 5)
+        feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
+        i18n = I18n(ZoneInfo("UTC"), utc_now)
+        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, i18n, tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
         exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
-        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate)
-        async with serve(app, listen("127.0.0.1", 0)) as port:
+        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate, patience_seconds=patience_seconds)
+        async with serve(app, listen("127.0.0.1", 0), limits=limits) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
 

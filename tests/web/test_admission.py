@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from bot.web.admission import ADDRESSES_KEPT, BURST, SLOTS, Admission
+from bot.web.admission import ADDRESSES_KEPT, BURST, Admission
+from bot.web.turns import SLOTS
 
 
 class Slow:

@@ -8,9 +8,19 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from services.clock import utc_now
+from services.people import People
 from storage.database import Database
 from storage.models import Post
-from tests.web.running import PUBLIC_URL, Web, serving
+from tests.web.running import API_TOKEN, PUBLIC_URL, Web, serving
+
+NO_TIMES = (
+    "nonsense",
+    "",
+    "Thu, 01 Jan 1970 00:00:00 +99999999999999999999",
+    "Thu, 99999999999999999999 Jan 1970 00:00:00 GMT",
+    "Thu, 01 Jan 0001 00:00:00 +2359",
+)
 
 
 async def path_of(web: Web, tag: str | None = None) -> str:
@@ -35,6 +45,17 @@ async def test_whoever_has_the_link_reads(database: Database) -> None:
             assert (await answer.text()).count("<item>") == count
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
+@pytest.mark.parametrize(
+    ("code", "about"), [("ru", "Ваши посты с тегом «город»"), ("en", "Your posts with the tag “город”")]
+)
+async def test_it_speaks_the_users_language(database: Database, code: str, about: str) -> None:
+    async with serving(database) as web:
+        await People(database, frozenset(), utc_now).seen(1001, language_code=code, name="Anna", username=None)
+        answer = await web.http.get(web.url + await path_of(web, "город"))
+        assert ElementTree.fromstring(await answer.read()).findtext("channel/description") == about
+
+
 async def test_what_has_not_changed_is_not_sent_again(database: Database) -> None:
     async with serving(database) as web:
         address = web.url + await path_of(web)
@@ -45,7 +66,8 @@ async def test_what_has_not_changed_is_not_sent_again(database: Database) -> Non
             answer = await web.http.get(address, headers=headers)
             assert (answer.status, await answer.read()) == (304, b"")
             assert answer.headers["ETag"] == first.headers["ETag"]
-        for headers in ({"If-None-Match": '"other"', **since}, {"If-Modified-Since": "nonsense"}):
+        odd = [{"If-Modified-Since": value} for value in NO_TIMES]
+        for headers in ({"If-None-Match": '"other"', **since}, *odd):
             assert (await web.http.get(address, headers=headers)).status == 200
         async with database.write() as session:
             await session.execute(update(Post).where(Post.id == 1).values(tags=["река"]))
@@ -61,15 +83,28 @@ async def test_everything_else_is_not_there(database: Database) -> None:
             assert "detail" in await answer.json()
 
 
-async def test_through_a_proxy_only_feeds_are_served(database: Database) -> None:
-    """Without API_TOKEN: under the public address, or from this machine."""
-    proxied = {"X-Forwarded-For": "1.2.3.4", "Host": "bot.example.org"}
-    async with serving(database, api_token=None) as web:
+@pytest.mark.parametrize("api_token", [None, API_TOKEN])
+async def test_feeds_are_served_under_the_public_address(database: Database, api_token: str | None) -> None:
+    """Or to this machine; and what they call themselves is no caller's word."""
+    proxied = {"X-Forwarded-For": "1.2.3.4", "Host": "Bot.example.org:443"}
+    async with serving(database, api_token=api_token) as web:
         path = await path_of(web)
-        assert (await web.http.get(web.url + path, headers=proxied)).status == 200
-        assert (await web.http.get(web.url + path)).status == 200
-        assert (await web.http.get(web.url + path, headers={**proxied, "Host": "evil.example"})).status == 404
-        assert (await web.http.get(f"{web.url}/users", headers=proxied)).status == 403
+        for headers in (proxied, {}):
+            answer = await web.http.get(web.url + path, headers=headers)
+            assert answer.status == 200
+            assert f'href="{PUBLIC_URL}{path}"' in await answer.text()
+        for host in ("evil.example", "bot.example.org.evil.example", "bot.example.org@evil.example", ""):
+            assert (await web.http.get(web.url + path, headers={**proxied, "Host": host})).status == 404, host
+        if api_token is None:
+            assert (await web.http.get(f"{web.url}/users", headers=proxied)).status == 403
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_without_a_public_address_there_are_no_feeds(database: Database) -> None:
+    async with serving(database) as web:
+        path = await path_of(web)
+    async with serving(database, public_url=None, fill=False) as web:
+        assert (await web.http.get(web.url + path)).status == 404
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])

@@ -182,8 +182,10 @@ async def test_what_is_no_list_of_posts_is_refused(database: Database) -> None:
 async def test_a_thousand_fit_and_no_more(database: Database) -> None:
     """Of Telegram's longest, with every letter escaped."""
     text = "Ж" * 4096
+    full = {"text": text, "channel_username": "citynews", "channel_title": "Ж" * 255, "views": 1}
     async with serving(database) as web:
-        status, answer = await hand_in(web, [post(number, text=text) for number in range(1, 1001)])
+        posts = [post(number, **full, url=f"https://t.me/citynews/{number}") for number in range(1, 1001)]
+        status, answer = await hand_in(web, posts)
         assert (status, answer["new"], answer["queued"]) == (202, 1000, 1000)
         status, answer = await hand_in(web, [post(number) for number in range(1, 1002)])
         assert (status, answer["detail"][0]["loc"]) == (422, ["body", "posts"])
@@ -191,6 +193,39 @@ async def test_a_thousand_fit_and_no_more(database: Database) -> None:
         for data in (b" " * (33 * MIB), pieces(33)):
             answer = await web.http.post(f"{web.url}/users/1/posts", data=data, headers=BEARER)
             assert (answer.status, "detail" in await answer.json()) == (413, True)
+
+
+def many(piece: str, count: int, begin: str, end: str) -> bytes:
+    """A body of nothing but that."""
+    return f"{begin}{','.join(piece for _ in range(count))}{end}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"posts":[{' + b",".join(b'"%d":1' % number for number in range(20_000)) + b"}]}",
+        many("1", 100_000, '{"posts":[{"text":[', "]}]}"),
+        many("{}", 100_000, '{"posts":[', "]}"),
+        b'{"posts":' + b"[" * 100_000,
+    ],
+    ids=["keys", "numbers", "posts", "brackets"],
+)
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_what_holds_more_than_can_be_meant_is_not_taken_apart(database: Database, body: bytes) -> None:
+    """A problem for each of a million keys takes gigabytes, and half a minute."""
+    async with serving(database) as web:
+        answer = await web.http.post(f"{web.url}/users/1/posts", data=body, headers=BEARER)
+        problem = (await answer.json())["detail"]
+        assert (answer.status, [each["loc"] for each in problem]) == (422, [["body"]])
+        assert "More than 1000 posts hold" in problem[0]["msg"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_an_answer_names_a_hundred_problems_shortly(database: Database) -> None:
+    async with serving(database) as web:
+        status, answer = await hand_in(web, [{"k" * 1000: 1}] * 150)
+        assert (status, len(answer["detail"])) == (422, 100)
+        assert max(len(str(part)) for each in answer["detail"] for part in each["loc"]) == 100
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
