@@ -206,7 +206,7 @@ class Worker:
         self._ready.extend(plan.starts)
 
     def _start_ready(self) -> None:
-        while self._ready and len(self._flights) < self._dispatcher.concurrency:
+        while self._ready and not self._stopping and len(self._flights) < self._dispatcher.concurrency:
             self._start(self._ready.popleft())
 
     def _pause_after(self, plan: Plan) -> float:

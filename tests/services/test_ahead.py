@@ -57,6 +57,10 @@ async def leased(engine: Engine) -> list[Post]:
     return [post for post in await engine.posts() if post.lease_token is not None]
 
 
+async def some(engine: Engine, status: str) -> bool:
+    return await engine.count(status) > 0
+
+
 async def only_in_flight(engine: Engine) -> bool:
     """Whether no post is held but those that are being asked about."""
     return len(await leased(engine)) == engine.provider.in_flight == PLACES
@@ -79,6 +83,19 @@ async def test_a_stop_gives_back_first_what_has_not_left(database: Database, pro
     assert len(provider.requests) == asked
     assert not await leased(engine)
     assert await engine.count("success") == asked
+
+
+async def test_nothing_leaves_after_a_stop(database: Database, provider: ProviderSandbox) -> None:
+    """Also when it comes while a turn goes on, whose plans are given back."""
+    await fill(database, 5)
+
+    def stop(_: object) -> None:
+        engine.worker.stop()
+
+    async with running(database, provider, concurrency=1, on_finished=stop) as engine:
+        await engine.until(lambda: some(engine, "success"))
+    assert len(provider.requests) == await engine.count("success") == 1
+    assert not await leased(engine)
 
 
 async def test_its_leases_are_renewed(
