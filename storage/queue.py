@@ -107,6 +107,7 @@ async def claim(
     token: str,
     after_user: int,
     retries: bool = True,
+    asked: bool = False,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
@@ -114,7 +115,7 @@ async def claim(
     their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
     share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
     anybody's backlog makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left
-    where they are.
+    where they are; with `asked`, all but what a person asked for.
     """
     values = {
         "limit": limit,
@@ -123,7 +124,7 @@ async def claim(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))

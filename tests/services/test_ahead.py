@@ -16,6 +16,7 @@ from services import worker as product
 from services.clock import utc_now
 from services.states import save_states
 from services.upstream import Aside, ModelState
+from storage import wishes
 from storage.database import Database
 from storage.models import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
@@ -57,8 +58,18 @@ async def leased(engine: Engine) -> list[Post]:
     return [post for post in await engine.posts() if post.lease_token is not None]
 
 
+def follow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's seconds are the clock's."""
+    seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
+    monkeypatch.setattr(product, "time", seconds)
+
+
 async def some(engine: Engine, status: str) -> bool:
     return await engine.count(status) > 0
+
+
+async def is_leased(engine: Engine, post_id: int) -> bool:
+    return post_id in {post.id for post in await leased(engine)}
 
 
 async def only_in_flight(engine: Engine) -> bool:
@@ -103,8 +114,7 @@ async def test_its_leases_are_renewed(
 ) -> None:
     """Or another process would take a post that is about to leave."""
     clock, lease = Clock(), 300
-    seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
-    monkeypatch.setattr(product, "time", seconds)
+    follow(clock, monkeypatch)
     async with planned(database, provider, clock=clock, lease_seconds=lease) as engine:
         clock.ahead = timedelta(seconds=lease * 2 / 3)
         until = clock() + timedelta(seconds=lease)
@@ -116,6 +126,36 @@ async def test_its_leases_are_renewed(
         engine.worker.wake()
         await engine.until(renewed)
         assert len(await leased(engine)) > PLACES
+
+
+async def test_silence_gives_it_back(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider was quick and answers no more: nothing has to say so, and others may take what would not leave."""
+    clock = Clock()
+    follow(clock, monkeypatch)
+    monkeypatch.setattr(product, "SILENCE_SECONDS", 0.01)
+    async with planned(database, provider, tick_seconds=3600) as engine:
+        clock.ahead = timedelta(seconds=100 * product.AHEAD_SECONDS)
+        await engine.until(lambda: only_in_flight(engine))
+        provider.release()
+        await engine.settled()
+    assert len(provider.requests) == 30
+
+
+async def test_a_wish_leaves_before_it(database: Database, provider: ProviderSandbox) -> None:
+    """However much is ready."""
+    async with planned(database, provider) as engine:
+        asked = len(provider.requests)
+        wanted = next(post for post in await engine.posts() if post.tagging_status == "success")
+        async with database.write() as session:
+            await wishes.ask_anew(session, wanted.id, utc_now())
+        engine.worker.wake()
+        await engine.until(lambda: is_leased(engine, wanted.id))
+        provider.release()
+        await engine.settled()
+    next_ones = provider.requests[asked : asked + PLACES]
+    assert any(str(wanted.text) in request.message for request in next_ones)
 
 
 async def test_what_another_process_has_learnt_changes_the_plans(database: Database, provider: ProviderSandbox) -> None:
