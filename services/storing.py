@@ -83,17 +83,21 @@ async def store_in(
     new = [post for post in posts if post.message_id not in stored]
     edits = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
     changed = [(known.id, post.text) for post, known in edits if _is_newer(post, known)]
+    back = [known.id for _, known in edits if known.gone_at is not None]
+    gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
     if neutral is None:
         neutral = await legacy.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
+    await bulk.lock_posts(session, {*(post_id for post_id, _ in changed), *back, *gone})
     await bulk.set_texts(session, changed, now)
-    await bulk.mark_gone(session, [known.id for _, known in edits if known.gone_at is not None], None)
+    await bulk.mark_gone(session, back, None)
+    await bulk.mark_gone(session, gone, now)
     return Tally(
         channel_id,
         new=len(new),
         known=len(edits) - len(changed),
         edited=len(changed),
-        gone=await _note_deleted(session, user_id, channel_id, delivery, now) if delivery.is_whole else 0,
+        gone=len(gone),
         tagged_later=sum(has_text(post.text) for post in new) + sum(has_text(text) for _, text in changed),
     )
 
@@ -135,15 +139,13 @@ async def _stored(
     return found
 
 
-async def _note_deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery, now: datetime) -> int:
+async def _deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery) -> list[int]:
     """Posts that are stored and that the delivery would hold if they were still there: they stay, and say so."""
     if not delivery.posts:
-        return 0
+        return []
     there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
     between = await bulk.stored_between(session, user_id, channel_id, min(there), max(there))
-    gone = [post.id for number, post in between.items() if number not in there and post.gone_at is None]
-    await bulk.mark_gone(session, gone, now)
-    return len(gone)
+    return [post.id for number, post in between.items() if number not in there and post.gone_at is None]
 
 
 def _is_newer(post: SourcePost, known: StoredText) -> bool:
