@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox
 from services import worker as product
 from services.clock import utc_now
+from services.dispatch import Dispatcher
+from services.plans import Start
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage import wishes
@@ -175,6 +179,45 @@ async def test_what_another_process_has_learnt_changes_the_plans(database: Datab
         provider.release()
         await engine.settled()
     assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_nothing_of_it_leaves_while_it_is_planned_anew(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that come meanwhile make places free; what is being given back must not take them."""
+    async with planned(database, provider) as engine:
+        asked, give_back = len(provider.requests), Dispatcher.give_back
+
+        async def while_answers_come(self: Dispatcher, session: AsyncSession, starts: Sequence[Start]) -> None:
+            provider.release()
+            while provider.in_flight or len(engine.worker._answered) < PLACES:  # noqa: ASYNC110 - in other tasks
+                await asyncio.sleep(0)
+            await give_back(self, session, starts)
+            monkeypatch.undo()
+
+        monkeypatch.setattr(Dispatcher, "give_back", while_answers_come)
+        now = utc_now()
+        async with database.write() as session:
+            await save_states(session, [ModelState(CHAIN[0], now + timedelta(hours=1), Aside.LIMITED, "429", now)])
+        engine.worker.wake()
+        await engine.settled()
+    assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_a_stop_keeps_others_from_what_is_in_flight(database: Database, provider: ProviderSandbox) -> None:
+    """Its leases last as long as it waits for the last answers, though they had nearly run out."""
+    clock = Clock()
+    async with planned(database, provider, clock=clock, lease_seconds=300) as engine:
+        clock.ahead = timedelta(seconds=299)
+        until = clock() + timedelta(seconds=300)
+        engine.worker.stop()
+
+        async def renewed() -> bool:
+            held = await leased(engine)
+            return len(held) == PLACES and all((post.lease_expires_at or now) >= until for post in held)
+
+        now = utc_now()
+        await engine.until(renewed)
 
 
 async def test_a_refusal_holds_back_what_is_ready(database: Database, provider: ProviderSandbox) -> None:
