@@ -48,6 +48,8 @@ class _Room:
     requests: int
     batch_size: int = 1
     wait: float | None = None
+    #: Only for what a person asked for.
+    asked: bool = False
 
 
 class Dispatcher:
@@ -115,9 +117,10 @@ class Dispatcher:
             token=uuid4().hex,
             after_user=self._last_user,
             retries=left > 0,
+            asked=room.asked,
         )
         if not claimed:
-            return Plan(wait=await self._until_due(session, now, retries=left > 0))
+            return Plan() if room.asked else Plan(wait=await self._until_due(session, now, retries=left > 0))
         self._misses = 0
         self._last_user = _last_in_turn(claimed, self._last_user)
         worth = await self._triage.worth_asking(session, claimed, held.starts, view)
@@ -159,6 +162,9 @@ class Dispatcher:
             # Also with every place taken: the turn that records answers is the one that claims what follows them.
             is_steady = not (probe or self._ramp.is_climbing or self._lanes.are_paced(view.lanes, view.now))
             free += held.ahead if is_steady else 0
+            if free <= 0 and is_steady and held.ready:
+                # A person's wish does not wait behind what is ready.
+                return _Room(self.concurrency, self._batch_size, asked=True)
         if free <= 0:
             return _Room(0, wait=_seconds(admitted.until, view.now) if admitted.until else self._ramp.wait())
         model = next(iter(candidates(self._chain, view.states, view.now)), self._chain[0])

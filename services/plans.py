@@ -26,6 +26,11 @@ class Start:
         """Whether it is made again after a fault of the upstream."""
         return any(post.is_retry for post in self.posts)
 
+    @property
+    def work_class(self) -> int:
+        """Its place in the order of work: that of its first post."""
+        return min(post.work_class for post in self.posts)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

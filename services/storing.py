@@ -100,20 +100,24 @@ async def store_in(
     new = [post for post in posts if post.message_id not in stored]
     known = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
     changed = [(post, older) for post, them in known if (older := [row for row in them if _is_newer(post, row)])]
+    texts = [(row.id, post.text) for post, older in changed for row in older]
+    back = [row.id for _, them in known for row in them if row.gone_at is not None]
+    gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
     if neutral is None:
         neutral = await legacy.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
-    await bulk.set_texts(session, [(row.id, post.text) for post, older in changed for row in older], now)
+    await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
+    await bulk.set_texts(session, texts, now)
     if work_class is not Priority.FRESH:
-        await bulk.set_work_class(session, [row.id for _, older in changed for row in older], work_class)
-    back = [row.id for _, them in known for row in them if row.gone_at is not None]
+        await bulk.set_work_class(session, [post_id for post_id, _ in texts], work_class)
     await bulk.mark_gone(session, back, None)
+    await bulk.mark_gone(session, gone, now)
     return Tally(
         channel_id,
         new=len(new),
         known=len(known) - len(changed),
         edited=len(changed),
-        gone=await _note_deleted(session, user_id, channel_id, delivery, now) if delivery.is_whole else 0,
+        gone=len(gone),
         tagged_later=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
     )
 
@@ -153,16 +157,14 @@ async def _stored(session: AsyncSession, user_id: int, channel_id: int, posts: S
     return found
 
 
-async def _note_deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery, now: datetime) -> int:
+async def _deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery) -> list[int]:
     """Posts that are stored and that the delivery would hold if they were still there: they stay, and say so."""
     if not delivery.posts:
-        return 0
+        return []
     there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
     between = await bulk.stored_between(session, user_id, channel_id, min(there), max(there))
     missing = [post for number, them in between.items() if number not in there for post in them]
-    gone = [post.id for post in missing if post.gone_at is None]
-    await bulk.mark_gone(session, gone, now)
-    return len(gone)
+    return [post.id for post in missing if post.gone_at is None]
 
 
 def _is_newer(post: SourcePost, known: StoredText) -> bool:

@@ -36,6 +36,10 @@ BARREN_ROUNDS = 4
 QUICK_SECONDS = 0.1
 #: Requests are planned ahead for so long, and not more of them than so many times those in flight.
 AHEAD_SECONDS, MOST_AHEAD = 0.05, 8.0
+#: Speeds vary: what is ready is given back when it is so many times what would be planned ahead now.
+MOST_READY = 2
+#: When no answer has come for so long, this silence is how long requests take.
+SILENCE_SECONDS = 1.0
 #: While there are such, answers are gathered for so long: with 45 posts a transaction in place of 10, a post's work is
 #: a fifth less.
 GATHER_SECONDS = 0.05
@@ -95,11 +99,13 @@ class Worker:
         self._gathering: asyncio.TimerHandle | None = None
         # Something else than tags came: the turn that records it decides who is asked next.
         self._troubled = False
-        # Some of what is ready is for a model that must not be asked now.
+        # What is ready must be planned anew: a model must not be asked now, or the provider has become slow.
         self._outdated = False
         # Claimed and planned ahead of the places in flight: a claim of many costs little more than one of few.
         self._ready: deque[Start] = deque()
         self._seconds: float | None = None
+        # When the last answer came, or the first request since nothing was in flight left.
+        self._heard_at = 0.0
         self._finished: list[Finished] = []
         self._renewed_at = 0.0
         # Posts may wait for a sign of the provider's, also since an earlier process saw it fail.
@@ -177,11 +183,14 @@ class Worker:
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
-            # What was planned for models that may not be asked now is planned anew, and nothing of it leaves till then.
-            self._outdated = recorded.models_changed or not may_leave(self._ready, states, now)
+            ahead = self._ahead(group)
+            # What was planned for models that may not be asked now, or for a quicker provider, is planned anew, and
+            # nothing of it leaves till then.
+            models_changed = recorded.models_changed or not may_leave(self._ready, states, now)
+            self._outdated = models_changed or self._is_too_much(ahead)
             if self._outdated:
                 await self._dispatcher.give_back(session, list(self._ready))
-            held = Held(self._under_way(), [] if self._outdated else list(self._ready), self._ahead(group))
+            held = Held(self._under_way(), [] if self._outdated else list(self._ready), ahead)
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
         self._planned(plan)
         del self._finished[: len(group)]
@@ -193,24 +202,34 @@ class Worker:
 
     def _ahead(self, group: Sequence[Finished]) -> int:
         """How many requests to plan ahead: what is made within AHEAD_SECONDS, so that nobody's wish waits longer."""
+        silence = time.monotonic() - self._heard_at if self._flights else 0.0
         if group:
             self._seconds = max(sum(finished.call.seconds for finished in group) / len(group), 0.001)
+        elif silence >= SILENCE_SECONDS:
+            self._seconds = max(self._seconds or 0.0, silence)
         if self._seconds is None:
             return 0
         return int(self._dispatcher.concurrency * min(MOST_AHEAD, AHEAD_SECONDS / self._seconds))
+
+    def _is_too_much(self, ahead: int) -> bool:
+        """Whether much of what is ready would not leave soon: others are kept from it, and wishes behind it wait."""
+        return len(self._flights) + len(self._ready) > self._dispatcher.concurrency + MOST_READY * ahead
 
     def _planned(self, plan: Plan) -> None:
         if self._outdated:
             self._ready.clear()
         self._outdated = False
-        self._ready.extend(plan.starts)
+        # A person's wish leaves before what was planned earlier.
+        self._ready = deque(sorted((*self._ready, *plan.starts), key=lambda start: start.work_class))
 
     def _start_ready(self) -> None:
-        while self._ready and len(self._flights) < self._dispatcher.concurrency:
+        while self._ready and not self._stopping and len(self._flights) < self._dispatcher.concurrency:
             self._start(self._ready.popleft())
 
     def _pause_after(self, plan: Plan) -> float:
         longest = min(self._tick, self._lease / 3) if self._flights else self._tick
+        if self._ready:
+            longest = min(longest, SILENCE_SECONDS)
         return longest if plan.wait is None else min(plan.wait, longest)
 
     def _collect(self) -> None:
@@ -282,6 +301,8 @@ class Worker:
     def _start(self, start: Start) -> None:
         self._dispatcher.started(start)
         texts = tuple(post.text or "" for post in start.posts)
+        if not self._flights:
+            self._heard_at = time.monotonic()
         task = asyncio.create_task(self._provider.ask(Request(texts, start.models)))
         flight = Flight(start, task)
         self._flights.append(flight)
@@ -291,6 +312,7 @@ class Worker:
         if flight.task.cancelled():
             return
         self._flights.remove(flight)
+        self._heard_at = time.monotonic()
         self._answered.append(flight)
         self._troubled = self._troubled or not flight.is_smooth
         if self._goes_on():

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.intake import owned_by
 from storage.legacy import NeutralValues
+from storage.locking import locked
 from storage.models import Post
 
 _POSTS = cast("Table", Post.__table__)
@@ -69,6 +70,13 @@ async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], ne
     await session.execute(statement, [{**constant, **row} for row in rows])
 
 
+async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
+    """Before several of them are changed in whatever order (`storage.locking`)."""
+    ordered = sorted(post_ids)
+    for start in range(0, len(ordered), CHUNK):
+        await session.execute(locked(Post.id.in_(ordered[start : start + CHUNK])))
+
+
 async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:
     """Change texts by post: the database's trigger makes the posts pending again and keeps their tags."""
     rows = [{"post": post_id, "new": text} for post_id, text in texts]
@@ -76,12 +84,6 @@ async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None
         statement = update(_POSTS).where(_POSTS.c.id == bindparam("post"))
         connection = await session.connection()
         await connection.execute(statement.values(text=bindparam("new"), parsed_at=now), rows)
-
-
-async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
-    """When these posts come up."""
-    if post_ids:
-        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
 
 
 async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:

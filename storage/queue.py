@@ -14,6 +14,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    and_,
     bindparam,
     delete,
     exists,
@@ -29,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import hashtags
 from storage.conditions import QUEUED, REUSABLE, WAITS
+from storage.locking import locked
 from storage.models import Attempt, OutboxRow, Post
 from storage.source_models import HashtagRow
 from storage.turns import claim_statement, due_at, is_due
@@ -107,6 +109,7 @@ async def claim(
     token: str,
     after_user: int,
     retries: bool = True,
+    asked: bool = False,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
@@ -114,7 +117,7 @@ async def claim(
     their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
     share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
     anybody's backlog makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left
-    where they are.
+    where they are; with `asked`, all but what a person asked for.
     """
     values = {
         "limit": limit,
@@ -123,7 +126,7 @@ async def claim(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
@@ -166,7 +169,7 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
         ids = [post.id for post in posts if post.token == token]
         await session.execute(
             update(Post)
-            .where(Post.id.in_(ids), Post.lease_token == token)
+            .where(Post.id.in_(locked(and_(Post.id.in_(ids), Post.lease_token == token))))
             .values(lease_expires_at=until)
             .execution_options(synchronize_session=False)
         )
@@ -205,21 +208,22 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     """
     if not settled:
         return Settled(frozenset(), frozenset(), frozenset(), frozenset())
-    locked = await _locked_rows(session, [post.id for post, _ in settled])
-    written = frozenset(post.claim for post, _ in settled if _is_ours(post, locked.get(post.id)))
+    found = await _locked_rows(session, [post.id for post, _ in settled])
+    written = frozenset(post.claim for post, _ in settled if _is_ours(post, found.get(post.id)))
     alike: dict[tuple[frozenset[str], frozenset[str]], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
             kept = {name: value for name, value in values.items() if value is not None}
             emptied = frozenset(values.keys() - kept.keys())
-            alike.setdefault((emptied, frozenset(kept)), []).append({"settled_id": post.id, **kept})
+            row = {"settled_id": post.id, "settled_token": post.token, **kept}
+            alike.setdefault((emptied, frozenset(kept)), []).append(row)
     for (emptied, _), rows in alike.items():
         await session.execute(_settle(emptied), rows)
-    awaited = frozenset(row.id for row in locked.values() if row.awaited)
-    hashtagged = frozenset(row.id for row in locked.values() if row.hashtagged)
+    awaited = frozenset(row.id for row in found.values() if row.awaited)
+    hashtagged = frozenset(row.id for row in found.values() if row.hashtagged)
     if hashtagged:
         await hashtags.tags_came(session, hashtagged)
-    return Settled(frozenset(locked), awaited, hashtagged, written)
+    return Settled(frozenset(found), awaited, hashtagged, written)
 
 
 def _is_ours(post: ClaimedPost, row: Any) -> bool:
@@ -248,7 +252,9 @@ def _settle(emptied: frozenset[str]) -> Any:
     What is emptied, most of a tagged post's columns, is no parameter: each would be worked on for each row.
     """
     nothing = dict.fromkeys(sorted({*_LEASE, *emptied}), null())
-    return update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")).values(nothing)
+    # The row is locked, and the lease was ours: that it is asked for here again costs nothing.
+    is_ours = and_(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
+    return update(_POSTS).where(is_ours).values(nothing)
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:

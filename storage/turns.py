@@ -32,6 +32,7 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
+_ONLY_ASKED = f" AND {_CLASS} = 0"
 #: The index's order where its first column is given; SQLite would not see that it is that of the whole index.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
@@ -148,12 +149,12 @@ def in_order_of_work() -> tuple[Any, ...]:
 
 
 @cache
-def claim_statement(dialect: str, *, retries: bool) -> Executable:
+def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    See `storage.queue.claim`.
+    With `asked` only what a person asked for. See `storage.queue.claim`.
     """
-    due = _IS_DUE if retries else _IS_DUE + _NO_RETRY
+    due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
     columns = ", ".join("CAST(tags AS TEXT)" if column is Post.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)

@@ -12,6 +12,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.conditions import QUEUED, TROUBLED, UNFINISHED
+from storage.locking import locked
 from storage.models import Batch, BatchPost, Post
 from storage.queue import Priority
 from storage.turns import in_order_of_work
@@ -121,8 +122,12 @@ async def make_batch(
     ids = [row.id for row in found]
     failed = [row.id for row in found if row.tagging_status == "failed"]
     due = {**_ANEW, "wants_new": True} if force else _DUE
-    await _update(session, Post.id.in_(ids), due if force else {"next_attempt_at": None, "waits_for_upstream": None})
-    await _update(session, Post.id.in_(failed), {**due, "tagging_status": "pending", "work_class": Priority.BULK})
+    # Somebody may have claimed one since, or given it its tags.
+    still = and_(Post.tagging_status.in_(RETRYABLE), _free(now))
+    all_due = due if force else {"next_attempt_at": None, "waits_for_upstream": None}
+    await _update(session, and_(Post.id.in_(ids), still), all_due)
+    anew = {**due, "tagging_status": "pending", "work_class": Priority.BULK}
+    await _update(session, and_(Post.id.in_(failed), Post.tagging_status == "failed", still), anew)
     return batch_id, len(ids)
 
 
@@ -253,5 +258,6 @@ async def prune_batches(session: AsyncSession, now: datetime) -> None:
 
 
 async def _update(session: AsyncSession, condition: ColumnElement[bool], values: dict[str, Any]) -> int:
-    statement = update(Post).where(condition).values(**values).execution_options(synchronize_session=False)
+    chosen = update(Post).where(Post.id.in_(locked(condition)))
+    statement = chosen.values(**values).execution_options(synchronize_session=False)
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -90,6 +90,7 @@ async def running(
     lease_seconds: float = 300,
     per_minute: int | None = 0,
     stop_seconds: float = 15,
+    tick_seconds: float = 1,
     on_finished: Callable[[Sequence[Finished]], None] | None = None,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
@@ -113,7 +114,7 @@ async def running(
             recorder,
             dispatcher,
             lease_seconds=lease_seconds,
-            tick_seconds=1,
+            tick_seconds=tick_seconds,
             stop_seconds=stop_seconds,
             clock=clock,
             on_news=_nothing,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox
 from services import worker as product
 from services.clock import utc_now
+from services.dispatch import Dispatcher
+from services.plans import Start
 from services.states import save_states
 from services.upstream import Aside, ModelState
+from storage import wishes
 from storage.database import Database
 from storage.models import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
@@ -57,6 +62,20 @@ async def leased(engine: Engine) -> list[Post]:
     return [post for post in await engine.posts() if post.lease_token is not None]
 
 
+def follow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's seconds are the clock's."""
+    seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
+    monkeypatch.setattr(product, "time", seconds)
+
+
+async def some(engine: Engine, status: str) -> bool:
+    return await engine.count(status) > 0
+
+
+async def is_leased(engine: Engine, post_id: int) -> bool:
+    return post_id in {post.id for post in await leased(engine)}
+
+
 async def only_in_flight(engine: Engine) -> bool:
     """Whether no post is held but those that are being asked about."""
     return len(await leased(engine)) == engine.provider.in_flight == PLACES
@@ -81,13 +100,25 @@ async def test_a_stop_gives_back_first_what_has_not_left(database: Database, pro
     assert await engine.count("success") == asked
 
 
+async def test_nothing_leaves_after_a_stop(database: Database, provider: ProviderSandbox) -> None:
+    """Also when it comes while a turn goes on, whose plans are given back."""
+    await fill(database, 5)
+
+    def stop(_: object) -> None:
+        engine.worker.stop()
+
+    async with running(database, provider, concurrency=1, on_finished=stop) as engine:
+        await engine.until(lambda: some(engine, "success"))
+    assert len(provider.requests) == await engine.count("success") == 1
+    assert not await leased(engine)
+
+
 async def test_its_leases_are_renewed(
     database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or another process would take a post that is about to leave."""
     clock, lease = Clock(), 300
-    seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
-    monkeypatch.setattr(product, "time", seconds)
+    follow(clock, monkeypatch)
     async with planned(database, provider, clock=clock, lease_seconds=lease) as engine:
         clock.ahead = timedelta(seconds=lease * 2 / 3)
         until = clock() + timedelta(seconds=lease)
@@ -99,6 +130,36 @@ async def test_its_leases_are_renewed(
         engine.worker.wake()
         await engine.until(renewed)
         assert len(await leased(engine)) > PLACES
+
+
+async def test_silence_gives_it_back(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider was quick and answers no more: nothing has to say so, and others may take what would not leave."""
+    clock = Clock()
+    follow(clock, monkeypatch)
+    monkeypatch.setattr(product, "SILENCE_SECONDS", 0.01)
+    async with planned(database, provider, tick_seconds=3600) as engine:
+        clock.ahead = timedelta(seconds=100 * product.AHEAD_SECONDS)
+        await engine.until(lambda: only_in_flight(engine))
+        provider.release()
+        await engine.settled()
+    assert len(provider.requests) == 30
+
+
+async def test_a_wish_leaves_before_it(database: Database, provider: ProviderSandbox) -> None:
+    """However much is ready."""
+    async with planned(database, provider) as engine:
+        asked = len(provider.requests)
+        wanted = next(post for post in await engine.posts() if post.tagging_status == "success")
+        async with database.write() as session:
+            await wishes.ask_anew(session, wanted.id, utc_now())
+        engine.worker.wake()
+        await engine.until(lambda: is_leased(engine, wanted.id))
+        provider.release()
+        await engine.settled()
+    next_ones = provider.requests[asked : asked + PLACES]
+    assert any(str(wanted.text) in request.message for request in next_ones)
 
 
 async def test_what_another_process_has_learnt_changes_the_plans(database: Database, provider: ProviderSandbox) -> None:
@@ -118,6 +179,45 @@ async def test_what_another_process_has_learnt_changes_the_plans(database: Datab
         provider.release()
         await engine.settled()
     assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_nothing_of_it_leaves_while_it_is_planned_anew(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that come meanwhile make places free; what is being given back must not take them."""
+    async with planned(database, provider) as engine:
+        asked, give_back = len(provider.requests), Dispatcher.give_back
+
+        async def while_answers_come(self: Dispatcher, session: AsyncSession, starts: Sequence[Start]) -> None:
+            provider.release()
+            while provider.in_flight or len(engine.worker._answered) < PLACES:  # noqa: ASYNC110 - in other tasks
+                await asyncio.sleep(0)
+            await give_back(self, session, starts)
+            monkeypatch.undo()
+
+        monkeypatch.setattr(Dispatcher, "give_back", while_answers_come)
+        now = utc_now()
+        async with database.write() as session:
+            await save_states(session, [ModelState(CHAIN[0], now + timedelta(hours=1), Aside.LIMITED, "429", now)])
+        engine.worker.wake()
+        await engine.settled()
+    assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_a_stop_keeps_others_from_what_is_in_flight(database: Database, provider: ProviderSandbox) -> None:
+    """Its leases last as long as it waits for the last answers, though they had nearly run out."""
+    clock = Clock()
+    async with planned(database, provider, clock=clock, lease_seconds=300) as engine:
+        clock.ahead = timedelta(seconds=299)
+        until = clock() + timedelta(seconds=300)
+        engine.worker.stop()
+
+        async def renewed() -> bool:
+            held = await leased(engine)
+            return len(held) == PLACES and all((post.lease_expires_at or now) >= until for post in held)
+
+        now = utc_now()
+        await engine.until(renewed)
 
 
 async def test_a_refusal_holds_back_what_is_ready(database: Database, provider: ProviderSandbox) -> None:
