@@ -86,6 +86,12 @@ async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None
         await connection.execute(statement.values(text=bindparam("new"), parsed_at=now), rows)
 
 
+async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
+    """When these posts come up."""
+    if post_ids:
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
+
+
 async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:
     """These were deleted in their channel; None: they are there after all."""
     if post_ids:
