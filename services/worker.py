@@ -277,7 +277,7 @@ class Worker:
         self._batch.retried += recorded.retried
         if recorded.notices or plan.notices:
             self._on_news()
-        is_idle = not (self._flights or self._ready or plan.claimed)
+        is_idle = not (self._under_way() or self._ready or plan.claimed)
         if is_idle and (self._batch.tagged or self._batch.failed):
             log.info("batch_done", tagged=self._batch.tagged, failed=self._batch.failed, retried=self._batch.retried)
             self._batch = Recorded()
