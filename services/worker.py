@@ -175,11 +175,12 @@ class Worker:
             await self._record_singly()
         probe, group, recorded = self._probe_asked, list(self._finished), Recorded()
         async with self._database.write() as session:
-            now = self._clock()
             if group:
                 recorded = await self._recorder.record(session, group)
                 self._dispatcher.recorded(recorded)
-            await self._renew(session, now)
+            # After rows may have been waited for: leases that are written are to hold from here on.
+            now = self._clock()
+            is_renewed, renewed_at = await self._renew(session, now), time.monotonic()
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
@@ -192,6 +193,8 @@ class Worker:
                 await self._dispatcher.give_back(session, list(self._ready))
             held = Held(self._under_way(), [] if self._outdated else list(self._ready), ahead)
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
+        # Not before: a transaction that fails has prolonged nothing.
+        self._renewed_at = renewed_at if is_renewed else self._renewed_at
         self._planned(plan)
         del self._finished[: len(group)]
         self._troubled = not all(flight.is_smooth for flight in self._answered)
@@ -282,14 +285,13 @@ class Worker:
             log.info("batch_done", tagged=self._batch.tagged, failed=self._batch.failed, retried=self._batch.retried)
             self._batch = Recorded()
 
-    async def _renew(self, session: AsyncSession, now: datetime) -> None:
-        """Prolong leases each third of their length."""
+    async def _renew(self, session: AsyncSession, now: datetime) -> bool:
+        """Prolong leases each third of their length; whether none is left that is older."""
         held = self._held()
-        if not held:
-            self._renewed_at = time.monotonic()
-        elif time.monotonic() - self._renewed_at >= self._lease / 3:
+        is_time = time.monotonic() - self._renewed_at >= self._lease / 3
+        if held and is_time:
             await queue.renew(session, held, now + timedelta(seconds=self._lease))
-            self._renewed_at = time.monotonic()
+        return is_time or not held
 
     def _held(self) -> list[ClaimedPost]:
         return [post for start in (*self._under_way(), *self._ready) for post in start.posts]

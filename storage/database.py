@@ -20,6 +20,8 @@ from storage import sqlite
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
+#: PostgreSQL ends a transaction in which nothing has come for so long.
+IDLE_SECONDS = 15
 #: What SQLAlchemy's pool says when new connections die as they are handed out: it tries twice, and has no type for it.
 POOL_GAVE_UP = "This connection is closed"
 
@@ -98,13 +100,13 @@ class Database:
                 yield session
             return
         async with self._writer, self._transaction() as session:
-            # Another program may hold the lock for long: what time it is is asked after that.
-            await session.connection()
             yield session
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
+            # A lock of another program's, or a dead connection, may take long: what time it is is asked after that.
+            await session.connection()
             yield session
 
     async def close(self) -> None:
@@ -123,11 +125,21 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
             pool_timeout=10,
             hide_parameters=True,
         )
+        event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
         event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
         event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
         return engine
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     return sqlite.make_engine(url)
+
+
+def _on_postgresql_connect(connection: Any, _record: Any) -> None:
+    # No transaction of ours waits for anything but the database. One that does is of a connection that is dead without
+    # a word, whose locks would keep the next one from the same rows. (As a start-up parameter pgbouncer refuses it.)
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+    cursor.close()
+    connection.commit()
 
 
 def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
