@@ -113,7 +113,8 @@ async def test_kill_again_and_again(
         assert await bot.stop() == 0
     assert all(post.tags == expected_tags(post.text or "") for post in found)
     answered = len([request for request in provider.requests if request.outcome == "ok"])
-    assert answered <= 60 + kills * 4
+    # A kill forgets what is in flight, and what a quick provider has answered within GATHER_SECONDS: as many again.
+    assert answered <= 60 + kills * 2 * 4
 
 
 async def test_a_second_process_on_one_file_is_refused(
