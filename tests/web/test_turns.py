@@ -92,13 +92,10 @@ async def begun_again(client: Client) -> Connection:
                 continue
 
 
-@pytest.mark.parametrize("hangs_up", [True, False], ids=["hangs up", "takes too long"])
-async def test_a_body_that_breaks_off_is_no_failure(database: Database, hangs_up: bool) -> None:
-    async with connecting(database, Limits(body_seconds=30 if hangs_up else 0.1)) as (_, client):
+async def test_a_body_that_takes_too_long_is_no_failure(database: Database) -> None:
+    async with connecting(database, Limits(body_seconds=0.1)) as (_, client):
         with structlog.testing.capture_logs() as lines:
-            reader, writer = await begun(client)
-            if hangs_up:
-                writer.transport.abort()
+            reader, _writer = await begun(client)
             assert await rest(reader) == b""
             async with asyncio.timeout(20):
                 while not any(line["event"] == "http_request" for line in lines):  # noqa: ASYNC110 - told nobody else
