@@ -172,6 +172,8 @@ class Provider:
         A plain 404 (no word of a model) from a server that got extras is taken for their refusal.
         """
         kind = classified.outcomes[0].kind
+        if kind not in {Kind.MODEL_GONE, Kind.UNSUPPORTED}:
+            return classified
         body = reply.body[:4096].decode("utf-8", "replace").lower()
         if kind is Kind.MODEL_GONE and reply.status == 404 and extras and not _speaks_of_a_model(body, request):
             kind = Kind.UNSUPPORTED

@@ -149,7 +149,7 @@ class Recorder:
         if _is_lately(await queue.last_success_at(session), now):
             return group
         return [
-            replace(finished, posts=tuple(replace(post, suspect=False) for post in finished.posts))
+            replace(finished, posts=tuple(post._replace(suspect=False) for post in finished.posts))
             for finished in group
         ]
 

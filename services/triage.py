@@ -6,7 +6,6 @@ All of it in the caller's one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,7 +53,7 @@ class Triage:
         counts = attempts > post.attempts
         is_used_up = counts and attempts >= self._policy.max_attempts
         # Settled once: a post that is only put off must not find the same doubt again.
-        post = replace(post, attempts=attempts, doubted_since=None, waits=post.waits and not counts)
+        post = post._replace(attempts=attempts, doubted_since=None, waits=post.waits and not counts)
         if not is_used_up:
             return post
         await self._give_up(session, post, "exhausted", post.error or "the attempts are used up", view)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CursorResult,
@@ -52,9 +52,11 @@ class Priority(IntEnum):
     NIGHTLY = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedPost:
-    """A post under our lease, as it was when claimed."""
+class ClaimedPost(NamedTuple):
+    """A post under our lease, as it was when claimed.
+
+    A tuple, since thousands are made a second: to make a frozen dataclass of so many fields takes three times as long.
+    """
 
     id: int
     user_id: int
@@ -132,25 +134,27 @@ async def claim(
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
 
-def _claimed(row: Any, token: str) -> ClaimedPost:
-    between_attempts = not (isinstance(row.attempt_trail, dict) and row.attempt_trail.get("asked"))
+def _claimed(row: Sequence[Any], token: str) -> ClaimedPost:
+    (post_id, user_id, text, tags, attempts, work_class, requested_at, trail, error, tried_at, *states) = row
+    waits, after_fault, suspect, text_key, wants_new = states
+    between_attempts = not (isinstance(trail, dict) and trail.get("asked"))
     return ClaimedPost(
-        id=row.id,
-        user_id=row.user_id,
-        text=row.text,
-        tags=tuple(row.tags),
-        attempts=row.tagging_attempts or 0,
-        work_class=Priority.FRESH if row.work_class is None else row.work_class,
-        requested_at=row.requested_at,
-        trail=row.attempt_trail,
-        token=token,
-        error=row.tagging_error,
-        waits=bool(row.waits_for_upstream),
-        doubted_since=row.last_tagging_attempt if row.waits_for_upstream and between_attempts else None,
-        is_retry=bool(row.after_fault),
-        suspect=bool(row.suspect),
-        text_key=row.text_key,
-        wants_new=bool(row.wants_new),
+        post_id,
+        user_id,
+        text,
+        tuple(tags),
+        attempts or 0,
+        Priority.FRESH if work_class is None else work_class,
+        requested_at,
+        trail,
+        token,
+        error,
+        waits=bool(waits),
+        doubted_since=tried_at if waits and between_attempts else None,
+        is_retry=bool(after_fault),
+        suspect=bool(suspect),
+        text_key=text_key,
+        wants_new=bool(wants_new),
     )
 
 

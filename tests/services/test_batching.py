@@ -16,7 +16,7 @@ POST = ClaimedPost(1, 1, "текст", (), 0, Priority.FRESH, None, None, "token
 
 
 def candidates(*posts: ClaimedPost, most: int = BATCH) -> list[Candidate]:
-    return [Candidate(replace(post, id=number), ("m",), most) for number, post in enumerate(posts, start=1)]
+    return [Candidate(post._replace(id=number), ("m",), most) for number, post in enumerate(posts, start=1)]
 
 
 def grouped(found: list[Candidate]) -> list[list[int]]:
@@ -31,8 +31,8 @@ def test_posts_of_one_kind_go_together_in_their_order() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(POST, work_class=Priority.ASKED),  # a person waits for it
-        replace(POST, is_retry=True),  # what failed counts against the share of retries
+        POST._replace(work_class=Priority.ASKED),  # a person waits for it
+        POST._replace(is_retry=True),  # what failed counts against the share of retries
     ],
 )
 def test_what_is_of_another_kind_goes_apart(other: ClaimedPost) -> None:
@@ -47,7 +47,7 @@ def test_nor_do_those_go_together_that_are_sent_otherwise(other: dict[str, Any])
 
 def test_the_order_of_work_among_what_waits_does_not_part_posts() -> None:
     """Fresh posts and an archive's may share a request."""
-    assert grouped(candidates(POST, replace(POST, work_class=Priority.BACKFILL))) == [[1, 2]]
+    assert grouped(candidates(POST, POST._replace(work_class=Priority.BACKFILL))) == [[1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_the_order_of_work_among_what_waits_does_not_part_posts() -> None:
 )
 def test_how_many_may_share_a_posts_request(suspect: bool, together: int | None, most: int) -> None:
     """As many as its attempt allows; what fails where others are served takes nobody with it."""
-    assert most_together(replace(POST, suspect=suspect), Trail(together=together), BATCH) == most
+    assert most_together(POST._replace(suspect=suspect), Trail(together=together), BATCH) == most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -53,7 +52,7 @@ async def test_a_fault_is_the_models_unless_all_its_posts_are_suspects(
     database: Database, posts: list[ClaimedPost], suspects: int, faults: int
 ) -> None:
     """What failed with them fails nowhere else."""
-    mixed = [replace(post, suspect=number < suspects) for number, post in enumerate(posts)]
+    mixed = [post._replace(suspect=number < suspects) for number, post in enumerate(posts)]
     await record(database, finished(mixed, DOWN, DOWN, DOWN))
     async with database.read() as session:
         states = await load_states(session)
