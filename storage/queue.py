@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CursorResult,
-    Row,
     Select,
     Table,
     and_,
@@ -31,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import hashtags
 from storage.conditions import QUEUED, REUSABLE, WAITS
 from storage.locking import locked
+from storage.many import execute_many
 from storage.models import Attempt, OutboxRow, Post
 from storage.source_models import HashtagRow
 from storage.turns import claim_statement, due_at, is_due
@@ -222,22 +222,22 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
             row = {"settled_id": post.id, "settled_token": post.token, **kept}
             alike.setdefault((emptied, frozenset(kept)), []).append(row)
     for (emptied, _), rows in alike.items():
-        await session.execute(_settle(emptied), rows)
-    awaited = frozenset(row.id for row in found.values() if row.awaited)
-    hashtagged = frozenset(row.id for row in found.values() if row.hashtagged)
+        await execute_many(session, _settle(emptied), rows)
+    awaited = frozenset(post_id for post_id, (_, _, is_awaited, _) in found.items() if is_awaited)
+    hashtagged = frozenset(post_id for post_id, (_, _, _, is_hashtagged) in found.items() if is_hashtagged)
     if hashtagged:
         await hashtags.tags_came(session, hashtagged)
     return Settled(frozenset(found), awaited, hashtagged, written)
 
 
-def _is_ours(post: ClaimedPost, row: Any) -> bool:
-    return row is not None and row.lease_token == post.token and row.text == post.text
+def _is_ours(post: ClaimedPost, row: tuple[Any, ...] | None) -> bool:
+    return row is not None and row[0] == post.token and row[1] == post.text
 
 
-async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
-    """Those that exist, by id; the rows stay locked, on SQLite as everything is."""
+async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Those that exist: id → (lease, text, awaited, hashtagged). They stay locked, on SQLite as everything is."""
     rows = await session.execute(_rows_to_lock(), {"ids": ids})
-    return {row.id: row for row in rows}
+    return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}
 
 
 @cache
@@ -263,8 +263,7 @@ def _settle(emptied: frozenset[str]) -> Any:
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """Append to `metka_attempts`; all of the rows have the same keys."""
-    if rows:
-        await session.execute(_insert_attempts(), rows)
+    await execute_many(session, _insert_attempts(), rows)
 
 
 @cache

@@ -109,23 +109,25 @@ _AMONG = {
     # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
     "postgresql": "post.id = ANY (ARRAY({earlier}) || ARRAY({last}) || turns.post_id)",
 }
+_POSTS = Post.__table__.c
 _LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
+#: Of the table, not of the mapped class: what a session makes of those costs as much as to find the post.
 _RETURNED = (
-    Post.id,
-    Post.user_id,
-    Post.text,
-    Post.tags,
-    Post.tagging_attempts,
-    Post.work_class,
-    Post.requested_at,
-    Post.attempt_trail,
-    Post.tagging_error,
-    Post.last_tagging_attempt,
-    Post.waits_for_upstream,
-    Post.after_fault,
-    Post.suspect,
-    Post.text_key,
-    Post.wants_new,
+    _POSTS.id,
+    _POSTS.user_id,
+    _POSTS.text,
+    _POSTS.tags,
+    _POSTS.tagging_attempts,
+    _POSTS.work_class,
+    _POSTS.requested_at,
+    _POSTS.attempt_trail,
+    _POSTS.tagging_error,
+    _POSTS.last_tagging_attempt,
+    _POSTS.waits_for_upstream,
+    _POSTS.after_fault,
+    _POSTS.suspect,
+    _POSTS.text_key,
+    _POSTS.wants_new,
 )
 
 
@@ -155,7 +157,7 @@ def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
     With `asked` only what a person asked for. See `storage.queue.claim`.
     """
     due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
-    columns = ", ".join("CAST(tags AS TEXT)" if column is Post.tags else column.key for column in _RETURNED)
+    columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
     times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))

@@ -33,7 +33,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Aware (or naive UTC) → naive UTC, in SQLAlchemy's own text format on SQLite."""
         if value is None:
             return None
-        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        utc = value if value.tzinfo is UTC or value.tzinfo is None else value.astimezone(UTC)
+        naive = utc.replace(tzinfo=None)
         return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import queue
@@ -175,7 +175,7 @@ async def test_a_settled_row_names_its_lease(database: Database, monkeypatch: py
     claimed = (await claim_posts(database, 1))[0]
     look = queue._locked_rows
 
-    async def and_lose(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    async def and_lose(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
         found = await look(session, ids)
         await session.execute(update(Post).values(text="совсем другое"))
         return found

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,7 +36,7 @@ async def test_nobody_edits_what_is_being_settled(database: Database, monkeypatc
         (post,) = await queue.claim(session, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0)
     look, free = queue._locked_rows, list[int]()
 
-    async def and_others(session: AsyncSession, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    async def and_others(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
         found = await look(session, ids)
         free.extend(await free_rows(database))
         return found
