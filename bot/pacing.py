@@ -16,8 +16,8 @@ from contextlib import contextmanager
 SECOND = 1.0
 #: One of Telegram's thirty is left for an answer to a person: these wait for nothing.
 AT_ONCE = 29
-#: Of two messages, the second goes so much later: what was held up is made up for, but evenly.
-SPACING_SECONDS = 1 / 60
+#: They go evenly, with so much between two; those that were held up follow together, by so much in all.
+SPACING_SECONDS, CATCH_UP_SECONDS = 1 / 40, 0.2
 
 
 class Window:
@@ -66,7 +66,7 @@ class Pace:
         self._all = Window(AT_ONCE)
         # Those of chats that were not written to for a second are dropped.
         self._chats: defaultdict[int | str, Window] = defaultdict(lambda: Window(1))
-        self._swept = self._last = clock() - SECOND
+        self._swept = self._next = clock()
 
     async def turn(self, chat_id: int | None) -> None:
         """Wait until a message may go to a chat (None: any, which only the total limits). It has to leave at once."""
@@ -80,7 +80,7 @@ class Pace:
     def delay(self) -> float:
         """How long no message may go to any chat."""
         now = self._clock()
-        return max(self._all.delay(now), self._last + SPACING_SECONDS - now, 0.0)
+        return max(self._all.delay(now), self._next - now, 0.0)
 
     def chat_delay(self, chat_id: int | None) -> float:
         """How long none may go to this one, whatever goes to others."""
@@ -92,7 +92,7 @@ class Pace:
     def message(self, chat_id: int | str) -> Iterator[None]:
         """Around a message, with a turn or without, from its leaving until its answer has come (or none will)."""
         windows = (self._all, self._chats[chat_id])
-        self._last = self._clock()
+        self._next = max(self._next, self._clock() - CATCH_UP_SECONDS) + SPACING_SECONDS
         for window in windows:
             window.leaves()
         try:

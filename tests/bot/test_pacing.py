@@ -94,8 +94,8 @@ def test_they_go_out_at_the_limit() -> None:
         virtually(work(stall))
 
 
-def test_none_go_out_together() -> None:
-    """Neither at the start nor after a stall."""
+def test_few_go_out_together() -> None:
+    """Neither at the start nor after a stall, which leaves many that are late."""
 
     async def work() -> None:
         telegram = Telegram(lambda: 0.01)
@@ -103,9 +103,7 @@ def test_none_go_out_together() -> None:
         await asyncio.sleep(1.5)
         virtual_loop().stall(0.5)
         await sending
-        gaps = [later - earlier for earlier, later in zip(telegram.counted, telegram.counted[1:], strict=False)]
-        # What was on its way during the stall arrives when it ends.
-        assert sum(1 for gap in gaps if gap < 0.016) <= 1
+        assert max(sum(1 for other in telegram.counted if at <= other < at + 0.02) for at in telegram.counted) <= 10
 
     virtually(work())
 
