@@ -64,13 +64,16 @@ class Trouble:
 class HashtagWriter:
     """Edits what is due, when woken and while there is more; one message a channel at a time."""
 
-    def __init__(self, bot: Bot, hashtags: ChannelHashtags, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, bot: Bot, hashtags: ChannelHashtags, pace: Pace, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take what it works with; `pace` knows of all messages of `bot`."""
         self._bot = bot
         self._hashtags = hashtags
         self._monotonic = monotonic
         self._event = asyncio.Event()
         self._stopping = False
-        self._pace = Pace(monotonic)
+        self._pace = pace
         self._caught_up = False
         self._since = monotonic()
         # Channel → when it may be edited in again; those whose time has come are dropped.

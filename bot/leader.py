@@ -23,6 +23,7 @@ from bot.jobs import make_scheduler
 from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.notifier import Notifier
+from bot.pacing import Pace
 from bot.polling import Polling
 from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
@@ -100,21 +101,23 @@ class Leader:
         `step_down` is called when another process is seen to receive the same updates.
         """
         async with AsyncExitStack() as stack:
-            bot = make_bot(self._token, self._engine.settings.telegram_api_url)
+            pace = Pace()
+            bot = make_bot(self._token, self._engine.settings.telegram_api_url, pace)
             stack.push_async_callback(bot.session.close)
             self._reception.health.starting()
             stack.callback(self._reception.health.standby)
             loops = Loops()
             stack.push_async_callback(loops.stop, TERM_SECONDS)
-            self._start(bot, loops, stack, step_down)
+            self._start(bot, pace, loops, stack, step_down)
             self._schedule(stack)
             yield
 
-    def _start(self, bot: Bot, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
+    def _start(self, bot: Bot, pace: Pace, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
-        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, self._metrics.notified)
+        notified = self._metrics.notified
+        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, pace, notified)
         hashtags = ChannelHashtags(self._engine.database, self._bell.ring, utc_now)
-        writer = HashtagWriter(bot, hashtags)
+        writer = HashtagWriter(bot, hashtags, pace)
 
         def news() -> None:
             notifier.wake()

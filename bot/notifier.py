@@ -66,9 +66,13 @@ class Notifier:
         i18n: I18n,
         admin_ids: Collection[int],
         clock: Callable[[], datetime],
+        pace: Pace,
         on_sent: Callable[[Kind, Result], None] | None = None,
     ) -> None:
-        """Take what it works with; `on_sent` is called with what became of each message."""
+        """Take what it works with; `pace` knows of all of the bot's messages.
+
+        `on_sent` is called with what became of each notice.
+        """
         self._bot = bot
         self._outbox = outbox
         self._overview = overview
@@ -79,10 +83,12 @@ class Notifier:
         self._event = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._stopping = False
-        self._pace = Pace()
+        self._pace = pace
         # Chat → what is being sent to it.
         self._latest: dict[int, asyncio.Task[None]] = {}
         self._pause = 0.0
+        # Of many that are rendered at once, each would have to wait for all the others at every step.
+        self._rendering = asyncio.Lock()
 
     def wake(self) -> None:
         """There is something to tell."""
@@ -180,7 +186,8 @@ class Notifier:
 
     async def _deliver(self, notice: Notice) -> None:
         t = self._i18n.texts(notice.language)
-        rendered = await self._render(t, notice)
+        async with self._rendering:
+            rendered = await self._render(t, notice)
         if rendered is None:
             await self._outbox.sent(notice, notice.message_id)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 from aiogram import Bot
@@ -15,15 +16,20 @@ from aiogram.types import InlineKeyboardMarkup, InputFile
 from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
+from bot.pacing import Pace
+
+#: How the names of the methods begin that Telegram counts as messages.
+MESSAGES = ("send", "edit", "copy", "forward")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class QuickSession(AiohttpSession):
     """For one bot; writes forms without aiohttp's machinery for files, unless there is one to send."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """The same arguments as aiogram's."""
+    def __init__(self, pace: Pace, **kwargs: Any) -> None:
+        """`pace` is told of every message; the rest is aiogram's."""
         super().__init__(**kwargs, json_dumps=_dumps)
+        self._pace = pace
         # Pydantic forgets `Response[…]` when nobody holds it, and takes a millisecond to make it again.
         self._responses: dict[Any, type[Response[Any]]] = {}
         # The bot's defaults as they are sent: they stay as they are.
@@ -40,13 +46,23 @@ class QuickSession(AiohttpSession):
         Raises:
             TelegramAPIError: Telegram refuses, or cannot be reached.
         """
-        if any(isinstance(value, InputFile) for value in method.__dict__.values()):
-            return await super().make_request(bot, method, timeout)
+        with self._counted(method):
+            if any(isinstance(value, InputFile) for value in method.__dict__.values()):
+                return await super().make_request(bot, method, timeout)
+            return await self._make_request(bot, method, timeout)
+
+    def _counted(self, method: TelegramMethod[Any]) -> AbstractContextManager[None]:
+        chat_id = getattr(method, "chat_id", None)
+        if chat_id is None or not method.__api_method__.startswith(MESSAGES):
+            return nullcontext()
+        return self._pace.message(chat_id)
+
+    async def _make_request(self, bot: Bot, method: TelegramMethod[TelegramType], seconds: int | None) -> TelegramType:
         session = await self.create_session()
         url = self.api.api_url(token=bot.token, method=method.__api_method__)
-        seconds = ClientTimeout(total=self.timeout if timeout is None else timeout)
+        limit = ClientTimeout(total=self.timeout if seconds is None else seconds)
         try:
-            async with session.post(url, data=self.form(bot, method), headers=FORM, timeout=seconds) as answer:
+            async with session.post(url, data=self.form(bot, method), headers=FORM, timeout=limit) as answer:
                 content = await answer.text()
         except TimeoutError as error:
             raise TelegramNetworkError(method=method, message="Request timeout error") from error

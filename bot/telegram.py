@@ -25,6 +25,7 @@ from bot.i18n import LANGUAGES, I18n
 from bot.imports import Importer
 from bot.insisting import insist
 from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
+from bot.pacing import Pace
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
@@ -44,12 +45,12 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS, PATIENCE_TRIES = 60, 3
 
 
-def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
-    """The client of Telegram's Bot API, or of another server at `api_url`."""
+def make_bot(token: SecretStr | str, api_url: str | None = None, pace: Pace | None = None) -> Bot:
+    """The client of Telegram's Bot API, or of another server at `api_url`; `pace` is told of its messages."""
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview=LinkPreviewOptions(is_disabled=True))
-    return Bot(plain, session=QuickSession(api=api), default=defaults)
+    return Bot(plain, session=QuickSession(pace or Pace(), api=api), default=defaults)
 
 
 def make_dispatcher(

@@ -122,11 +122,11 @@ class Overview:
         return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
 
     async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
-        """Those of these posts that there are, of whomever, without their attempts."""
+        """Those of these posts that there are, of whomever, in this order, without their attempts."""
         async with self._database.read() as session:
-            rows = [await reads.find_post(session, post_id, None) for post_id in post_ids]
+            rows = await reads.find_posts(session, post_ids)
         now = self._clock()
-        return [_card(row, now) for row in rows if row is not None]
+        return [_card(row, now) for row in rows]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
         """A user's failed posts, the newest first; a page that there is not becomes the nearest."""

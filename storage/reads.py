@@ -124,6 +124,18 @@ async def find_post(session: AsyncSession, post_id: int, user_id: int | None) ->
     return (await session.execute(query)).first()
 
 
+async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row[Any]]:
+    """The same of those of these posts that there are, of whomever, in this order."""
+    rows = await session.execute(_cards_of(), {"post_ids": list(post_ids)})
+    found = {row.id: row for row in rows}
+    return [found[post_id] for post_id in post_ids if post_id in found]
+
+
+@cache
+def _cards_of() -> Executable:
+    return _cards().where(Post.id.in_(bindparam("post_ids", expanding=True)))
+
+
 async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list[Attempt]:
     """A post's last attempts, the oldest first."""
     query = select(Attempt).where(Attempt.post_id == post_id).order_by(Attempt.id.desc()).limit(limit)

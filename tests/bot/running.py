@@ -18,6 +18,7 @@ from bot.i18n import I18n
 from bot.imports import Importer
 from bot.metrics import Metrics
 from bot.notifier import Notifier
+from bot.pacing import Pace
 from bot.polling import Polling
 from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher
@@ -103,16 +104,18 @@ async def running_bot(
         await _fill(database)
     admins = frozenset({BOSS})
     async with running(database, provider) as engine:
-        bot = make_bot(telegram.token, telegram.url)
+        pace = Pace()
+        bot = make_bot(telegram.token, telegram.url, pace)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)
         outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
-        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, None if metrics is None else metrics.notified)
+        notified = None if metrics is None else metrics.notified
+        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, pace, notified)
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = Importer(bot, imports, people, i18n)
         hashtags = ChannelHashtags(database, lambda: None, utc_now)
-        writer = HashtagWriter(bot, hashtags)
+        writer = HashtagWriter(bot, hashtags, pace)
         exports = Exports(bot, Exporting(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
             bot,

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from bot import hashtags as product
 from bot import insisting
+from bot.pacing import Pace
 from bot.telegram import make_bot
 from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
@@ -62,7 +63,7 @@ class Clock:
 @asynccontextmanager
 async def writing(database: Database, telegram: TelegramSandbox, clock: Clock) -> AsyncIterator[None]:
     client = make_bot(telegram.token, telegram.url)
-    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), clock)
+    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), Pace(), clock)
     clock.ahead += 2 * product.CATCH_UP_SECONDS
     task = asyncio.create_task(writer.run())
     try:

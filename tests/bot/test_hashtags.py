@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from bot import hashtags as product
 from bot.keyboards import Hashtags, HashtagUndo
+from bot.pacing import Pace
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -379,7 +380,7 @@ async def test_what_people_did_meanwhile_is_heard_first(
         await until_tagged(bot, TEXT)
     telegram.edit_channel_post(CHANNEL, number, "A new text")
     client = make_bot(telegram.token, telegram.url)
-    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now))
+    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), Pace())
     task = asyncio.create_task(writer.run())
     await telegram.wait_for(lambda: len([c for c in telegram.calls if c.method == "getWebhookInfo"]) >= 5)
     assert message(bot, number)["text"] == "A new text"

@@ -18,6 +18,7 @@ from bot.hashtags import HashtagWriter
 from bot.i18n import I18n
 from bot.jobs import make_scheduler
 from bot.notifier import Notifier
+from bot.pacing import Pace
 from bot.settings import Settings
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
@@ -55,7 +56,7 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
     bot = make_bot(telegram.token, telegram.url)
     i18n = I18n(ZoneInfo("UTC"), utc_now)
     outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
-    notifier = Notifier(bot, outbox, overview, i18n, frozenset({BOSS}), utc_now)
+    notifier = Notifier(bot, outbox, overview, i18n, frozenset({BOSS}), utc_now, Pace())
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier
@@ -103,7 +104,7 @@ async def test_without_anything_to_tell_it_is_not_looked_for(
 async def test_without_hashtags_to_write_they_are_not_looked_for(database: Database, telegram: TelegramSandbox) -> None:
     """One look at the start, and one each time that there may be some; nothing is asked of Telegram."""
     bot = make_bot(telegram.token, telegram.url)
-    writer = HashtagWriter(bot, ChannelHashtags(database, _nothing, utc_now))
+    writer = HashtagWriter(bot, ChannelHashtags(database, _nothing, utc_now), Pace())
     with noted(database) as statements:
         task = asyncio.create_task(writer.run())
         await statements.until("metka_hashtags")

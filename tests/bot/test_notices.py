@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.pacing import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -91,22 +90,16 @@ async def test_stop_takes_the_rest_out_of_the_queue(
     assert "reply_markup" not in stopped
 
 
-def test_a_chat_is_written_to_once_a_second() -> None:
-    """Others need not wait for it."""
-    pace = Pace(lambda: 100.0)
-    assert [round(pace.chat_delay(1), 2) for _ in range(3)] == [0.0, 1.0, 2.0]
-    assert pace.chat_delay(2) == 0.0
-
-
-def test_no_second_has_more_messages_than_telegram_takes() -> None:
-    """Close to 30 a second, and never more, also when the loop was busy and many turns are late."""
-    now = 100.0
-    pace, gone = Pace(lambda: now), list[float]()
-    for number in range(300):
-        gone.append(now)
-        now += pace.gone() + (0.3 if number % 50 == 0 else 0.0)
-    assert max(sum(1 for other in gone if at <= other < at + 1.0) for at in gone) <= 30
-    assert 28 <= 49 / (gone[99] - gone[51]) <= 30
+async def test_many_are_told_without_a_refusal(bot: Running, telegram: TelegramSandbox) -> None:
+    """Telegram takes thirty messages in any second."""
+    people = range(2001, 2041)
+    for person in people:
+        telegram.add_user(person, "Carl", "en", started=True)
+    async with bot.database.write() as session:
+        await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
+    for person in people:
+        await bot.shows(person, "The provider answers again")
+    assert telegram.errors == []
 
 
 async def test_in_a_pause_of_tagging_who_waits_is_told_so(

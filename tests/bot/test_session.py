@@ -30,6 +30,7 @@ from aiohttp import BytesPayload
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.pacing import Pace
 from bot.session import QuickSession
 from bot.telegram import make_bot
 
@@ -61,7 +62,7 @@ async def test_a_form_says_what_aiograms_would(bot: Bot, method: TelegramMethod[
     """Every value, with the bot's defaults; JSON may be spaced otherwise."""
     expected = AiohttpSession().build_form_data(bot, method)()
     assert isinstance(expected, BytesPayload)
-    assert _values(QuickSession().form(bot, method).decode()) == _values(expected.decode())
+    assert _values(QuickSession(Pace()).form(bot, method).decode()) == _values(expected.decode())
 
 
 def _values(form: str) -> dict[str, Any]:
@@ -73,5 +74,5 @@ def _values(form: str) -> dict[str, Any]:
 async def test_any_text_arrives_as_it_is(text: str) -> None:
     """What a form's own signs are is escaped."""
     made = make_bot("1:a")
-    form = QuickSession().form(made, SendMessage(chat_id=1, text=text))
+    form = QuickSession(Pace()).form(made, SendMessage(chat_id=1, text=text))
     assert parse_qs(form.decode(), encoding="utf-8", errors="strict")["text"] == [text]

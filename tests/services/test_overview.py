@@ -120,6 +120,14 @@ async def test_a_card_is_the_owners_and_the_administrators(world: World, overvie
     assert not card.requested
 
 
+async def test_cards_come_in_the_order_asked_for(world: World, overview: Overview) -> None:
+    first, second, third = [await world.post("failed") for _ in range(3)]
+    other = await world.post("failed", user_id=world.other)
+    assert [card.id for card in await overview.posts([third, other, 999_999, first])] == [third, other, first]
+    assert (await overview.posts([second]))[0] == await overview.post(second, user_id=None)
+    assert await overview.posts([]) == []
+
+
 async def test_a_card_tells_what_is_going_on(world: World, overview: Overview) -> None:
     post_id = await world.post(
         requested_at=NOW, skipped_at=NOW, lease_token="t", lease_expires_at=NOW + timedelta(seconds=1)
