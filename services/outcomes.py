@@ -365,17 +365,16 @@ def _model(body: dict[str, Any]) -> str | None:
 
 def _usage(body: dict[str, Any]) -> Usage:
     usage = _mapping(body.get("usage"))
-
-    def number(name: str) -> float | None:
-        value = usage.get(name)
-        # JSON's true is no number, though Python's is.
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        return value if 0 <= value < 1e9 else None
-
-    prompt, completion = number("prompt_tokens"), number("completion_tokens")
+    prompt, completion = _amount(usage.get("prompt_tokens")), _amount(usage.get("completion_tokens"))
     return Usage(
         None if prompt is None else int(prompt),
         None if completion is None else int(completion),
-        number("cost"),
+        _amount(usage.get("cost")),
     )
+
+
+def _amount(value: Any) -> float | None:
+    # JSON's true is no number, though Python's is.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value < 1e9 else None

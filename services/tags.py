@@ -72,12 +72,14 @@ def read_answer(content: str, count: int, texts: Sequence[str], finish_reason: s
         return _all(numbers, ONLY_THINKING if content.strip() else NOTHING)
     values = json_values(answer, numbered=count > 1)
     cut = finish_reason == "length"
-    readings = [_judged(found, count, texts, cut=cut) for found in _found_in(values, count)]
-    for reading in readings:
+    first: Reading | None = None
+    for found in _found_in(values, count):
+        reading = _judged(found, count, texts, cut=cut)
         if reading.tags:
             return reading
-    if readings:
-        return readings[0]
+        first = first or reading
+    if first is not None:
+        return first
     if count == 1:
         return _read_plain(answer, texts[0] if texts else "", finish_reason, has_json=bool(values))
     return _all(numbers, _why_nothing(answer, texts, has_json=bool(values)))
@@ -92,7 +94,7 @@ def _found_in(values: list[object], count: int) -> Iterator[_Found]:
     """
     if count > 1 and len(values) > 1:
         values = [*values, [value for value in values if isinstance(value, dict) and _number_of(value)]]
-    last_first = list(reversed(values))
+    last_first = values[::-1]
     bare = [value for value in last_first if count == 1 and isinstance(value, list)]
     for value in [value for value in last_first if not (count == 1 and isinstance(value, list))] + bare:
         found = _single(value, _NESTING) if count == 1 else _numbered(value)
@@ -188,6 +190,8 @@ def _as_number(value: object) -> int | None:
 
 def _key_of(value: dict[str, object], names: Sequence[str]) -> str | None:
     """The key of the object that is one of the names; the first name wins."""
+    if len(value) == 1 and names[0] in value:
+        return names[0]
     keys = {key.strip().lower(): key for key in value}
     return next((keys[name] for name in names if name in keys), None)
 
