@@ -80,6 +80,8 @@ class QuickSession(AiohttpSession):
         return URL.build(query={name: value for name, value in prepared.items() if value}).raw_query_string.encode()
 
     def _prepared(self, bot: Bot, value: Any) -> Any:
+        if type(value) is int:
+            return str(value)
         if isinstance(value, InlineKeyboardMarkup):
             # Holds nothing that is left to the bot's defaults, which aiogram looks for one by one.
             return value.model_dump_json(exclude_none=True)

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from services.clock import Clock
 from storage import hashtags, own, reads
 from storage.database import Database
-from storage.glance import glance
+from storage.glance import Glance, glance
 from storage.intake import nameless
 from storage.models import Attempt
 
@@ -95,7 +93,7 @@ class Overview:
         """Counts of a user's posts; None: of everybody's."""
         now = self._clock()
         if user_id is not None:
-            return await glance(self._database, lambda connection: self._own_stats(connection, user_id, now))
+            return await glance(self._database, lambda by: self._own_stats(by, user_id, now))
         async with self._database.read() as session:
             counts = await reads.count_by_status(session, None)
             unfinished = await reads.count_tagged_unfinished(session, None)
@@ -103,13 +101,13 @@ class Overview:
             users = await reads.count_users(session)
         return _stats(counts, unfinished, due_at, users)
 
-    def _own_stats(self, connection: Connection, user_id: int, now: datetime) -> Stats:
-        counts = own.by_status(connection, user_id)
+    def _own_stats(self, by: Glance, user_id: int, now: datetime) -> Stats:
+        counts = own.by_status(by, user_id)
         known = reads.by_status(counts)
         is_all_tagged = sum(counts.values()) == known["success"]
-        unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(connection, user_id)
+        unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(by, user_id)
         waits = known["pending"] or known["retrying"]
-        return _stats(counts, unfinished, own.next_attempt_at(connection, user_id, now) if waits else None, 1)
+        return _stats(counts, unfinished, own.next_attempt_at(by, user_id, now) if waits else None, 1)
 
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
         """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""

@@ -161,7 +161,7 @@ class People:
             async with self._database.read() as session:
                 self._query = rows.standing_query(await self._optional(session))
         query, now = self._query, self._clock()
-        return await glance(self._database, lambda connection: rows.standing(connection, query, telegram_id, now))
+        return await glance(self._database, lambda by: rows.standing(by, query, telegram_id, now))
 
     async def _account(self, session: AsyncSession, telegram_id: int) -> rows.Account | None:
         return await rows.find_account(session, telegram_id, await self._optional(session), self._clock())

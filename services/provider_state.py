@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
 from services.clock import day_ends
 from services.lanes import lane_state
 from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import provider
+from storage.glance import Glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,14 @@ def disabled(chain: Sequence[str]) -> ProviderState:
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
-def look(connection: Connection, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool) -> ProviderState:
+def look(glance: Glance, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool) -> ProviderState:
     """The state that all processes share; `backlog`: with `through_at`, for which the queue is counted."""
-    states = by_model(provider.models(connection))
-    rows = provider.lanes(connection)
+    states = by_model(provider.models(glance))
+    rows = provider.lanes(glance)
     free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
     lane = pace.lane(chain[0])
     interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-    waiting = provider.count_queued(connection) if backlog and is_free(chain[0]) else 0
+    waiting = provider.count_queued(glance) if backlog and is_free(chain[0]) else 0
     paused = _paused(chain, states, now)
     return ProviderState(
         enabled=True,

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage import sqlite
+from storage.bare import BareReader
 
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
@@ -82,6 +83,8 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
+        #: For `storage.glance`.
+        self.bare = BareReader(self.engine) if self.is_sqlite else None
         self._writing = self.engine.execution_options(metka_write=True)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else None
@@ -111,6 +114,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self.bare is not None:
+            self.bare.close()
         await self.engine.dispose()
 
 

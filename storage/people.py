@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
+from storage.glance import Glance
 from storage.legacy import OptionalColumns
 from storage.models import Person, User
 from storage.types import UtcDateTime
@@ -53,11 +54,9 @@ def standing_query(columns: OptionalColumns) -> Standing:
     )
 
 
-def standing(
-    connection: Connection, query: Standing, telegram_id: int, now: datetime
-) -> tuple[Known | None, Account | None]:
+def standing(glance: Glance, query: Standing, telegram_id: int, now: datetime) -> tuple[Known | None, Account | None]:
     """What is known of a person, and their users row."""
-    found = connection.execute(query, {"telegram_id": telegram_id, "now": now}).all()
+    found = glance.rows(query, {"telegram_id": telegram_id, "now": now})
     # There is always a row, and more only where the parser's table holds a person twice.
     is_known, *known, user_id, may_use = found[0]
     return Known(*known) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))

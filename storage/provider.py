@@ -1,26 +1,25 @@
-"""What /stats shows of the provider, on a bare connection (`storage.glance`): the statements of other modules."""
+"""What /stats shows of the provider, by `storage.glance`: the statements of other modules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
-
 from storage import budget, reads, upstream
+from storage.glance import Glance
 
 
-def models(connection: Connection) -> Sequence[Row[Any]]:
+def models(glance: Glance) -> Sequence[Any]:
     """Every model of which anything is known."""
-    return connection.execute(upstream.everything()).all()
+    return glance.rows(upstream.everything())
 
 
-def lanes(connection: Connection) -> dict[str, Row[Any]]:
+def lanes(glance: Glance) -> dict[str, Any]:
     """Every lane of which anything is known."""
-    return {row.lane: row for row in connection.execute(budget.everything())}
+    return {row.lane: row for row in glance.rows(budget.everything())}
 
 
-def count_queued(connection: Connection) -> int:
+def count_queued(glance: Glance) -> int:
     """How many posts of everybody's are in the queue."""
-    count: int = connection.execute(reads.queued()).scalar_one()
+    count: int = glance.rows(reads.queued())[0][0]
     return count

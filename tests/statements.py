@@ -45,7 +45,10 @@ class Statements:
 
 @contextmanager
 def noted(database: Database) -> Iterator[Statements]:
-    """Every statement on the database, on whatever engine, while the block runs."""
+    """Every statement on the database, on whatever engine, while the block runs.
+
+    Without the short reads of SQLite (`storage.bare`), which are made for nobody but people who write.
+    """
     statements = Statements()
 
     def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -26,8 +26,8 @@ def make_routers() -> list[Router]:
     """All routers, new ones, since a router belongs to one dispatcher."""
     return [
         groups.router(),
-        intro.router(),
         stats.router(),
+        intro.router(),
         retry.router(),
         posts.router(),
         channel_list.router(),

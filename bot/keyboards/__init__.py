@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from aiogram.filters.callback_data import CallbackData
@@ -177,8 +178,13 @@ def failed_page(t: Texts, page: FailedPage) -> InlineKeyboardMarkup | None:
 
 def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
     """Of /stats; an administrator's view of everybody has no buttons that would touch their own posts only."""
+    return _stats(t, everybody, failed > 0)
+
+
+@lru_cache(maxsize=16)
+def _stats(t: Texts, everybody: bool, is_any_failed: bool) -> InlineKeyboardMarkup:
     rows: Rows = [[_button(t.plain("🔄 Refresh"), Refresh(everybody=everybody))]]
-    if not everybody and failed:
+    if not everybody and is_any_failed:
         rows.append(
             [
                 _button(t.plain("🔁 Retry failed"), Retry(here=False)),
