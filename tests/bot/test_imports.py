@@ -13,7 +13,7 @@ from sandbox.telegram import TelegramSandbox
 from tests.end_to_end.process import ROOT, environment
 
 TELEGRAM, HTTP = {"aiogram", "apscheduler.schedulers"}, {"fastapi", "starlette", "uvicorn", "h11"}
-MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel"}
+MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"bot.i18n"}
 
 OPEN = """
 from bot.opening import open_database, settings_or_stop
