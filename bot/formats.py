@@ -32,7 +32,9 @@ class Formats:
 
 
 FORMATS = {
-    "en": Formats(",", ".", "{}%", ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")),
+    "en": Formats(
+        ",", ".", "{}%", ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    ),
     "ru": Formats(
         "\N{NO-BREAK SPACE}",
         ",",
