@@ -116,7 +116,8 @@ async def _found(world: Servers, urls: list[str]) -> Found:
 
 
 async def _with_backlog(settings: dict[str, str], state: str, *arguments: str) -> Memory:
-    await backlog.add(settings["DATABASE_URL"], BACKLOG, state)
+    # In a thread with a loop of its own: on SQLite the statements run in the event loop, half a minute long.
+    await asyncio.to_thread(asyncio.run, backlog.add(settings["DATABASE_URL"], BACKLOG, state))
     return await rested(settings, *arguments)
 
 

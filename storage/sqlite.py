@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util.concurrency import await_
 
-#: Name of the driver in the URL.
-DRIVER = "inline"
+from storage.database import SQLITE_DRIVER
+
 #: How long a writer waits for another program's transaction on the file.
 BUSY_TIMEOUT_SECONDS = 15.0
 #: How long SQLite itself may wait, and with it everything else in the process …
@@ -47,7 +47,7 @@ class InlineConnection(sqlite3.Connection):
 class InlineDialect(SQLiteDialect_pysqlite):
     """Python's sqlite3 under SQLAlchemy's asyncio API: what is awaited is done at once."""
 
-    driver = DRIVER
+    driver = SQLITE_DRIVER
     is_async = True
     supports_statement_cache = True
 
@@ -72,7 +72,7 @@ async def _nothing() -> None: ...
 
 def make_engine(url: URL) -> AsyncEngine:
     """An engine for a file; transactions of an execution option `metka_write` take the writer's lock at once."""
-    registry.register(f"sqlite.{DRIVER}", __name__, InlineDialect.__name__)
+    registry.register(f"sqlite.{SQLITE_DRIVER}", __name__, InlineDialect.__name__)
     arguments = {"timeout": BLOCKING_SECONDS, "factory": InlineConnection}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _on_connect)
