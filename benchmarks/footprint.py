@@ -20,6 +20,8 @@ LIBRARIES = "aiogram, sqlalchemy, sqlalchemy.ext.asyncio, aiohttp, apscheduler.s
 ALL_LIBRARIES = f"{LIBRARIES}, fastapi, uvicorn, pydantic_settings, prometheus_client, click, structlog"
 TIMES = 3
 BACKLOG = 1_000_000
+#: So many backlogs are made, or processes started, at a time: all at once they would wait too long for processors.
+TURNS = 2
 DATABASES = ("SQLite", "PostgreSQL")
 
 
@@ -101,12 +103,14 @@ async def _seconds_to_first_poll(world: Servers, url: str) -> float:
 async def _found(world: Servers, urls: list[str]) -> Found:
     """While statements are counted, which takes half a minute, backlogs are made and rested on."""
     *resting, at_work, workers = urls
+    turns = asyncio.Semaphore(TURNS)
     async with asyncio.TaskGroup() as group:
-        worker = group.create_task(rested(world.settings(workers), "worker"))
-        idle = [group.create_task(watched(world.settings(url))) for url in resting[:2]]
-        large = [group.create_task(_with_backlog(world.settings(url), backlog.RESTING)) for url in resting[2:]]
+        # In this order they have their turns.
+        idle = [group.create_task(watched(turns, world.settings(url))) for url in resting[:2]]
+        large = [group.create_task(_with_backlog(turns, world.settings(url), backlog.RESTING)) for url in resting[2:]]
         unpaced = world.settings(at_work, TAGGING_REQUESTS_PER_MINUTE="0")
-        busy_worker = group.create_task(_with_backlog(unpaced, backlog.PENDING, "worker"))
+        busy_worker = group.create_task(_with_backlog(turns, unpaced, backlog.PENDING, "worker"))
+        worker = group.create_task(rested(turns, world.settings(workers), "worker"))
     return Found(
         {name: task.result() for name, task in zip(DATABASES, idle, strict=True)},
         {name: task.result() for name, task in zip(DATABASES, large, strict=True)},
@@ -115,9 +119,11 @@ async def _found(world: Servers, urls: list[str]) -> Found:
     )
 
 
-async def _with_backlog(settings: dict[str, str], state: str, *arguments: str) -> Memory:
-    await backlog.add(settings["DATABASE_URL"], BACKLOG, state)
-    return await rested(settings, *arguments)
+async def _with_backlog(turns: asyncio.Semaphore, settings: dict[str, str], state: str, *arguments: str) -> Memory:
+    # In a thread with a loop of its own: on SQLite the statements run in the event loop, half a minute long.
+    async with turns:
+        await asyncio.to_thread(asyncio.run, backlog.add(settings["DATABASE_URL"], BACKLOG, state))
+    return await rested(turns, settings, *arguments)
 
 
 def _time_figures(floors: Floors) -> list[Figure]:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,10 +60,12 @@ async def servers() -> AsyncIterator[Servers]:
         yield Servers(bot_api, models)
 
 
-async def rested(settings: dict[str, str], *arguments: str) -> Memory:
-    """Start `python -m bot` or another command, and look at its memory after a rest."""
-    async with running_bot(settings, *arguments) as bot:
-        await bot.logs("started")
+async def rested(turns: asyncio.Semaphore, settings: dict[str, str], *arguments: str) -> Memory:
+    """Start `python -m bot` or another command in its turn, and look at its memory after a rest."""
+    async with AsyncExitStack() as stack:
+        async with turns:
+            bot = await stack.enter_async_context(running_bot(settings, *arguments))
+            await bot.logs("started")
         await asyncio.sleep(REST_SECONDS)
         found = memory(bot.pid)
         if await bot.stop() != 0:
@@ -82,20 +84,22 @@ class Idle:
     memory: Memory
 
 
-async def watched(settings: dict[str, str]) -> Idle:
-    """Start a bot whose statements are counted, and watch it do nothing."""
+async def watched(turns: asyncio.Semaphore, settings: dict[str, str]) -> Idle:
+    """Start a bot whose statements are counted in its turn, and watch it do nothing."""
     url = settings["DATABASE_URL"]
     with TemporaryDirectory() as folder:
         file = Path(folder) / "statements"
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.counted_bot", str(file)),
-            cwd=ROOT,
-            env=settings,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        async with ending(process):
-            await _until_started(process.stderr)
+        async with AsyncExitStack() as stack:
+            async with turns:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "benchmarks.counted_bot", str(file)),
+                    cwd=ROOT,
+                    env=settings,
+                    stderr=asyncio.subprocess.PIPE,
+                )
+                await stack.enter_async_context(ending(process))
+                assert process.stderr is not None
+                await _until_started(process.stderr)
             await asyncio.sleep(SETTLE_SECONDS)
             began, before = time.monotonic(), await _transactions(url)
             await asyncio.sleep(COUNT_SECONDS)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-import json_repair
-
 # An answer is a few KiB. Beyond these sizes only its beginning is read, so that no answer costs much.
 _READ_LIMIT = 128 * 1024
 _REPAIR_LIMIT = 16 * 1024
@@ -217,6 +215,8 @@ def _mended(block: str) -> object:
     value = _strict(tidied)
     if value is not None or _too_deep(tidied):
         return value
+    import json_repair  # noqa: PLC0415 - for the answers of few models
+
     try:
         value = json_repair.loads(tidied, skip_json_loads=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

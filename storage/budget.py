@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.inserts import insert
 from storage.models import BudgetRow
 
 
@@ -54,12 +54,7 @@ async def ensure(session: AsyncSession, lanes: list[str]) -> None:
     """Make the rows of these lanes; those that exist stay as they are."""
     present = set((await session.execute(select(BudgetRow.lane).where(BudgetRow.lane.in_(lanes)))).scalars())
     for lane in sorted(set(lanes) - present):
-        await session.execute(_insert(session).values(lane=lane).on_conflict_do_nothing())
-
-
-def _insert(session: AsyncSession) -> Any:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(BudgetRow)
+        await session.execute(insert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
 
 
 async def _update(session: AsyncSession, lane: str, condition: Any, **values: Any) -> int:

@@ -14,9 +14,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Inva
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+<<<<<<< HEAD
 from storage import sqlite
 from storage.bare import BareReader
 
+=======
+#: Name of the driver in the URL: `storage.sqlite`.
+SQLITE_DRIVER = "inline"
+>>>>>>> foot
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
@@ -46,7 +51,7 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(f"names no file: {allowed}")
-        return parsed.set(drivername=f"sqlite+{sqlite.DRIVER}")
+        return parsed.set(drivername=f"sqlite+{SQLITE_DRIVER}")
     if "@" in (parsed.host or ""):
         # What follows the password's own @ would be taken for the host, and be named in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
@@ -134,8 +139,10 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
         event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
         event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
         return engine
+    from storage.sqlite import make_engine  # noqa: PLC0415 - 2 MB that PostgreSQL does not need
+
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    return sqlite.make_engine(url)
+    return make_engine(url)
 
 
 def _on_postgresql_connect(connection: Any, _record: Any) -> None:

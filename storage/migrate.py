@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.backup import BackupError, back_up
 from storage.database import Database
 from storage.legacy import has_tags
 from storage.models import Channel, Post, User, UserChannel
@@ -172,6 +171,8 @@ async def _with_tags_success(connection: AsyncConnection) -> int:
 async def _back_up(database: Database, connection: AsyncConnection, now: datetime) -> Path | None:
     if not database.is_sqlite or not await connection.run_sync(_table_names):
         return None
+    from storage.backup import BackupError, back_up  # noqa: PLC0415 - imports SQLite, which PostgreSQL does not need
+
     try:
         return await asyncio.to_thread(back_up, Path(str(database.url.database)), now)
     except BackupError as error:

@@ -7,12 +7,20 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
+<<<<<<< HEAD
 from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
 from storage.glance import Glance
+=======
+from sqlalchemy import BigInteger, Connection, CursorResult, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import legacy
+from storage.inserts import insert
+>>>>>>> foot
 from storage.legacy import OptionalColumns
 from storage.models import Person, User
 from storage.types import UtcDateTime
@@ -108,9 +116,8 @@ async def find(session: AsyncSession, telegram_id: int) -> Person | None:
 
 async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
     """Set these columns of a person, who may be new; the others stay."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     values = {**values, "updated_at": now}
-    statement = insert(Person).values(telegram_id=telegram_id, **values)
+    statement = insert(session, Person).values(telegram_id=telegram_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
 
 

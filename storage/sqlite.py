@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util.concurrency import await_
 
-#: Name of the driver in the URL.
-DRIVER = "inline"
+from storage.database import SQLITE_DRIVER
+
 #: A commit waits for the disk only when so many pages are in the write-ahead log, 16 MB, and go into the file: what is
 #: written again and again, four times less often than at SQLite's own 1000.
 WAL_PAGES = 4000
@@ -50,7 +50,7 @@ class InlineConnection(sqlite3.Connection):
 class InlineDialect(SQLiteDialect_pysqlite):
     """Python's sqlite3 under SQLAlchemy's asyncio API: what is awaited is done at once."""
 
-    driver = DRIVER
+    driver = SQLITE_DRIVER
     is_async = True
     supports_statement_cache = True
 
@@ -75,7 +75,7 @@ async def _nothing() -> None: ...
 
 def make_engine(url: URL) -> AsyncEngine:
     """An engine for a file; transactions of an execution option `metka_write` take the writer's lock at once."""
-    registry.register(f"sqlite.{DRIVER}", __name__, InlineDialect.__name__)
+    registry.register(f"sqlite.{SQLITE_DRIVER}", __name__, InlineDialect.__name__)
     arguments = {"timeout": BLOCKING_SECONDS, "factory": InlineConnection}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _on_connect)

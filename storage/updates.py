@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.inserts import insert
 from storage.models import UpdateRow
 
 #: Notified with each update that is stored (PostgreSQL).
@@ -18,11 +18,9 @@ CHANNEL = "metka_updates"
 
 async def store(session: AsyncSession, update_id: int, body: str, now: datetime) -> bool:
     """Keep an update until it is handled, and tell the other processes; False when it came before."""
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if on_postgresql else sqlite.insert
-    statement = insert(UpdateRow).values(update_id=update_id, body=body, received_at=now).on_conflict_do_nothing()
-    is_new = cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
-    if is_new and on_postgresql:
+    new = insert(session, UpdateRow).values(update_id=update_id, body=body, received_at=now)
+    is_new = cast("CursorResult[Any]", await session.execute(new.on_conflict_do_nothing())).rowcount == 1
+    if is_new and session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_notify(CHANNEL, "")))
     return is_new
 

@@ -10,9 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ijson.backends import yajl2_c
-from ijson.common import JSONError
-
 from services.sources.base import Delivery, SourceError
 from services.sources.bounded import BoundedReader
 from services.sources.export_reader import ExportReader, NotAnExportError
@@ -79,6 +76,8 @@ class ExportFile:
 
     def read(self, position: int = 0) -> Iterator[Delivery]:
         """The same in this thread."""
+        from ijson.backends import yajl2_c  # noqa: PLC0415 - for those who import
+
         with _opened(self._path) as file:
             self.size = self._path.stat().st_size
             self._reader = BoundedReader(file)
@@ -124,6 +123,8 @@ def _sniff(path: Path, file: BinaryIO) -> None:
 
 def _checked(reader: ExportReader) -> Iterator[Delivery]:
     """The deliveries; before what is broken all that came before it."""
+    from ijson.common import JSONError  # noqa: PLC0415
+
     try:
         yield from reader.deliveries()
         return

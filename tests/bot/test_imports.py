@@ -13,7 +13,9 @@ from sandbox.telegram import TelegramSandbox
 from tests.end_to_end.process import ROOT, environment
 
 TELEGRAM, HTTP = {"aiogram", "apscheduler.schedulers"}, {"fastapi", "starlette", "uvicorn", "h11"}
-MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel"}
+MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"bot.i18n"}
+#: Broken answers, imported files, feeds; and each dialect is for those who use it.
+SELDOM = {"json_repair", "ijson", "feedgenerator", "babel", "sqlite3", "sqlalchemy.dialects.postgresql"}
 
 OPEN = """
 from bot.opening import open_database, settings_or_stop
@@ -45,7 +47,8 @@ async def imported(program: str, settings: dict[str, str] | None = None) -> set[
         ("import bot.importing", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.commands", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         # HTTP comes when Telegram was asked.
-        ("import bot.app", HTTP | MIGRATIONS),
+        ("import bot.app", HTTP | MIGRATIONS | SELDOM),
+        ("import bot.web.site", MIGRATIONS | SELDOM),
     ],
 )
 async def test_a_command_imports_what_it_needs(program: str, needless: set[str]) -> None:

@@ -15,10 +15,7 @@ from storage.models import Base
 
 #: Indexes of a part of a table.
 PARTIAL = [
-    str(index.name)
-    for table in Base.metadata.tables.values()
-    for index in table.indexes
-    if index.dialect_options["sqlite"]["where"] is not None
+    str(index.name) for table in Base.metadata.tables.values() for index in table.indexes if "where" in index.info
 ]
 
 

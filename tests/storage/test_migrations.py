@@ -103,6 +103,18 @@ async def test_a_fresh_database_is_what_the_models_say(fresh: Database) -> None:
     assert [found for found in differences if getattr(found[1], "name", None) not in expressions] == []
 
 
+async def test_a_partial_index_is_of_the_rows_that_the_models_say(fresh: Database) -> None:
+    await migrate(fresh, now=NOW)
+    said = {index.name: index.info.get("where") for table in Base.metadata.sorted_tables for index in table.indexes}
+    if fresh.is_sqlite:
+        made = dict(await rows(fresh, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+        assert {name: made[name].partition(" WHERE ")[2] or None for name in said} == said
+    else:
+        # PostgreSQL tells of a condition in words of its own.
+        made = dict(await rows(fresh, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
+        assert {name for name in said if " WHERE " in made[name]} == {name for name in said if said[name]}
+
+
 @pytest.mark.parametrize(
     ("post", "status"),
     [
