@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gettext
 import html
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.catalogue import Catalogue, read_catalogue
-from bot.formats import FORMATS, Formats
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
 
 LOCALES = Path(__file__).parent / "locales"
-LANGUAGES = tuple(FORMATS)
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
+LANGUAGES = ("en", "ru")
 
 
 class Html(str):
@@ -38,13 +40,14 @@ class Texts:
     """One language: texts with their values put in, numbers and times as its speakers write them."""
 
     def __init__(
-        self, language: str, catalogue: Catalogue, formats: Formats, timezone: ZoneInfo, clock: Callable[[], datetime]
+        self, language: str, catalogue: gettext.NullTranslations, timezone: ZoneInfo, clock: Callable[[], datetime]
     ) -> None:
         self.language = language
         self._catalogue = catalogue
-        self._formats = formats
         self._timezone = timezone
         self._clock = clock
+        # Babel reads the locale's pattern anew for every number.
+        self._percent = format_percent(0, locale=language).replace("0", "{}")
 
     def _(self, message: str, /, **values: object) -> Html:
         """A text as HTML: `{name}` stands for a value, which is escaped."""
@@ -64,45 +67,30 @@ class Texts:
         if isinstance(value, int) and 0 <= value < 1000:
             # As everywhere: there is nothing to group.
             return str(value)
-        return self._formats.number(value)
+        return format_decimal(value, locale=self.language)
 
     def percent(self, part: int, whole: int) -> str:
         """A share of a whole, without decimals; a part that is there is never 0 %, and only the whole is 100 %."""
         share = part / whole if whole else 0.0
         sign = "<" if 0 < share < 0.01 else ""
         shown = max(round(share * 100), 1) if part else 0
-        return sign + self._formats.percent.format(min(shown, 99) if part < whole else shown)
+        return sign + self._percent.format(min(shown, 99) if part < whole else shown)
 
     def seconds(self, value: float) -> str:
         """A duration's number with one decimal."""
-        return self._formats.number(value, decimals=1)
+        return format_decimal(value, format="#,##0.0", locale=self.language)
 
     def time(self, moment: datetime) -> str:
         """HH:MM, with the date when it is not today, and with UTC named."""
         local = moment.astimezone(self._timezone)
         today = self._clock().astimezone(self._timezone).date() == local.date()
-        shown = f"{local:%H:%M}" if today else f"{self._formats.date(local)} {local:%H:%M}"
+        shown = format_datetime(local, "HH:mm" if today else "d MMM HH:mm", locale=self.language)
         return f"{shown} UTC" if self._timezone.key == "UTC" else shown
 
-    def ago(self, moment: datetime) -> Html:
-        """How long ago in the largest unit that has passed once: "5 minutes ago"."""
-        passed = max(int((self._clock() - moment).total_seconds()), 1)
-        if passed < MINUTE:
-            return self.ngettext("{count} second ago", "{count} seconds ago", passed)
-        if passed < HOUR:
-            return self.ngettext("{count} minute ago", "{count} minutes ago", round(passed / MINUTE))
-        if passed < DAY:
-            return self.ngettext("{count} hour ago", "{count} hours ago", round(passed / HOUR))
-        return self._days_ago(passed / DAY)
-
-    def _days_ago(self, days: float) -> Html:
-        if days < 7:
-            return self.ngettext("{count} day ago", "{count} days ago", round(days))
-        if days < 30:
-            return self.ngettext("{count} week ago", "{count} weeks ago", round(days / 7))
-        if days < 365:
-            return self.ngettext("{count} month ago", "{count} months ago", round(days / 30))
-        return self.ngettext("{count} year ago", "{count} years ago", round(days / 365))
+    def ago(self, moment: datetime) -> str:
+        """How long ago in one unit: "5 minutes ago"."""
+        passed = max(self._clock() - moment, timedelta(seconds=1))
+        return format_timedelta(-passed, threshold=1, add_direction=True, locale=self.language)
 
     def _fill(self, message: str, values: Mapping[str, Any]) -> Html:
         if not values:
@@ -120,13 +108,20 @@ class I18n:
 
     def __init__(self, timezone: ZoneInfo, clock: Callable[[], datetime], folder: Path = LOCALES) -> None:
         self._texts = {
-            language: Texts(
-                language, read_catalogue(folder / language / "LC_MESSAGES" / "metka.po"), formats, timezone, clock
-            )
-            for language, formats in FORMATS.items()
+            language: Texts(language, _load(folder / language / "LC_MESSAGES" / "metka.po", language), timezone, clock)
+            for language in LANGUAGES
         }
 
     def texts(self, language: str | None) -> Texts:
         """The texts of a language by its code ("ru", "ru-RU"); of English for any other."""
         code = (language or "").replace("_", "-").split("-")[0].lower()
         return self._texts.get(code, self._texts["en"])
+
+
+def _load(path: Path, language: str) -> gettext.GNUTranslations:
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

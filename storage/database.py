@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
@@ -14,14 +14,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Inva
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-<<<<<<< HEAD
-from storage import sqlite
-from storage.bare import BareReader
+if TYPE_CHECKING:
+    from storage.bare import BareReader
 
-=======
 #: Name of the driver in the URL: `storage.sqlite`.
 SQLITE_DRIVER = "inline"
->>>>>>> foot
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
@@ -89,7 +86,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
         #: For `storage.glance`.
-        self.bare = BareReader(self.engine) if self.is_sqlite else None
+        self.bare = _bare_reader(self.engine) if self.is_sqlite else None
         self._writing = self.engine.execution_options(metka_write=True)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else None
@@ -122,6 +119,12 @@ class Database:
         if self.bare is not None:
             self.bare.close()
         await self.engine.dispose()
+
+
+def _bare_reader(engine: AsyncEngine) -> BareReader:
+    from storage.bare import BareReader  # noqa: PLC0415 - as below
+
+    return BareReader(engine)
 
 
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:

@@ -7,20 +7,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-<<<<<<< HEAD
 from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy
 from storage.glance import Glance
-=======
-from sqlalchemy import BigInteger, Connection, CursorResult, Select, and_, bindparam, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from storage import legacy
 from storage.inserts import insert
->>>>>>> foot
 from storage.legacy import OptionalColumns
 from storage.models import Person, User
 from storage.types import UtcDateTime

@@ -13,9 +13,9 @@ from sandbox.telegram import TelegramSandbox
 from tests.end_to_end.process import ROOT, environment
 
 TELEGRAM, HTTP = {"aiogram", "apscheduler.schedulers"}, {"fastapi", "starlette", "uvicorn", "h11"}
-MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"bot.i18n"}
+MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel"}
 #: Broken answers, imported files, feeds; and each dialect is for those who use it.
-SELDOM = {"json_repair", "ijson", "feedgenerator", "babel", "sqlite3", "sqlalchemy.dialects.postgresql"}
+SELDOM = {"json_repair", "ijson", "feedgenerator", "sqlite3", "sqlalchemy.dialects.postgresql"}
 
 OPEN = """
 from bot.opening import open_database, settings_or_stop
