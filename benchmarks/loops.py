@@ -61,5 +61,5 @@ async def _timed(
 def _last_cpu(pid: int, known: float) -> float:
     try:
         return cpu_seconds(pid)
-    except (FileNotFoundError, IndexError):
+    except (FileNotFoundError, ProcessLookupError, IndexError):
         return known
