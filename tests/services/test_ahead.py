@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox
+from services import tempo
 from services import worker as product
 from services.clock import utc_now
 from services.dispatch import Dispatcher
@@ -32,8 +33,8 @@ PLACES = 2
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the stand-in takes on this machine."""
-    monkeypatch.setattr(product, "AHEAD_SECONDS", 3600.0)
-    monkeypatch.setattr(product, "QUICK_SECONDS", 3600.0)
+    monkeypatch.setattr(tempo, "AHEAD_SECONDS", 3600.0)
+    monkeypatch.setattr(tempo, "QUICK_SECONDS", 3600.0)
 
 
 @asynccontextmanager
@@ -66,6 +67,7 @@ def follow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker's seconds are the clock's."""
     seconds = SimpleNamespace(monotonic=lambda: time.monotonic() + clock.ahead.total_seconds())
     monkeypatch.setattr(product, "time", seconds)
+    monkeypatch.setattr(tempo, "time", seconds)
 
 
 async def some(engine: Engine, status: str) -> bool:
@@ -139,8 +141,9 @@ async def test_silence_gives_it_back(
     clock = Clock()
     follow(clock, monkeypatch)
     monkeypatch.setattr(product, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(tempo, "SILENCE_SECONDS", 0.01)
     async with planned(database, provider, tick_seconds=3600) as engine:
-        clock.ahead = timedelta(seconds=100 * product.AHEAD_SECONDS)
+        clock.ahead = timedelta(seconds=100 * tempo.AHEAD_SECONDS)
         await engine.until(lambda: only_in_flight(engine))
         provider.release()
         await engine.settled()
