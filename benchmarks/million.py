@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from itertools import cycle, islice
 from statistics import median
 from typing import Any, cast
@@ -30,10 +29,9 @@ from services.clock import utc_now
 from services.gauges import Gauges
 from services.listing import Listing
 from services.overview import Overview
-from services.provider_state import look
+from services.provider_state import ProviderWatch
 from storage import lists, outbox, queue, wishes
 from storage.database import Database, parse_url
-from storage.glance import glance
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
@@ -100,11 +98,12 @@ def _of_users(database: Database) -> dict[str, Question]:
 def _of_everybody(database: Database) -> dict[str, Question]:
     overview, listing = Overview(database, utc_now), Listing(database)
     alerts = AlertWatch(database, CHAIN, {1}, 20.0, utc_now)
+    provider = ProviderWatch(database, CHAIN, Pace(None), utc_now)
     return {
         "the claim of 10 posts": lambda user: _undone(database, _claim, user),
         "when the next post is due": lambda _: _read(database, queue.next_due_at, utc_now()),
         "/stats all": lambda _: overview.stats(None),
-        "the provider's state": lambda _: _provider_state(database),
+        "the provider's state": lambda _: provider.state(backlog=True),
         "/retry, everybody's": lambda _: _undone(database, _retry, None),
         "the daily retry": lambda _: _undone(database, _nightly),
         "API: users": lambda _: listing.users(after=0, limit=100, only=None),
@@ -138,10 +137,6 @@ async def _retry(session: AsyncSession, user: int | None) -> None:
 
 async def _nightly(session: AsyncSession) -> None:
     await wishes.queue_nightly(session, 100, utc_now() - timedelta(days=7), utc_now())
-
-
-async def _provider_state(database: Database) -> None:
-    await glance(database, partial(look, chain=CHAIN, pace=Pace(None), now=utc_now(), backlog=True))
 
 
 async def _ask(question: Question, users: tuple[int, ...]) -> Times:
