@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks import databases
 from benchmarks.figures import Figure
-from benchmarks.million_rows import BIGGEST, ORDINARY, fill
+from benchmarks.million_rows import BIGGEST, ORDINARY
 from benchmarks.processes import ROOT, ending
 from services.alerts import AlertWatch
 from services.budget import Pace
@@ -31,11 +31,11 @@ from services.listing import Listing
 from services.overview import Overview
 from services.provider_state import ProviderWatch
 from storage import lists, outbox, queue, wishes
-from storage.database import Database, parse_url
+from storage.database import Database
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
-TIMES, SECONDS = 100, 2.0
+TIMES, SECONDS = 60, 1.0
 #: "A few milliseconds": for a user with some 800 posts, and for what is asked all the time. What administrators ask of
 #: everybody's posts, and what happens once a day, has no target.
 FEW_MS = 5.0
@@ -57,18 +57,22 @@ class Times:
 
 
 async def run() -> list[Figure]:
-    """Both databases, one after the other."""
-    figures = []
-    for name, database in (("SQLite", databases.sqlite), ("PostgreSQL", databases.postgresql)):
-        async with database() as url:
-            figures += await _measure(name, url)
-    return figures
+    """Both databases: filled at the same time, and asked one after the other."""
+    async with databases.sqlite() as sqlite, databases.postgresql() as postgresql:
+        await asyncio.gather(*map(_filled, (sqlite, postgresql)))
+        return [*await _measure("SQLite", sqlite), *await _measure("PostgreSQL", postgresql)]
+
+
+async def _filled(url: str) -> None:
+    """Each by a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.million_rows", url)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    async with ending(process):
+        if await process.wait() != 0:
+            raise RuntimeError("a database was not filled")
 
 
 async def _measure(name: str, url: str) -> list[Figure]:
-    patient = Database(parse_url(url), statement_seconds=None)
-    await fill(patient)
-    await patient.close()
     async with databases.opened(url) as database, _writer(url) as pace:
         floor = await _ask(lambda user: _read(database, lists.user_exists, user), ORDINARY)
         figures = [await _of_a_user(name, *named, floor) for named in _of_users(database).items()]
