@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.api_load
 
 The bot runs as a process of its own on SQLite, against the stand-ins of `sandbox`; so does the client that pounds.
-40 people in turn send /stats (Telegram's own limits are kept), first undisturbed, then under load.
+25 people in turn send /stats (Telegram's own limits are kept), first undisturbed, then under load.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from storage.migrate import migrate
 from tests.end_to_end.process import Bot, environment, running_bot
 from tests.storage.rows import add_posts, add_user
 
-PEOPLE = 40
+PEOPLE = 25
 CONNECTIONS = 200
 #: So long the load has been there before it is measured, and gone before anything else is.
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.5
 START_SECONDS = 30.0
 PATHS = ("/users/1/posts/tagging_stats", "/users/1/posts?limit=100", "/healthz", "/no/such/path")
 

@@ -18,7 +18,7 @@ from benchmarks.standins.telegram import TOKEN
 from tests.end_to_end.process import running_bot
 
 #: So many people, each sending so few that nobody is throttled.
-PEOPLE, UPDATES, POSTS = 500, 2000, 5000
+PEOPLE, UPDATES, POSTS = 300, 1200, 5000
 TIMES = 3
 
 

@@ -9,7 +9,7 @@ from benchmarks.standins.faults import FAULTS
 from benchmarks.standins.process import Provider, provider
 from benchmarks.standins.provider import Plan, Report
 
-POSTS, BATCHED_POSTS, RATE = 500, 1000, 0.15
+POSTS, BATCHED_POSTS, LITELLM_POSTS, RATE = 500, 1000, 200, 0.15
 #: Waiting is not what is measured here.
 QUICK = {"TAGGING_RETRY_DELAY": "0.02", "TAGGING_BACKOFF_SECONDS": "1"}
 HOW = f"exactly 15 of each 100 requests fail ({', '.join(FAULTS)}), in an order that is always the same"
@@ -20,7 +20,7 @@ async def run() -> list[Figure]:
     async with provider() as server:
         alone, single = await _ours(server, POSTS, 1)
         batched, tens = await _ours(server, BATCHED_POSTS, 10)
-        router = await loops.litellm(server, alone.example, POSTS, Plan(fault_rate=RATE, held=True))
+        router = await loops.litellm(server, alone.example, LITELLM_POSTS, Plan(fault_rate=RATE, held=True))
     peer = _litellm(router.report if router else None)
     return [*_figures(1, POSTS, 1.2, alone, single), *_figures(10, BATCHED_POSTS, 0.14, batched, tens), *peer]
 
@@ -71,18 +71,18 @@ def _figures(batch: int, posts: int, most: float, report: Report, found: Stored)
 
 def _litellm(report: Report | None) -> list[Figure]:
     answered = report.posts if report else 0
-    counted = f"{POSTS} posts; an empty answer and an error in a 200 are a success to it, or an exception"
+    counted = f"{LITELLM_POSTS} posts; an empty answer and an error in a 200 are a success to it, or an exception"
     return [
         Figure(
             name="posts with an answer, LiteLLM",
-            value=100 * answered / POSTS if report else None,
+            value=100 * answered / LITELLM_POSTS if report else None,
             unit="%",
             floor="100 %",
             counted=counted,
         ),
         Figure(
             name="requests a post, LiteLLM",
-            value=report.requests / POSTS if report else None,
+            value=report.requests / LITELLM_POSTS if report else None,
             unit="",
             floor=f"{1 / (1 - RATE):.3f}",
             counted="the same run",

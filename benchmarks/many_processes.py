@@ -11,7 +11,7 @@ from benchmarks.standins.provider import Plan
 from benchmarks.workers import CONCURRENCY
 
 PROCESSES = (1, 2, 4)
-POSTS, JOBS = 2000, 1500
+POSTS, JOBS = 1600, 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from itertools import cycle, islice
 from statistics import median
 from typing import Any, cast
@@ -22,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks import databases
 from benchmarks.figures import Figure
-from benchmarks.million_rows import BIGGEST, ORDINARY, fill
+from benchmarks.million_rows import BIGGEST, ORDINARY
 from benchmarks.processes import ROOT, ending
 from services.alerts import AlertWatch
 from services.budget import Pace
@@ -30,14 +29,13 @@ from services.clock import utc_now
 from services.gauges import Gauges
 from services.listing import Listing
 from services.overview import Overview
-from services.provider_state import look
+from services.provider_state import ProviderWatch
 from storage import lists, outbox, queue, wishes
-from storage.database import Database, parse_url
-from storage.glance import glance
+from storage.database import Database
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
-TIMES, SECONDS = 100, 2.0
+TIMES, SECONDS = 60, 1.0
 #: "A few milliseconds": for a user with some 800 posts, and for what is asked all the time. What administrators ask of
 #: everybody's posts, and what happens once a day, has no target.
 FEW_MS = 5.0
@@ -59,20 +57,27 @@ class Times:
 
 
 async def run() -> list[Figure]:
-    """Both databases, one after the other."""
-    figures = []
-    for name, database in (("SQLite", databases.sqlite), ("PostgreSQL", databases.postgresql)):
-        async with database() as url:
-            figures += await _measure(name, url)
-    return figures
+    """Both databases: filled at the same time, and asked one after the other."""
+    async with databases.sqlite() as sqlite, databases.postgresql() as postgresql:
+        await asyncio.gather(*map(_filled, (sqlite, postgresql)))
+        return [*await _measure("SQLite", sqlite), *await _measure("PostgreSQL", postgresql)]
+
+
+async def _filled(url: str) -> None:
+    """Each by a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.million_rows", url)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    async with ending(process):
+        if await process.wait() != 0:
+            raise RuntimeError("a database was not filled")
 
 
 async def _measure(name: str, url: str) -> list[Figure]:
-    patient = Database(parse_url(url), statement_seconds=None)
-    await fill(patient)
-    await patient.close()
     async with databases.opened(url) as database, _writer(url) as pace:
-        floor = await _ask(lambda user: _read(database, lists.user_exists, user), ORDINARY)
+
+        def floor(user: int) -> Awaitable[Any]:
+            return _read(database, lists.user_exists, user)
+
         figures = [await _of_a_user(name, *named, floor) for named in _of_users(database).items()]
         figures += [await _of_all(name, *named, floor) for named in _of_everybody(database).items()]
         return [*figures, _pace(name, await pace())]
@@ -100,11 +105,12 @@ def _of_users(database: Database) -> dict[str, Question]:
 def _of_everybody(database: Database) -> dict[str, Question]:
     overview, listing = Overview(database, utc_now), Listing(database)
     alerts = AlertWatch(database, CHAIN, {1}, 20.0, utc_now)
+    provider = ProviderWatch(database, CHAIN, Pace(None), utc_now)
     return {
         "the claim of 10 posts": lambda user: _undone(database, _claim, user),
         "when the next post is due": lambda _: _read(database, queue.next_due_at, utc_now()),
         "/stats all": lambda _: overview.stats(None),
-        "the provider's state": lambda _: _provider_state(database),
+        "the provider's state": lambda _: provider.state(backlog=True),
         "/retry, everybody's": lambda _: _undone(database, _retry, None),
         "the daily retry": lambda _: _undone(database, _nightly),
         "API: users": lambda _: listing.users(after=0, limit=100, only=None),
@@ -140,32 +146,32 @@ async def _nightly(session: AsyncSession) -> None:
     await wishes.queue_nightly(session, 100, utc_now() - timedelta(days=7), utc_now())
 
 
-async def _provider_state(database: Database) -> None:
-    await glance(database, partial(look, chain=CHAIN, pace=Pace(None), now=utc_now(), backlog=True))
-
-
-async def _ask(question: Question, users: tuple[int, ...]) -> Times:
-    """The first few times warm the caches."""
+async def _ask(users: tuple[int, ...], *questions: Question) -> list[Times]:
+    """Each of the questions in turn, so that they meet the same machine. The first few times warm the caches."""
+    taken: list[list[float]] = [[] for _ in questions]
     for user in users:
-        await question(user)
-    taken: list[float] = []
+        for question in questions:
+            await question(user)
     began = time.perf_counter()
     for user in islice(cycle(users), TIMES):
-        before = time.perf_counter()
-        await question(user)
-        taken.append(1000 * (time.perf_counter() - before))
+        for question, times in zip(questions, taken, strict=True):
+            before = time.perf_counter()
+            await question(user)
+            times.append(1000 * (time.perf_counter() - before))
         if time.perf_counter() - began > SECONDS:
             break
-    return Times(median(taken), sorted(taken)[int(0.99 * len(taken))])
+    return [Times(median(times), sorted(times)[int(0.99 * len(times))]) for times in taken]
 
 
-async def _of_a_user(name: str, what: str, question: Question, floor: Times) -> Figure:
-    times, biggest = await _ask(question, ORDINARY), await _ask(question, (BIGGEST,))
-    return _figure(name, what, times, floor, f"; of a user with 100,000 posts {biggest.median:.1f} ms")
+async def _of_a_user(name: str, what: str, question: Question, floor: Question) -> Figure:
+    times, row = await _ask(ORDINARY, question, floor)
+    (biggest,) = await _ask((BIGGEST,), question)
+    return _figure(name, what, times, row, f"; of a user with 100,000 posts {biggest.median:.1f} ms")
 
 
-async def _of_all(name: str, what: str, question: Question, floor: Times) -> Figure:
-    return _figure(name, what, await _ask(question, ORDINARY), floor, "")
+async def _of_all(name: str, what: str, question: Question, floor: Question) -> Figure:
+    times, row = await _ask(ORDINARY, question, floor)
+    return _figure(name, what, times, row, "")
 
 
 def _figure(name: str, what: str, times: Times, floor: Times, others: str) -> Figure:

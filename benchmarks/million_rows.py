@@ -2,11 +2,15 @@
 
 One user has 100,000 posts and five have 20,000; the others have some 800 each. A user's posts lie apart in the table,
 as they do when everybody's come in turn. 97 % have tags.
+
+    python -m benchmarks.million_rows URL
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from random import Random
 
 from sqlalchemy import bindparam, insert
@@ -15,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.posts import text_of
 from services.clock import utc_now
-from storage.database import Database
+from storage.database import Database, parse_url
 from storage.migrate import migrate
 from storage.models import Channel, User, UserChannel
 from storage.types import UtcDateTime
@@ -72,34 +76,49 @@ _DIALECTS = {
         "posted": f"strftime('%Y-%m-%d %H:%M:%f000', :now, '-' || ((:last - n) * {SECONDS_APART} + 9) || ' seconds')",
         "later": "strftime('%Y-%m-%d %H:%M:%f000', :now, (n % 7200 + 3600) || ' seconds')",
         "tags": "tags.value",
-        "indexes": "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'posts' AND name LIKE 'ix_metka%'",
+        "hindering": "SELECT 'DROP INDEX ' || name, sql FROM sqlite_master"
+        " WHERE tbl_name = 'posts' AND name LIKE 'ix_metka%'",
     },
     "postgresql": {
         "numbers": "(SELECT n FROM generate_series(1, :last) AS numbers(n))",
         "posted": f":now - make_interval(secs => (:last - n) * {SECONDS_APART} + 9)",
         "later": ":now + make_interval(secs => n % 7200 + 3600)",
         "tags": "CAST(tags.value AS json)",
-        "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix_metka_posts_%'",
+        # References are checked row by row, and all at once when they are made.
+        "hindering": "SELECT 'DROP INDEX ' || indexname, indexdef"
+        " FROM pg_indexes WHERE indexname LIKE 'ix_metka_posts_%'"
+        " UNION ALL SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),"
+        " format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))"
+        " FROM pg_constraint WHERE contype = 'f' AND conrelid IN"
+        " ('posts'::regclass, 'metka_attempts'::regclass, 'metka_outbox'::regclass)",
     },
 }
 
 
+async def main(url: str) -> None:
+    """Fill an empty database, where a statement may take as long as it takes."""
+    database = Database(parse_url(url), statement_seconds=None)
+    await fill(database)
+    await database.close()
+
+
 async def fill(database: Database, posts: int = POSTS) -> None:
-    """Migrate an empty database and fill it; `database` must let a statement take as long as it takes."""
+    """Migrate an empty database and fill it."""
     await migrate(database, now=utc_now())
     words = _DIALECTS[database.engine.dialect.name]
     async with database.write() as session:
         await _people(session)
         await _pieces(session)
         # Made anew afterwards: that is many times quicker than to keep them up to date.
-        indexes = (await session.execute(sql(words["indexes"]))).all()
-        for name, _ in indexes:
-            await session.execute(sql(f"DROP INDEX {name}"))
+        connection = await session.connection()
+        hindering = (await session.execute(sql(words["hindering"]))).all()
+        for removal, _ in hindering:
+            await connection.exec_driver_sql(removal)
         for statement in (_POSTS, _ATTEMPTS, _OUTBOX):
             given = sql(statement.format(**words)).bindparams(bindparam("now", utc_now(), UtcDateTime), last=posts)
             await session.execute(given)
-        for _, definition in indexes:
-            await (await session.connection()).exec_driver_sql(definition)
+        for _, definition in hindering:
+            await connection.exec_driver_sql(definition)
         await session.execute(sql("DROP TABLE piece"))
     await _settle_down(database)
 
@@ -143,3 +162,7 @@ async def _pieces(session: AsyncSession) -> None:
 def _some(words: list[str], random: Random) -> list[str]:
     """Five tags, of which some are far more frequent than others."""
     return [words[int(len(words) * random.random() ** 3)] for _ in range(5)]
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
-from services.clock import day_ends
+from services.clock import Clock, day_ends
 from services.lanes import lane_state
 from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import provider
-from storage.glance import Glance
+from storage.database import Database
+from storage.glance import Glance, glance
+
+#: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds.
+KEEP_TIMES = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +65,57 @@ def disabled(chain: Sequence[str]) -> ProviderState:
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
-def look(glance: Glance, chain: Sequence[str], pace: Pace, now: datetime, *, backlog: bool) -> ProviderState:
-    """The state that all processes share; `backlog`: with `through_at`, for which the queue is counted."""
-    states = by_model(provider.models(glance))
-    rows = provider.lanes(glance)
-    free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
-    lane = pace.lane(chain[0])
-    interval = pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-    waiting = provider.count_queued(glance) if backlog and is_free(chain[0]) else 0
-    paused = _paused(chain, states, now)
-    return ProviderState(
-        enabled=True,
-        state=paused.state,
-        since=paused.since,
-        until=paused.until,
-        reason=paused.reason,
-        models=tuple(chain),
-        aside=_aside(chain, states, now),
-        quota=free_quota(free, now) if any(map(is_free, chain)) else None,
-        through_at=backlog_through(waiting, free, interval, now) if waiting else None,
-    )
+class ProviderWatch:
+    """Looks at the state that all processes share."""
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Sequence[str],
+        pace: Pace,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._chain = tuple(chain)
+        self._pace = pace
+        self._clock = clock
+        self._monotonic = monotonic
+        self._waiting = 0
+        self._count_until = 0.0
+
+    async def state(self, *, backlog: bool) -> ProviderState:
+        """As it is now; `backlog`: with `through_at`, for which the queue is counted."""
+        return await glance(self._database, partial(self._look, now=self._clock(), backlog=backlog))
+
+    def _look(self, view: Glance, *, now: datetime, backlog: bool) -> ProviderState:
+        states = by_model(provider.models(view))
+        rows = provider.lanes(view)
+        free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
+        lane = self._pace.lane(self._chain[0])
+        interval = self._pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
+        waiting = self._queued(view) if backlog and is_free(self._chain[0]) else 0
+        paused = _paused(self._chain, states, now)
+        return ProviderState(
+            enabled=True,
+            state=paused.state,
+            since=paused.since,
+            until=paused.until,
+            reason=paused.reason,
+            models=self._chain,
+            aside=_aside(self._chain, states, now),
+            quota=free_quota(free, now) if any(map(is_free, self._chain)) else None,
+            through_at=backlog_through(waiting, free, interval, now) if waiting else None,
+        )
+
+    def _queued(self, view: Glance) -> int:
+        """How many posts of everybody's wait, or did a moment ago: the longer the queue, the longer that lasts."""
+        began = self._monotonic()
+        if began >= self._count_until:
+            self._waiting = provider.count_queued(view)
+            counted = self._monotonic()
+            self._count_until = counted + KEEP_TIMES * (counted - began)
+        return self._waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from random import Random
 
 import structlog
@@ -16,7 +15,7 @@ from services.budget import Pace
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from services.outcomes import Outcome
 from services.provider import Provider, Request
-from services.provider_state import ProviderState, disabled, look
+from services.provider_state import ProviderState, ProviderWatch, disabled
 from services.upstream import (
     ModelState,
     candidates,
@@ -26,7 +25,6 @@ from services.upstream import (
 )
 from storage import legacy, outbox, queue, updates, wishes
 from storage.database import Database
-from storage.glance import glance
 from storage.models import Batch
 
 log = structlog.get_logger(__name__)
@@ -124,7 +122,7 @@ class TaggingService:
         self._provider = provider
         self._chain = tuple(chain)
         self._policy = policy
-        self._pace = pace
+        self._provider_watch = ProviderWatch(database, chain, pace, clock)
         self.enabled = enabled
         self._wake = wake
         self._probe = probe
@@ -310,8 +308,7 @@ class TaggingService:
         """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
         if not self.enabled:
             return disabled(self._chain)
-        looking = partial(look, chain=self._chain, pace=self._pace, now=self._clock(), backlog=backlog)
-        return await glance(self._database, looking)
+        return await self._provider_watch.state(backlog=backlog)
 
     async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
         if watcher is None:

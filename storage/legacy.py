@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ BLANK_CODES = (
     *range(0x2000, 0x200B),
     *(0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
 )
+
+#: How JSON spells NUL and halves of surrogate pairs.
+ODD_ESCAPES = ("\\u0000", "\\ud", "\\uD")
 
 #: Column → (a neutral value for it, its type).
 NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
@@ -51,23 +55,44 @@ def json_text(dialect: str, column: str) -> str:
     return f"coalesce(CAST({column} AS text), 'null')"
 
 
-def may_have_tag(dialect: str, column: str) -> str:
-    """SQL: whether a post may have the tag `:tag`; hardly ever wrong, and never for a post that has it.
+def may_have_tag(dialect: str, column: str, tag: str) -> sa.TextClause:
+    """Whether a post may have the tag; hardly ever wrong, and never for a post that has it.
 
-    Where a text holds an escaped NUL or surrogate it says yes: the databases make something else of these.
+    To read JSON costs several times what a look into its text does: that is for what can be spelled in several ways.
+    Where a text holds an escaped NUL or surrogate the answer is yes: the databases make something else of these.
     """
-    escapes = ("\\u0000", "\\ud", "\\uD")
+    given = {"tag": tag, "plain": json.dumps(tag, ensure_ascii=False)}
     if dialect == "sqlite":
-        is_odd = " OR ".join(f"instr({column}, '{escape}')" for escape in escapes)
-        element = f"SELECT 1 FROM json_each({column}) AS element WHERE element.value = :tag"  # noqa: S608 - no input
-        return (
-            f"(CASE WHEN NOT instr({column}, '\\') THEN instr({column}, :tag) WHEN {is_odd} THEN 1"
-            f" WHEN json_valid({column}) THEN EXISTS ({element}) END)"
+        return sa.text(_may_have_on_sqlite(column)).bindparams(**given)
+    ascii_only = ""
+    if tag.isprintable() and "/" not in tag:
+        # Such a tag has one spelling in ASCII, but for the case of letters, and escapes of what is ASCII or Latin-1.
+        given["escaped"] = json.dumps(tag).lower()
+        text = f"CAST({column} AS text)"
+        ascii_only = (
+            f" WHEN octet_length({text}) = length({text}) AND strpos({text}, '\\u00') = 0"
+            f""" THEN strpos(lower({text} COLLATE "C"), :escaped) > 0"""
         )
+    return sa.text(_may_have_on_postgresql(column, ascii_only)).bindparams(**given)
+
+
+def _may_have_on_sqlite(column: str) -> str:
+    is_odd = " OR ".join(f"instr({column}, '{escape}')" for escape in ODD_ESCAPES)
+    element = f"SELECT 1 FROM json_each({column}) AS element WHERE element.value = :tag"  # noqa: S608 - no input
+    return (
+        f"(CASE WHEN NOT instr({column}, '\\') THEN instr({column}, :plain) WHEN {is_odd} THEN 1"
+        f" WHEN json_valid({column}) THEN EXISTS ({element}) END)"
+    )
+
+
+def _may_have_on_postgresql(column: str, ascii_only: str) -> str:
     text, array = f"CAST({column} AS text)", f"CAST({column} AS json)"
-    is_odd = " OR ".join(f"strpos({text}, '{escape}') > 0" for escape in escapes)
+    is_odd = " OR ".join(f"strpos({text}, '{escape}') > 0" for escape in ODD_ESCAPES)
     element = f"SELECT 1 FROM json_array_elements_text({array}) AS element(value) WHERE element.value = :tag"  # noqa: S608
-    return f"(CASE WHEN {is_odd} THEN true WHEN json_typeof({array}) = 'array' THEN EXISTS ({element}) ELSE false END)"
+    return (
+        f"(CASE WHEN strpos({text}, '\\') = 0 THEN strpos({text}, :plain) > 0{ascii_only} WHEN {is_odd} THEN true"
+        f" WHEN json_typeof({array}) = 'array' THEN EXISTS ({element}) ELSE false END)"
+    )
 
 
 def is_blank(dialect: str, column: str = "text") -> str:

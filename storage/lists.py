@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import chain, groupby
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -14,18 +14,17 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    Subquery,
     and_,
     case,
     func,
     literal,
     literal_column,
-    not_,
     or_,
     select,
     tuple_,
     union_all,
 )
-from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import legacy, reads
@@ -33,7 +32,9 @@ from storage.models import Channel, Post, User, UserChannel
 from storage.types import UtcDateTime, distinct_in_each, is_tag
 
 #: Posts that are looked through in one statement, so that none takes long; and that are read at least.
-PIECE, FEWEST = 2000, 100
+PIECE, FEWEST = 2000, 20
+#: Between texts of JSON: in one it stands nowhere.
+SEPARATOR = "\x1e"
 
 
 async def begin_view(session: AsyncSession) -> None:
@@ -84,11 +85,16 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
     """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
     counted: Counter[Any] = Counter()
-    async for rows in _pieces(session, user_id):
-        counted.update(chain.from_iterable(distinct_in_each([row.tags for row in rows])))
-    texts = (item for item in counted.items() if isinstance(item[0], str))
-    ranked = sorted(texts, key=lambda item: (-item[1], item[0]))
-    return list(islice((item for item in ranked if is_tag(item[0])), limit))
+    async for texts in _tags_in_pieces(session, user_id):
+        counted.update(chain.from_iterable(distinct_in_each(texts)))
+    by_count = sorted(counted, key=counted.__getitem__, reverse=True)
+    found: list[tuple[str, int]] = []
+    # Only the names that are asked for are put in order, and looked at.
+    for count, names in groupby(by_count, key=counted.__getitem__):
+        found += [(tag, count) for tag in sorted(name for name in names if isinstance(name, str) and is_tag(name))]
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def posts(
@@ -129,8 +135,9 @@ async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, li
     """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
     if tag is not None:
         return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
-    has_any = literal_column(legacy.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
-    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit)
+    has_any = literal_column(legacy.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
+    # Nearly all have some.
+    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit, first_piece=2 * limit)
 
 
 async def _tagged(
@@ -142,7 +149,7 @@ async def _tagged(
     limit: int,
 ) -> Sequence[Row[Any]]:
     """The newest posts with a tag."""
-    may_have = sql(legacy.may_have_tag(session.get_bind().dialect.name, "posts.tags")).bindparams(tag=tag)
+    may_have = legacy.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
     return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
 
 
@@ -153,40 +160,59 @@ async def _filtered(
     conditions: list[Any],
     wanted: tuple[Any, Callable[[list[str]], bool]],
     limit: int,
+    first_piece: int | None = None,
 ) -> Sequence[Row[Any]]:
     """The newest posts with the tags that are wanted; those that may have them are read, and the others left out."""
-    may_have, has = wanted
+    (may_have, has), at_most, length = wanted, max(limit, FEWEST), first_piece or PIECE
     found: list[Row[Any]] = []
-    behind: int | None = None
+    seen = conditions
     while True:
-        seen = conditions if behind is None else [*conditions, _is_behind(user_id, behind)]
-        last = await _last_of_piece(session, user_id, seen)
-        piece = seen if last is None else [*seen, not_(_is_behind(user_id, last))]
-        query = selected.where(Post.user_id == user_id, *piece, may_have)
-        rows = (await session.execute(_newest(query, max(limit, FEWEST)))).all()
+        piece = _piece(user_id, seen, length, Post.id, Post.posted_at, _stored_tags())
+        ids = select(piece.c.id).where(may_have).order_by(piece.c.posted_at.desc(), piece.c.id.desc()).limit(at_most)
+        rows = (await session.execute(_newest(selected.where(Post.id.in_(ids)), at_most))).all()
         found += [row for row in rows if has(row.tags)]
-        behind = rows[-1].id if len(rows) == max(limit, FEWEST) else last
-        if len(found) >= limit or behind is None:
+        if len(found) >= limit:
             return found[:limit]
+        last = rows[-1].id if len(rows) == at_most else await _last_of_piece(session, user_id, seen, length)
+        if last is None:
+            return found
+        seen, length = [*conditions, _is_behind(user_id, last)], PIECE
 
 
-async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any]) -> int | None:
+def _piece(user_id: int, conditions: list[Any], length: int, *columns: Any) -> Subquery:
+    """The next so many posts of a user's, the newest first."""
+    return _newest(select(*columns).where(Post.user_id == user_id, *conditions), length).subquery("piece")
+
+
+def _stored_tags() -> ColumnElement[Any]:
+    """The column as the database holds it."""
+    return literal_column("posts.tags").label("tags")
+
+
+async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any], length: int) -> int | None:
     """The post at which a statement stops looking; None when there are fewer. From the index alone."""
-    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(PIECE - 1)
+    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(length - 1)
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def _pieces(session: AsyncSession, user_id: int) -> AsyncIterator[Sequence[Row[Any]]]:
-    """The ids and tags (as JSON's text) of all posts, in statements each of which is short, however many there are."""
-    text = literal_column(legacy.json_text(session.get_bind().dialect.name, "posts.tags"), String).label("tags")
-    behind: list[Any] = []
+async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
+    """The tags of all posts, each as JSON's text, in statements each of which is short.
+
+    The database puts the texts together: to hand them over one by one takes longer than to read them.
+    """
+    dialect = session.get_bind().dialect.name
+    text = literal_column(legacy.json_text(dialect, "piece.tags"), String)
+    together = func.group_concat(text, SEPARATOR) if dialect == "sqlite" else func.string_agg(text, SEPARATOR)
+    seen: list[Any] = []
     while True:
-        query = select(Post.id, text).where(Post.user_id == user_id, *behind)
-        rows = (await session.execute(_newest(query, PIECE))).all()
-        yield rows
-        if len(rows) < PIECE:
+        piece = _piece(user_id, seen, PIECE, Post.id, _stored_tags())
+        query = select(func.count(), together).select_from(piece)
+        count, texts = (await session.execute(query)).one()
+        yield texts.split(SEPARATOR) if count else []
+        last = await _last_of_piece(session, user_id, seen, PIECE) if count == PIECE else None
+        if last is None:
             return
-        behind = [_is_behind(user_id, rows[-1].id)]
+        seen = [_is_behind(user_id, last)]
 
 
 def _page(

@@ -162,8 +162,9 @@ class Post(Base):
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         # Tags for a text that was tagged already.
         partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
-        # A user's posts, the newest first, a page after the other.
-        Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id"),
+        # A user's posts, the newest first, a page after the other; with their tags where entries may be of any length.
+        Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id").ddl_if(dialect="postgresql"),
+        Index("ix_metka_posts_user_tags", "user_id", "posted_at", "id", "tags").ddl_if(dialect="sqlite"),
         # What the parser gave up while we run (`storage.legacy.adopt_parser_verdicts`): nearly always empty.
         partial_index("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import ColumnElement, DateTime, Dialect, String, Text, cast, type_coerce
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -92,15 +93,15 @@ def strings_in(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def distinct_in_each(texts: Sequence[str]) -> list[set[Any]]:
+def distinct_in_each(texts: Sequence[str]) -> Iterable[set[Any]]:
     """What may be tags in many values, each once, and perhaps other things that are no text; read in one go.
 
     The texts are JSON. One after the other they would take three times as long.
     """
     try:
-        return [set(value) if isinstance(value, list) else set() for value in json.loads(f"[{','.join(texts)}]")]
+        return list(map(set, [value for value in from_json(f"[{','.join(texts)}]") if isinstance(value, list)]))
     except (ValueError, RecursionError, TypeError):
-        # JSON that Python does not read (nested too deep, a number too long), or lists in lists.
+        # JSON that is not read (nested too deep, half a surrogate pair), or lists in lists.
         return [set(strings_in(text)) for text in texts]
 
 

@@ -191,6 +191,30 @@ async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
     assert counted == {"новости": 3, "новости и другое": 1, "😀": 1}
 
 
+@pytest.mark.parametrize(
+    ("tag", "spelling"),
+    [
+        ("Новости", r'["\u041D\u043e\u0432\u043e\u0441\u0442\u0438"]'),
+        ("да/нет", r'["\u0434\u0430\/\u043d\u0435\u0442"]'),
+        ("café", r'["caf\u00E9"]'),
+        ("ты & я", r'["\u0442\u044b \u0026 \u044f"]'),
+        ('"да"', r'["\"\u0434\u0430\""]'),
+        ("да\\нет", r'["\u0434\u0430\\\u043d\u0435\u0442"]'),
+        ("а\tб", r'["\u0430\t\u0431"]'),
+        ("а\x7fб", '["\\u0430\x7f\\u0431"]'),
+        ("😀", r'["\uD83D\uDE00"]'),
+    ],
+)
+async def test_a_tag_is_found_however_programs_escape_it(
+    database: Database, listing: Listing, tag: str, spelling: str
+) -> None:
+    """JSON in ASCII alone, as Python, PHP, Go and .NET write it."""
+    async with database.write() as session:
+        await session.execute(text("UPDATE posts SET tags = :t WHERE id = 3"), {"t": spelling})
+        await session.execute(text("UPDATE posts SET tags = :t WHERE id = 4"), {"t": r'["\u0434\u0430"]'})
+    assert await walk(listing, 9, tag=tag) == [3]
+
+
 ODD_TAGS = [
     'null', '{"a": 1}', '"новости"', '[1, null, ["x"], {"y": 2}]', '["новости", "новости"]',
     r'["a\u0000b", "\ud800", "\udc00", "\ud83d\ude00", "\ud83d\ud83d\ude00"]',

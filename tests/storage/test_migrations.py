@@ -100,7 +100,9 @@ async def test_a_fresh_database_is_what_the_models_say(fresh: Database) -> None:
         differences = await (await session.connection()).run_sync(compare)
     # PostgreSQL tells of an expression in words of its own; that it serves is what the tests of plans check.
     expressions = {"ix_metka_posts_due", "ix_metka_posts_queue"}
-    assert [found for found in differences if getattr(found[1], "name", None) not in expressions] == []
+    # Alembic takes no notice of `ddl_if`.
+    others = {"ix_metka_posts_user_posted" if fresh.is_sqlite else "ix_metka_posts_user_tags"}
+    assert [found for found in differences if getattr(found[1], "name", None) not in expressions | others] == []
 
 
 async def test_a_partial_index_is_of_the_rows_that_the_models_say(fresh: Database) -> None:
@@ -160,7 +162,7 @@ async def test_a_second_run_resets_nothing(fresh: Database, database_url: str) -
     assert not report.changed
     assert report.backup is None
     assert report.statuses == {"success": 119, "pending": 5, "failed": 1, "skipped": 2}
-    assert describe(report)[0] == "Nothing to do: the database is at revision 0009."
+    assert describe(report)[0] == "Nothing to do: the database is at revision 0010."
 
 
 async def test_columns_are_added_one_by_one(fresh: Database, database_url: str) -> None:

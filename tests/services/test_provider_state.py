@@ -1,0 +1,42 @@
+"""What /stats shows of the provider: when the queue will be through."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.budget import FREE_LANE, LaneState, Pace
+from services.provider_state import KEEP_TIMES, ProviderWatch
+from storage.database import Database
+from tests.storage.rows import NOW, add_posts, add_user
+
+CHAIN = ("x/a:free",)
+INTERVAL = Pace(None).interval(FREE_LANE, LaneState(), NOW) or timedelta(0)
+
+
+async def test_a_long_queue_is_not_counted_each_time(database: Database) -> None:
+    """A count serves for longer the longer it took; one that took no time for none."""
+    readings = iter(
+        [0.0, 2.0, KEEP_TIMES, 2 * KEEP_TIMES + 2, 2 * KEEP_TIMES + 2, 2 * KEEP_TIMES + 2, 2 * KEEP_TIMES + 2]
+    )
+    watch = ProviderWatch(database, CHAIN, Pace(None), lambda: NOW, monotonic=lambda: next(readings))
+    async with database.write() as session:
+        await add_user(session, 1)
+        await add_posts(session, 1, 5)
+    assert (await watch.state(backlog=True)).through_at == NOW + 5 * INTERVAL
+    async with database.write() as session:
+        await add_posts(session, 1, 2, first=100)
+    assert (await watch.state(backlog=True)).through_at == NOW + 5 * INTERVAL
+    assert (await watch.state(backlog=True)).through_at == NOW + 7 * INTERVAL
+    async with database.write() as session:
+        await add_posts(session, 1, 1, first=200)
+    assert (await watch.state(backlog=True)).through_at == NOW + 8 * INTERVAL
+
+
+async def test_the_queue_is_counted_only_where_it_is_wanted(database: Database) -> None:
+    """And where a limit is known: a paid model has none."""
+
+    def never() -> float:
+        raise AssertionError("counted")
+
+    assert (await ProviderWatch(database, CHAIN, Pace(None), lambda: NOW, never).state(backlog=False)).enabled
+    assert (await ProviderWatch(database, ("x/a",), Pace(None), lambda: NOW, never).state(backlog=True)).enabled
