@@ -18,7 +18,8 @@ from services import tempo
 from services import worker as product
 from services.clock import utc_now
 from services.dispatch import Dispatcher
-from services.plans import Start
+from services.plans import Plan, Start
+from services.recorder import Finished
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage import wishes
@@ -26,6 +27,7 @@ from storage.database import Database
 from storage.models import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill
+from tests.storage.rows import add_posts
 
 PLACES = 2
 
@@ -205,6 +207,43 @@ async def test_nothing_of_it_leaves_while_it_is_planned_anew(
         engine.worker.wake()
         await engine.settled()
     assert {request.model for request in provider.requests[asked:]} == {CHAIN[1]}
+
+
+async def test_answers_that_come_during_a_turn_are_gathered_like_others(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn has made others ready to leave: a turn for those few alone would cost as much as one for many."""
+    monkeypatch.setattr(product, "GATHER_SECONDS", 3600.0)
+    groups: list[int] = []
+
+    def count(finished: Sequence[Finished]) -> None:
+        if not groups:
+            provider.hold()
+        groups.append(len(finished))
+
+    await fill(database, 1 + PLACES)
+    async with running(database, provider, concurrency=PLACES, timeout_seconds=600, on_finished=count) as engine:
+
+        async def full() -> bool:
+            return bool(groups) and provider.in_flight == 1 + PLACES - groups[0]
+
+        await engine.until(full)
+        plan, held = Dispatcher.plan, provider.in_flight
+
+        async def while_answers_come(self: Dispatcher, *arguments: Any, **more: Any) -> Plan:
+            provider.release()
+            while len(engine.worker._answered) < held:  # noqa: ASYNC110 - in other tasks
+                await asyncio.sleep(0)
+            monkeypatch.setattr(Dispatcher, "plan", plan)
+            return await plan(self, *arguments, **more)
+
+        async with database.write() as session:
+            await add_posts(session, 1, 10, first=2 + PLACES)
+            monkeypatch.setattr(Dispatcher, "plan", while_answers_come)
+        engine.worker.wake()
+        await engine.settled()
+    # The last are still under way when nothing is left to leave.
+    assert groups[1] >= held + 10 - PLACES
 
 
 async def test_a_stop_keeps_others_from_what_is_in_flight(database: Database, provider: ProviderSandbox) -> None:
