@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 import uvicorn
 
 from bot.logs import configure_logging
@@ -121,10 +122,13 @@ async def test_nor_is_one_that_ends_as_it_starts_taken_for_one(monkeypatch: pyte
 @contextmanager
 def logging_as_in_the_process() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, ours = root.handlers[:], root.level, structlog.get_config()
     configure_logging("INFO", "json", [])
+    # A logger that is cached would keep this level in every later test.
+    structlog.configure(**{**structlog.get_config(), "cache_logger_on_first_use": False})
     try:
         yield
     finally:
+        structlog.configure(**ours)
         root.handlers[:] = handlers
         root.setLevel(level)
