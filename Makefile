@@ -28,7 +28,7 @@ test: install
 test-faults: install
 	$(BIN)/python -m pytest -n 2 -m '' tests/faults
 
-# Under ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
+# Some ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed
 	$(BIN)/python -m benchmarks
 

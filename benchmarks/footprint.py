@@ -18,7 +18,7 @@ from tests.end_to_end.process import running_bot
 
 LIBRARIES = "aiogram, sqlalchemy, sqlalchemy.ext.asyncio, aiohttp, apscheduler.schedulers.asyncio"
 ALL_LIBRARIES = f"{LIBRARIES}, fastapi, uvicorn, pydantic_settings, prometheus_client, click, structlog"
-TIMES = 3
+TIMES = 2
 BACKLOG = 1_000_000
 #: So many backlogs are made, or processes started, at a time: all at once they would wait too long for processors.
 TURNS = 2

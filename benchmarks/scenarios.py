@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.figures import Figure, UnavailableError, figures_table
 
-#: Modules of this package with `async def run() -> list[Figure]`. Those of one group run side by side: they wait for
-#: limits nearly all the time, and cost each other nothing.
+#: Modules of this package with `async def run() -> list[Figure]`. Those of one group run side by side: `pace` waits for
+#: a limit nearly all the time, a request in three seconds, and costs the other nothing.
 GROUPS = (
     ("throughput",),
     ("chat",),
@@ -22,10 +22,10 @@ GROUPS = (
     ("dead",),
     ("many_processes",),
     ("million",),
-    ("footprint",),
+    ("footprint", "pace"),
     ("api_load",),
     ("imports",),
-    ("pace", "notices"),
+    ("notices",),
 )
 NAMES = tuple(name for group in GROUPS for name in group)
 

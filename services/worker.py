@@ -91,6 +91,7 @@ class Worker:
         # Answered, and not yet looked at by a turn.
         self._answered: deque[Flight] = deque()
         self._gathering: asyncio.TimerHandle | None = None
+        self._gathered_at = 0.0
         # Something else than tags came: the turn that records it decides who is asked next.
         self._troubled = False
         # What is ready must be planned anew: a model must not be asked now, or the provider has become slow.
@@ -156,8 +157,8 @@ class Worker:
 
     async def _let_others_finish(self) -> None:
         """What is answered already is recorded along with what woke us: a transaction costs as much as many rows."""
-        barren = 0
-        while barren < BARREN_ROUNDS and self._flights and len(self._answered) < self._dispatcher.concurrency:
+        barren, most = 0, len(self._answered) + self._dispatcher.concurrency
+        while barren < BARREN_ROUNDS and self._flights and len(self._answered) < most:
             before = len(self._answered)
             await asyncio.sleep(0)
             barren = barren + 1 if len(self._answered) == before else 0
@@ -333,7 +334,11 @@ class Worker:
         if not self._goes_on():
             self._signal.set()
         elif self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._signal.set)
+            self._gathered_at = time.monotonic() + GATHER_SECONDS
+            self._gathering = asyncio.get_running_loop().call_later(2 * GATHER_SECONDS, self._signal.set)
+        elif time.monotonic() >= self._gathered_at:
+            # As answers come, and others leave in their place: these are under way while the turn keeps the event loop.
+            self._signal.set()
 
     def _goes_on(self) -> bool:
         """Whether the next request may leave before a turn has stored the answers that are there."""

@@ -21,7 +21,7 @@ def test_nothing_is_planned_ahead_before_anything_is_known() -> None:
 @pytest.mark.parametrize(
     ("seconds", "ahead", "is_quick"),
     [
-        (AHEAD_SECONDS, CONCURRENCY, True),
+        (AHEAD_SECONDS / 2, 2 * CONCURRENCY, True),
         (AHEAD_SECONDS / 4, 4 * CONCURRENCY, True),
         (0.0, int(MOST_AHEAD * CONCURRENCY), True),  # not more than that, however quick
         (AHEAD_SECONDS * CONCURRENCY * 2, 0, False),
