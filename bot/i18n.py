@@ -93,8 +93,6 @@ class Texts:
         return format_timedelta(-passed, threshold=1, add_direction=True, locale=self.language)
 
     def _fill(self, message: str, values: Mapping[str, Any]) -> Html:
-        if not values:
-            return Html(message.format())
         return Html(message.format(**{name: escape(self._show(value)) for name, value in values.items()}))
 
     def _show(self, value: object) -> object:

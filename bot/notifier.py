@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,6 +86,8 @@ class Notifier:
         self._pace = pace
         # Chat → what is being sent to it.
         self._latest: dict[int, asyncio.Task[None]] = {}
+        # Rows of the outbox that are being sent, or wait for their turn.
+        self._in_hand: set[int] = set()
         self._pause = 0.0
         # Of many that are rendered at once, each would have to wait for all the others at every step.
         self._rendering = asyncio.Lock()
@@ -160,7 +162,10 @@ class Notifier:
     def _begin(self, notices: list[Notice]) -> set[asyncio.Task[None]]:
         chats: dict[int, list[Notice]] = defaultdict(list)
         for notice in notices:
-            chats[notice.chat_id].append(notice)
+            # One is taken again when it has waited for longer than it is held: Telegram did not answer to others.
+            if self._in_hand.isdisjoint(notice.ids):
+                self._in_hand.update(notice.ids)
+                chats[notice.chat_id].append(notice)
         return {self._in_turn(chat, theirs) for chat, theirs in chats.items()}
 
     def _in_turn(self, chat: int, notices: list[Notice]) -> asyncio.Task[None]:
@@ -175,14 +180,19 @@ class Notifier:
 
     async def _send_all(self, notices: list[Notice], after: asyncio.Task[None] | None) -> None:
         """A chat's messages in their order, when those before have ended."""
-        if after is not None:
-            await asyncio.wait({after})
-        for notice in notices:
-            if self._stopping:
-                # Given back, so that the next process need not wait for it.
-                await self._outbox.postpone(notice, self._clock())
-            else:
-                await self._deliver(notice)
+        waiting = deque(notices)
+        try:
+            if after is not None:
+                await asyncio.wait({after})
+            while waiting:
+                if self._stopping:
+                    # Given back, so that the next process need not wait for it.
+                    await self._outbox.postpone(waiting[0], self._clock())
+                else:
+                    await self._deliver(waiting[0])
+                self._in_hand.difference_update(waiting.popleft().ids)
+        finally:
+            self._in_hand.difference_update(row for notice in waiting for row in notice.ids)
 
     async def _deliver(self, notice: Notice) -> None:
         t = self._i18n.texts(notice.language)

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 SECOND = 1.0
 #: One of Telegram's thirty is left for an answer to a person: these wait for nothing.
 AT_ONCE = 29
+#: A chat in which the bot answers all the time is written to unasked after so long nevertheless.
+PATIENCE_SECONDS = 5.0
 #: They go evenly, with so much between two; those that were held up follow together, by so much in all.
 SPACING_SECONDS, CATCH_UP_SECONDS = 1 / 40, 0.2
 
@@ -70,11 +72,16 @@ class Pace:
 
     async def turn(self, chat_id: int | None) -> None:
         """Wait until a message may go to a chat (None: any, which only the total limits). It has to leave at once."""
+        patient_until = self._clock() + PATIENCE_SECONDS
+
+        def chat_delay() -> float:
+            return min(self.chat_delay(chat_id), max(patient_until - self._clock(), 0.0))
+
         while True:
-            await _until_none(lambda: self.chat_delay(chat_id))
+            await _until_none(chat_delay)
             async with self._line:
                 await _until_none(self.delay)
-                if not self.chat_delay(chat_id):
+                if not chat_delay():
                     return
 
     def delay(self) -> float:
@@ -92,7 +99,9 @@ class Pace:
     def message(self, chat_id: int | str) -> Iterator[None]:
         """Around a message, with a turn or without, from its leaving until its answer has come (or none will)."""
         windows = (self._all, self._chats[chat_id])
-        self._next = max(self._next, self._clock() - CATCH_UP_SECONDS) + SPACING_SECONDS
+        now = self._clock()
+        # What goes without a turn is held by the window; it puts the others off no further than by one place.
+        self._next = min(max(self._next, now - CATCH_UP_SECONDS), now) + SPACING_SECONDS
         for window in windows:
             window.leaves()
         try:

@@ -81,6 +81,7 @@ class QuickSession(AiohttpSession):
 
     def _prepared(self, bot: Bot, value: Any) -> Any:
         if type(value) is int:
+            # The most frequent, and what aiogram comes to after all its questions; not for True, which is no number.
             return str(value)
         if isinstance(value, InlineKeyboardMarkup):
             # Holds nothing that is left to the bot's defaults, which aiogram looks for one by one.

@@ -17,8 +17,9 @@ from storage import provider
 from storage.database import Database
 from storage.glance import Glance, glance
 
-#: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds.
-KEEP_TIMES = 1000.0
+#: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds. And for so many
+#: seconds at most, when it took long for other reasons.
+KEEP_TIMES, LONGEST_KEPT = 1000.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class ProviderWatch:
         if began >= self._count_until:
             self._waiting = provider.count_queued(view)
             counted = self._monotonic()
-            self._count_until = counted + KEEP_TIMES * (counted - began)
+            self._count_until = counted + min(KEEP_TIMES * (counted - began), LONGEST_KEPT)
         return self._waiting
 
 

@@ -24,8 +24,8 @@ class Tempo:
         self._seconds: float | None = None
         # When the last answer came, or the first request since nothing was in flight.
         self._heard_at = 0.0
-        # How long the last turn kept the answers to so many requests from being read.
-        self._held_up, self._held = 0.0, 0
+        # For how long in all the answers that are there kept being unread.
+        self._held_up = 0.0
 
     @property
     def is_quick(self) -> bool:
@@ -36,16 +36,16 @@ class Tempo:
         """An answer has come, or the first request has left."""
         self._heard_at = time.monotonic()
 
-    def held_up(self, seconds: float, in_flight: int) -> None:
-        """For so long no answer to the requests that were in flight could be read."""
-        self._held_up, self._held = seconds, in_flight
+    def held_up(self, seconds: float, answers: int) -> None:
+        """For so long none of the answers could be read that were there after it."""
+        self._held_up += seconds * answers
 
     def learn(self, taken: Sequence[float], in_flight: int) -> None:
         """The seconds that the requests which have ended since the last time took, and how many go on."""
         silence = time.monotonic() - self._heard_at if in_flight else 0.0
         if taken:
-            held_up = self._held_up * min(self._held, len(taken))
-            self._seconds = max((sum(taken) - held_up) / len(taken), SHORTEST_SECONDS)
+            self._seconds = max((sum(taken) - self._held_up) / len(taken), SHORTEST_SECONDS)
+            self._held_up = 0.0
         elif silence >= SILENCE_SECONDS:
             self._seconds = max(self._seconds or 0.0, silence)
 

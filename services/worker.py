@@ -165,12 +165,12 @@ class Worker:
 
     async def _turn(self) -> float:
         """Record, renew, claim, start. Returns seconds until the next turn if no signal comes before."""
-        began, in_flight = time.monotonic(), len(self._flights)
         self._collect()
         if self._one_by_one:
             await self._record_singly()
         probe, group, recorded = self._probe_asked, list(self._finished), Recorded()
         async with self._database.write() as session:
+            began, unread = time.monotonic(), len(self._answered)
             if group:
                 recorded = await self._recorder.record(session, group)
                 self._dispatcher.recorded(recorded)
@@ -190,6 +190,9 @@ class Worker:
                 await self._dispatcher.give_back(session, list(self._ready))
             held = Held(self._under_way(), [] if self._outdated else list(self._ready), ahead)
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
+        if self._database.is_sqlite:
+            # A transaction has the event loop to itself, once the others' is through.
+            self._tempo.held_up(time.monotonic() - began, len(self._answered) - unread)
         # Not before: a transaction that fails has prolonged nothing.
         self._renewed_at = renewed_at if is_renewed else self._renewed_at
         self._planned(plan)
@@ -198,9 +201,6 @@ class Worker:
         self._stored(group)
         self._after(recorded, plan)
         self._start_ready()
-        if self._database.is_sqlite:
-            # A turn has the event loop to itself.
-            self._tempo.held_up(time.monotonic() - began, in_flight)
         return self._pause_after(plan)
 
     def _is_too_much(self, ahead: int) -> bool:
@@ -328,7 +328,8 @@ class Worker:
         return following
 
     def _look_at_answers(self) -> None:
-        """Those of quick requests are stored together: when nothing more may leave, or after GATHER_SECONDS."""
+        """Those of quick requests are stored together: when nothing more may leave, or with the first that comes after
+        GATHER_SECONDS; after twice as long in any case."""
         if not self._answered:
             return
         if not self._goes_on():

@@ -30,8 +30,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import hashtags
 from storage.conditions import QUEUED, REUSABLE, WAITS
 from storage.locking import locked
-from storage.many import execute_many
 from storage.models import Attempt, OutboxRow, Post
+from storage.prepared import execute_many
 from storage.source_models import HashtagRow
 from storage.turns import claim_statement, due_at, is_due
 
@@ -268,7 +268,8 @@ async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> Non
 
 @cache
 def _insert_attempts() -> Any:
-    return insert(_ATTEMPTS)
+    # Their ids are of no use: else PostgreSQL would send them.
+    return insert(_ATTEMPTS).inline()
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -100,6 +101,29 @@ async def test_many_are_told_without_a_refusal(bot: Running, telegram: TelegramS
     for person in people:
         await bot.shows(person, "The provider answers again")
     assert telegram.errors == []
+
+
+async def test_what_waits_for_longer_than_it_is_held_is_told_once(
+    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telegram does not answer for a while: meanwhile it is taken out of the outbox again and again."""
+    monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
+    people = range(2001, 2021)
+    for person in people:
+        telegram.add_user(person, "Carl", "en", started=True)
+    async with bot.database.write() as session:
+        await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
+    for person in people:
+        await bot.shows(person, "The provider answers again")
+
+    async def all_closed() -> bool:
+        async with bot.database.read() as session:
+            return not await session.scalar(rows.is_any_open())
+
+    async with asyncio.timeout(20):
+        while not await all_closed():  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0)
+    assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
 
 
 async def test_in_a_pause_of_tagging_who_waits_is_told_so(

@@ -11,7 +11,7 @@ from aiogram.types import BufferedInputFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pacing import Pace
+from bot.pacing import PATIENCE_SECONDS, Pace
 from bot.telegram import make_bot
 from sandbox.telegram import FloodLimits, TelegramSandbox
 from sandbox.telegram.flood import FloodControl
@@ -135,6 +135,42 @@ def test_answers_to_people_wait_for_nothing() -> None:
             await telegram.take(person)
             assert virtual_loop().now - asked < 0.03
         await sending
+
+    virtually(work())
+
+
+def test_many_answers_put_notices_off_for_no_longer_than_they_are_held() -> None:
+    """However many there were, and though they failed at once."""
+
+    async def work() -> None:
+        telegram = Telegram(lambda: 0.0)
+        for number in range(1000):
+            with telegram.pace.message(number % 20):
+                pass
+        began = virtual_loop().now
+        await telegram.notify(5000)
+        assert virtual_loop().now - began < 1.2
+
+    virtually(work())
+
+
+def test_a_chat_that_is_answered_all_the_time_is_told_nevertheless() -> None:
+    """It would never be silent for a second."""
+
+    async def work() -> None:
+        telegram = Telegram(lambda: 0.0)
+
+        async def answer() -> None:
+            while True:
+                with telegram.pace.message(1):
+                    await asyncio.sleep(0.4)
+                await asyncio.sleep(0.4)
+
+        answering, began = asyncio.create_task(answer()), virtual_loop().now
+        await asyncio.sleep(0.1)
+        await telegram.pace.turn(1)
+        assert PATIENCE_SECONDS <= virtual_loop().now - began < PATIENCE_SECONDS + 1
+        answering.cancel()
 
     virtually(work())
 

@@ -27,7 +27,7 @@ from storage.database import Database
 from storage.models import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill
-from tests.storage.rows import add_posts
+from tests.storage.rows import add_posts, add_user
 
 PLACES = 2
 
@@ -244,6 +244,28 @@ async def test_answers_that_come_during_a_turn_are_gathered_like_others(
         await engine.settled()
     # The last are still under way when nothing is left to leave.
     assert groups[1] >= held + 10 - PLACES
+
+
+async def test_a_wait_for_others_transactions_is_no_turn(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile answers are read: to take it off their time would make a slow provider quick."""
+    if database._writer is None:
+        pytest.skip("one process on SQLite")
+    clock, held_up = Clock(), list[float]()
+    follow(clock, monkeypatch)
+    monkeypatch.setattr(tempo.Tempo, "held_up", lambda _self, seconds, _answers: held_up.append(seconds))
+    async with running(database, provider, clock=clock, tick_seconds=3600) as engine:
+        async with database.write() as session:
+            await add_user(session, 1)
+            await add_posts(session, 1, 3)
+            engine.worker.wake()
+            while not database._writer._waiters:  # noqa: ASYNC110 - in the worker's task
+                await asyncio.sleep(0)
+            clock.ahead = timedelta(seconds=1000)
+        await engine.settled()
+    assert held_up
+    assert max(held_up) < 1000
 
 
 async def test_a_stop_keeps_others_from_what_is_in_flight(database: Database, provider: ProviderSandbox) -> None:

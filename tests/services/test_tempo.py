@@ -34,15 +34,24 @@ def test_as_much_is_planned_as_is_made_meanwhile(seconds: float, ahead: int, is_
     assert (tempo.ahead(CONCURRENCY), tempo.is_quick) == (ahead, is_quick)
 
 
-@pytest.mark.parametrize("answers", [CONCURRENCY, 3 * CONCURRENCY, CONCURRENCY // 2])
-def test_the_time_of_a_turn_is_none_of_the_providers(answers: int) -> None:
-    """Those that were in flight meanwhile look slow; otherwise each turn would make the next group smaller."""
-    tempo, took, turn = Tempo(), AHEAD_SECONDS / 2, AHEAD_SECONDS * 5
-    held = min(answers, CONCURRENCY)
-    tempo.held_up(turn, CONCURRENCY)
-    tempo.learn([took + turn] * held + [took] * (answers - held), in_flight=CONCURRENCY)
+@pytest.mark.parametrize("held", [0, CONCURRENCY // 2, CONCURRENCY])
+def test_the_time_of_a_transaction_is_none_of_the_providers(held: int) -> None:
+    """What came meanwhile looks slow; otherwise each transaction would make the next group smaller."""
+    tempo, took, transaction = Tempo(), AHEAD_SECONDS / 2, AHEAD_SECONDS * 5
+    tempo.held_up(transaction, held)
+    tempo.learn([took + transaction] * held + [took] * CONCURRENCY, in_flight=CONCURRENCY)
     assert tempo.ahead(CONCURRENCY) in {2 * CONCURRENCY - 1, 2 * CONCURRENCY}
     assert tempo.is_quick
+
+
+def test_it_is_taken_off_once() -> None:
+    """What ends later was held up by nothing."""
+    tempo = Tempo()
+    tempo.held_up(2.0, 3)
+    tempo.learn([2.01] * 3, in_flight=3)
+    assert tempo.is_quick
+    tempo.learn([2.0] * 3, in_flight=3)
+    assert not tempo.is_quick
 
 
 def test_silence_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
