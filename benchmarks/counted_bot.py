@@ -2,7 +2,8 @@
 
     python -m benchmarks.counted_bot FILE
 
-What opens and ends a transaction is written where SQLAlchemy executes it as a statement, which is on SQLite.
+On SQLite as the database sees them, also those that go past SQLAlchemy; on PostgreSQL without what opens and ends a
+transaction.
 """
 
 from __future__ import annotations
@@ -22,9 +23,19 @@ LONGEST = 300
 def write_to(file: TextIO) -> None:
     """Write every statement of the process from now on."""
 
-    @event.listens_for(Engine, "before_cursor_execute")
-    def _write(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def write(statement: str) -> None:
         file.write(f"{time.monotonic()}\t{' '.join(statement.split())[:LONGEST]}\n")
+
+    @event.listens_for(Engine, "connect")
+    def _trace(connection: Any, _record: Any) -> None:
+        # Known by what it can do: to import SQLite would cost a bot on PostgreSQL memory, which is measured, too.
+        if hasattr(connection, "set_trace_callback"):
+            connection.set_trace_callback(write)
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if connection.dialect.name != "sqlite":
+            write(statement)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from bot.keyboards import Action, PostButton
 from sandbox.provider import ProviderSandbox
@@ -131,9 +131,15 @@ async def test_posts_of_a_channel_are_tagged(bot: Running, telegram: TelegramSan
     telegram.add_bot_to_channel(CHANNEL, BEN)
     await bot.shows(BEN, "I see new posts of News")
     telegram.channel_post(CHANNEL, "A new bridge over the river is open")
+
+    async def posts() -> int:
+        async with bot.database.read() as session:
+            return await session.scalar(select(func.count()).where(Post.user_id == 2)) or 0
+
     async with asyncio.timeout(10):
-        while "You have 4 posts" not in (await bot.say(BEN, "/stats"))["text"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.5)
+        while await posts() < 4:  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+    assert "You have 4 posts" in (await bot.say(BEN, "/stats"))["text"]
 
 
 async def test_a_strange_update_stops_nothing(bot: Running, telegram: TelegramSandbox) -> None:

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from storage import outbox as rows
 from storage.database import Database
-from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot
+from storage.models import Person
+from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until
 from tests.services.engine import CHAIN
 
 
@@ -66,16 +68,26 @@ async def test_a_flood_wait_is_waited_for_and_nothing_is_said_twice(bot: Running
     await tell(bot, {"text": "account", "reason": "HTTP 402: the account is out of credit"})
     notice = await bot.shows(BOSS, "out of credit")
     assert (await telegram.press(BOSS, notice["message_id"], "🔁 Try now")).text
-    await asyncio.sleep(0.5)
+    await until(lambda: not bot.notifier._latest)
+    assert await bot.notifier.send_due() == 0
     assert len(telegram.from_bot(BOSS)) == 1
 
 
 async def test_who_blocked_the_bot_is_left_alone_until_they_return(bot: Running, telegram: TelegramSandbox) -> None:
     telegram.block(BOSS)
     await tell(bot, {"text": "recovered"})
-    await asyncio.sleep(1)
-    tried = [error for error in telegram.errors if error.method == "sendMessage"]
-    assert len(tried) <= 1
+
+    async def is_known() -> bool:
+        async with bot.database.read() as session:
+            return await session.scalar(select(Person.reachable).where(Person.telegram_id == BOSS)) is False
+
+    async with asyncio.timeout(20):
+        while not await is_known():  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+    await until(lambda: not bot.notifier._latest)
+    assert await bot.notifier.send_due() == 0
+    # Once, if it was quicker than the news of the block.
+    assert len([error for error in telegram.errors if error.method == "sendMessage"]) <= 1
     telegram.send_text(BOSS, "/help")
     await bot.shows(BOSS, "The provider answers again")
 
@@ -115,14 +127,7 @@ async def test_what_waits_for_longer_than_it_is_held_is_told_once(
         await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
     for person in people:
         await bot.shows(person, "The provider answers again")
-
-    async def all_closed() -> bool:
-        async with bot.database.read() as session:
-            return not await session.scalar(rows.is_any_open())
-
-    async with asyncio.timeout(20):
-        while not await all_closed():  # noqa: ASYNC110 - it is in the database
-            await asyncio.sleep(0)
+    await until(lambda: not bot.notifier._latest)
     assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
 
 

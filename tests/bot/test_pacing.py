@@ -168,7 +168,8 @@ def test_a_chat_that_is_answered_all_the_time_is_told_nevertheless() -> None:
 
         answering, began = asyncio.create_task(answer()), virtual_loop().now
         await asyncio.sleep(0.1)
-        await telegram.pace.turn(1)
+        async with asyncio.timeout(10 * PATIENCE_SECONDS):
+            await telegram.pace.turn(1)
         assert PATIENCE_SECONDS <= virtual_loop().now - began < PATIENCE_SECONDS + 1
         answering.cancel()
 
