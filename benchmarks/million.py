@@ -35,7 +35,7 @@ from storage.database import Database
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
-TIMES, SECONDS = 60, 1.0
+TIMES, SECONDS = 60, 0.7
 #: "A few milliseconds": for a user with some 800 posts, and for what is asked all the time. What administrators ask of
 #: everybody's posts, and what happens once a day, has no target.
 FEW_MS = 5.0
