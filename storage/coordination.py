@@ -103,14 +103,8 @@ class Link:
         self._driver.add_termination_listener(lambda _: self._ended.set())
         for name, value in SESSION.items():
             await self._ask(select(func.set_config(name, value, False)))
-        from asyncpg import InternalClientError  # noqa: PLC0415 - of PostgreSQL alone
-
-        try:
-            for channel, listener in listeners.items():
-                await self._driver.add_listener(channel, lambda *_, call=listener: call())
-        except InternalClientError as error:
-            # So the driver says that the connection ended in the middle of the last statement.
-            raise ConnectionLostError from error
+        for channel, listener in listeners.items():
+            await self._driver.add_listener(channel, lambda *_, call=listener: call())
 
     async def take_lock(self) -> bool:
         """Become the leader, unless another process is."""

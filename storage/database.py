@@ -27,6 +27,9 @@ CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
 IDLE_SECONDS = 15
 #: What SQLAlchemy's pool says when new connections die as they are handed out: it tries twice, and has no type for it.
 POOL_GAVE_UP = "This connection is closed"
+#: What asyncpg raises, and SQLAlchemy's adapter of it, for a statement on a connection of whose end the server has told
+#: it, before it ends.
+OUT_OF_STEP = "InternalClientError"
 
 
 class DatabaseUrlError(ValueError):
@@ -72,6 +75,8 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def _is_connection_error(error: BaseException | None) -> bool:
+    if type(error).__name__ == OUT_OF_STEP:
+        return True
     # SQLSTATE classes for a server that shuts down, starts, or is full (08, 53, 57), and for a transaction that it
     # broke off for others' sake (40: deadlock, serialization; 55: a lock that did not come): to be tried again.
     return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "40", "53", "55", "57"}

@@ -17,6 +17,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._frozen: set[asyncio.StreamWriter] = set()
+        self._silent = False
+        self.ended = asyncio.Event()
         self.port = 0
         self.accepted = 0
 
@@ -41,6 +43,10 @@ class Proxy:
         """Nothing passes any more on the connections of now, and nobody is told; new ones work (a failover)."""
         self._frozen |= self._writers
 
+    def hush(self) -> None:
+        """An end at the server is not passed on; `ended` says that there was one."""
+        self._silent = True
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         try:
@@ -62,7 +68,9 @@ class Proxy:
                 if writer not in self._frozen:
                     writer.write(data)
                     await writer.drain()
-        writer.close()
+        self.ended.set()
+        if not self._silent:
+            writer.close()
 
 
 @asynccontextmanager
