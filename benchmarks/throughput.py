@@ -11,12 +11,12 @@ from benchmarks.standins.provider import Plan
 from benchmarks.workers import CONCURRENCY, Run
 
 POSTS, BARE_POSTS, LITELLM_POSTS, ORIGINAL_POSTS = 6000, 8000, 300, 5
-TIMES = 3
+TIMES = 5
 HELD = Plan(held=True)
 
 
 async def run() -> list[Figure]:
-    """Ours and the bare loop three times in turn, medians; the others, which take long to start, once."""
+    """Ours and the bare loop five times in turn, medians; the others, which take long to start, once."""
     async with provider() as server:
         rounds = [await _round(server) for _ in range(TIMES)]
         example = rounds[-1][0].report.example

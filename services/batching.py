@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.decisions import Trail
 from services.prompts import estimated_tokens
@@ -13,8 +13,7 @@ from storage.queue import ClaimedPost, Priority
 TOKENS_A_REQUEST = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A claimed post, the models to send it to, and how many posts may share its request at most."""
 
     post: ClaimedPost
@@ -52,7 +51,8 @@ def _filled(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     batch: list[Candidate] = []
     tokens = 0
     for candidate in candidates:
-        size = estimated_tokens(candidate.post.text or "")
+        # One that goes alone goes whatever its length.
+        size = estimated_tokens(candidate.post.text or "") if candidate.most > 1 else 0
         if batch and (len(batch) == candidate.most or tokens + size > TOKENS_A_REQUEST):
             yield batch
             batch, tokens = [], 0

@@ -34,22 +34,31 @@ def clean_tags(candidates: Iterable[object]) -> tuple[str, ...]:
     """
     kept: dict[str, str] = {}
     for candidate in candidates:
-        for piece in _pieces(candidate):
-            is_plain = _PLAIN.fullmatch(piece) is not None
-            tag = _clean_plain(piece) if is_plain else _clean(piece)
+        for tag, key in _cleaned(candidate):
             if _is_tag(tag):
-                kept.setdefault(_plain_key(tag) if is_plain else _key(tag), tag)
+                kept.setdefault(key, tag)
             if len(kept) == MAX_TAGS:
                 return tuple(kept.values())
     return tuple(kept.values())
 
 
-def _pieces(candidate: object) -> Iterator[str]:
-    if isinstance(candidate, str) and _PLAIN.fullmatch(candidate):
-        yield candidate
-    elif isinstance(candidate, str):
-        text = _MARKUP.sub(" ", html.unescape(candidate))
-        yield from (piece for piece in _SEPARATOR.split(text) if len(piece) <= PIECE_LIMIT)
+def _cleaned(candidate: object) -> Iterator[tuple[str, str]]:
+    """The pieces of a candidate as they would be tags, each with its key."""
+    if not isinstance(candidate, str):
+        return
+    if _PLAIN.fullmatch(candidate):
+        tag = _clean_plain(candidate)
+        yield tag, _plain_key(tag)
+        return
+    for piece in _pieces(candidate):
+        is_plain = _PLAIN.fullmatch(piece) is not None
+        tag = _clean_plain(piece) if is_plain else _clean(piece)
+        yield tag, _plain_key(tag) if is_plain else _key(tag)
+
+
+def _pieces(candidate: str) -> Iterator[str]:
+    text = _MARKUP.sub(" ", html.unescape(candidate))
+    return (piece for piece in _SEPARATOR.split(text) if len(piece) <= PIECE_LIMIT)
 
 
 def _clean_plain(piece: str) -> str:
@@ -95,7 +104,7 @@ def _is_tag(tag: str) -> bool:
     return (
         MIN_LENGTH <= len(tag) <= MAX_LENGTH
         and len(tag.split()) <= MAX_WORDS
-        and any(char.isalnum() for char in tag)
+        and (tag[0].isalnum() or any(map(str.isalnum, tag)))
         and tag not in _PLACEHOLDERS
     )
 

@@ -65,7 +65,7 @@ class Trail:
     def from_json(cls, value: Any) -> Trail:
         """Tolerant: whatever cannot be read is an attempt that has just begun."""
         if not isinstance(value, dict):
-            return cls()
+            return _BEGUN
         try:
             started, together = value.get("started_at"), value.get("together")
             return cls(
@@ -78,7 +78,11 @@ class Trail:
                 together=max(1, int(together)) if together else None,
             )
         except (TypeError, ValueError):
-            return cls()
+            return _BEGUN
+
+
+#: Of an attempt that has just begun, as nearly all are.
+_BEGUN = Trail()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ All of it in the caller's one transaction: claims, the probe of a model, the slo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -193,9 +193,14 @@ class Dispatcher:
         found: list[Candidate] = []
         # One post is a model's probe; the others go to the models that are up.
         probed: set[str] = set()
-        for post, key in ((each.post, each.key) for each in worth):
+        # Nearly all posts have asked nobody yet: what holds for one holds for the next, but for a probe between them.
+        known: dict[Hashable, tuple[tuple[str, ...], bool]] = {}
+        for post, key in worth:
             trail = Trail.from_json(post.trail)
-            models, is_probe = self._models_for(trail, view, probed, probe=probe)
+            question = trail.asked, trail.refused, len(probed)
+            if question not in known:
+                known[question] = self._models_for(trail, view, probed, probe=probe)
+            models, is_probe = known[question]
             if models:
                 probed.update(models[:1] if is_probe else ())
                 most = 1 if is_probe else most_together(post, trail, batch_size)
@@ -261,7 +266,7 @@ class Dispatcher:
 
 def may_leave(planned: Iterable[Start], states: Mapping[str, ModelState], now: datetime) -> bool:
     """Whether no model of these requests has been set aside since they were planned, by whichever process."""
-    return all(_may_be_asked(start, states, now) for start in planned)
+    return not states or all(_may_be_asked(start, states, now) for start in planned)
 
 
 def _may_be_asked(start: Start, states: Mapping[str, ModelState], now: datetime) -> bool:

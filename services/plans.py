@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from services.budget import LaneState
 from services.upstream import ModelState
 from storage.queue import ClaimedPost
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A request to make: its posts, the model asked first, and those that go along."""
 
     posts: tuple[ClaimedPost, ...]

@@ -6,10 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import structlog
@@ -28,8 +27,7 @@ KEY_SECONDS = 10.0
 SHORTEST_SECRET = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Posts' texts for one call, the model asked first, and `models` as sent (it first, at most three)."""
 
     texts: tuple[str, ...]
@@ -41,8 +39,7 @@ class Request:
         return self.models[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request as it went: the outcomes in the order of its texts, and what `metka_attempts` keeps."""
 
     request: Request

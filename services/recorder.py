@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
-from uuid import uuid4
+from secrets import token_hex
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,8 +37,7 @@ SUSPECTED_FOR = timedelta(minutes=10)
 _OUTAGES = frozenset({Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.GONE})
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A request that has ended, and the posts that went in it, in its order."""
 
     posts: tuple[ClaimedPost, ...]
@@ -56,8 +55,8 @@ class Finished:
 
     def singles(self) -> list[Finished]:
         """A part for each post; the first one tells what the request cost."""
-        calls = [replace(self.call, outcomes=(outcome,)) for outcome in self.call.outcomes]
-        calls[1:] = [replace(call, usage=Usage()) for call in calls[1:]]
+        calls = [self.call._replace(outcomes=(outcome,)) for outcome in self.call.outcomes]
+        calls[1:] = [call._replace(usage=Usage()) for call in calls[1:]]
         pairs = zip(self.posts, calls, strict=True)
         return [Finished((post,), call, self.is_probe, whole=self.company) for post, call in pairs]
 
@@ -149,7 +148,7 @@ class Recorder:
         if _is_lately(await queue.last_success_at(session), now):
             return group
         return [
-            replace(finished, posts=tuple(post._replace(suspect=False) for post in finished.posts))
+            finished._replace(posts=tuple(post._replace(suspect=False) for post in finished.posts))
             for finished in group
         ]
 
@@ -240,7 +239,7 @@ class Recorder:
         return replace(upstream, only_suspects_fail=not others)
 
     def _judge(self, finished: Finished, upstream: Upstream, suspects: Upstream, now: datetime) -> Iterator[Verdict]:
-        call, request_id = finished.call, uuid4().hex
+        call, request_id = finished.call, token_hex(16)
         began = call.at - timedelta(seconds=call.seconds)
         # The same delay for all of them, or they could not be asked for together again.
         seed = self._random.getrandbits(32)

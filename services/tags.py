@@ -253,7 +253,7 @@ def _echo(candidates: list[str], text: str, count: int) -> str | None:
     if (is_much or longest > MAX_WORDS) and _repeats_post(said, _words(sendable(text))):
         return ECHO_POST
     prompt = _words_of_rules(count > 1)
-    if any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
+    if longest >= _ECHOED_WORDS and any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
         return ECHO_PROMPT
     are_phrases = sum(" " in item for item in said) > 1
     if are_phrases and all(_within(item, prompt) for item in said):
@@ -274,7 +274,7 @@ def _is_whole_post(said: list[str], post: str) -> bool:
 
 
 def _copied(item: str, source: str, words: int) -> bool:
-    return len(item.split()) >= words and _within(item, source)
+    return item.count(" ") >= words - 1 and _within(item, source)
 
 
 def _within(item: str, source: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 QUICK_SECONDS = 0.1
 #: Requests are planned ahead for so long, since none may be missing while answers are gathered and a turn stores them;
 #: and not more of them than so many times those in flight.
-AHEAD_SECONDS, MOST_AHEAD = 0.1, 8.0
+AHEAD_SECONDS, MOST_AHEAD = 0.1, 16.0
 #: Speeds vary: what is ready is given back when it is so many times what would be planned ahead now.
 MOST_READY = 2
 #: When no answer has come for so long, this silence is how long requests take.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from random import Random
 
 from services.outcomes import DOWN_KINDS, Kind, Outcome
@@ -63,6 +64,12 @@ class ModelState:
     def is_probed(self, now: datetime) -> bool:
         """Whether a probe is under way."""
         return self.probe_until is not None and self.probe_until > now
+
+
+@lru_cache(maxsize=64)
+def _unknown(model: str) -> ModelState:
+    """The state of a model of which nothing is known: it is up. Asked for at each answer."""
+    return ModelState(model)
 
 
 States = Mapping[str, ModelState]
@@ -139,7 +146,7 @@ def _plain(model: str) -> str:
 
 def admission(chain: Sequence[str], states: States, now: datetime) -> Admission:
     """Whether requests may start. Only half-open models left: one probe at a time, whichever model it goes to."""
-    known = [states.get(model) or ModelState(model) for model in chain]
+    known = [states.get(model) or _unknown(model) for model in chain]
     half_open = [state for state in known if state.is_half_open(now)]
     if any(not state.is_aside(now) for state in known if state not in half_open):
         return Admission(None)
@@ -168,7 +175,7 @@ def observe(
         is_probe: the request was a model's probe: only that may say that the probe is over.
         suspect: the post fails where others are served: its fault says little of a model that is up.
     """
-    asked = states.get(sent[0]) or ModelState(sent[0])
+    asked = states.get(sent[0]) or _unknown(sent[0])
     if is_probe:
         asked = replace(asked, probe_until=None)
     # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
@@ -177,7 +184,7 @@ def observe(
         changed = dict[str, ModelState]()
     else:
         changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
-    if asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
+    if is_probe and asked.model not in changed and asked != states.get(asked.model, _unknown(asked.model)):
         changed[asked.model] = asked
     return changed
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -19,8 +18,7 @@ from storage.queue import ClaimedPost, Priority
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a request gave a post, and what follows. `with_usage`: this post's row tells what the request cost."""
 
     post: ClaimedPost
@@ -132,14 +130,10 @@ def _ended(decision: Decision) -> str | None:
 def log_verdict(verdict: Verdict, chain: Sequence[str]) -> None:
     """One line, of a level that fits."""
     call, outcome, decision = verdict.call, verdict.outcome, verdict.decision
-    fields = {
-        "post_id": verdict.post.id,
-        "model": call.request.model,
-        "outcome": outcome.kind.value,
-        "http": call.status,
-    }
+    model = call.request.model
+    fields = {"post_id": verdict.post.id, "model": model, "outcome": outcome.kind.value, "http": call.status}
     match decision:
-        case Tagged() if fell_back(call.request.models, call.answered) or call.request.model != chain[0]:
+        case Tagged() if fell_back(call.request.models, call.answered) or model != chain[0]:
             log.info("fallback", answered=call.answered, **fields)
         case Tagged():
             log.debug("tagged", seconds=round(call.seconds, 3), **fields)

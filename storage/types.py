@@ -14,6 +14,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: NUL and halves of surrogate pairs: JSON can say them, UTF-8 and PostgreSQL cannot hold them.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+#: Kept, since `json.dumps` would make one for each row.
+_AS_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -76,7 +78,7 @@ class TagList(TypeDecorator[list[str]]):
         """A list, or None for SQL NULL."""
         if value is None or dialect.name == "postgresql":
             return value
-        return json.dumps(value, ensure_ascii=False)
+        return _AS_JSON.encode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> list[str]:
         """Always a list of strings, empty when there are none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,7 +41,7 @@ def test_what_is_of_another_kind_goes_apart(other: ClaimedPost) -> None:
 @pytest.mark.parametrize("other", [{"models": ("n",)}, {"most": 3}, {"is_probe": True}])
 def test_nor_do_those_go_together_that_are_sent_otherwise(other: dict[str, Any]) -> None:
     first, second = candidates(POST, POST)
-    assert grouped([first, replace(second, **other)]) == [[1], [2]]
+    assert grouped([first, second._replace(**other)]) == [[1], [2]]
 
 
 def test_the_order_of_work_among_what_waits_does_not_part_posts() -> None:

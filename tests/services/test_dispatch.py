@@ -81,6 +81,16 @@ async def test_a_probe_is_about_one_post(database: Database, until: Any, asked_f
     assert await untouched(database) == BATCH - 1
 
 
+async def test_beside_a_probe_the_others_go_to_a_model_that_is_up(database: Database) -> None:
+    """One post finds out whether the first model is back; the rest of its turn does not bet on it."""
+    await fill(database, 3)
+    async with database.write() as session:
+        await save_states(session, [ModelState(CHAIN[0], PAST, Aside.DOWN, "x", PAST, 3, 1)])
+    made = await plan(database, dispatcher(batch_size=1))
+    asked = sorted((start.models[0], start.is_probe) for start in made.starts)
+    assert asked == [(CHAIN[0], True), (CHAIN[1], False), (CHAIN[1], False)]
+
+
 @pytest.mark.parametrize(
     ("states", "probe", "may"),
     [

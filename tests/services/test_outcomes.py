@@ -76,6 +76,11 @@ ERRORS: list[tuple[str, int, Any, Kind]] = [
 ]
 
 
+def test_a_byte_order_mark_before_the_json_is_no_part_of_it() -> None:
+    body = "\ufeff" + json.dumps(answer('{"tags": ["метро"]}'))
+    assert one(200, body.encode()).tags == ("метро",)
+
+
 @pytest.mark.parametrize(("status", "body", "kind"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS])
 def test_each_fault_has_its_kind(status: int, body: Any, kind: Kind) -> None:
     """The table of the provider's documentation."""
