@@ -26,7 +26,7 @@ def rewrite(document: Path, results: Results) -> None:
 
 
 def _lines(results: Results) -> Iterator[str]:
-    yield f"Run on {results.date}, {results.seconds / 60:.1f} minutes. "
+    yield f"Run on {results.date}, {results.seconds / 60:.1f} minutes."
     yield ", ".join(f"{name} {value}" for name, value in results.machine.items()) + "."
     yield ""
     for scenario in results.scenarios:
