@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -55,6 +55,15 @@ class Rendered:
     final: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A notice that Telegram has taken, as that message."""
+
+    notice: Notice
+    message_id: int | None
+    final: bool
+
+
 class Notifier:
     """Takes what is due and sends it: when woken, and every 2 s while there is anything to send soon."""
 
@@ -88,6 +97,8 @@ class Notifier:
         self._latest: dict[int, asyncio.Task[None]] = {}
         # Rows of the outbox that are being sent, or wait for their turn.
         self._in_hand: set[int] = set()
+        # Rows of the outbox that Telegram has taken, which the database was away to hear.
+        self._said: dict[int, Said] = {}
         self._pause = 0.0
         # Of many that are rendered at once, each would have to wait for all the others at every step.
         self._rendering = asyncio.Lock()
@@ -195,6 +206,13 @@ class Notifier:
             self._in_hand.difference_update(row for notice in waiting for row in notice.ids)
 
     async def _deliver(self, notice: Notice) -> None:
+        said = next((self._said[row] for row in notice.ids if row in self._said), None)
+        if said is not None:
+            await self._record(said)
+            # News may have joined it since.
+            rest = tuple(row for row in notice.ids if row not in said.notice.ids)
+            await self._outbox.postpone(replace(notice, ids=rest), self._clock())
+            return
         t = self._i18n.texts(notice.language)
         async with self._rendering:
             rendered = await self._render(t, notice)
@@ -209,7 +227,14 @@ class Notifier:
             return
         self._pause = 0.0
         self._count(notice, "sent")
-        await self._outbox.sent(notice, message_id, final=rendered.final)
+        await self._record(Said(notice, message_id, rendered.final))
+
+    async def _record(self, said: Said) -> None:
+        """Tell the outbox; where the database is away that is all that is left to do when the notice comes again."""
+        self._said |= dict.fromkeys(said.notice.ids, said)
+        await self._outbox.sent(said.notice, said.message_id, final=said.final)
+        for row in said.notice.ids:
+            del self._said[row]
 
     def _count(self, notice: Notice, result: Result) -> None:
         if self._on_sent is not None:

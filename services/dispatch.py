@@ -39,6 +39,8 @@ from storage.queue import ClaimedPost
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
+#: Of all requests that are planned ahead: a transaction of more would keep SQLite, and with it the chat, for too long.
+MOST_POSTS_AHEAD = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,17 @@ class Dispatcher:
         else:
             self._ramp.answered(recorded.answered)
 
-    async def give_back(self, session: AsyncSession, starts: Sequence[Start]) -> None:
-        """These requests were broken off: their posts and probes are free at once."""
+    async def give_back(
+        self, session: AsyncSession, starts: Sequence[Start], now: datetime, *, have_left: bool = False
+    ) -> None:
+        """These requests are not made, or broken off: their posts and probes are free at once.
+
+        Those that `have_left` stay in the day's count: the provider has counted them.
+        """
         if not starts:
             return
+        if not have_left:
+            await self._count_free(session, starts, now, sign=-1)
         await queue.release(session, [post for start in starts for post in start.posts])
         for start in starts:
             if start.is_probe:
@@ -161,7 +170,7 @@ class Dispatcher:
             free = self._ramp.room(in_flight)
             # Also with every place taken: the turn that records answers is the one that claims what follows them.
             is_steady = not (probe or self._ramp.is_climbing or self._lanes.are_paced(view.lanes, view.now))
-            free += held.ahead if is_steady else 0
+            free += min(held.ahead, MOST_POSTS_AHEAD // self._batch_size) if is_steady else 0
             if free <= 0 and is_steady and held.ready:
                 # A person's wish does not wait behind what is ready.
                 return _Room(self.concurrency, self._batch_size, asked=True)
@@ -224,10 +233,14 @@ class Dispatcher:
             elif await self._may_start(session, start, view):
                 starts.append(start)
         await queue.release(session, surplus)
+        await self._count_free(session, starts, view.now)
+        return starts
+
+    async def _count_free(self, session: AsyncSession, starts: Sequence[Start], now: datetime, sign: int = 1) -> None:
+        """In the day's count, or out of it: requests to free models."""
         free = sum(is_free(start.models[0]) for start in starts)
         if free:
-            await budget.count(session, FREE_LANE, utc_day(view.now), free)
-        return starts
+            await budget.count(session, FREE_LANE, utc_day(now), sign * free)
 
     async def _may_start(self, session: AsyncSession, start: Start, view: View) -> bool:
         """Reserve the probe and the slot that the request needs; without them its posts are put off."""

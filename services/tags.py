@@ -45,7 +45,6 @@ _NUMBER = re.compile(r"(?:(?:post|пост)\s{0,3})?#?(\d{1,6})", re.IGNORECASE)
 _NESTING = 3
 _ECHOED_WORDS = 4  # so many of the post's or the prompt's words on end are no tags
 _ECHOED_POST_WORDS = 5
-_MUCH_OF_A_POST = 4  # what is shorter than this part of a post is not the whole of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +248,7 @@ def _echo(candidates: list[str], text: str, count: int) -> str | None:
     """Which text the candidates only repeat, if any."""
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     longest = max((item.count(" ") + 1 for item in said), default=0)
-    is_much = sum(map(len, said)) * _MUCH_OF_A_POST >= len(text)
-    if (is_much or longest > MAX_WORDS) and _repeats_post(said, _words(sendable(text))):
+    if (longest > MAX_WORDS or _may_be_whole(said, text)) and _repeats_post(said, _words(sendable(text))):
         return ECHO_POST
     prompt = _words_of_rules(count > 1)
     if longest >= _ECHOED_WORDS and any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
@@ -264,6 +262,17 @@ def _echo(candidates: list[str], text: str, count: int) -> str | None:
 
 def _repeats_post(said: list[str], post: str) -> bool:
     return _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said)
+
+
+def _may_be_whole(said: list[str], text: str) -> bool:
+    """Whether the candidates have words enough, and begin with the post's first one: nearly none do, and to find that
+    out takes less than all of the post's words.
+    """
+    if sum(item.count(" ") + 1 for item in said) < _ECHOED_POST_WORDS:
+        return False
+    normal, word = unicodedata.normalize("NFKC", sendable(text)), said[0].partition(" ")[0]
+    first = _WORD.search(normal)
+    return first is not None and _words(normal[first.start() : first.start() + len(word) + 1]).startswith(word)
 
 
 def _is_whole_post(said: list[str], post: str) -> bool:

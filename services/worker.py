@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -103,6 +103,8 @@ class Worker:
         self._tempo = Tempo()
         self._finished: list[Finished] = []
         self._renewed_at = 0.0
+        # Until then no lease of what is held can have run out.
+        self._sure_until = datetime.min.replace(tzinfo=UTC)
         # Posts may wait for a sign of the provider's, also since an earlier process saw it fail.
         self._maybe_waiting = True
         self._one_by_one = False
@@ -176,6 +178,8 @@ class Worker:
                 self._dispatcher.recorded(recorded)
             # After rows may have been waited for: leases that are written are to hold from here on.
             now = self._clock()
+            # After a standstill others may have had what is ready: what is still ours of it is planned anew.
+            are_lost = bool(self._ready) and now >= self._sure_until
             is_renewed, renewed_at = await self._renew(session, now), time.monotonic()
             if recorded.tagged and self._maybe_waiting:
                 await queue.upstream_serves(session)
@@ -185,16 +189,17 @@ class Worker:
             # What was planned for models that may not be asked now, or for a quicker provider, is planned anew, and
             # nothing of it leaves till then.
             models_changed = recorded.models_changed or not may_leave(self._ready, states, now)
-            self._outdated = models_changed or self._is_too_much(ahead)
+            self._outdated = models_changed or are_lost or self._is_too_much(ahead)
             if self._outdated:
-                await self._dispatcher.give_back(session, list(self._ready))
+                await self._dispatcher.give_back(session, list(self._ready), now)
             held = Held(self._under_way(), [] if self._outdated else list(self._ready), ahead)
             plan = await self._dispatcher.plan(session, now, held, probe=probe, states=states)
         if self._database.is_sqlite:
             # A transaction has the event loop to itself, once the others' is through.
             self._tempo.held_up(time.monotonic() - began, len(self._answered) - unread)
         # Not before: a transaction that fails has prolonged nothing.
-        self._renewed_at = renewed_at if is_renewed else self._renewed_at
+        if is_renewed:
+            self._renewed_at, self._sure_until = renewed_at, now + timedelta(seconds=self._lease)
         self._planned(plan)
         del self._finished[: len(group)]
         self._troubled = not all(flight.is_smooth for flight in self._answered)
@@ -215,7 +220,8 @@ class Worker:
         self._ready = deque(sorted((*self._ready, *plan.starts), key=lambda start: start.work_class))
 
     def _start_ready(self) -> None:
-        while self._ready and not self._stopping and len(self._flights) < self._dispatcher.concurrency:
+        may_leave = not self._stopping and self._clock() < self._sure_until
+        while may_leave and self._ready and len(self._flights) < self._dispatcher.concurrency:
             self._start(self._ready.popleft())
 
     def _pause_after(self, plan: Plan) -> float:
@@ -344,7 +350,7 @@ class Worker:
     def _goes_on(self) -> bool:
         """Whether the next request may leave before a turn has stored the answers that are there."""
         may_leave = not (self._troubled or self._outdated or self._stopping)
-        return may_leave and bool(self._ready) and self._tempo.is_quick
+        return may_leave and bool(self._ready) and self._tempo.is_quick and self._clock() < self._sure_until
 
     async def _finish(self) -> None:
         """Give back what has not left, let what is in flight end, record it, and give back the rest."""
@@ -373,7 +379,7 @@ class Worker:
 
     async def _give_back_ready(self) -> None:
         async with self._database.write() as session:
-            await self._dispatcher.give_back(session, list(self._ready))
+            await self._dispatcher.give_back(session, list(self._ready), self._clock())
         self._ready.clear()
 
     async def _renew_for_the_end(self) -> None:
@@ -383,4 +389,5 @@ class Worker:
 
     async def _give_back(self) -> None:
         async with self._database.write() as session:
-            await self._dispatcher.give_back(session, [*self._under_way(), *self._ready])
+            await self._dispatcher.give_back(session, self._under_way(), self._clock(), have_left=True)
+            await self._dispatcher.give_back(session, list(self._ready), self._clock())

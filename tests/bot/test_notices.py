@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import count
+from operator import attrgetter
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from bot import notifier as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -129,6 +133,31 @@ async def test_what_waits_for_longer_than_it_is_held_is_told_once(
         await bot.shows(person, "The provider answers again")
     await until(lambda: not bot.notifier._latest)
     assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
+
+
+@pytest.mark.parametrize("at", ["_overview.posts", "_outbox.sent"], ids=["before", "after"])
+async def test_when_the_database_goes_away_at_a_notice_it_is_said_once(
+    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Before it is made, or after Telegram has taken it: said when it is back, or only recorded then."""
+    monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
+    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
+    part, method = at.split(".")
+    works, times = attrgetter(at)(bot.notifier), count()
+
+    async def once_away(*arguments: Any, **named: Any) -> Any:
+        if next(times) == 0:
+            raise ConnectionError
+        return await works(*arguments, **named)
+
+    monkeypatch.setattr(getattr(bot.notifier, part), method, once_away)
+    await fail(bot, BEN, 11)
+    await bot.shows(BEN, "❌ #11")
+
+    async with asyncio.timeout(20):
+        while await bot.notifier._outbox.any_open():  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+    assert len(telegram.from_bot(BEN)) == 1
 
 
 async def test_in_a_pause_of_tagging_who_waits_is_told_so(

@@ -6,23 +6,25 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox
 from services import tempo
 from services import worker as product
+from services.budget import FREE_LANE
 from services.clock import utc_now
 from services.dispatch import Dispatcher
 from services.plans import Plan, Start
 from services.recorder import Finished
 from services.states import save_states
 from services.upstream import Aside, ModelState
-from storage import wishes
+from storage import budget, wishes
 from storage.database import Database
 from storage.models import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
@@ -30,6 +32,7 @@ from tests.services.posts import fill
 from tests.storage.rows import add_posts, add_user
 
 PLACES = 2
+NEWEST = 1000
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,10 @@ async def some(engine: Engine, status: str) -> bool:
     return await engine.count(status) > 0
 
 
+async def is_tagged(engine: Engine, post_id: int) -> bool:
+    return any(post.id == post_id and post.tagging_status == "success" for post in await engine.posts())
+
+
 async def is_leased(engine: Engine, post_id: int) -> bool:
     return post_id in {post.id for post in await leased(engine)}
 
@@ -102,6 +109,17 @@ async def test_a_stop_gives_back_first_what_has_not_left(database: Database, pro
     assert len(provider.requests) == asked
     assert not await leased(engine)
     assert await engine.count("success") == asked
+
+
+async def test_what_is_given_back_is_no_request_of_the_day(database: Database, provider: ProviderSandbox) -> None:
+    """It was counted as it was planned; `/stats` would show too little left of the day's quota."""
+    async with database.write() as session:
+        await budget.ensure(session, [FREE_LANE])
+    async with planned(database, provider, chain=("first/model:free", "second/model:free")) as engine:
+        engine.worker.stop()
+        await engine.until(lambda: only_in_flight(engine))
+        async with database.read() as session:
+            assert (await budget.load(session))[FREE_LANE].day_used == len(provider.requests)
 
 
 async def test_nothing_leaves_after_a_stop(database: Database, provider: ProviderSandbox) -> None:
@@ -134,6 +152,26 @@ async def test_its_leases_are_renewed(
         engine.worker.wake()
         await engine.until(renewed)
         assert len(await leased(engine)) > PLACES
+
+
+async def test_what_is_ready_does_not_leave_without_its_lease(
+    database: Database, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stood still for longer than its leases, and another one has had the posts."""
+    clock, lease = Clock(), 300
+    follow(clock, monkeypatch)
+    async with planned(database, provider, clock=clock, lease_seconds=lease, tick_seconds=3600) as engine:
+        asked, held = len(provider.requests), [post.id for post in await leased(engine)]
+        clock.ahead = timedelta(seconds=2 * lease)
+        tagged = {"lease_token": None, "lease_expires_at": None, "tagging_status": "success", "tags": ["another's"]}
+        async with database.write() as session:
+            await session.execute(update(Post).where(Post.id.in_(held)).values(**tagged))
+            await add_posts(session, 1, 1, first=NEWEST)
+        provider.release()
+        await engine.until(lambda: is_tagged(engine, NEWEST))
+        # What had left before, and the one post that is still to be tagged.
+        assert len(provider.requests) == asked + 1
+        assert all(post.tags == ["another's"] for post in await engine.posts() if post.id in held)
 
 
 async def test_silence_gives_it_back(
@@ -193,11 +231,13 @@ async def test_nothing_of_it_leaves_while_it_is_planned_anew(
     async with planned(database, provider) as engine:
         asked, give_back = len(provider.requests), Dispatcher.give_back
 
-        async def while_answers_come(self: Dispatcher, session: AsyncSession, starts: Sequence[Start]) -> None:
+        async def while_answers_come(
+            self: Dispatcher, session: AsyncSession, starts: Sequence[Start], now: datetime
+        ) -> None:
             provider.release()
             while provider.in_flight or len(engine.worker._answered) < PLACES:  # noqa: ASYNC110 - in other tasks
                 await asyncio.sleep(0)
-            await give_back(self, session, starts)
+            await give_back(self, session, starts, now)
             monkeypatch.undo()
 
         monkeypatch.setattr(Dispatcher, "give_back", while_answers_come)

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 
 from services.budget import Pace
 from services.decisions import Policy
-from services.dispatch import MOST_MISSED, Dispatcher, _last_in_turn, may_leave
+from services.dispatch import MOST_MISSED, MOST_POSTS_AHEAD, Dispatcher, _last_in_turn, may_leave
 from services.plans import Held, Plan, Start
-from services.recorder import Recorder
+from services.recorder import Recorded, Recorder
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage.database import Database
@@ -91,6 +91,27 @@ async def test_beside_a_probe_the_others_go_to_a_model_that_is_up(database: Data
     assert asked == [(CHAIN[0], True), (CHAIN[1], False), (CHAIN[1], False)]
 
 
+async def test_each_post_goes_where_its_own_attempt_says(database: Database) -> None:
+    """Those of one turn: one was refused by the first model, one was asked about there, one by nobody yet."""
+    await fill(database, 3)
+    trails = {1: {"refused": [CHAIN[0]]}, 2: {"asked": [CHAIN[0]]}}
+    async with database.write() as session:
+        for post_id, trail in trails.items():
+            await session.execute(update(Post).where(Post.id == post_id).values(attempt_trail=trail))
+    made = await plan(database, dispatcher(batch_size=1))
+    assert {start.posts[0].id: start.models[0] for start in made.starts} == {1: CHAIN[1], 2: CHAIN[1], 3: CHAIN[0]}
+
+
+async def test_posts_planned_ahead_are_counted_not_their_requests(database: Database) -> None:
+    """Or one transaction would be about more than the event loop can spare the time for."""
+    await fill(database, MOST_POSTS_AHEAD + 20 * BATCH)
+    made = dispatcher()
+    made.recorded(Recorded(answered=100))  # as many at once as are allowed
+    async with database.write() as session:
+        found = await made.plan(session, NOW, Held(ahead=1000), probe=False)
+    assert sum(len(start.posts) for start in found.starts) == MOST_POSTS_AHEAD + made.concurrency * BATCH
+
+
 @pytest.mark.parametrize(
     ("states", "probe", "may"),
     [
@@ -153,7 +174,7 @@ async def test_what_cannot_be_claimed_is_looked_at_less_and_less(database: Datab
         found = await plan(database, made)
         assert found.claimed
         async with database.write() as session:
-            await made.give_back(session, found.starts)
+            await made.give_back(session, found.starts, NOW)
 
 
 @asynccontextmanager

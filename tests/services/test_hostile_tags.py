@@ -49,6 +49,8 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
     ("other spaces", ["new york", "New-York", "NEW\u00a0YORK", "new_york", "new\tyork"], ("new york",)),
     ("compatible letters", ["ｃｏｆｆｅｅ", "coffee", "ﬁlm", "film"], ("ｃｏｆｆｅｅ", "ﬁlm")),
     ("the prompt's words", ["write them in lower case", "кофе"], t.ECHO_PROMPT),
+    ("four of the prompt's words", ["them in lower case", "кофе"], t.ECHO_PROMPT),
+    ("three of the prompt's words", ["in lower case", "кофе"], ("in lower case", "кофе")),
     ("the prompt's phrases", ["frame word", "short phrase", "noun"], t.ECHO_PROMPT),
     ("the whole prompt", [rules(1)], t.ECHO_PROMPT),
     ("the post", [POST], t.ECHO_POST),
@@ -66,6 +68,25 @@ def test_hostile_tags(tags: Any, expected: tuple[str, ...] | str) -> None:
     reading = read_answer(json.dumps({"tags": tags}), 1, [LONG if tags == [LONG] else POST], "stop")
     check(reading, 1)
     assert (reading.tags or reading.problems)[1] == expected
+
+
+WHOLE = "Новый год уже рядом с нами, дорогие друзья города"
+PARTS = ["новый год", "уже рядом", "с нами", "дорогие друзья", "города"]
+
+
+@pytest.mark.parametrize(
+    ("post", "first"),
+    [
+        (WHOLE, PARTS[0]),
+        ("🎄" * 200 + WHOLE, PARTS[0]),
+        (f"{WHOLE}!\n" + "━" * 200, PARTS[0]),
+        ("Ⓜ" + WHOLE, "mновый год"),
+    ],
+)
+def test_a_post_taken_apart_is_an_echo_however_it_is_decorated(post: str, first: str) -> None:
+    """Short tags that are the post's own sentence, one after the other."""
+    reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post], "stop")
+    assert reading.problems == {1: t.ECHO_POST}
 
 
 @pytest.mark.parametrize("tags", [row[1] for row in TAGS], ids=[row[0] for row in TAGS])

@@ -76,6 +76,10 @@ ERRORS: list[tuple[str, int, Any, Kind]] = [
 ]
 
 
+def test_the_page_of_an_error_is_kept_to_explain_it() -> None:
+    assert one(502, b"<html>Bad gateway</html>").excerpt == "<html>Bad gateway</html>"
+
+
 def test_a_byte_order_mark_before_the_json_is_no_part_of_it() -> None:
     body = "\ufeff" + json.dumps(answer('{"tags": ["метро"]}'))
     assert one(200, body.encode()).tags == ("метро",)

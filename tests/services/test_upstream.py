@@ -77,6 +77,16 @@ def test_answers_open_no_breaker(kind: Kind) -> None:
     assert CHAIN[0] in world.allowed()
 
 
+def test_a_probe_is_over_though_its_answer_says_nothing_new() -> None:
+    """It was made in a pause, by force, and met what the pause is for."""
+    world = World()
+    world.see(CHAIN[0], Kind.LIMITED)
+    before = world.states[CHAIN[0]]
+    world.probe(CHAIN[0])
+    world.see(CHAIN[0], Kind.LIMITED)
+    assert world.states[CHAIN[0]] == before
+
+
 def test_a_failed_probe_doubles_the_pause_and_a_good_one_ends_it() -> None:
     """Half-open: one probe, and only its success closes the breaker."""
     world = World()
