@@ -33,8 +33,7 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 #: The event loop is let to turn until it has brought no answer to its end so often.
 BARREN_ROUNDS = 4
-#: Answers to quick requests are gathered for so long: with 80 posts a transaction in place of 17, a post's work is
-#: a quarter less.
+#: Answers to quick requests are gathered for so long: a transaction of many costs each post less (docs/performance.md).
 GATHER_SECONDS = 0.05
 FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 

@@ -108,10 +108,14 @@ def provider(t: Texts, state: ProviderState) -> Html | None:
     if state.state == "disabled":
         return disabled(t)
     names = {
-        "paused": t._("⛔ Tagging is paused: the provider refuses the account. The administrators know."),
+        "paused": t._(
+            "⛔ Tagging is paused: the provider refuses the account. The administrators have been told what to do."
+        ),
         "limited": t._("⏸ The provider's limit is reached; posts wait."),
         "down": t._("⏸ The provider does not answer; posts wait."),
-        "gone": t._("⛔ None of the models is offered any more; posts wait. The administrators know."),
+        "gone": t._(
+            "⛔ None of the models is offered any more; posts wait. The administrators have been told what to do."
+        ),
     }
     name = "gone" if _all_gone(state) else state.state
     return lines(names.get(name, names["down"]), _when(t, state))

@@ -118,7 +118,7 @@ def _progress_head(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
     if state.stopped:
         return t._("⏹ <b>Stopped</b>; the rest is out of the queue again")
     if state.finished:
-        return t._("✅ <b>Done</b>")
+        return t._("⚠️ <b>Done</b>, but not all of it worked") if state.failed else t._("✅ <b>Done</b>")
     if state.too_long:
         return t._("⏳ <b>It goes on</b>; /stats shows how far it is")
     return t._("⏸ <b>Paused</b>; the posts stay in the queue") if paused else t._("🔁 <b>Retrying</b>")
@@ -128,7 +128,8 @@ def _progress_foot(t: Texts, state: RetryProgress) -> Html | None:
     if state.stopped:
         return None
     if state.finished:
-        return t._("Those that wait are tried again by themselves.") if state.waiting else None
+        waiting = t._("Those that wait are tried again by themselves.") if state.waiting else None
+        return paragraphs(t._("What failed, and why: /failed") if state.failed else None, waiting)
     return t._("The provider's pause ends: {at}", at=state.paused_until) if state.paused_until is not None else None
 
 

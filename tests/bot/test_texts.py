@@ -137,6 +137,18 @@ def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones
     assert "With tags: 8" in stats.stats(texts("en"), more, shown, everybody=False, now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("failed", "first", "last"),
+    [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, but not all of it worked", "/failed")],
+)
+def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
+    """It says so at once, and where the reasons are."""
+    state = RetryProgress(1, 1, 1, 1, 5, 5 - failed, failed, 0, 0, True, False, None, False)
+    text = stats.progress(texts("en"), state, paused=False)
+    assert text.startswith(first)
+    assert text.endswith(last)
+
+
 def test_that_no_model_is_left_is_not_said_to_be_silence() -> None:
     gone = ModelAside("a", "gone", None)
     shown = ProviderState(True, "down", NOW, NOW, None, ("a", "b"), (gone, ModelAside("b", "gone", None)))
