@@ -25,6 +25,11 @@ class DemoChannel:
     posts: list[str]
     is_public: bool = False
 
+    @property
+    def newest_id(self) -> int:
+        """The last post's number in the channel: they count from 1, the parser's as the preview's."""
+        return len(self.posts)
+
 
 def load_channels() -> list[DemoChannel]:
     """All channels of posts.json."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 MODELS = ("sandbox/swift:free", "sandbox/steady:free", "sandbox/spare:free")
+
+
+class DemoRunsError(Exception):
+    """Another demo is at work in the folder; the message says what to do."""
+
+    def __init__(self, pid: str) -> None:
+        who = f" (process {pid})" if pid else ""
+        super().__init__(
+            f"A demo runs already{who}: go on in it, or end it first (Ctrl-C in its terminal, or kill), then try again."
+        )
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,25 @@ class Folder:
     def log(self) -> Path:
         """What the bot logs."""
         return self.path / "bot.log"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other demo out while the block runs; the system frees the folder when the process dies.
+
+        Raises:
+            DemoRunsError: another one has it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder: what lies in it is deleted at the start.
+        with self.path.with_name(f"{self.path.name}.lock").open("a+", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise DemoRunsError(lock.read().strip()) from None
+            lock.truncate(0)
+            print(os.getpid(), file=lock, flush=True)
+            yield
 
     def fresh(self) -> None:
         """Empty, as at the first run."""

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.demo import posts
 from sandbox.demo.console import Console
 from sandbox.demo.posts import ANNA, BEN, DemoChannel, publish
-from sandbox.demo.process import MODELS, Folder, environment, run_migrate, running_bot, stop
+from sandbox.demo.process import MODELS, DemoRunsError, Folder, environment, run_migrate, running_bot, stop
 from sandbox.preview import PreviewSandbox, serve_preview
 from sandbox.provider import FaultPlan, ProviderSandbox
 from sandbox.servers import serve
@@ -27,6 +27,10 @@ TOKEN = "700001:demo-token"
 # The post that the demo's moderation refuses until Anna insists.
 REFUSED = "Вулкан на дне океана"
 REGENERATED = "A library in Oslo lends telescopes"
+NO_TERMINAL = (
+    "The demo ends here, as nobody is at a terminal. For the chat page run `make demo` in one; "
+    "with ONCE=1 it ends here anyway."
+)
 
 
 class StepFailedError(Exception):
@@ -74,15 +78,28 @@ class Show:
         return posts.post_by_text(self.folder.database, marker)
 
 
-async def main() -> int:
-    """Run the demo; gives the exit status."""
-    once = os.environ.get("ONCE") == "1" or not sys.stdin.isatty()
-    console, folder = Console(), Folder.at("data/demo")
+async def main(folder: Folder) -> int:
+    """Run the demo, its files in `folder`; gives the exit status."""
+    console = Console()
+    try:
+        with folder.held():
+            return await _main(folder, console)
+    except DemoRunsError as error:
+        console.failed(str(error))
+        return 1
+
+
+async def _main(folder: Folder, console: Console) -> int:
+    asked = os.environ.get("ONCE") == "1"
+    once = asked or not sys.stdin.isatty()
     folder.fresh()
     _end_on_sigterm()
     try:
-        async with _world(folder, console) as (show, page, provider_url):
-            return await _run(show, page, provider_url, once=once)
+        async with world(folder, console) as (show, page, provider_url):
+            await _run(show, page, provider_url, once=once)
+        if once and not asked:
+            console.note(NO_TERMINAL)
+        return 0
     except (StepFailedError, TimeoutError) as error:
         console.failed(str(error) or "the bot took too long")
         console.note(f"The bot's log ends ({folder.log}):\n{folder.log_tail()}")
@@ -99,14 +116,15 @@ def _end_on_sigterm() -> None:
 
 
 @asynccontextmanager
-async def _world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
+async def world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
+    """The stand-ins with the demo's people and channels; the addresses of Telegram's and of the provider's."""
     telegram, provider = TelegramSandbox(TOKEN), ProviderSandbox("demo", models=MODELS, latency=0.15)
     channels = posts.load_channels()
     public = next(channel for channel in channels if channel.is_public)
-    telegram.add_user(ANNA, "Anna", "ru", "anna_demo")
+    telegram.add_user(ANNA, "Anna", os.environ.get("DEMO_LANGUAGE") or "ru", "anna_demo")
     telegram.add_user(BEN, "Ben", "en", "ben_demo")
     for channel in channels:
-        telegram.add_channel(channel.id, channel.title, channel.username)
+        telegram.add_channel(channel.id, channel.title, channel.username, newest_id=channel.newest_id)
         provider.learn(*channel.posts)
     async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root, serve_preview() as preview:
         publish(preview, public)
@@ -114,7 +132,7 @@ async def _world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, 
         yield Show(telegram, provider, folder, parsed, public, preview, console), page, f"{root}/api/v1"
 
 
-async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> int:
+async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> None:
     env = environment(show.folder, page, provider_url, show.preview.url, TOKEN)
     show.console.step("A fresh database is migrated, and the parser's users and channels are inserted")
     if await run_migrate(show.folder, env) != 0:
@@ -131,7 +149,6 @@ async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> int:
     if status != 0:
         raise StepFailedError(f"the bot ended with exit status {status} after SIGTERM")
     show.console.note("The bot was asked to stop and ended in order.")
-    return 0
 
 
 async def _until_interrupted(child: asyncio.subprocess.Process) -> None:
@@ -161,7 +178,8 @@ async def _conversation_with(show: Show, child: asyncio.subprocess.Process) -> N
 
 async def _conversation(show: Show) -> None:
     await show.until("first getUpdates of the bot's", lambda: _polled(show), 30)
-    show.console.step("Anna, the administrator, says hello (she speaks Russian, so the bot does)")
+    language = show.telegram.world.people[ANNA].language_code
+    show.console.step(f"Anna, the administrator, says hello (her Telegram says “{language}”, and the bot goes by it)")
     await show.command("/start")
     show.console.step("Nothing has been tagged yet")
     await show.command("/stats")

@@ -174,11 +174,18 @@ class Actors:
     # -- channels -------------------------------------------------------------------------------------------
 
     def add_channel(
-        self, channel_id: int, title: str, username: str | None = None, *, bot_is_member: bool = False
+        self,
+        channel_id: int,
+        title: str,
+        username: str | None = None,
+        *,
+        bot_is_member: bool = False,
+        newest_id: int = 0,
     ) -> Chat:
-        """A channel; the bot sees its posts once it was added."""
+        """A channel; the bot sees its posts once it was added. `newest_id`: of what it posted before all this."""
         chat = Chat(channel_id, "channel", title, username, bot_is_member)
         self.world.chats[channel_id] = chat
+        self.world.newest_ids[channel_id] = max(self.world.newest_ids[channel_id], newest_id)
         self.world.changes.touch({"type": "chats"})
         return chat
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,8 @@ class World:
         self.changes = Changes()
         self.flood = FloodControl(flood)
         self._ids = itertools.count(1)
-        self._channel_ids: defaultdict[int, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
+        #: The newest post's of each channel, which may have posts older than what is stored here.
+        self.newest_ids: Counter[int] = Counter()
 
     def bot_user(self) -> Json:
         """The bot as `from` shows it."""
@@ -199,7 +200,10 @@ class World:
 
     def next_message_id(self, chat: Chat) -> int:
         """Channels count for themselves, private chats together."""
-        return next(self._channel_ids[chat.id] if chat.type == "channel" else self._ids)
+        if chat.type != "channel":
+            return next(self._ids)
+        self.newest_ids[chat.id] += 1
+        return self.newest_ids[chat.id]
 
     def next_press_id(self) -> str:
         """A callback query's id: a long number, as Telegram's are."""

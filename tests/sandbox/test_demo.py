@@ -1,9 +1,18 @@
-"""The demo's posts are worth tagging, and its steps can tell them apart."""
+"""The demo: its posts are worth tagging, its files have one owner, and it runs to its end."""
 
 from __future__ import annotations
 
+import io
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.demo.console import Console
 from sandbox.demo.posts import load_channels
-from sandbox.demo.show import REFUSED, REGENERATED
+from sandbox.demo.process import Folder
+from sandbox.demo.show import NO_TERMINAL, REFUSED, REGENERATED, main, world
 from sandbox.provider import expected_tags
 
 
@@ -18,3 +27,38 @@ def test_the_posts_of_the_steps_are_unique() -> None:
     texts = [text for channel in load_channels() for text in channel.posts]
     for marker in (REFUSED, REGENERATED):
         assert sum(marker in text for text in texts) == 1
+
+
+async def test_what_is_posted_on_the_page_comes_after_the_channels_own_posts(tmp_path: Path) -> None:
+    async with world(Folder(tmp_path), Console()) as (show, _, _):
+        for channel in (*show.channels, show.public):
+            assert show.telegram.channel_post(channel.id, "A visitor's") == len(channel.posts) + 1
+        assert max(show.preview.channel(show.public.username).messages) == len(show.public.posts)
+
+
+async def test_a_second_demo_leaves_the_first_ones_files_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Folder(tmp_path / "demo")
+    folder.fresh()
+    folder.database.write_text("the first one's")
+    with folder.held():
+        assert await main(folder) == 1
+    assert "A demo runs already (process" in capsys.readouterr().out
+    assert folder.database.read_text() == "the first one's"
+    # Whoever has ended is in nobody's way.
+    with folder.held():
+        pass
+
+
+async def test_without_a_terminal_it_says_why_it_ends_and_its_administrator_may_speak_english(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.delenv("ONCE", raising=False)
+    monkeypatch.setenv("DEMO_LANGUAGE", "en")
+    status = await main(Folder(tmp_path / "demo"))
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert printed.rstrip().endswith(NO_TERMINAL)
+    assert re.search(r"Metka │ 📊 You have \d+ posts", printed)
