@@ -23,7 +23,7 @@ from bot.leader import Leader, Reception, Services
 from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.opening import settings_or_stop
-from bot.settings import Settings
+from bot.settings import APPOINT, Settings
 from bot.web.listener import listen
 from services.budget import Pace
 from services.channels import Channels
@@ -87,6 +87,8 @@ def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: R
 
     `bell` is rung when there is something to tell people.
     """
+    if not engine.settings.admin_ids:
+        log.warning("no_administrators", todo=APPOINT)
     listeners = {NEWS_CHANNEL: bell.ring}
     if engine.settings.webhook_url:
         # With polling nobody stores updates.

@@ -8,18 +8,17 @@ from contextlib import asynccontextmanager
 import click
 
 from bot.errors import CommandError, StartError
-from bot.opening import current_database, reach, settings_or_stop
+from bot.opening import address, connect, current_database, reach, settings_or_stop
 from services.clock import utc_now
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
-from storage.database import Database, parse_url
 from storage.migrate import MigrationError, describe, migrate
 
 
 async def run_migrate() -> int:
     """Migrate and print what was done, in numbers. Returns the exit status."""
     settings = settings_or_stop()
-    database = Database(parse_url(settings.database_url.get_secret_value()))
+    database = connect(address(settings))
     try:
         await reach(database)
         report = await migrate(database, now=utc_now())

@@ -8,9 +8,8 @@ import aiohttp
 import click
 
 from bot.errors import StartError
-from bot.opening import reach, settings_or_stop
-from bot.settings import Settings
-from storage.database import Database, parse_url
+from bot.opening import address, connect, reach, settings_or_stop
+from bot.settings import APPOINT, Settings
 from storage.migrate import inspect_state, is_current
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -20,11 +19,16 @@ class Trouble(Exception):  # noqa: N818 - a finding, not a fault of the program
     """A check failed; the message says what to do."""
 
 
+class Caution(Exception):  # noqa: N818 - as above
+    """The bot starts, but hardly as it was meant; the message says what to do."""
+
+
 async def run_doctor() -> int:
-    """Print a line a check; 1 when one failed. Spends no model request."""
+    """Print a line a check; 1 when one failed, which a warning has not. Spends no model request."""
     settings = settings_or_stop()
     click.echo("ok    settings")
     checks: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
+        ("administrators", _administrators),
         ("database", _database),
         ("telegram", _telegram),
         ("provider", _provider),
@@ -33,14 +37,22 @@ async def run_doctor() -> int:
     for name, check in checks:
         try:
             click.echo(f"ok    {name}: {await check(settings)}")
+        except Caution as caution:
+            click.echo(f"warn  {name}: {caution}")
         except (Trouble, StartError) as error:
             failed += 1
             click.echo(f"FAIL  {name}: {error}")
     return 1 if failed else 0
 
 
+async def _administrators(settings: Settings) -> str:
+    if not settings.admin_ids:
+        raise Caution(f"ADMIN_IDS is empty, so nobody can let you in: {APPOINT}")
+    return ", ".join(map(str, settings.admin_ids))
+
+
 async def _database(settings: Settings) -> str:
-    database = Database(parse_url(settings.database_url.get_secret_value()))
+    database = connect(address(settings))
     try:
         await reach(database)
         if await is_current(database):

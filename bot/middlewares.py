@@ -161,7 +161,11 @@ class WhoCalls(BaseMiddleware):
         if admins:
             words = access_views.asked(t)
         elif not caller.told or (is_start and self._may_answer_again(caller)):
-            words = _standing(t, caller.access)
+            words = (
+                _standing(t, caller.access)
+                if self._people.has_admins
+                else access_views.no_administrators(t, caller.telegram_id)
+            )
         else:
             return
         if not caller.told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage import queue, upstream
-from storage.database import Database, is_unavailable, parse_url
+from storage.database import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.lock import AlreadyRunning, FileLock
 from storage.migrate import MigrationError, describe, inspect_state, is_current, migrate
 
@@ -33,13 +34,33 @@ def settings_or_stop() -> Settings:
         raise StartError(str(error)) from None
 
 
+def address(settings: Settings) -> URL:
+    """Where the database is."""
+    return parse_url(settings.database_url.get_secret_value())
+
+
+def connect(url: URL) -> Database:
+    """The database, which need not answer yet; the folder of an SQLite file is made.
+
+    Raises:
+        StartError: the folder cannot be made.
+    """
+    try:
+        return Database(url)
+    except OSError as error:
+        folder = Path(str(url.database)).parent
+        raise StartError(
+            f"The database's folder {folder} cannot be made ({error.strerror}). "
+            "Name a file in DATABASE_URL whose folder is there, or can be made."
+        ) from None
+
+
 async def reach(database: Database) -> None:
     """Wait until the database answers, 10 s at most.
 
     Raises:
         StartError: it does not; its address is named without the password.
     """
-    address = database.url.render_as_string(hide_password=True)
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
@@ -47,26 +68,46 @@ async def reach(database: Database) -> None:
                 await session.execute(select(1))
             return
         except Exception as error:
-            if not is_unavailable(error) and not isinstance(error, TimeoutError) and not _is_refusal(error):
+            if lasting := _lasting(database.url, error):
+                raise StartError(lasting) from None
+            if not is_unavailable(error) and not isinstance(error, TimeoutError):
                 raise
-            if _is_refusal(error) or time.monotonic() + 0.5 >= deadline:
-                raise StartError(
-                    f"The database {address} does not answer ({_reason(error)}). "
-                    "Check DATABASE_URL and that the server runs."
-                ) from None
+            if time.monotonic() + 0.5 >= deadline:
+                raise StartError(_passing(database.url, error)) from None
         await asyncio.sleep(0.5)
 
 
-def _is_refusal(error: BaseException) -> bool:
-    """A wrong password or name (SQLSTATE classes 28, 3D) does not mend by waiting."""
-    orig = getattr(error, "orig", None) or error
-    cause = getattr(orig, "__cause__", None) or orig
-    return any(str(getattr(e, "sqlstate", "") or "")[:2] in {"28", "3D"} for e in (error, orig, cause))
+def _lasting(url: URL, error: BaseException) -> str | None:
+    """What does not mend by waiting, in words: no database, a wrong password or name (SQLSTATE classes 28, 3D)."""
+    cause, where = _cause(error), shown(url)
+    if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
+        return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
+    match str(getattr(cause, "sqlstate", None) or "")[:2]:
+        case "28":
+            return f"The database {where} refuses the user or the password ({cause}). Check both in DATABASE_URL."
+        case "3D":
+            return f"The server of {where} has no such database ({cause}). Create it, or name another in DATABASE_URL."
+    return None
 
 
-def _reason(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return type(getattr(cause, "__cause__", None) or cause).__name__
+def _passing(url: URL, error: BaseException) -> str:
+    """What was tried again, in vain."""
+    cause, where = _cause(error), shown(url)
+    if url.get_backend_name() == "sqlite":
+        # SQLite's own words hold nothing secret.
+        reason = str(cause) or type(cause).__name__
+        return (
+            f"The database {where} cannot be used ({reason}). Check that DATABASE_URL names a file in a folder where "
+            "Metka may write, and that no other program holds it."
+        )
+    reason = "no such host" if isinstance(cause, socket.gaierror) else type(cause).__name__
+    return f"The database {where} does not answer ({reason}). Check DATABASE_URL and that the server runs."
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error, under SQLAlchemy's and its adapter's."""
+    adapted: BaseException | None = getattr(error, "orig", None)
+    return (adapted.__cause__ or adapted) if adapted else error
 
 
 def _make_sure_of_file(url: URL) -> None:
@@ -83,9 +124,9 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
         StartError: it does not answer.
         CommandError: it is to be migrated first.
     """
-    url = parse_url(settings.database_url.get_secret_value())
+    url = address(settings)
     _make_sure_of_file(url)
-    database = Database(url)
+    database = connect(url)
     try:
         await reach(database)
         if not await is_current(database):
@@ -103,11 +144,12 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         StartError: unreachable, in use by another bot, or to be migrated by hand first.
     """
     async with AsyncExitStack() as stack:
-        database = Database(parse_url(settings.database_url.get_secret_value()))
+        database = connect(address(settings))
         stack.push_async_callback(database.close)
+        # First, so that no lock is left beside a file that is no database.
+        await reach(database)
         if database.is_sqlite:
             _lock(stack, Path(str(database.url.database)))
-        await reach(database)
         await _migrate_at_start(database, auto=settings.auto_migrate)
         async with database.write() as session:
             await upstream.reopen(session, utc_now())

@@ -21,6 +21,8 @@ DEFAULT_FALLBACKS = (
     "google/gemma-2-9b-it:free",
     "openrouter/free",
 )
+#: What whoever runs a bot without administrators is told to do.
+APPOINT = "put your own Telegram id into ADMIN_IDS in .env and start again"
 #: Variables for which an empty value means something else than their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
 #: What the HTTP server serves itself: no webhook there.

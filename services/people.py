@@ -63,6 +63,11 @@ class People:
         self._columns: legacy.OptionalColumns | None = None
         self._query: rows.Standing | None = None
 
+    @property
+    def has_admins(self) -> bool:
+        """Whether there is anybody who could let a stranger in."""
+        return bool(self._admin_ids)
+
     async def seen(self, telegram_id: int, *, language_code: str | None, name: str, username: str | None) -> Caller:
         """Somebody wrote or pressed: who they are. Writes only what is new; an administrator gets an account."""
         name, username = storable(name), storable(username) if username else None
@@ -91,7 +96,8 @@ class People:
 
     async def ask_access(self, caller: Caller, name: str, username: str | None) -> list[int]:
         """A stranger asks to use the bot: returns the administrators who are told so, [] if it is asked or declined."""
-        if caller.may_use:
+        # Without administrators nothing is noted either: a later one would never hear of it.
+        if caller.may_use or not self.has_admins:
             return []
         payload = {
             "text": "access",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SQLITE_DRIVER = "inline"
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
+#: Its codes CORRUPT, NOTADB: of a file that is no database, or not any more.
+SQLITE_BROKEN = {11, 26}
 #: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
 #: PostgreSQL ends a transaction in which nothing has come for so long.
@@ -58,6 +60,11 @@ def parse_url(url: str) -> URL:
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+asyncpg")
     raise DatabaseUrlError(f"is of another kind ({backend}): {allowed}")
+
+
+def shown(url: URL) -> str:
+    """The address for a message: without our driver, and without a password, which may stand after a ? too."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def is_unavailable(error: BaseException) -> bool:

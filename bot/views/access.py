@@ -17,6 +17,16 @@ def stranger(t: Texts) -> Html:
     return t._("This bot is private. /start asks the administrators to let you in.")
 
 
+def no_administrators(t: Texts, telegram_id: int) -> Html:
+    """To a stranger, who may well be the owner, while there is nobody to ask."""
+    return t._(
+        "This bot has no administrator yet. If it is yours: put your Telegram id, <code>{id}</code>, into "
+        "<code>ADMIN_IDS</code> in .env and start the bot again.",
+        # Not a number to be grouped: it is copied.
+        id=str(telegram_id),
+    )
+
+
 def asked(t: Texts) -> Html:
     """Told once to a stranger whose request is with the administrators."""
     return t._("This bot is private. I have asked the administrators; you will hear from me when they decide.")

@@ -92,6 +92,7 @@ async def running_bot(
     *,
     again: bool = False,
     public_url: str | None = None,
+    admins: frozenset[int] = frozenset({BOSS}),
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
@@ -102,7 +103,6 @@ async def running_bot(
     telegram.add_user(STRANGER, "<Eve>", "en", "eve")
     if not again:
         await _fill(database)
-    admins = frozenset({BOSS})
     async with running(database, provider) as engine:
         pace = Pace()
         bot = make_bot(telegram.token, telegram.url, pace)

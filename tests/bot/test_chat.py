@@ -117,6 +117,23 @@ async def test_who_starts_again_hears_how_the_request_stands_once(bot: Running, 
     assert len(telegram.from_bot(STRANGER)) == 4
 
 
+async def test_without_administrators_a_stranger_hears_what_makes_one(
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    """With their own id, in their language; and nothing is noted of which a later administrator would not hear."""
+    owner = 1_234_567
+    telegram.add_user(owner, "Ольга", "ru")
+    async with running_bot(database, telegram, provider, admins=frozenset()) as bot:
+        said = (await bot.say(STRANGER, "hello"))["text"]
+        assert "has no administrator yet" in said
+        assert f"{STRANGER}, into ADMIN_IDS" in said
+        assert (await bot.say(STRANGER, "/start"))["text"] == said
+        assert f"{owner}, в ADMIN_IDS" in (await bot.say(owner, "/start"))["text"]
+    async with running_bot(database, telegram, provider, again=True) as bot:
+        assert "I have asked the administrators;" in (await bot.say(STRANGER, "/start"))["text"]
+        await bot.shows(BOSS, "<Eve> asks")
+
+
 async def test_a_forwarded_post_is_answered_with_its_tags(bot: Running, telegram: TelegramSandbox) -> None:
     telegram.add_channel(CHANNEL, "News & <more>", "news")
     telegram.send_forward(BEN, CHANNEL, 5, "The city opens a new library", 1_700_000_000)

@@ -1,0 +1,64 @@
+"""`python -m bot doctor`, and a start with what it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.provider import ProviderSandbox
+from sandbox.telegram import TelegramSandbox
+from tests.end_to_end.process import ADMIN, environment, run, running_bot
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def checks(output: str) -> list[str]:
+    """How each check ended."""
+    return [line.partition(": ")[0] for line in output.splitlines()]
+
+
+async def test_without_administrators_the_bot_starts_and_says_so(
+    tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    settings = environment(f"sqlite:///{tmp_path / 'metka.db'}", telegram, provider)
+    status, output = await run(settings, "doctor")
+    assert (status, f"ok    administrators: {ADMIN}\n" in output) == (0, True)
+    async with running_bot(settings) as bot:
+        await bot.logs("started")
+        assert "no_administrators" not in bot.log
+    nobody = {**settings, "ADMIN_IDS": ""}
+    status, output = await run(nobody, "doctor")
+    assert status == 0, output
+    assert checks(output) == [
+        "ok    settings",
+        "warn  administrators",
+        "ok    database",
+        "ok    telegram",
+        "ok    provider",
+    ]
+    assert "put your own Telegram id into ADMIN_IDS in .env" in output
+    async with running_bot(nobody) as bot:
+        await bot.logs("started")
+        warned = [line for line in bot.log.splitlines() if "no_administrators" in line]
+        assert len(warned) == 1
+        assert '"level": "warning"' in warned[0]
+        assert "ADMIN_IDS" in warned[0]
+        assert await bot.stop() == 0
+
+
+@pytest.mark.parametrize("path", ["/proc/x/metka.db", "{folder}/README.md"])
+async def test_a_bad_file_is_one_line_of_several(
+    tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox, path: str
+) -> None:
+    """And the only one at the start."""
+    (tmp_path / "README.md").write_text("words " * 1000)
+    path = path.format(folder=tmp_path)
+    settings = environment(f"sqlite:///{path}", telegram, provider)
+    status, output = await run(settings, "doctor")
+    assert status == 1
+    assert checks(output)[2:] == ["FAIL  database", "ok    telegram", "ok    provider"]
+    status, output = await run(settings)
+    assert (status, len(output.splitlines())) == (1, 1)
+    assert output.startswith("Metka cannot start. The ")
+    assert "DATABASE_URL" in output
