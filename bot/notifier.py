@@ -210,8 +210,8 @@ class Notifier:
         if said is not None:
             await self._record(said)
             # News may have joined it since.
-            rest = tuple(row for row in notice.ids if row not in said.notice.ids)
-            await self._outbox.postpone(replace(notice, ids=rest), self._clock())
+            if rest := tuple(row for row in notice.ids if row not in said.notice.ids):
+                await self._outbox.postpone(replace(notice, ids=rest), self._clock())
             return
         t = self._i18n.texts(notice.language)
         async with self._rendering:

@@ -41,6 +41,16 @@ async def tell(bot: Running, payload: dict[str, str]) -> None:
         await rows.tell_admins(session, [BOSS], payload, utc_now())
 
 
+async def tell_all(bot: Running, telegram: TelegramSandbox, people: range) -> None:
+    """Each of them hears the same."""
+    for person in people:
+        telegram.add_user(person, "Carl", "en", started=True)
+    async with bot.database.write() as session:
+        await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
+    for person in people:
+        await bot.shows(person, "The provider answers again")
+
+
 async def test_one_failed_post(bot: Running, telegram: TelegramSandbox) -> None:
     await bot.say(ANNA, "/help")
     await fail(bot, ANNA, 3)
@@ -109,13 +119,7 @@ async def test_stop_takes_the_rest_out_of_the_queue(
 
 async def test_many_are_told_without_a_refusal(bot: Running, telegram: TelegramSandbox) -> None:
     """Telegram takes thirty messages in any second."""
-    people = range(2001, 2041)
-    for person in people:
-        telegram.add_user(person, "Carl", "en", started=True)
-    async with bot.database.write() as session:
-        await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
-    for person in people:
-        await bot.shows(person, "The provider answers again")
+    await tell_all(bot, telegram, range(2001, 2041))
     assert telegram.errors == []
 
 
@@ -124,13 +128,8 @@ async def test_what_waits_for_longer_than_it_is_held_is_told_once(
 ) -> None:
     """Telegram does not answer for a while: meanwhile it is taken out of the outbox again and again."""
     monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
-    people = range(2001, 2021)
-    for person in people:
-        telegram.add_user(person, "Carl", "en", started=True)
-    async with bot.database.write() as session:
-        await rows.tell_admins(session, people, {"text": "recovered"}, utc_now())
-    for person in people:
-        await bot.shows(person, "The provider answers again")
+    people = range(2001, 2011)
+    await tell_all(bot, telegram, people)
     await until(lambda: not bot.notifier._latest)
     assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
 
@@ -153,11 +152,36 @@ async def test_when_the_database_goes_away_at_a_notice_it_is_said_once(
     monkeypatch.setattr(getattr(bot.notifier, part), method, once_away)
     await fail(bot, BEN, 11)
     await bot.shows(BEN, "❌ #11")
+    await nothing_is_open(bot)
+    assert len(telegram.from_bot(BEN)) == 1
 
+
+async def test_what_joins_a_notice_that_the_database_did_not_hear_of_is_said_alone(
+    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next failure of the same person, while the first one's row still stands open."""
+    monkeypatch.setattr(rows, "NOTICE_EVERY", timedelta(0))
+    monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
+    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
+    sent, times = bot.notifier._outbox.sent, count()
+
+    async def once_away(*arguments: Any, **named: Any) -> None:
+        if next(times) == 0:
+            await fail(bot, BEN, 12)
+            raise ConnectionError
+        await sent(*arguments, **named)
+
+    monkeypatch.setattr(bot.notifier._outbox, "sent", once_away)
+    await fail(bot, BEN, 11)
+    await bot.shows(BEN, "❌ #12")
+    await nothing_is_open(bot)
+    assert ["#11" in message["text"] for message in telegram.from_bot(BEN)] == [True, False]
+
+
+async def nothing_is_open(bot: Running) -> None:
     async with asyncio.timeout(20):
         while await bot.notifier._outbox.any_open():  # noqa: ASYNC110 - it is in the database
             await asyncio.sleep(0.01)
-    assert len(telegram.from_bot(BEN)) == 1
 
 
 async def test_in_a_pause_of_tagging_who_waits_is_told_so(
