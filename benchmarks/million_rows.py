@@ -21,8 +21,8 @@ from benchmarks.posts import text_of
 from services.clock import utc_now
 from storage.database import Database, parse_url
 from storage.migrate import migrate
-from storage.models import Channel, User, UserChannel
-from storage.types import UtcDateTime
+from storage.schema.tables import Channel, User, UserChannel
+from storage.schema.types import UtcDateTime
 
 POSTS, USERS, CHANNELS = 1_000_000, 1000, 3000
 #: The user with 100,000 posts, and some of those with 800.

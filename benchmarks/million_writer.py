@@ -21,7 +21,7 @@ from benchmarks.posts import text_of
 from services.clock import utc_now
 from storage import queue
 from storage.database import Database, parse_url
-from storage.models import Post
+from storage.schema.tables import Post
 
 #: So many at a time, so often.
 AT_ONCE, EVERY_SECONDS = 10, 0.1

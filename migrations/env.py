@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from storage.database import Database, parse_url
 from storage.migrate import VERSION_TABLE
-from storage.source_models import SourceRow
+from storage.schema.source_tables import SourceRow
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -27,7 +27,7 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction that the connection is in."""
     context.configure(
         connection=connection,
-        # Importing these models has those of storage.models imported too.
+        # Importing these models has those of storage.schema.tables imported too.
         target_metadata=SourceRow.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",

@@ -16,7 +16,7 @@ from services.hashtags import Original, appended, line_for
 from storage import hashtags as rows
 from storage import intake, outbox
 from storage.database import Database
-from storage.source_models import HashtagRow
+from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from services.sources.base import SourceChannel
 from services.storing import take_turns
 from storage import channel_cards, intake, sources
 from storage.database import Database
-from storage.source_models import Follow, SourceRow
+from storage.schema.source_tables import Follow, SourceRow
 
 #: Posts that are read when a channel is added, and with each press of the button for more.
 FIRST_POSTS, MORE_POSTS = 50, 200

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.hashtags import Original, clipped, without_line
 from storage import hashtags as rows
 from storage import outbox
-from storage.models import ChannelOwner
-from storage.source_models import HashtagRow
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner
 
 NO_TEXT = "the message has no text"
 

@@ -12,11 +12,11 @@ from services.people import storable
 from services.sources.base import Delivery, Source
 from services.storing import Tally, store
 from storage import imports as rows
-from storage import legacy
 from storage.database import Database
-from storage.models import Post
 from storage.queue import Priority
-from storage.source_models import ImportRow
+from storage.schema import parser_tables
+from storage.schema.source_tables import ImportRow
+from storage.schema.tables import Post
 
 #: Of a file's name.
 NAME_LENGTH = 255
@@ -137,12 +137,14 @@ class Imports:
         """
         done = work.done
         async with self._database.read() as session:
-            neutral = await legacy.required_values(session, Post, now=self._clock())
+            neutral = await parser_tables.required_values(session, Post, now=self._clock())
         async for delivery in source.deliveries(done.messages):
             done = await self._store(work, done, delivery, neutral)
             yield done
 
-    async def _store(self, work: Import, done: Summary, delivery: Delivery, neutral: legacy.NeutralValues) -> Summary:
+    async def _store(
+        self, work: Import, done: Summary, delivery: Delivery, neutral: parser_tables.NeutralValues
+    ) -> Summary:
         tally = None
         async with self._database.write() as session:
             if not await rows.take(session, work.id, done.messages):

@@ -10,7 +10,7 @@ from typing import Any
 from services.clock import Clock
 from storage import updates
 from storage.database import Database
-from storage.models import UpdateRow
+from storage.schema.tables import UpdateRow
 
 #: Telegram's update_id, as the database can hold it.
 IDS = range(-(2**63), 2**63)

@@ -20,7 +20,7 @@ from storage import intake as rows
 from storage import people as people_rows
 from storage.database import Database
 from storage.intake import StoredPost
-from storage.models import ChannelOwner
+from storage.schema.tables import ChannelOwner
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from services.people import DEFAULT_LANGUAGE
 from storage import outbox as rows
 from storage import people
 from storage.database import Database
-from storage.models import OutboxRow
+from storage.schema.tables import OutboxRow
 
 Kind = Literal["failed", "result", "admin", "channel"]
 

@@ -12,7 +12,7 @@ from storage import hashtags, own, reads
 from storage.database import Database
 from storage.glance import Glance, glance
 from storage.intake import nameless
-from storage.models import Attempt
+from storage.schema.tables import Attempt
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10

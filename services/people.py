@@ -10,10 +10,11 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from storage import legacy, outbox
+from storage import outbox
 from storage import people as rows
 from storage.database import Database
 from storage.glance import glance
+from storage.schema import parser_tables
 
 LANGUAGES = ("ru", "en")
 DEFAULT_LANGUAGE = "en"
@@ -60,7 +61,7 @@ class People:
         self._admin_ids = admin_ids
         self._clock = clock
         # Which columns the parser's users have does not change while we run.
-        self._columns: legacy.OptionalColumns | None = None
+        self._columns: parser_tables.OptionalColumns | None = None
         self._query: rows.Standing | None = None
 
     @property
@@ -172,9 +173,9 @@ class People:
     async def _account(self, session: AsyncSession, telegram_id: int) -> rows.Account | None:
         return await rows.find_account(session, telegram_id, await self._optional(session), self._clock())
 
-    async def _optional(self, session: AsyncSession) -> legacy.OptionalColumns:
+    async def _optional(self, session: AsyncSession) -> parser_tables.OptionalColumns:
         if self._columns is None:
-            self._columns = await legacy.optional_columns(session)
+            self._columns = await parser_tables.optional_columns(session)
         return self._columns
 
     async def _open_account(

@@ -25,11 +25,12 @@ from services.sources.base import (
 )
 from services.storing import Tally, take_turns
 from services.visits import Visit
-from storage import legacy, sources
+from storage import sources
 from storage.database import Database
-from storage.models import Channel, Post
 from storage.queue import Priority
-from storage.source_models import SourceRow
+from storage.schema import parser_tables
+from storage.schema.source_tables import SourceRow
+from storage.schema.tables import Channel, Post
 from storage.sources import Audience, Follower
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,7 @@ class Readings:
         self._alerts = PreviewAlerts(admin_ids)
         # Which columns the parser's tables have does not change while we run.
         self._audience: Audience | None = None
-        self._neutral: legacy.NeutralValues | None = None
+        self._neutral: parser_tables.NeutralValues | None = None
         # Gaps and older posts are read of one channel and user after the other.
         self._turn = (0, 0)
         self._asked = 0
@@ -155,7 +156,7 @@ class Readings:
         if source is None:
             return None
         if self._neutral is None:
-            self._neutral = await legacy.required_values(session, Post, now=now)
+            self._neutral = await parser_tables.required_values(session, Post, now=now)
         followers = await sources.followers(session, task.channel_id, await self._who(session), now, user_ids)
         return Visit(session, source, channel, followers, now, self._neutral)
 
@@ -279,7 +280,7 @@ class Readings:
 
     async def _who(self, session: AsyncSession) -> Audience:
         if self._audience is None:
-            self._audience = Audience(await legacy.optional_columns(session), self._admin_ids)
+            self._audience = Audience(await parser_tables.optional_columns(session), self._admin_ids)
         return self._audience
 
     def _tell(self, task: Task, tallies: Sequence[Tally]) -> None:

@@ -16,11 +16,12 @@ from services.people import storable
 from services.prompts import has_text
 from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from storage import bulk, hashtags, legacy, people
+from storage import bulk, hashtags, people
 from storage import intake as rows
 from storage.bulk import Stored, StoredText
-from storage.models import Post
 from storage.queue import Priority
+from storage.schema import parser_tables
+from storage.schema.tables import Post
 from storage.twins import find_twin
 
 #: Of Markdown, which some programs keep in the text.
@@ -52,7 +53,7 @@ async def store(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
-    neutral: legacy.NeutralValues | None = None,
+    neutral: parser_tables.NeutralValues | None = None,
 ) -> Tally:
     """Store a delivery's posts for a user: new ones, and texts that are newer than what is stored.
 
@@ -90,7 +91,7 @@ async def store_in(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
-    neutral: legacy.NeutralValues | None = None,
+    neutral: parser_tables.NeutralValues | None = None,
 ) -> Tally:
     """As `store`, of a channel whose row is known, after `take_turns`."""
     # Some know the channel by its number, some by its name.
@@ -104,7 +105,7 @@ async def store_in(
     back = [row.id for _, them in known for row in them if row.gone_at is not None]
     gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
     if neutral is None:
-        neutral = await legacy.required_values(session, Post, now=now)
+        neutral = await parser_tables.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
     await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
     await bulk.set_texts(session, texts, now)

@@ -14,12 +14,13 @@ from services.clock import Clock
 from services.listing import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import storable_channel, store_in, take_turns
-from storage import bulk, legacy, lists
+from storage import bulk, lists
 from storage import intake as rows
 from storage.bulk import StoredText
 from storage.database import Database
-from storage.models import Post
-from storage.types import as_text, as_whole
+from storage.schema import parser_tables
+from storage.schema.tables import Post
+from storage.schema.types import as_text, as_whole
 
 Status = Literal["new", "known", "edited"]
 
@@ -87,7 +88,7 @@ class Submissions:
         by_channel: dict[int, list[Submission]] = defaultdict(list)
         for each in submissions:
             by_channel[ids[_key(each.channel)]].append(each)
-        neutral = await legacy.required_values(session, Post, now=now)
+        neutral = await parser_tables.required_values(session, Post, now=now)
         taken: dict[tuple[int, int], Taken] = {}
         queued = 0
         for channel_id, group in by_channel.items():

@@ -23,9 +23,10 @@ from services.upstream import (
     models_to_send,
     observe,
 )
-from storage import legacy, outbox, queue, updates, wishes
+from storage import outbox, queue, updates, wishes
 from storage.database import Database
-from storage.models import Batch
+from storage.schema import parser_tables
+from storage.schema.tables import Batch
 
 log = structlog.get_logger(__name__)
 
@@ -286,7 +287,7 @@ class TaggingService:
         async with self._database.write() as session:
             await wishes.prune_batches(session, now)
             await updates.prune(session, now - UPDATES_KEPT)
-            adopted = await legacy.adopt_parser_verdicts(session)
+            adopted = await parser_tables.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 
     async def _prune(self, prune: Callable[[AsyncSession, datetime, int], Awaitable[int]], before: datetime) -> int:

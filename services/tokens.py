@@ -12,8 +12,8 @@ from services.clock import Clock
 from services.people import People
 from storage import tokens
 from storage.database import Database
-from storage.models import TokenRow
-from storage.types import as_text
+from storage.schema.tables import TokenRow
+from storage.schema.types import as_text
 
 #: By which a token is known as one of ours, in a log or by a scanner of secrets.
 PREFIX = "mtk_"

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.sources.base import Delivery, SourceChannel
 from services.storing import Tally, storable_channel, store_in
 from storage import intake, outbox
-from storage.legacy import NeutralValues
-from storage.models import Channel
 from storage.queue import Priority
-from storage.source_models import SourceRow
+from storage.schema.parser_tables import NeutralValues
+from storage.schema.source_tables import SourceRow
+from storage.schema.tables import Channel
 from storage.sources import Follower
 from storage.twins import find_twin, has_posts, join_readings, take_over
 

@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.inserts import insert
-from storage.models import BudgetRow
+from storage.schema.tables import BudgetRow
 
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:

@@ -12,9 +12,9 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.intake import owned_by
-from storage.legacy import NeutralValues
 from storage.locking import locked
-from storage.models import Post
+from storage.schema.parser_tables import NeutralValues
+from storage.schema.tables import Post
 
 _POSTS = cast("Table", Post.__table__)
 #: Parameters in a statement are limited (SQLite 32,766).

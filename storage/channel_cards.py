@@ -8,9 +8,10 @@ from typing import Any, cast
 from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy, reads
-from storage.models import Channel, Post, UserChannel
-from storage.source_models import Follow, SourceRow
+from storage import reads
+from storage.schema import parser_tables
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Channel, Post, UserChannel
 
 
 async def cards(session: AsyncSession, user_id: int, channel_id: int | None = None) -> Sequence[Any]:
@@ -78,5 +79,5 @@ def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
 
 def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
     # What is 'success' has tags: the index of the others is short.
-    tagged: ColumnElement[bool] = literal_column(legacy.has_tags(dialect, "posts.tags"), Boolean)
+    tagged: ColumnElement[bool] = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
     return [reads.unfinished(), ~tagged]

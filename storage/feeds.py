@@ -9,8 +9,8 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import User
-from storage.source_models import FeedRow
+from storage.schema.source_tables import FeedRow
+from storage.schema.tables import User
 
 
 async def secret_of(session: AsyncSession, user_id: int, telegram_id: int) -> str | None:

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.conditions import LONG_AGO, QUEUED
-from storage.models import Post
 from storage.queue import Priority
+from storage.schema.index_conditions import LONG_AGO, QUEUED
+from storage.schema.tables import Post
+from storage.schema.types import UtcDateTime
 from storage.turns import due_at
-from storage.types import UtcDateTime
 
 #: Rows that one statement on SQLite reads at most: everything else in the process waits for it (`storage.sqlite`).
 PORTION = 1000

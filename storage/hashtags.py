@@ -8,9 +8,9 @@ from sqlalchemy import Select, and_, delete, exists, literal, or_, select, updat
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.conditions import HASHTAGS_OPEN
-from storage.models import ChannelOwner, Post
-from storage.source_models import HashtagRow
+from storage.schema.index_conditions import HASHTAGS_OPEN
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner, Post
 
 #: Channels of one person that are listed: a message holds a hundred buttons.
 MOST_CHANNELS = 40

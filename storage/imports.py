@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.source_models import ImportRow
+from storage.schema.source_tables import ImportRow
 
 
 async def find_unfinished(session: AsyncSession, user_id: int, fingerprint: str) -> ImportRow | None:

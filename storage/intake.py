@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy
-from storage.models import Channel, ChannelOwner, Post
+from storage.schema import parser_tables
+from storage.schema.tables import Channel, ChannelOwner, Post
 
 #: Messages of one album have neighbouring numbers (Telegram sends ten at most): no index on the album is needed.
 ALBUM_REACH = 20
@@ -66,7 +66,7 @@ async def channel_row(
             # The name has passed on from another channel, whose row keeps it.
             name = nameless(telegram_id)
         values = {"channel_username": name, "channel_id": telegram_id, "channel_title": title, "created_at": now}
-        return int((await legacy.insert_row(session, Channel, values, now=now))[0])
+        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
     if channel.channel_id is None:
         channel.channel_id = telegram_id
     if title and channel.channel_title != title:
@@ -127,7 +127,7 @@ async def _row_by_name(session: AsyncSession, username: str | None, title: str, 
     channel = await find_named(session, username)
     if channel is None:
         values = {"channel_username": username, "channel_id": None, "channel_title": title, "created_at": now}
-        return int((await legacy.insert_row(session, Channel, values, now=now))[0])
+        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
     if title and channel.channel_title != title:
         channel.channel_title = title
         await session.flush()
@@ -184,7 +184,7 @@ async def _first(session: AsyncSession, query: Any) -> StoredPost | None:
 
 async def insert_post(session: AsyncSession, values: dict[str, Any], now: datetime) -> int:
     """Insert a post, whatever else the installation's table asks for, and return its id."""
-    return int((await legacy.insert_row(session, Post, {**values, "parsed_at": now}, now=now))[0])
+    return int((await parser_tables.insert_row(session, Post, {**values, "parsed_at": now}, now=now))[0])
 
 
 async def set_text(session: AsyncSession, post_id: int, text: str | None) -> None:

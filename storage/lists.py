@@ -27,9 +27,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy, reads
-from storage.models import Channel, Post, User, UserChannel
-from storage.types import UtcDateTime, distinct_in_each, is_tag
+from storage import reads
+from storage.schema import parser_tables
+from storage.schema.tables import Channel, Post, User, UserChannel
+from storage.schema.types import UtcDateTime, distinct_in_each, is_tag
 
 #: Posts that are looked through in one statement, so that none takes long; and that are read at least.
 PIECE, FEWEST = 2000, 20
@@ -135,7 +136,7 @@ async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, li
     """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
     if tag is not None:
         return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
-    has_any = literal_column(legacy.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
+    has_any = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
     # Nearly all have some.
     return await _filtered(session, _told(), user_id, [], (has_any, bool), limit, first_piece=2 * limit)
 
@@ -149,7 +150,7 @@ async def _tagged(
     limit: int,
 ) -> Sequence[Row[Any]]:
     """The newest posts with a tag."""
-    may_have = legacy.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
+    may_have = parser_tables.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
     return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
 
 
@@ -201,7 +202,7 @@ async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[
     The database puts the texts together: to hand them over one by one takes longer than to read them.
     """
     dialect = session.get_bind().dialect.name
-    text = literal_column(legacy.json_text(dialect, "piece.tags"), String)
+    text = literal_column(parser_tables.json_text(dialect, "piece.tags"), String)
     together = func.group_concat(text, SEPARATOR) if dialect == "sqlite" else func.string_agg(text, SEPARATOR)
     seen: list[Any] = []
     while True:

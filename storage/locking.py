@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Select, select
 
-from storage.models import Post
+from storage.schema.tables import Post
 
 
 def locked(condition: ColumnElement[bool]) -> Select[int]:

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Database
-from storage.legacy import has_tags
-from storage.models import Channel, Post, User, UserChannel
+from storage.schema.parser_tables import has_tags
+from storage.schema.tables import Channel, Post, User, UserChannel
 
 State = Literal["absent", "parser", "parser_with_columns", "ours"]
 

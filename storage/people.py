@@ -10,12 +10,12 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy
 from storage.glance import Glance
 from storage.inserts import insert
-from storage.legacy import OptionalColumns
-from storage.models import Person, User
-from storage.types import UtcDateTime
+from storage.schema import parser_tables
+from storage.schema.parser_tables import OptionalColumns
+from storage.schema.tables import Person, User
+from storage.schema.types import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ Standing = Select[*tuple[Any, ...]]
 def standing_query(columns: OptionalColumns) -> Standing:
     """What `standing` asks; it is built once, since which columns there are does not change while we run."""
     who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
-    allowed = legacy.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
+    allowed = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
     known = [Person.__table__.c[each.name] for each in fields(Known)]
     return (
         select(Person.__table__.c.telegram_id.is_not(None), *known, User.__table__.c.id, allowed)
@@ -72,7 +72,7 @@ async def find_account(
     session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
 ) -> Account | None:
     """The users row of a Telegram id, or None."""
-    allowed = legacy.may_use_clause(columns, now=now)
+    allowed = parser_tables.may_use_clause(columns, now=now)
     row = (await session.execute(select(User.id, allowed).where(User.telegram_id == telegram_id))).first()
     return None if row is None else Account(row[0], bool(row[1]))
 
@@ -84,7 +84,7 @@ async def open_account(
     await take_turns(session, telegram_id)
     user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
     if user_id is None:
-        return await legacy.insert_user(
+        return await parser_tables.insert_user(
             session, telegram_id=telegram_id, username=username, first_name=name, last_name=None, now=now
         )
     await session.execute(update(User).where(User.id == user_id).values(is_active=True))

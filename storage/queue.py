@@ -28,11 +28,11 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import hashtags
-from storage.conditions import QUEUED, REUSABLE, WAITS
 from storage.locking import locked
-from storage.models import Attempt, OutboxRow, Post
 from storage.prepared import execute_many
-from storage.source_models import HashtagRow
+from storage.schema.index_conditions import QUEUED, REUSABLE, WAITS
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import Attempt, OutboxRow, Post
 from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)

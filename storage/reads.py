@@ -11,11 +11,11 @@ from sqlalchemy import Boolean, ColumnElement, Executable, Row, Select, bindpara
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy
-from storage.conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
-from storage.models import Attempt, Channel, Post, User
+from storage.schema import parser_tables
+from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
+from storage.schema.tables import Attempt, Channel, Post, User
+from storage.schema.types import UtcDateTime
 from storage.turns import due_at
-from storage.types import UtcDateTime
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500
@@ -76,7 +76,7 @@ async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) ->
 @cache
 def tagged_unfinished(dialect: str, *, own: bool) -> Executable:
     """The statement of `count_tagged_unfinished`."""
-    tagged = literal_column(legacy.has_tags(dialect, "posts.tags"), Boolean)
+    tagged = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
     return query.where(_is_own()) if own else query
 

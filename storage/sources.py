@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import legacy
-from storage.legacy import OptionalColumns
-from storage.models import Post, User, UserChannel
-from storage.source_models import Follow, SourceRow
+from storage.schema import parser_tables
+from storage.schema.parser_tables import OptionalColumns
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Post, User, UserChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Audience:
 
     def clause(self, now: datetime) -> ColumnElement[bool]:
         """For a query that has `users`."""
-        return or_(legacy.may_use_clause(self.columns, now=now), User.telegram_id.in_(self.admin_ids))
+        return or_(parser_tables.may_use_clause(self.columns, now=now), User.telegram_id.in_(self.admin_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, ac
         await session.flush()
         return False
     values = {"user_id": user_id, "channel_id": channel_id, "is_active": active, "created_at": now}
-    await legacy.insert_row(session, UserChannel, values, now=now)
+    await parser_tables.insert_row(session, UserChannel, values, now=now)
     return True
 
 

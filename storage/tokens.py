@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Row, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import TokenRow, User
+from storage.schema.tables import TokenRow, User
 
 
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal_column, or_
 from sqlalchemy import text as sql
 
-from storage.conditions import DUE_AT, LONG_AGO, QUEUED
-from storage.models import Post
-from storage.types import UtcDateTime
+from storage.schema.index_conditions import DUE_AT, LONG_AGO, QUEUED
+from storage.schema.tables import Post
+from storage.schema.types import UtcDateTime
 
 #: A post that is due, under the alias `row`, in the words of the index. What a claim without retries leaves is last.
 _IS_DUE = (

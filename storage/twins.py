@@ -9,8 +9,8 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import Channel, Post, UserChannel
-from storage.source_models import Follow, SourceRow
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Channel, Post, UserChannel
 
 #: Channels of one title that are compared, and messages of each.
 MOST_ALIKE, MOST_MESSAGES = 20, 50

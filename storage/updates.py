@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.inserts import insert
-from storage.models import UpdateRow
+from storage.schema.tables import UpdateRow
 
 #: Notified with each update that is stored (PostgreSQL).
 CHANNEL = "metka_updates"

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Executable, Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.models import UpstreamRow
+from storage.schema.tables import UpstreamRow
 
 #: Any constant number, other than the migrations': whoever changes a model's state holds it until the commit.
 ADVISORY_LOCK = 0x4D45544B42

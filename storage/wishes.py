@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, del
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.locking import locked
-from storage.models import Batch, BatchPost, Post
 from storage.queue import Priority
+from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
+from storage.schema.tables import Batch, BatchPost, Post
 from storage.turns import in_order_of_work
 
 #: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that

@@ -20,9 +20,9 @@ from services.reader import Reader
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
 from storage.database import Database
-from storage.models import Post
-from storage.source_models import Follow as FollowRow
-from storage.source_models import SourceRow
+from storage.schema.source_tables import Follow as FollowRow
+from storage.schema.source_tables import SourceRow
+from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, Running, running_bot
 from tests.services.channel_world import Shelf
 

@@ -18,8 +18,8 @@ from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
 from storage.database import Database
-from storage.models import ChannelOwner
-from storage.source_models import HashtagRow
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner
 from tests.bot.running import BEN
 from tests.storage.rows import add_posts, add_user
 

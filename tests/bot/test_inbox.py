@@ -26,7 +26,7 @@ from services.inbox import Inbox
 from storage import updates
 from storage.coordination import Coordination
 from storage.database import Database, parse_url
-from storage.models import UpdateRow
+from storage.schema.tables import UpdateRow
 from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until
 from tests.proxy import proxied

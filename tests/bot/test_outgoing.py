@@ -21,7 +21,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.exporting import BOM, Block, Exporting, Form
 from storage.database import Database
-from storage.source_models import FeedRow
+from storage.schema.source_tables import FeedRow
 from tests.bot.running import ANNA, BEN, BOSS, LARGEST_FILE, Running, running_bot, until
 from tests.storage.rows import add_posts
 

@@ -29,7 +29,7 @@ from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.inbox import BadUpdateError
 from storage.database import Database, is_unavailable
-from storage.models import UpdateRow
+from storage.schema.tables import UpdateRow
 from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user
 

@@ -13,7 +13,7 @@ from services.channels import Channels
 from services.reader import Reader
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
 from storage.database import Database
-from storage.models import OutboxRow, Post, User
+from storage.schema.tables import OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ADMIN, FIRST, SECOND = 1, 2, 3

@@ -19,7 +19,7 @@ from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from services.worker import Worker
 from storage.database import Database
-from storage.models import Post
+from storage.schema.tables import Post
 
 CHAIN = ("first/model", "second/model", "third/model", "fourth/model")
 ADMIN = 1

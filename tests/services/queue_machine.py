@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from services.outcomes import Kind, Outcome
-from storage.models import Post as Row
 from storage.queue import ClaimedPost
+from storage.schema.tables import Post as Row
 from tests.services.queue_model import (
     LEASE,
     LONGEST_WAIT,

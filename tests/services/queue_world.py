@@ -23,8 +23,8 @@ from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from storage import queue
 from storage.database import Database, parse_url
-from storage.models import Base, Post
 from storage.queue import ClaimedPost
+from storage.schema.tables import Base, Post
 from tests.services.queue_model import CHAIN, LEASE, POLICY, Upstream
 from tests.storage.rows import add_user
 

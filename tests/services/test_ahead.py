@@ -26,7 +26,7 @@ from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage import budget, wishes
 from storage.database import Database
-from storage.models import Post
+from storage.schema.tables import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill
 from tests.storage.rows import add_posts, add_user

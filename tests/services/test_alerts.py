@@ -12,7 +12,7 @@ from services.outbox import Outbox
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage.database import Database
-from storage.models import Attempt, OutboxRow
+from storage.schema.tables import Attempt, OutboxRow
 from tests.storage.rows import add_posts, add_user
 
 ADMIN = 1

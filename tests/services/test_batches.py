@@ -11,8 +11,8 @@ from sandbox.provider import FaultPlan, ProviderSandbox, RequestRecord, expected
 from sandbox.provider.malformed import MALFORMED
 from sandbox.provider.mixed import MIXED
 from storage.database import Database
-from storage.models import Attempt, Post, UpstreamRow
 from storage.queue import Priority
+from storage.schema.tables import Attempt, Post, UpstreamRow
 from tests.faults.world import marker, text_of
 from tests.services.engine import CHAIN, FAST, running
 from tests.storage.rows import NOW, add_posts, add_user

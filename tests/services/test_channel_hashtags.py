@@ -18,9 +18,9 @@ from services.people import People
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
 from storage.database import Database
-from storage.models import OutboxRow, Post, User
 from storage.queue import Priority, claim, settle
-from storage.source_models import HashtagRow
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CHANNEL, OWNER, READER = -1001234567890, 1, 4

@@ -12,8 +12,8 @@ from services import channels as product
 from services.channels import ALL, MOST_CHANNELS, Added
 from services.sources.base import SourceGoneError
 from storage.database import Database
-from storage.models import Post, User, UserChannel
-from storage.source_models import Follow, SourceRow
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Post, User, UserChannel
 from tests.services.channel_world import ADMIN, FIRST, NOW, SECOND, World
 from tests.statements import noted
 

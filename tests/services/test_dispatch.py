@@ -19,8 +19,8 @@ from services.recorder import Recorded, Recorder
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage.database import Database
-from storage.models import Post
 from storage.queue import ClaimedPost, Priority
+from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 
 CHAIN = ("first/model", "second/model")

@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 
 from services.exporting import PAGE, Exporting, Form, heading
 from storage.database import Database
-from storage.models import Channel, Post
+from storage.schema.tables import Channel, Post
 from tests.storage.rows import NOW, add_posts, add_user
 
 TAGGED: dict[str, Any] = {"tagging_status": "success", "tags": ["город", "новости"]}

@@ -15,7 +15,7 @@ from services.feeds import LONGEST, Feed, Feeds, feed_path
 from services.people import People
 from services.rss import document
 from storage.database import Database
-from storage.models import Post, User
+from storage.schema.tables import Post, User
 from tests.storage.rows import NOW, add_posts, add_user
 
 URL = "https://bot.example.org"

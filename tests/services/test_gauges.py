@@ -21,8 +21,8 @@ from services.upstream import Aside, ModelState
 from storage import budget
 from storage import people as people_rows
 from storage.database import Database
-from storage.models import BudgetRow, OutboxRow
 from storage.queue import Priority
+from storage.schema.tables import BudgetRow, OutboxRow
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("first/model", "second/model:free")

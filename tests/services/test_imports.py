@@ -16,9 +16,9 @@ from services.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.sources.export import ExportError, ExportFile, fingerprint
 from storage.database import Database
-from storage.models import Channel, Post, User
 from storage.queue import Priority
-from storage.source_models import ImportRow
+from storage.schema.source_tables import ImportRow
+from storage.schema.tables import Channel, Post, User
 from tests.services.sources.exports import CHANNEL, POSTED, a_channel, a_message, a_service, an_account, write
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
 from services.inbox import BadUpdateError, Inbox, read
 from storage.database import Database, is_unavailable, parse_url
-from storage.models import UpdateRow
+from storage.schema.tables import UpdateRow
 from tests.services.engine import running
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

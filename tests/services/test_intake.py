@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from services.intake import IncomingPost, Intake, Stored
 from services.people import People
 from storage.database import Database
-from storage.models import Channel, OutboxRow, Post, User
+from storage.schema.tables import Channel, OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CHANNEL = -1001234567890

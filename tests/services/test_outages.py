@@ -19,7 +19,7 @@ from services.ramp import FIRST_REQUESTS
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState
 from storage.database import Database
-from storage.models import Attempt, Post
+from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.storage.rows import add_posts, add_user
 

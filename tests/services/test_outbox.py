@@ -15,7 +15,7 @@ from services.outbox import Notice, Outbox
 from services.people import People
 from storage import outbox as rows
 from storage.database import Database
-from storage.models import Channel, OutboxRow, Post, User
+from storage.schema.tables import Channel, OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OWNER, ADMIN = 7, 9

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from services.overview import Overview
 from storage.database import Database
-from storage.models import Attempt, Channel, Post, User
+from storage.schema.tables import Attempt, Channel, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, text, update
 
 from services.people import Access, Caller, People, storable
 from storage.database import Database
-from storage.models import OutboxRow, Person, User
+from storage.schema.tables import OutboxRow, Person, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ADMIN, USER, STRANGER = 1, 2, 3

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
 from storage.database import Database
-from storage.models import Channel
-from storage.source_models import SourceRow
+from storage.schema.source_tables import SourceRow
+from storage.schema.tables import Channel
 from tests.services.channel_world import FIRST, NOW, SECOND, World
 
 NUMBER = -1001234567890

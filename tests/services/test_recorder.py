@@ -16,8 +16,8 @@ from services.recorder import Finished, Recorder
 from services.states import load_states
 from storage import queue
 from storage.database import Database
-from storage.models import Attempt, Post
 from storage.queue import ClaimedPost
+from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("first/model", "second/model")

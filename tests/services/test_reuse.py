@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sandbox.provider import ProviderSandbox, expected_tags
 from services.sameness import same_words, text_key
 from storage.database import Database
-from storage.models import Attempt, Post
 from storage.queue import Priority
+from storage.schema.tables import Attempt, Post
 from tests.services.engine import Engine, running
 from tests.storage.rows import add_posts, add_user
 

@@ -14,11 +14,12 @@ from sqlalchemy import text as sql
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import MAX_VIEWS, Tally, store
-from storage import legacy, queue
+from storage import queue
 from storage.database import Database, parse_url
 from storage.migrate import migrate
-from storage.models import Channel, Post, User
 from storage.queue import Priority
+from storage.schema import parser_tables
+from storage.schema.tables import Channel, Post, User
 from tests.legacy import POSTS, make_legacy
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -222,7 +223,7 @@ async def test_a_table_that_asks_for_more_gets_neutral_values(database_url: str)
         await session.execute(sql(f"{POSTS.format(key=key).rstrip().removesuffix(')')}, {more})"))
     await migrate(database, now=NOW)
     async with database.read() as session:
-        neutral = await legacy.required_values(session, Post, now=NOW)
+        neutral = await parser_tables.required_values(session, Post, now=NOW)
     assert (await stored(database, a_post(1), a_post(2), neutral=neutral)).new == 2
     assert (await stored(database, a_post(3))).new == 1
     async with database.read() as session:

@@ -11,7 +11,7 @@ from services.outbox import Outbox
 from services.states import load_states
 from services.upstream import Aside
 from storage.database import Database
-from storage.models import Attempt, Post
+from storage.schema.tables import Attempt, Post
 from tests.services.engine import ADMIN, CHAIN, running
 from tests.services.posts import fill, own_tags, tell_kinds
 from tests.storage.rows import add_posts, add_user

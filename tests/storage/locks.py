@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy import text as sql
 
 from storage.database import Database
-from storage.models import Post
+from storage.schema.tables import Post
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 

@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
-from storage.models import Base
+from storage.schema.tables import Base
 
 #: Indexes of a part of a table.
 PARTIAL = [

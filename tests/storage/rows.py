@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
-from storage.models import Channel, Post, User
+from storage.schema.tables import Channel, Post, User
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import queue
 from storage.database import Database
+from storage.schema.types import UtcDateTime
 from storage.turns import claim_statement
-from storage.types import UtcDateTime
 from tests.storage.plan import is_full_scan, plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 

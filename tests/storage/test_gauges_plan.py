@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from storage import gauges, outbox, reads
 from storage.database import Database
-from storage.models import Post
+from storage.schema.tables import Post
 from tests.storage.plan import plan_of, plans_of
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from storage.database import Database, is_unavailable
 from storage.glance import Glance, glance
-from storage.models import Person, Post, User
-from storage.types import UtcDateTime
+from storage.schema.tables import Person, Post, User
+from storage.schema.types import UtcDateTime
 from tests.storage.rows import NOW, add_posts, add_user
 
 

@@ -24,8 +24,8 @@ from storage.migrate import (
     is_current,
     migrate,
 )
-from storage.models import Base, Post
 from storage.reads import count_tagged_unfinished
+from storage.schema.tables import Base, Post
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)

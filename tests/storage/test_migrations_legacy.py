@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from storage.database import Database, parse_url
-from storage.legacy import (
+from storage.migrate import migrate
+from storage.schema.parser_tables import (
     BLANK_CODES,
     OptionalColumns,
     adopt_parser_verdicts,
@@ -19,8 +20,7 @@ from storage.legacy import (
     may_use_clause,
     optional_columns,
 )
-from storage.migrate import migrate
-from storage.models import Channel, Post, User, UserChannel
+from storage.schema.tables import Channel, Post, User, UserChannel
 from tests.legacy import LegacyPost, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from storage.database import Database, parse_url
 from storage.migrate import migrate
-from storage.models import Attempt, Batch, BatchPost, OutboxRow, Post
+from storage.schema.tables import Attempt, Batch, BatchPost, OutboxRow, Post
 from tests.legacy import LegacyPost, insert_post, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)

@@ -15,8 +15,8 @@ from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
 from storage import queue, wishes
 from storage.database import Database
-from storage.models import Post
 from storage.queue import ClaimedPost
+from storage.schema.tables import Post
 from tests.storage.locks import free_rows, somebody_waits
 from tests.storage.rows import NOW, add_posts, add_user, get_post
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.health import TelegramState
 from storage.database import Database, parse_url
-from storage.models import UpstreamRow
+from storage.schema.tables import UpstreamRow
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post

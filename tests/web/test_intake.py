@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 from storage.database import Database
-from storage.models import Channel, Post
 from storage.queue import Priority
+from storage.schema.tables import Channel, Post
 from tests.storage.rows import get_post
 from tests.web.running import BEARER, Web, serving
 

@@ -1,6 +1,6 @@
 """The tables behind the sources of posts, and behind what goes out again: all of them ours.
 
-References to the parser's rows cascade, as in `storage.models`.
+References to the parser's rows cascade, as in `storage.schema.tables`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.conditions import HASHTAGS_OPEN
-from storage.models import Base, BigKey, partial_index
-from storage.types import UtcDateTime
+from storage.schema.index_conditions import HASHTAGS_OPEN
+from storage.schema.tables import Base, BigKey, partial_index
+from storage.schema.types import UtcDateTime
 
 
 class Follow(Base):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text as sql
 
-from storage.conditions import (
+from storage.database import Database
+from storage.schema.index_conditions import (
     DUE_AT,
     PARSER_VERDICT,
     QUEUED,
@@ -15,7 +16,6 @@ from storage.conditions import (
     UNFINISHED,
     WAITS,
 )
-from storage.database import Database
 
 CONDITIONS = {
     "ix_metka_posts_due": QUEUED,

@@ -13,9 +13,9 @@ from sqlalchemy import Boolean, ColumnElement, CursorResult, Inspector
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.conditions import PARSER_VERDICT
-from storage.models import Base, Post, User
-from storage.types import UtcDateTime
+from storage.schema.index_conditions import PARSER_VERDICT
+from storage.schema.tables import Base, Post, User
+from storage.schema.types import UtcDateTime
 
 #: What Python's `str.strip` takes for blank, as code points; the databases' own trim knows only the space.
 BLANK_CODES = (
