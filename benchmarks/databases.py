@@ -20,7 +20,7 @@ from sqlalchemy import func, insert, make_url, select
 from benchmarks.figures import UnavailableError
 from benchmarks.posts import marker, tags_of, text_of
 from services.clock import utc_now
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import migrate
 from storage.schema.tables import Channel, Post, User
 

@@ -31,7 +31,7 @@ from services.listing import Listing
 from services.overview import Overview
 from services.provider_state import ProviderWatch
 from storage import lists, outbox, queue, wishes
-from storage.database import Database
+from storage.db.engine import Database
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.

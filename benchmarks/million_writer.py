@@ -20,7 +20,7 @@ from benchmarks.million_rows import POSTS, USERS
 from benchmarks.posts import text_of
 from services.clock import utc_now
 from storage import queue
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.schema.tables import Post
 
 #: So many at a time, so often.

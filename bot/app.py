@@ -38,7 +38,7 @@ from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
 from storage import hashtags, outbox, updates
-from storage.coordination import NEWS_CHANNEL, Look
+from storage.db.coordination import NEWS_CHANNEL, Look
 
 log = structlog.get_logger(__name__)
 

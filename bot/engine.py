@@ -24,8 +24,8 @@ from services.provider import Provider
 from services.quota import QuotaWatch
 from services.recorder import Finished, Recorder
 from services.worker import Worker
-from storage.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look
-from storage.database import Database
+from storage.db.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look
+from storage.db.engine import Database
 
 log = structlog.get_logger(__name__)
 

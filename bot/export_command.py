@@ -15,7 +15,7 @@ import click
 from bot.errors import CommandError
 from bot.opening import current_database, settings_or_stop
 from services.exporting import Exporting, Form, heading
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 
 async def run_export(telegram_id: int | None, form: str, *, everything: bool, output: str | None) -> int:

@@ -22,7 +22,7 @@ from bot.views import help as help_views
 from bot.views import outgoing as views
 from services.exporting import Exporting, Form
 from services.people import Caller
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from services.imports import Import, Imports, ImportTakenError, Summary
 from services.people import People
 from services.sources.base import SourceError
 from services.sources.export import ExportFile, fingerprint
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 
 INTERRUPTED = 130
 AGAIN = "The same command goes on from there."

@@ -32,7 +32,7 @@ from bot.views import imports as views
 from services.imports import Import, Imports, ImportTakenError, Summary
 from services.people import People
 from services.sources.export import ExportError, ExportFile
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,7 @@ from bot.views import posts as views
 from bot.views.channel_news import channel_news
 from services.outbox import Kind, Notice, Outbox
 from services.overview import Overview, PostCard
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

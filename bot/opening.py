@@ -16,8 +16,8 @@ from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage import queue, upstream
-from storage.database import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
-from storage.lock import AlreadyRunning, FileLock
+from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
+from storage.db.file_lock import AlreadyRunning, FileLock
 from storage.migrate import MigrationError, describe, inspect_state, is_current, migrate
 
 log = structlog.get_logger(__name__)

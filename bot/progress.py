@@ -24,7 +24,7 @@ from bot.i18n import I18n
 from bot.views import stats as views
 from services.people import People
 from services.tagging import RetryProgress, TaggingService
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import VERSION_TABLE
 from storage.schema.source_tables import SourceRow
 

@@ -15,7 +15,7 @@ from services.states import load_states
 from services.upstream import Aside, pause_reason
 from storage import outbox, queue
 from storage import upstream as upstream_rows
-from storage.database import Database
+from storage.db.engine import Database
 
 log = structlog.get_logger(__name__)
 

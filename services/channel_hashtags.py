@@ -15,7 +15,7 @@ from services.hashtag_rows import original_of, switch_off
 from services.hashtags import Original, appended, line_for
 from storage import hashtags as rows
 from storage import intake, outbox
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from services.clock import Clock
 from services.sources.base import SourceChannel
 from services.storing import take_turns
 from storage import channel_cards, intake, sources
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import Follow, SourceRow
 
 #: Posts that are read when a channel is added, and with each press of the button for more.

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from services.listing import OLDEST
 from storage import intake, lists, people
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.types import as_text, as_whole
 
 #: Posts that are read at once.

@@ -18,7 +18,7 @@ from services.exporting import ToldPost, told
 from services.people import People
 from storage import feeds, lists
 from storage import people as people_rows
-from storage.database import Database
+from storage.db.engine import Database
 
 #: Posts in a feed, and characters in the tag of a link.
 LONGEST, LONGEST_TAG = 50, 100

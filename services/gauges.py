@@ -17,7 +17,7 @@ from services.provider_state import Quota, free_quota
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import budget, gauges, outbox, reads
-from storage.database import Database
+from storage.db.engine import Database
 
 #: A reading is shown for so long, however often somebody asks …
 KEEP_SECONDS = 10.0

@@ -12,7 +12,7 @@ from services.people import storable
 from services.sources.base import Delivery, Source
 from services.storing import Tally, store
 from storage import imports as rows
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import ImportRow

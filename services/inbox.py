@@ -9,7 +9,7 @@ from typing import Any
 
 from services.clock import Clock
 from storage import updates
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import UpdateRow
 
 #: Telegram's update_id, as the database can hold it.

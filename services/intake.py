@@ -18,7 +18,7 @@ from services.prompts import has_text
 from storage import hashtags, outbox
 from storage import intake as rows
 from storage import people as people_rows
-from storage.database import Database
+from storage.db.engine import Database
 from storage.intake import StoredPost
 from storage.schema.tables import ChannelOwner
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import to_utc
 from storage import lists, reads
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.types import as_text, as_whole
 
 #: Of one post; the table keeps those of 30 days.

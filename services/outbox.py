@@ -11,7 +11,7 @@ from services.clock import Clock
 from services.people import DEFAULT_LANGUAGE
 from storage import outbox as rows
 from storage import people
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import OutboxRow
 
 Kind = Literal["failed", "result", "admin", "channel"]

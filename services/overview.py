@@ -9,8 +9,8 @@ from typing import Any
 
 from services.clock import Clock
 from storage import hashtags, own, reads
-from storage.database import Database
-from storage.glance import Glance, glance
+from storage.db.engine import Database
+from storage.db.glance import Glance, glance
 from storage.intake import nameless
 from storage.schema.tables import Attempt
 

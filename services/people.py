@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.clock import Clock
 from storage import outbox
 from storage import people as rows
-from storage.database import Database
-from storage.glance import glance
+from storage.db.engine import Database
+from storage.db.glance import glance
 from storage.schema import parser_tables
 
 LANGUAGES = ("ru", "en")

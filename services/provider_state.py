@@ -14,8 +14,8 @@ from services.lanes import lane_state
 from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import provider
-from storage.database import Database
-from storage.glance import Glance, glance
+from storage.db.engine import Database
+from storage.db.glance import Glance, glance
 
 #: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds. And for so many
 #: seconds at most, when it took long for other reasons.

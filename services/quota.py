@@ -21,7 +21,7 @@ from services.states import load_states, save_states
 from services.upstream import is_free, quota_spent
 from storage import budget
 from storage import upstream as upstream_rows
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from services import reading
 from services.clock import Clock
 from services.readings import Readings, Task
 from services.sources.base import Delivery, Source, SourceError, SourceUnavailableError
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 
 log = structlog.get_logger(__name__)
 

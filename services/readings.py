@@ -26,7 +26,7 @@ from services.sources.base import (
 from services.storing import Tally, take_turns
 from services.visits import Visit
 from storage import sources
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import SourceRow

@@ -17,7 +17,7 @@ from services.storing import storable_channel, store_in, take_turns
 from storage import bulk, lists
 from storage import intake as rows
 from storage.bulk import StoredText
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 from storage.schema.types import as_text, as_whole

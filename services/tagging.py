@@ -24,7 +24,7 @@ from services.upstream import (
     observe,
 )
 from storage import outbox, queue, updates, wishes
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema import parser_tables
 from storage.schema.tables import Batch
 

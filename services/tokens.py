@@ -11,7 +11,7 @@ from typing import Any
 from services.clock import Clock
 from services.people import People
 from storage import tokens
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import TokenRow
 from storage.schema.types import as_text
 

@@ -25,7 +25,7 @@ from services.recorder import Finished, Recorded, Recorder
 from services.states import load_states
 from services.tempo import MOST_READY, SILENCE_SECONDS, Tempo
 from storage import queue
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 from storage.queue import ClaimedPost
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.inserts import insert
+from storage.db.inserts import insert
 from storage.schema.tables import BudgetRow
 
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.db.row_locks import locked
 from storage.intake import owned_by
-from storage.locking import locked
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.tables import Post
 
@@ -71,7 +71,7 @@ async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], ne
 
 
 async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Before several of them are changed in whatever order (`storage.locking`)."""
+    """Before several of them are changed in whatever order (`storage.db.row_locks`)."""
     ordered = sorted(post_ids)
     for start in range(0, len(ordered), CHUNK):
         await session.execute(locked(Post.id.in_(ordered[start : start + CHUNK])))

@@ -32,7 +32,7 @@ from storage.schema.tables import Post
 from storage.schema.types import UtcDateTime
 from storage.turns import due_at
 
-#: Rows that one statement on SQLite reads at most: everything else in the process waits for it (`storage.sqlite`).
+#: Rows that one statement on SQLite reads at most: everything else in the process waits for it (`storage.db.sqlite`).
 PORTION = 1000
 #: After every time that can be written.
 PAST_ALL = ":"

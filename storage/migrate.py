@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.parser_tables import has_tags
 from storage.schema.tables import Channel, Post, User, UserChannel
 

@@ -1,11 +1,11 @@
-"""What /stats counts of one user's posts: the statements of `storage.reads` by `storage.glance`."""
+"""What /stats counts of one user's posts: the statements of `storage.reads` by `storage.db.glance`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from storage import reads
-from storage.glance import Glance
+from storage.db.glance import Glance
 
 
 def by_status(glance: Glance, user_id: int) -> dict[str | None, int]:

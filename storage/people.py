@@ -10,8 +10,8 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.glance import Glance
-from storage.inserts import insert
+from storage.db.glance import Glance
+from storage.db.inserts import insert
 from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User

@@ -1,4 +1,4 @@
-"""What /stats shows of the provider, by `storage.glance`: the statements of other modules."""
+"""What /stats shows of the provider, by `storage.db.glance`: the statements of other modules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from storage import budget, reads, upstream
-from storage.glance import Glance
+from storage.db.glance import Glance
 
 
 def models(glance: Glance) -> Sequence[Any]:

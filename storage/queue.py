@@ -28,8 +28,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import hashtags
-from storage.locking import locked
-from storage.prepared import execute_many
+from storage.db.prepared import execute_many
+from storage.db.row_locks import locked
 from storage.schema.index_conditions import QUEUED, REUSABLE, WAITS
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import Attempt, OutboxRow, Post

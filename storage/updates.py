@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.inserts import insert
+from storage.db.inserts import insert
 from storage.schema.tables import UpdateRow
 
 #: Notified with each update that is stored (PostgreSQL).

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, del
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.locking import locked
+from storage.db.row_locks import locked
 from storage.queue import Priority
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Batch, BatchPost, Post

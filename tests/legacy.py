@@ -10,7 +10,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import migrate
 
 LegacyState = Literal["absent", "parser", "parser_with_columns", "ours"]

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.listing import UnknownUserError
-from storage.database import is_unavailable
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from bot.health import TelegramState
 from bot.web import schemas
 from bot.web.schemas import Readiness
 from services.tagging import TaggingService
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 from storage.migrate import is_current
 
 log = structlog.get_logger(__name__)

@@ -35,7 +35,7 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
-from storage.database import Database
+from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user
 

@@ -19,7 +19,7 @@ from services.clock import utc_now
 from services.reader import Reader
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import Follow as FollowRow
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Post

@@ -17,7 +17,7 @@ from bot.telegram import make_bot
 from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import ChannelOwner
 from tests.bot.running import BEN

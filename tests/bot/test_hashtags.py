@@ -17,7 +17,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import Attempt, ChannelOwner, Post
 from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until

@@ -30,8 +30,8 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.tagging import TaggingService
 from storage import outbox as rows
-from storage.coordination import BEAT_SECONDS, NEWS_CHANNEL, WORK_CHANNEL, Coordination, Look
-from storage.database import Database
+from storage.db.coordination import BEAT_SECONDS, NEWS_CHANNEL, WORK_CHANNEL, Coordination, Look
+from storage.db.engine import Database
 from tests.bot.running import BOSS, until
 from tests.services.engine import CHAIN, running
 from tests.statements import Statements, noted

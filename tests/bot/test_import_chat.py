@@ -14,7 +14,7 @@ from sqlalchemy import select
 from bot import imports as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot

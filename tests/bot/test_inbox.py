@@ -24,8 +24,8 @@ from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.inbox import Inbox
 from storage import updates
-from storage.coordination import Coordination
-from storage.database import Database, parse_url
+from storage.db.coordination import Coordination
+from storage.db.engine import Database, parse_url
 from storage.schema.tables import UpdateRow
 from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until

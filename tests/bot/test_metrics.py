@@ -22,7 +22,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.gauges import Gauges
 from services.outcomes import Kind, Outcome, Usage
-from storage.database import Database
+from storage.db.engine import Database
 from tests.bot.running import ANNA, running_bot
 from tests.metrics_seen import CHAIN, call_of, everything_known, finished
 from tests.storage.rows import NOW

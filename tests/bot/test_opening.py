@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from bot import opening
 from bot.errors import StartError
 from bot.settings import Settings
-from storage.database import parse_url, shown
+from storage.db.engine import parse_url, shown
 
 
 async def refusal(url: str) -> str:

@@ -28,7 +28,7 @@ from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.inbox import BadUpdateError
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 from storage.schema.tables import UpdateRow
 from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user

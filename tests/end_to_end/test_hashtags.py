@@ -9,7 +9,7 @@ from bot.app import is_any_work
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import ChannelOwner
 from tests.end_to_end.process import USER, environment, running_bot

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post, User
 from tests.end_to_end.process import ADMIN, ROOT, USER, Bot, environment, run, running_bot

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from services.channels import Channels
 from services.reader import Reader
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from services.provider import Provider
 from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from services.worker import Worker
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post
 
 CHAIN = ("first/model", "second/model", "third/model", "fourth/model")

@@ -22,7 +22,7 @@ from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from storage import queue
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.queue import ClaimedPost
 from storage.schema.tables import Base, Post
 from tests.services.queue_model import CHAIN, LEASE, POLICY, Upstream

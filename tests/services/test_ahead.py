@@ -25,7 +25,7 @@ from services.recorder import Finished
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage import budget, wishes
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill

@@ -11,7 +11,7 @@ from services.alerts import AlertWatch, PauseAlerts
 from services.outbox import Outbox
 from services.states import save_states
 from services.upstream import Aside, ModelState
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, OutboxRow
 from tests.storage.rows import add_posts, add_user
 

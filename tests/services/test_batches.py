@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from sandbox.provider import FaultPlan, ProviderSandbox, RequestRecord, expected_tags
 from sandbox.provider.malformed import MALFORMED
 from sandbox.provider.mixed import MIXED
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema.tables import Attempt, Post, UpstreamRow
 from tests.faults.world import marker, text_of

@@ -11,7 +11,7 @@ from sqlalchemy import delete, event, select, update
 from services import channels as product
 from services.channels import ALL, MOST_CHANNELS, Added
 from services.sources.base import SourceGoneError
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import Follow, SourceRow
 from storage.schema.tables import Post, User, UserChannel
 from tests.services.channel_world import ADMIN, FIRST, NOW, SECOND, World

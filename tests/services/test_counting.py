@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sandbox.provider import ProviderSandbox
 from services.outcomes import Kind
 from services.recorder import Finished, Recorded, Recorder
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from services.exporting import PAGE, Exporting, Form, heading
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Channel, Post
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -14,7 +14,7 @@ from services.exporting import ToldPost
 from services.feeds import LONGEST, Feed, Feeds, feed_path
 from services.people import People
 from services.rss import document
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post, User
 from tests.storage.rows import NOW, add_posts, add_user
 

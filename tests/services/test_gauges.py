@@ -20,7 +20,7 @@ from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage import budget
 from storage import people as people_rows
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema.tables import BudgetRow, OutboxRow
 from tests.storage.rows import NOW, add_posts, add_user

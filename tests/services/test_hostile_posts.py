@@ -13,7 +13,7 @@ from services.cleaning import clean_tags
 from services.intake import IncomingPost, Intake
 from services.people import People
 from services.prompts import PROMPT_TEXT_LIMIT, build_messages, has_text, rules
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post, User
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user

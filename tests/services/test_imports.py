@@ -15,7 +15,7 @@ from sqlalchemy import delete, event, select
 from services.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.sources.export import ExportError, ExportFile, fingerprint
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Channel, Post, User

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
 from services.inbox import BadUpdateError, Inbox, read
-from storage.database import Database, is_unavailable, parse_url
+from storage.db.engine import Database, is_unavailable, parse_url
 from storage.schema.tables import UpdateRow
 from tests.services.engine import running
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from services.intake import IncomingPost, Intake, Stored
 from services.people import People
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Channel, OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.listing import ListedChannel, ListedUser, Listing, UnknownUserError
 from storage import lists, reads
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, Channel, UserChannel
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 

@@ -18,7 +18,7 @@ from services.decisions import Policy, Trail
 from services.ramp import FIRST_REQUESTS
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.storage.rows import add_posts, add_user

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.outbox import Notice, Outbox
 from services.people import People
 from storage import outbox as rows
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Channel, OutboxRow, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

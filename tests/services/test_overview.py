@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from services.overview import Overview
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, Channel, Post, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from services.people import Access, Caller, People, storable
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Person, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

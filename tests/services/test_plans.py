@@ -12,7 +12,7 @@ from services.decisions import Policy
 from services.dispatch import Dispatcher
 from services.plans import Held, Start
 from services.recorder import Recorded, Recorder
-from storage.database import Database
+from storage.db.engine import Database
 from tests.services.posts import fill
 
 CHAIN = ("a/model",)

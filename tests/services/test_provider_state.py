@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.budget import FREE_LANE, LaneState, Pace
 from services.provider_state import KEEP_TIMES, LONGEST_KEPT, ProviderWatch
-from storage.database import Database
+from storage.db.engine import Database
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("x/a:free",)

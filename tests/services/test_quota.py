@@ -15,7 +15,7 @@ from services.quota import DayQuota, QuotaWatch, read_quota
 from services.states import load_states
 from services.upstream import Aside
 from storage import budget
-from storage.database import Database
+from storage.db.engine import Database
 
 CHAIN = ("x/a:free", "x/paid")
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel
 from tests.services.channel_world import FIRST, NOW, SECOND, World

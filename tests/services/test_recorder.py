@@ -15,7 +15,7 @@ from services.provider import Call, Request
 from services.recorder import Finished, Recorder
 from services.states import load_states
 from storage import queue
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import ClaimedPost
 from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user

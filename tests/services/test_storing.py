@@ -15,7 +15,7 @@ from sqlalchemy import text as sql
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import MAX_VIEWS, Tally, store
 from storage import queue
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import migrate
 from storage.queue import Priority
 from storage.schema import parser_tables

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
-from storage.database import Database
+from storage.db.engine import Database
 from tests.storage.rows import NOW, add_user, sqlite_without_foreign_keys
 
 

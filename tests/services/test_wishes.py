@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox
 from storage import wishes
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, Batch, Post
 from tests.services.engine import FAST, running
 from tests.services.posts import fill, own_tags, tell_kinds

@@ -10,7 +10,7 @@ from services.decisions import Policy
 from services.outbox import Outbox
 from services.states import load_states
 from services.upstream import Aside
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import ADMIN, CHAIN, running
 from tests.services.posts import fill, own_tags, tell_kinds

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Channel, Post, User
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

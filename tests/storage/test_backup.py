@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from storage import backup, sqlite
-from storage.database import Database, parse_url
+from storage import backup
+from storage.db import sqlite
+from storage.db.engine import Database, parse_url
 from storage.migrate import MigrationError, describe, is_current, migrate
 from tests.legacy import make_legacy
 

@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import queue
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.types import UtcDateTime
 from storage.turns import claim_statement
 from tests.storage.plan import is_full_scan, plan_of

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from storage import gauges, outbox, reads
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post
 from tests.storage.plan import plan_of, plans_of
 from tests.storage.rows import NOW, add_posts, add_user

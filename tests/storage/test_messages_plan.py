@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import bulk, channel_cards, intake
-from storage.database import Database
+from storage.db.engine import Database
 from tests.storage.plan import plan_of
 from tests.storage.rows import add_posts, add_user
 

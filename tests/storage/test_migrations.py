@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import (
     VERSION_TABLE,
     MigrationError,
@@ -289,7 +289,7 @@ async def test_several_processes_create_a_database(database_url: str) -> None:
     program = (
         "import asyncio, sys\n"
         "from datetime import UTC, datetime\n"
-        "from storage.database import Database, parse_url\n"
+        "from storage.db.engine import Database, parse_url\n"
         "from storage.migrate import migrate\n"
         "async def main():\n"
         "    database = Database(parse_url(sys.argv[1]))\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import migrate
 from storage.schema.parser_tables import (
     BLANK_CODES,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.migrate import migrate
 from storage.schema.tables import Attempt, Batch, BatchPost, OutboxRow, Post
 from tests.legacy import LegacyPost, insert_post, make_legacy

@@ -12,7 +12,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import lists, outbox, queue, reads, wishes
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Attempt
 from tests.storage.plan import is_full_scan, plans_of
 from tests.storage.rows import NOW, add_posts, add_user

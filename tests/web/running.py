@@ -36,7 +36,7 @@ from services.provider import Provider
 from services.submissions import Submissions
 from services.tagging import TaggingService
 from services.tokens import Tokens
-from storage.database import Database
+from storage.db.engine import Database
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.health import TelegramState
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from storage.schema.tables import UpstreamRow
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from services.clock import utc_now
 from services.people import People
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post
 from tests.web.running import API_TOKEN, PUBLIC_URL, Web, serving
 

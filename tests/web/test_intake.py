@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import Priority
 from storage.schema.tables import Channel, Post
 from tests.storage.rows import get_post

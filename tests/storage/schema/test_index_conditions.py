@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text as sql
 
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.index_conditions import (
     DUE_AT,
     PARSER_VERDICT,

@@ -13,8 +13,8 @@ from sqlalchemy import Executable, bindparam, insert, literal, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from storage.database import Database, is_unavailable
-from storage.glance import Glance, glance
+from storage.db.engine import Database, is_unavailable
+from storage.db.glance import Glance, glance
 from storage.schema.tables import Person, Post, User
 from storage.schema.types import UtcDateTime
 from tests.storage.rows import NOW, add_posts, add_user

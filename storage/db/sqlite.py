@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util.concurrency import await_
 
-from storage.database import SQLITE_DRIVER
+from storage.db.engine import SQLITE_DRIVER
 
 #: A commit waits for the disk only when so many pages are in the write-ahead log, 16 MB, and go into the file: what is
 #: written again and again, four times less often than at SQLite's own 1000.

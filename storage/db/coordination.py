@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import NullPool, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage.database import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Executable
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from storage.database import Database
+from storage.db.engine import Database
 
 T = TypeVar("T")
 

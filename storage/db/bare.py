@@ -12,8 +12,8 @@ from sqlalchemy import Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.prepared import Prepared
-from storage.sqlite import InlineDialect
+from storage.db.prepared import Prepared
+from storage.db.sqlite import InlineDialect
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
 from storage import queue, wishes
-from storage.database import Database
+from storage.db.engine import Database
 from storage.queue import ClaimedPost
 from storage.schema.tables import Post
-from tests.storage.locks import free_rows, somebody_waits
+from tests.storage.db.locks import free_rows, somebody_waits
 from tests.storage.rows import NOW, add_posts, add_user, get_post
 
 

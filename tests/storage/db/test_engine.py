@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidRequestError
 
-from storage.database import Database, is_unavailable, parse_url
+from storage.db.engine import Database, is_unavailable, parse_url
 from tests.proxy import proxied
 
 

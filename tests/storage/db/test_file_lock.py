@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.lock import AlreadyRunning, FileLock
+from storage.db.file_lock import AlreadyRunning, FileLock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from storage.lock import FileLock
+from storage.db.file_lock import FileLock
 with FileLock(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
-from storage import coordination as product
 from storage import queue, wishes
-from storage.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, ConnectionLostError, Coordination
-from storage.database import Database, parse_url
+from storage.db import coordination as product
+from storage.db.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, ConnectionLostError, Coordination
+from storage.db.engine import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -7,7 +7,7 @@ import asyncio
 from sqlalchemy import select
 from sqlalchemy import text as sql
 
-from storage.database import Database
+from storage.db.engine import Database
 from storage.schema.tables import Post
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -15,9 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 if TYPE_CHECKING:
-    from storage.bare import BareReader
+    from storage.db.bare import BareReader
 
-#: Name of the driver in the URL: `storage.sqlite`.
+#: Name of the driver in the URL: `storage.db.sqlite`.
 SQLITE_DRIVER = "inline"
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
@@ -97,7 +97,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
-        #: For `storage.glance`.
+        #: For `storage.db.glance`.
         self.bare = _bare_reader(self.engine) if self.is_sqlite else None
         self._writing = self.engine.execution_options(metka_write=True)
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
@@ -134,7 +134,7 @@ class Database:
 
 
 def _bare_reader(engine: AsyncEngine) -> BareReader:
-    from storage.bare import BareReader  # noqa: PLC0415 - as below
+    from storage.db.bare import BareReader  # noqa: PLC0415 - as below
 
     return BareReader(engine)
 
@@ -154,7 +154,7 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
         event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
         event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
         return engine
-    from storage.sqlite import make_engine  # noqa: PLC0415 - 2 MB that PostgreSQL does not need
+    from storage.db.sqlite import make_engine  # noqa: PLC0415 - 2 MB that PostgreSQL does not need
 
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     return make_engine(url)
