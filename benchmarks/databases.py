@@ -21,7 +21,7 @@ from benchmarks.figures import UnavailableError
 from benchmarks.posts import marker, tags_of, text_of
 from services.clock import utc_now
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 from storage.schema.tables import Channel, Post, User
 
 POSTGRES = os.environ.get("METKA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")

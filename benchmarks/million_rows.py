@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from benchmarks.posts import text_of
 from services.clock import utc_now
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 from storage.schema.tables import Channel, User, UserChannel
 from storage.schema.types import UtcDateTime
 

@@ -12,7 +12,7 @@ from bot.opening import address, connect, current_database, reach, settings_or_s
 from services.clock import utc_now
 from services.people import People
 from services.tokens import Tokens, UnknownPersonError
-from storage.migrate import MigrationError, describe, migrate
+from storage.migration.migrate import MigrationError, describe, migrate
 
 
 async def run_migrate() -> int:

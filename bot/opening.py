@@ -18,7 +18,7 @@ from services.clock import utc_now
 from storage import queue, upstream
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
-from storage.migrate import MigrationError, describe, inspect_state, is_current, migrate
+from storage.migration.migrate import MigrationError, describe, inspect_state, is_current, migrate
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: run by `storage.migrate` with a connection, or from the command line.
+"""Alembic's entry: run by `storage.migration.migrate` with a connection, or from the command line.
 
 From the command line (for work on the migrations; it makes no backup):
 `alembic -x database=sqlite:///data/metka.db upgrade head`.
@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import VERSION_TABLE
+from storage.migration.migrate import VERSION_TABLE
 from storage.schema.source_tables import SourceRow
 
 

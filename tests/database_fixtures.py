@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import make_url
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 
 LegacyState = Literal["absent", "parser", "parser_with_columns", "ours"]
 

@@ -60,5 +60,5 @@ async def test_a_start_without_a_migration_needs_no_alembic(
 ) -> None:
     """The revision is read, and there is nothing to do."""
     modules = await imported(OPEN, environment(migrated_url, telegram, provider))
-    assert "storage.migrate" in modules
+    assert "storage.migration.migrate" in modules
     assert modules & (TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS) == set()

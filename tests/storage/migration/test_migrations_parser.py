@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 from storage.schema.tables import Attempt, Batch, BatchPost, OutboxRow, Post
 from tests.legacy import LegacyPost, insert_post, make_legacy
 

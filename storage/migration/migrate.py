@@ -171,7 +171,7 @@ async def _with_tags_success(connection: AsyncConnection) -> int:
 async def _back_up(database: Database, connection: AsyncConnection, now: datetime) -> Path | None:
     if not database.is_sqlite or not await connection.run_sync(_table_names):
         return None
-    from storage.backup import BackupError, back_up  # noqa: PLC0415 - imports SQLite, which PostgreSQL does not need
+    from storage.migration.backup import BackupError, back_up  # noqa: PLC0415 - imports SQLite, which PostgreSQL does not need
 
     try:
         return await asyncio.to_thread(back_up, Path(str(database.url.database)), now)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 from storage.schema.parser_tables import (
     BLANK_CODES,
     OptionalColumns,

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from storage import backup
 from storage.db import sqlite
 from storage.db.engine import Database, parse_url
-from storage.migrate import MigrationError, describe, is_current, migrate
+from storage.migration import backup
+from storage.migration.migrate import MigrationError, describe, is_current, migrate
 from tests.legacy import make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)

@@ -16,14 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migrate import (
-    VERSION_TABLE,
-    MigrationError,
-    describe,
-    inspect_state,
-    is_current,
-    migrate,
-)
+from storage.migration.migrate import VERSION_TABLE, MigrationError, describe, inspect_state, is_current, migrate
 from storage.reads import count_tagged_unfinished
 from storage.schema.tables import Base, Post
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy
@@ -290,7 +283,7 @@ async def test_several_processes_create_a_database(database_url: str) -> None:
         "import asyncio, sys\n"
         "from datetime import UTC, datetime\n"
         "from storage.db.engine import Database, parse_url\n"
-        "from storage.migrate import migrate\n"
+        "from storage.migration.migrate import migrate\n"
         "async def main():\n"
         "    database = Database(parse_url(sys.argv[1]))\n"
         "    print((await migrate(database, now=datetime.now(UTC))).changed)\n"
