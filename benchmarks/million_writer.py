@@ -19,8 +19,8 @@ from sqlalchemy import insert, update
 from benchmarks.million_rows import POSTS, USERS
 from benchmarks.posts import text_of
 from services.clock import utc_now
-from storage import queue
 from storage.db.engine import Database, parse_url
+from storage.queue import queue
 from storage.schema.tables import Post
 
 #: So many at a time, so often.

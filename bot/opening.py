@@ -15,10 +15,10 @@ from sqlalchemy import URL, select
 from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
-from storage import queue, upstream
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
 from storage.migration.migrate import MigrationError, describe, inspect_state, is_current, migrate
+from storage.queue import model_states, queue
 
 log = structlog.get_logger(__name__)
 
@@ -152,10 +152,10 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             _lock(stack, Path(str(database.url.database)))
         await _migrate_at_start(database, auto=settings.auto_migrate)
         async with database.write() as session:
-            await upstream.reopen(session, utc_now())
+            await model_states.reopen(session, utc_now())
             if database.is_sqlite:
                 await queue.release_all(session)
-                await upstream.forget_probes(session)
+                await model_states.forget_probes(session)
         yield database
 
 

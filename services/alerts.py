@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.clock import Clock
 from services.states import load_states
 from services.upstream import Aside, pause_reason
-from storage import outbox, queue
-from storage import upstream as upstream_rows
+from storage import outbox
 from storage.db.engine import Database
+from storage.queue import model_states as upstream_rows
+from storage.queue import queue
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.decisions import Trail
 from services.prompts import estimated_tokens
-from storage.queue import ClaimedPost, Priority
+from storage.queue.queue import ClaimedPost, Priority
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.
 TOKENS_A_REQUEST = 5000

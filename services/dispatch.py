@@ -33,9 +33,9 @@ from services.upstream import (
     is_free,
     models_to_send,
 )
-from storage import budget, queue
-from storage import upstream as upstream_rows
-from storage.queue import ClaimedPost
+from storage.queue import limits, queue
+from storage.queue import model_states as upstream_rows
+from storage.queue.queue import ClaimedPost
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
@@ -240,7 +240,7 @@ class Dispatcher:
         """In the day's count, or out of it: requests to free models."""
         free = sum(is_free(start.models[0]) for start in starts)
         if free:
-            await budget.count(session, FREE_LANE, utc_day(now), sign * free)
+            await limits.count(session, FREE_LANE, utc_day(now), sign * free)
 
     async def _may_start(self, session: AsyncSession, start: Start, view: View) -> bool:
         """Reserve the probe and the slot that the request needs; without them its posts are put off."""

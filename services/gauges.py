@@ -16,8 +16,9 @@ from services.lanes import lane_state
 from services.provider_state import Quota, free_quota
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason
-from storage import budget, gauges, outbox, reads
+from storage import gauges, outbox, reads
 from storage.db.engine import Database
+from storage.queue import limits
 
 #: A reading is shown for so long, however often somebody asks …
 KEEP_SECONDS = 10.0
@@ -115,7 +116,7 @@ class Gauges:
         counts = await reads.count_by_status(session, None)
         queue = await gauges.look_at_queue(session, now)
         states = await load_states(session) if self._enabled else {}
-        lanes = await budget.load(session)
+        lanes = await limits.load(session)
         free = lane_state(lanes[FREE_LANE]) if FREE_LANE in lanes else LaneState()
         paused = pause_reason(self._chain, states, now)
         return Reading(

@@ -13,7 +13,7 @@ from services.sources.base import Delivery, Source
 from services.storing import Tally, store
 from storage import imports as rows
 from storage.db.engine import Database
-from storage.queue import Priority
+from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.budget import FREE_LANE, LaneState, Pace
-from storage import budget
+from storage.queue import limits
 
 #: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
 LONGEST_PROMISE = timedelta(hours=1)
@@ -32,10 +32,10 @@ class Lanes:
         """The states of all of them, made where they are missing; without any pace nothing is read."""
         if self._pace.per_minute == 0:
             return dict.fromkeys(self._wanted, LaneState())
-        rows = await budget.load(session)
+        rows = await limits.load(session)
         if not rows.keys() >= set(self._wanted):
-            await budget.ensure(session, self._wanted)
-            rows = await budget.load(session)
+            await limits.ensure(session, self._wanted)
+            rows = await limits.load(session)
         return {lane: lane_state(rows[lane]) for lane in self._wanted}
 
     def are_paced(self, states: States, now: datetime) -> bool:
@@ -51,7 +51,7 @@ class Lanes:
         """Book the next request to a model; False when another process was quicker."""
         lane = self._pace.lane(model)
         interval = self._pace.interval(lane, states[lane], now)
-        return interval is None or await budget.take_slot(session, lane, now, interval)
+        return interval is None or await limits.take_slot(session, lane, now, interval)
 
     def promise_slot(self, model: str, states: States, now: datetime) -> datetime:
         """When the next slot may be for a request to a model that has to wait: each gets a time of its own."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.budget import LaneState
 from services.upstream import ModelState
-from storage.queue import ClaimedPost
+from storage.queue.queue import ClaimedPost
 
 
 class Start(NamedTuple):

@@ -19,9 +19,9 @@ from services.clock import Clock, day_ends, utc_day
 from services.provider import Provider
 from services.states import load_states, save_states
 from services.upstream import is_free, quota_spent
-from storage import budget
-from storage import upstream as upstream_rows
 from storage.db.engine import Database, is_unavailable
+from storage.queue import limits
+from storage.queue import model_states as upstream_rows
 
 log = structlog.get_logger(__name__)
 
@@ -93,8 +93,8 @@ class QuotaWatch:
             return
         now = self._clock()
         async with self._database.write() as session:
-            await budget.ensure(session, [FREE_LANE])
-            if not await budget.claim_check(session, FREE_LANE, now, now - EVERY / 2):
+            await limits.ensure(session, [FREE_LANE])
+            if not await limits.claim_check(session, FREE_LANE, now, now - EVERY / 2):
                 return
         found = read_quota(await self._provider.key())
         if found is not None:
@@ -110,4 +110,4 @@ class QuotaWatch:
                 spent = quota_spent(states, self._chain, day_ends(now), now)
                 await save_states(session, list(spent.values()))
                 log.warning("quota_spent", limit=found.limit, until=day_ends(now).isoformat())
-            await budget.learn(session, FREE_LANE, day_limit=found.limit, **used)
+            await limits.learn(session, FREE_LANE, day_limit=found.limit, **used)

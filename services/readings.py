@@ -27,7 +27,7 @@ from services.storing import Tally, take_turns
 from services.visits import Visit
 from storage import sources
 from storage.db.engine import Database
-from storage.queue import Priority
+from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel, Post

@@ -24,10 +24,11 @@ from services.provider import Call
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState, is_free, observe, pause_reason
 from services.verdicts import Verdict, attempt_row, failed_values, log_verdict, post_values
-from storage import budget, outbox, queue
+from storage import outbox
 from storage import people as people_rows
-from storage import upstream as upstream_rows
-from storage.queue import ClaimedPost, Priority
+from storage.queue import limits, queue
+from storage.queue import model_states as upstream_rows
+from storage.queue.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
@@ -158,8 +159,8 @@ class Recorder:
             if limit is not None:
                 model = finished.call.request.model
                 lane = FREE_LANE if limit.daily and is_free(model) else self._pace.lane(model)
-                await budget.ensure(session, [lane])
-                await budget.learn(session, lane, **_learnt(limit, now))
+                await limits.ensure(session, [lane])
+                await limits.learn(session, lane, **_learnt(limit, now))
 
     async def _pause_changed(
         self, session: AsyncSession, group: Sequence[Finished], before: Aside | None, after: Aside | None, now: datetime

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.prompts import has_text
 from services.sameness import same_words, text_key
 from services.verdicts import tagged_values, through_values
-from storage import queue
-from storage.queue import ClaimedPost
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost
 
 
 class Worth(NamedTuple):

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.upstream import Aside, ModelState
-from storage import upstream as upstream_rows
+from storage.queue import model_states as upstream_rows
 
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:

@@ -19,7 +19,7 @@ from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage import bulk, hashtags, people
 from storage import intake as rows
 from storage.bulk import Stored, StoredText
-from storage.queue import Priority
+from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 from storage.twins import find_twin

@@ -23,8 +23,9 @@ from services.upstream import (
     models_to_send,
     observe,
 )
-from storage import outbox, queue, updates, wishes
+from storage import outbox, updates
 from storage.db.engine import Database
+from storage.queue import queue, retry_requests
 from storage.schema import parser_tables
 from storage.schema.tables import Batch
 
@@ -178,9 +179,9 @@ class TaggingService:
             None when there is no such post.
         """
         async with self._database.write() as session:
-            if not await wishes.exists(session, post_id, user_id):
+            if not await retry_requests.exists(session, post_id, user_id):
                 return None
-            await wishes.ask_anew(session, post_id, self._clock())
+            await retry_requests.ask_anew(session, post_id, self._clock())
             outbox_id = await self._watch(session, post_id, watcher)
         self._go(force=force_retry)
         return Queued(post_id, outbox_id)
@@ -191,9 +192,9 @@ class TaggingService:
         """One more attempt for one post, ahead of everything. A post that is in work, or has its tags, is left
         as it is: the watcher is told how it stands. None when there is no such post."""
         async with self._database.write() as session:
-            if not await wishes.exists(session, post_id, user_id):
+            if not await retry_requests.exists(session, post_id, user_id):
                 return None
-            await wishes.ask_again(session, [post_id], user_id, self._clock(), force=force)
+            await retry_requests.ask_again(session, [post_id], user_id, self._clock(), force=force)
             outbox_id = await self._watch(session, post_id, watcher)
         self._go(force=force)
         return Queued(post_id, outbox_id)
@@ -201,7 +202,7 @@ class TaggingService:
     async def retry_posts(self, post_ids: Sequence[int], *, user_id: int | None = None) -> int:
         """One more attempt for each of the posts; returns how many were queued."""
         async with self._database.write() as session:
-            count = await wishes.ask_again(session, list(post_ids), user_id, self._clock(), force=False)
+            count = await retry_requests.ask_again(session, list(post_ids), user_id, self._clock(), force=False)
         self._go(force=False)
         return count
 
@@ -218,7 +219,7 @@ class TaggingService:
         if limit not in LIMITS:
             raise ValueError(f"limit must be from {LIMITS.start} to {LIMITS.stop - 1}")
         async with self._database.write() as session:
-            batch_id, queued = await wishes.make_batch(
+            batch_id, queued = await retry_requests.make_batch(
                 session, user_id=user_id, telegram_id=by_telegram_id, limit=limit, force=force, now=self._clock()
             )
         self._go(force=force)
@@ -237,14 +238,14 @@ class TaggingService:
             batch = await session.get(Batch, batch_id)
             if batch is None or batch.telegram_id != telegram_id:
                 return None
-            return 0 if batch.stopped else await wishes.stop_batch(session, batch, self._clock())
+            return 0 if batch.stopped else await retry_requests.stop_batch(session, batch, self._clock())
 
     async def open_batches(self) -> list[RetryProgress]:
         """The /retry commands whose message is not final yet."""
         now = self._clock()
         async with self._database.read() as session:
-            batches = await wishes.open_batches(session)
-            counted = [(batch, await wishes.count_batch(session, batch, now)) for batch in batches]
+            batches = await retry_requests.open_batches(session)
+            counted = [(batch, await retry_requests.count_batch(session, batch, now)) for batch in batches]
         provider = await self.provider_state() if batches else None
         paused_until = provider.until if provider and provider.state != "open" else None
         return [_progress(batch, counts, paused_until, now) for batch, counts in counted]
@@ -259,22 +260,22 @@ class TaggingService:
     async def skip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
         """Leave a post without tags; False when it was so, or has its tags; None when there is no such post."""
         async with self._database.write() as session:
-            if not await wishes.exists(session, post_id, user_id):
+            if not await retry_requests.exists(session, post_id, user_id):
                 return None
-            return await wishes.skip(session, post_id, self._clock())
+            return await retry_requests.skip(session, post_id, self._clock())
 
     async def unskip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
         """Take a Skip back; False when there is none; None when there is no such post."""
         async with self._database.write() as session:
-            if not await wishes.exists(session, post_id, user_id):
+            if not await retry_requests.exists(session, post_id, user_id):
                 return None
-            return await wishes.unskip(session, post_id)
+            return await retry_requests.unskip(session, post_id)
 
     async def retry_nightly(self, limit: int) -> int:
         """The daily retry of failed posts; returns how many were queued."""
         now = self._clock()
         async with self._database.write() as session:
-            count = await wishes.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
+            count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
         self._wake()
         log.info("nightly_retry", queued=count)
         return count
@@ -285,7 +286,7 @@ class TaggingService:
         pruned = await self._prune(queue.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
-            await wishes.prune_batches(session, now)
+            await retry_requests.prune_batches(session, now)
             await updates.prune(session, now - UPDATES_KEPT)
             adopted = await parser_tables.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
@@ -323,7 +324,7 @@ class TaggingService:
             message_id=watcher.message_id,
             now=now,
         )
-        if not await wishes.is_queued(session, post_id):
+        if not await retry_requests.is_queued(session, post_id):
             await outbox.outcome_ready(session, [post_id], now)
         return outbox_id
 
@@ -337,7 +338,9 @@ def _describe(outcome: Outcome, model: str) -> str:
     return f"{outcome.reason} ({model})"
 
 
-def _progress(batch: Batch, counts: wishes.BatchCounts, paused_until: datetime | None, now: datetime) -> RetryProgress:
+def _progress(
+    batch: Batch, counts: retry_requests.BatchCounts, paused_until: datetime | None, now: datetime
+) -> RetryProgress:
     return RetryProgress(
         batch_id=batch.id,
         chat_id=batch.chat_id or batch.telegram_id,

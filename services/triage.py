@@ -15,8 +15,9 @@ from services.plans import Start, View
 from services.recorder import Recorder
 from services.reuse import Worth, sift
 from services.upstream import Aside, free_again_at
-from storage import outbox, queue
-from storage.queue import ClaimedPost
+from storage import outbox
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)

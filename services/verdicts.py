@@ -13,7 +13,7 @@ from services.outcomes import DOWN_KINDS, Outcome, Usage
 from services.provider import Call
 from services.sameness import text_key
 from services.upstream import fell_back
-from storage.queue import ClaimedPost, Priority
+from storage.queue.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 

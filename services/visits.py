@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.sources.base import Delivery, SourceChannel
 from services.storing import Tally, storable_channel, store_in
 from storage import intake, outbox
-from storage.queue import Priority
+from storage.queue.queue import Priority
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel

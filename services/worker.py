@@ -24,9 +24,9 @@ from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from services.states import load_states
 from services.tempo import MOST_READY, SILENCE_SECONDS, Tempo
-from storage import queue
 from storage.db.engine import Database, is_unavailable
-from storage.queue import ClaimedPost
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost
 
 log = structlog.get_logger(__name__)
 

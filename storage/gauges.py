@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.queue import Priority
+from storage.queue.claim import due_at
+from storage.queue.queue import Priority
 from storage.schema.index_conditions import LONG_AGO, QUEUED
 from storage.schema.tables import Post
 from storage.schema.types import UtcDateTime
-from storage.turns import due_at
 
 #: Rows that one statement on SQLite reads at most: everything else in the process waits for it (`storage.db.sqlite`).
 PORTION = 1000

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from storage import budget, reads, upstream
+from storage import reads
 from storage.db.glance import Glance
+from storage.queue import limits, model_states
 
 
 def models(glance: Glance) -> Sequence[Any]:
     """Every model of which anything is known."""
-    return glance.rows(upstream.everything())
+    return glance.rows(model_states.everything())
 
 
 def lanes(glance: Glance) -> dict[str, Any]:
     """Every lane of which anything is known."""
-    return {row.lane: row for row in glance.rows(budget.everything())}
+    return {row.lane: row for row in glance.rows(limits.everything())}
 
 
 def count_queued(glance: Glance) -> int:

@@ -11,11 +11,11 @@ from sqlalchemy import Boolean, ColumnElement, Executable, Row, Select, bindpara
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.queue.claim import due_at
 from storage.schema import parser_tables
 from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
 from storage.schema.tables import Attempt, Channel, Post, User
 from storage.schema.types import UtcDateTime
-from storage.turns import due_at
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500

@@ -11,7 +11,7 @@ from services.provider import Call, Request
 from services.provider_state import Quota
 from services.recorder import Finished
 from services.upstream import Aside
-from storage.queue import ClaimedPost
+from storage.queue.queue import ClaimedPost
 from tests.storage.rows import NOW
 
 CHAIN = ("first/model", "second/model")

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from services.outcomes import Kind, Outcome
-from storage.queue import ClaimedPost
+from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Post as Row
 from tests.services.queue_model import (
     LEASE,

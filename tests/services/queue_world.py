@@ -21,9 +21,9 @@ from services.plans import Held, Plan, Start
 from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
-from storage import queue
 from storage.db.engine import Database, parse_url
-from storage.queue import ClaimedPost
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Base, Post
 from tests.services.queue_model import CHAIN, LEASE, POLICY, Upstream
 from tests.storage.rows import add_user

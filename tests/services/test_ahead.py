@@ -24,8 +24,8 @@ from services.plans import Plan, Start
 from services.recorder import Finished
 from services.states import save_states
 from services.upstream import Aside, ModelState
-from storage import budget, wishes
 from storage.db.engine import Database
+from storage.queue import limits, retry_requests
 from storage.schema.tables import Post
 from tests.services.engine import CHAIN, Clock, Engine, running
 from tests.services.posts import fill
@@ -114,12 +114,12 @@ async def test_a_stop_gives_back_first_what_has_not_left(database: Database, pro
 async def test_what_is_given_back_is_no_request_of_the_day(database: Database, provider: ProviderSandbox) -> None:
     """It was counted as it was planned; `/stats` would show too little left of the day's quota."""
     async with database.write() as session:
-        await budget.ensure(session, [FREE_LANE])
+        await limits.ensure(session, [FREE_LANE])
     async with planned(database, provider, chain=("first/model:free", "second/model:free")) as engine:
         engine.worker.stop()
         await engine.until(lambda: only_in_flight(engine))
         async with database.read() as session:
-            assert (await budget.load(session))[FREE_LANE].day_used == len(provider.requests)
+            assert (await limits.load(session))[FREE_LANE].day_used == len(provider.requests)
 
 
 async def test_nothing_leaves_after_a_stop(database: Database, provider: ProviderSandbox) -> None:
@@ -196,7 +196,7 @@ async def test_a_wish_leaves_before_it(database: Database, provider: ProviderSan
         asked = len(provider.requests)
         wanted = next(post for post in await engine.posts() if post.tagging_status == "success")
         async with database.write() as session:
-            await wishes.ask_anew(session, wanted.id, utc_now())
+            await retry_requests.ask_anew(session, wanted.id, utc_now())
         engine.worker.wake()
         await engine.until(lambda: is_leased(engine, wanted.id))
         provider.release()

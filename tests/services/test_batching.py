@@ -8,7 +8,7 @@ import pytest
 
 from services.batching import Candidate, batches, most_together
 from services.decisions import Trail
-from storage.queue import ClaimedPost, Priority
+from storage.queue.queue import ClaimedPost, Priority
 
 BATCH = 10
 POST = ClaimedPost(1, 1, "текст", (), 0, Priority.FRESH, None, None, "token")

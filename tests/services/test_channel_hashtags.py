@@ -18,7 +18,7 @@ from services.people import People
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
 from storage.db.engine import Database
-from storage.queue import Priority, claim, settle
+from storage.queue.queue import Priority, claim, settle
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import OutboxRow, Post, User
 

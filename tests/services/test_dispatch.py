@@ -19,7 +19,7 @@ from services.recorder import Recorded, Recorder
 from services.states import save_states
 from services.upstream import Aside, ModelState
 from storage.db.engine import Database
-from storage.queue import ClaimedPost, Priority
+from storage.queue.queue import ClaimedPost, Priority
 from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 

@@ -18,10 +18,10 @@ from services.gauges import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
 from services.provider_state import Quota
 from services.states import save_states
 from services.upstream import Aside, ModelState
-from storage import budget
 from storage import people as people_rows
 from storage.db.engine import Database
-from storage.queue import Priority
+from storage.queue import limits
+from storage.queue.queue import Priority
 from storage.schema.tables import BudgetRow, OutboxRow
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -159,7 +159,7 @@ async def test_without_a_key_nothing_is_paused(database: Database) -> None:
 async def test_the_quota_of_free_models(database: Database) -> None:
     """Known when the provider told it, and only where free models are asked."""
     async with database.write() as session:
-        await budget.ensure(session, [FREE_LANE])
+        await limits.ensure(session, [FREE_LANE])
         await session.execute(update(BudgetRow).values(day="2026-01-01", day_used=20, day_limit=50))
     quota = (await gauges(database).read()).quota
     assert isinstance(quota, Quota)

@@ -14,8 +14,8 @@ from services.provider import Provider
 from services.quota import DayQuota, QuotaWatch, read_quota
 from services.states import load_states
 from services.upstream import Aside
-from storage import budget
 from storage.db.engine import Database
+from storage.queue import limits
 
 CHAIN = ("x/a:free", "x/paid")
 
@@ -56,7 +56,7 @@ async def test_the_quota_is_kept_for_all_processes_and_asked_for_once(
         provider.served_today = 20
         await QuotaWatch(database, client, CHAIN, utc_now).check()
     async with database.read() as session:
-        row = (await budget.load(session))["free"]
+        row = (await limits.load(session))["free"]
     assert (row.day_limit, row.day_used) == (50, 12)
     assert provider.requests == []
 
@@ -83,4 +83,4 @@ async def test_a_server_without_key_is_asked_once(database: Database, provider: 
         await watch.run()  # returns by itself only if it is over
         assert not client.tells_key
     async with database.read() as session:
-        assert (await budget.load(session))["free"].day_limit is None
+        assert (await limits.load(session))["free"].day_limit is None

@@ -14,9 +14,9 @@ from services.outcomes import Kind, Outcome, Usage
 from services.provider import Call, Request
 from services.recorder import Finished, Recorder
 from services.states import load_states
-from storage import queue
 from storage.db.engine import Database
-from storage.queue import ClaimedPost
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user
 

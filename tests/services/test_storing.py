@@ -14,10 +14,10 @@ from sqlalchemy import text as sql
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import MAX_VIEWS, Tally, store
-from storage import queue
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import migrate
-from storage.queue import Priority
+from storage.queue import queue
+from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User
 from tests.legacy import POSTS, make_legacy

@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import lists, outbox, queue, reads, wishes
+from storage import lists, outbox, reads
 from storage.db.engine import Database
+from storage.queue import queue, retry_requests
 from storage.schema.tables import Attempt
 from tests.storage.plan import is_full_scan, plans_of
 from tests.storage.rows import NOW, add_posts, add_user
@@ -79,7 +80,10 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     "next due": (lambda session: queue.next_due_at(session, NOW - timedelta(days=99999)), {"ix_metka_posts_due"}),
     "/retry": (lambda session: _batch(session, 1), {"ix_metka_posts_unfinished"}),
     "/retry of all": (lambda session: _batch(session, None), {"ix_metka_posts_troubled", "ix_metka_posts_queue"}),
-    "the daily retry": (lambda session: wishes.queue_nightly(session, 9, NOW, NOW), {"ix_metka_posts_troubled"}),
+    "the daily retry": (
+        lambda session: retry_requests.queue_nightly(session, 9, NOW, NOW),
+        {"ix_metka_posts_troubled"},
+    ),
     "the upstream is back": (queue.upstream_is_back, {"ix_metka_posts_waits"}),
     "others are served": (queue.upstream_serves, {"ix_metka_posts_waits"}),
     "how attempts ended": (
@@ -102,7 +106,7 @@ async def _page(session: AsyncSession, status: str | None = None, tag: str | Non
 
 
 async def _batch(session: AsyncSession, user_id: int | None) -> None:
-    await wishes.make_batch(session, user_id=user_id, telegram_id=None, limit=999, force=False, now=NOW)
+    await retry_requests.make_batch(session, user_id=user_id, telegram_id=None, limit=999, force=False, now=NOW)
 
 
 @pytest.mark.parametrize("asked", ASKED)

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
-from storage import queue, wishes
 from storage.db import coordination as product
 from storage.db.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, ConnectionLostError, Coordination
 from storage.db.engine import Database, parse_url
+from storage.queue import queue, retry_requests
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -168,24 +168,24 @@ async def test_what_makes_no_work_is_not_notified(database: Database, listener: 
 async def test_what_people_ask_is_notified(database: Database, listener: Bell) -> None:
     """Each of /regen, a button, /retry, /retry force, Undo and the nightly run reaches the other processes."""
     async with database.write() as session:
-        await wishes.ask_anew(session, 4, NOW)
+        await retry_requests.ask_anew(session, 4, NOW)
     await until(listener.rung)
     listener.rung.clear()
     async with database.write() as session:
-        assert await wishes.unskip(session, 3)
+        assert await retry_requests.unskip(session, 3)
     await until(listener.rung)
     listener.rung.clear()
     async with database.write() as session:
-        assert await wishes.ask_again(session, [2], 2, NOW, force=True)
+        assert await retry_requests.ask_again(session, [2], 2, NOW, force=True)
     await until(listener.rung)
     listener.rung.clear()
     async with database.write() as session:
-        assert await wishes.queue_nightly(session, 1, NOW, NOW) == 1
+        assert await retry_requests.queue_nightly(session, 1, NOW, NOW) == 1
     await until(listener.rung)
     listener.rung.clear()
     await change(database, "UPDATE posts SET tagging_status = 'failed'")
     async with database.write() as session:
-        await wishes.make_batch(session, user_id=2, telegram_id=1, limit=10, force=False, now=NOW)
+        await retry_requests.make_batch(session, user_id=2, telegram_id=1, limit=10, force=False, now=NOW)
     await until(listener.rung)
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import store
-from storage import queue, wishes
 from storage.db.engine import Database
-from storage.queue import ClaimedPost
+from storage.queue import queue, retry_requests
+from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Post
 from tests.storage.db.locks import free_rows, somebody_waits
 from tests.storage.rows import NOW, add_posts, add_user, get_post
@@ -54,16 +54,16 @@ async def test_a_post_that_is_claimed_meanwhile_is_left_to_its_claim(
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 2)
-    insert, claimed = wishes._insert_batch, list[ClaimedPost]()
+    insert, claimed = retry_requests._insert_batch, list[ClaimedPost]()
 
     async def after_a_claim(session: AsyncSession, *args: Any) -> int:
         async with database.write() as other:
             claimed.extend(await queue.claim(other, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0))
         return await insert(session, *args)
 
-    monkeypatch.setattr(wishes, "_insert_batch", after_a_claim)
+    monkeypatch.setattr(retry_requests, "_insert_batch", after_a_claim)
     async with database.write() as session:
-        await wishes.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=NOW)
+        await retry_requests.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=NOW)
     async with database.write() as session:
         assert (await queue.settle(session, [(claimed[0], {"tagging_status": "success"})])).wrote(claimed[0])
     wanted = {number: (await get_post(database, number)).wants_new for number in (1, 2)}
@@ -71,7 +71,7 @@ async def test_a_post_that_is_claimed_meanwhile_is_left_to_its_claim(
 
 
 async def wish(session: AsyncSession) -> None:
-    await wishes.ask_again(session, [3, 2, 1], 1, NOW, force=True)
+    await retry_requests.ask_again(session, [3, 2, 1], 1, NOW, force=True)
 
 
 async def renewal(session: AsyncSession) -> None:

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import queue
 from storage.db.engine import Database
-from storage.queue import ClaimedPost, Priority
+from storage.queue import queue
+from storage.queue.queue import ClaimedPost, Priority
 from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user, get_post, sqlite_without_foreign_keys
 

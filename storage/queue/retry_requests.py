@@ -12,10 +12,10 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.row_locks import locked
-from storage.queue import Priority
+from storage.queue.claim import in_order_of_work
+from storage.queue.queue import Priority
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Batch, BatchPost, Post
-from storage.turns import in_order_of_work
 
 #: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that
 #: ran out: what its holder still brings is older than the wish.

@@ -30,10 +30,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import hashtags
 from storage.db.prepared import execute_many
 from storage.db.row_locks import locked
+from storage.queue.claim import claim_statement, due_at, is_due
 from storage.schema.index_conditions import QUEUED, REUSABLE, WAITS
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import Attempt, OutboxRow, Post
-from storage.turns import claim_statement, due_at, is_due
 
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 #: Of so many posts with the same text, the newest, at least one has tags that can be used.
@@ -118,7 +118,7 @@ async def claim(
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
     their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
     share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
-    anybody's backlog makes it longer (`storage.turns`). Without `retries`, posts after a fault of the upstream are left
+    anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream are left
     where they are; with `asked`, all but what a person asked for.
     """
     values = {

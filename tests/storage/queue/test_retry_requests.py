@@ -7,8 +7,8 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox
-from storage import wishes
 from storage.db.engine import Database
+from storage.queue import retry_requests
 from storage.schema.tables import Attempt, Batch, Post
 from tests.services.engine import FAST, running
 from tests.services.posts import fill, own_tags, tell_kinds
@@ -158,9 +158,9 @@ async def test_a_skip_takes_back_that_new_tags_were_wanted(database: Database) -
     """After Undo another post's tags will do."""
     await fill(database, 1)
     async with database.write() as session:
-        await wishes.ask_anew(session, 1, NOW)
-        assert await wishes.skip(session, 1, NOW)
-        assert await wishes.unskip(session, 1)
+        await retry_requests.ask_anew(session, 1, NOW)
+        assert await retry_requests.skip(session, 1, NOW)
+        assert await retry_requests.unskip(session, 1)
     assert (await get_post(database, 1)).wants_new is None
 
 
@@ -168,11 +168,11 @@ async def test_stop_takes_back_that_new_tags_were_wanted(database: Database) -> 
     """Those that a forced /retry wanted; who had asked for a post before still wants new ones."""
     await fill(database, 3, tagging_status="failed", tagging_attempts=5)
     async with database.write() as session:
-        await wishes.ask_anew(session, 2, NOW)
-        await wishes.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=LATER)
+        await retry_requests.ask_anew(session, 2, NOW)
+        await retry_requests.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=LATER)
     async with database.write() as session:
         batch = (await session.scalars(select(Batch))).one()
-        assert await wishes.stop_batch(session, batch, LATER) == 3
+        assert await retry_requests.stop_batch(session, batch, LATER) == 3
     async with database.read() as session:
         found = {post.id: (post.tagging_status, post.wants_new) for post in await session.scalars(select(Post))}
     assert found == {1: ("failed", None), 2: ("pending", True), 3: ("failed", None)}

@@ -7,10 +7,10 @@ from sqlalchemy import bindparam
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import queue
 from storage.db.engine import Database
+from storage.queue import queue
+from storage.queue.claim import claim_statement
 from storage.schema.types import UtcDateTime
-from storage.turns import claim_statement
 from tests.storage.plan import is_full_scan, plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -154,7 +154,7 @@ def in_order_of_work() -> tuple[Any, ...]:
 def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    With `asked` only what a person asked for. See `storage.queue.claim`.
+    With `asked` only what a person asked for. See `storage.queue.queue.claim`.
     """
     due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
