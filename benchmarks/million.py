@@ -30,9 +30,10 @@ from services.gauges import Gauges
 from services.listing import Listing
 from services.overview import Overview
 from services.provider_state import ProviderWatch
-from storage import lists, outbox
+from storage import outbox
 from storage.db.engine import Database
 from storage.queue import queue, retry_requests
+from storage.reads import lists
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.

@@ -37,8 +37,10 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.tagging import TaggingService
-from storage import hashtags, outbox, updates
+from storage import outbox
+from storage.channels import hashtags
 from storage.db.coordination import NEWS_CHANNEL, Look
+from storage.posts import received_updates
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +94,7 @@ def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: R
     listeners = {NEWS_CHANNEL: bell.ring}
     if engine.settings.webhook_url:
         # With polling nobody stores updates.
-        listeners[updates.CHANNEL] = reception.arrivals.ring
+        listeners[received_updates.CHANNEL] = reception.arrivals.ring
     engine.start(loops, leader.term, listeners, Look(is_any_work, bell.ring))
 
 

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.clock import Clock
 from services.hashtag_rows import original_of, switch_off
 from services.hashtags import Original, appended, line_for
-from storage import hashtags as rows
-from storage import intake, outbox
+from storage import outbox
+from storage.channels import hashtags as rows
 from storage.db.engine import Database
+from storage.posts import channel_posts
 from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)
@@ -111,7 +112,7 @@ class ChannelHashtags:
         """
         now = self._clock()
         async with self._database.write() as session:
-            owner = await intake.owner_of(session, chat_id)
+            owner = await channel_posts.owner_of(session, chat_id)
             if owner is None or owner.owner_telegram_id != telegram_id:
                 return Switched.NOT_THEIRS
             owner.can_edit = owner.can_edit if can_edit is None else can_edit
@@ -128,7 +129,7 @@ class ChannelHashtags:
         """Put a post back as it was, for good."""
         async with self._database.write() as session:
             row = await rows.find(session, post_id)
-            owner = await intake.owner_of(session, row.chat_id) if row is not None else None
+            owner = await channel_posts.owner_of(session, row.chat_id) if row is not None else None
             if row is None or owner is None or owner.owner_telegram_id != telegram_id:
                 return Undo.NOT_THEIRS
             if row.state == "undoing":
@@ -211,7 +212,7 @@ class ChannelHashtags:
                     await self._tell(session, edit, "hashtags_stay")
                 row.state, row.error, row.updated_at = "refused", reason, now
                 row.line = None if is_gone else row.line
-            owner = await intake.owner_of(session, edit.chat_id) if rights_lost else None
+            owner = await channel_posts.owner_of(session, edit.chat_id) if rights_lost else None
             if owner is not None:
                 owner.can_edit = False
                 await switch_off(session, owner, now, tell="hashtags_off")
@@ -220,7 +221,7 @@ class ChannelHashtags:
 
     async def _tell(self, session: AsyncSession, edit: Edit, text: str) -> None:
         """The owner, who wanted a post's hashtags removed, hears what came of it."""
-        owner = await intake.owner_of(session, edit.chat_id)
+        owner = await channel_posts.owner_of(session, edit.chat_id)
         if owner is not None:
             payload = {"text": text, "post": edit.post_id}
             await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, self._clock())

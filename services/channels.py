@@ -16,8 +16,9 @@ from services import reading
 from services.clock import Clock
 from services.sources.base import SourceChannel
 from services.storing import take_turns
-from storage import channel_cards, intake, sources
+from storage.channels import cards, follows
 from storage.db.engine import Database
+from storage.posts import channel_posts
 from storage.schema.source_tables import Follow, SourceRow
 
 #: Posts that are read when a channel is added, and with each press of the button for more.
@@ -139,13 +140,13 @@ class Channels:
         now = self._clock()
         async with self._database.write() as session:
             await take_turns(session, SourceChannel(None, name, ""))
-            channel_id = await intake.channel_row(session, None, username=name, title="", now=now)
+            channel_id = await channel_posts.channel_row(session, None, username=name, title="", now=now)
             source = await self._source(session, channel_id, name, now)
-            known = await sources.follow(session, user_id, channel_id)
-            if known is None and await sources.count_follows(session, user_id) >= MOST_CHANNELS:
-                await sources.drop_unread(session)
+            known = await follows.follow(session, user_id, channel_id)
+            if known is None and await follows.count_follows(session, user_id) >= MOST_CHANNELS:
+                await follows.drop_unread(session)
                 return Addition(name, Added.TOO_MANY)
-            made = await sources.set_active(session, user_id, channel_id, active=True, now=now)
+            made = await follows.set_active(session, user_id, channel_id, active=True, now=now)
             _ask_for(source, now)
             if known is None:
                 wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now, "made_link": made}
@@ -153,7 +154,7 @@ class Channels:
         return Addition(name, Added.NEW if known is None else Added.KNOWN, channel_id)
 
     async def _source(self, session: AsyncSession, channel_id: int, name: str, now: datetime) -> SourceRow:
-        source = await sources.hold(session, channel_id)
+        source = await follows.hold(session, channel_id)
         if source is None:
             source = SourceRow(channel_id=channel_id, name=name, next_check_at=now)
             session.add(source)
@@ -163,8 +164,8 @@ class Channels:
     async def attach(self, user_id: int, channel_id: int, chat_id: int, message_id: int) -> bool:
         """This message is to show how far the first reading, or that of older posts, is; False: that is over."""
         async with self._database.write() as session:
-            await sources.hold(session, channel_id)
-            follow = await sources.follow(session, user_id, channel_id)
+            await follows.hold(session, channel_id)
+            follow = await follows.follow(session, user_id, channel_id)
             if follow is None or not (follow.is_new or follow.older_wanted):
                 return False
             follow.chat_id, follow.message_id = chat_id, message_id
@@ -177,7 +178,7 @@ class Channels:
     async def page(self, user_id: int, page: int) -> ChannelPage:
         """The user's channels: those followed, and those they have posts of. Beyond the last page: the last."""
         async with self._database.read() as session:
-            rows = await channel_cards.cards(session, user_id)
+            rows = await cards.cards(session, user_id)
         pages = max(1, -(-len(rows) // PAGE))
         page = min(max(page, 1), pages)
         shown = rows[(page - 1) * PAGE : page * PAGE]
@@ -186,13 +187,13 @@ class Channels:
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
         """One of them; None: not the user's."""
         async with self._database.read() as session:
-            rows = await channel_cards.cards(session, user_id, channel_id)
+            rows = await cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
 
     async def named(self, user_id: int, name: str) -> ChannelCard | None:
         """The one of that public name; None: not the user's."""
         async with self._database.read() as session:
-            channel = await intake.find_named(session, name)
+            channel = await channel_posts.find_named(session, name)
         return None if channel is None else await self.card(user_id, channel.id)
 
     async def pause(self, user_id: int, channel_id: int, *, paused: bool) -> bool:
@@ -202,10 +203,10 @@ class Channels:
         """
         now = self._clock()
         async with self._database.write() as session:
-            source = await sources.hold(session, channel_id)
-            if source is None or await sources.follow(session, user_id, channel_id) is None:
+            source = await follows.hold(session, channel_id)
+            if source is None or await follows.follow(session, user_id, channel_id) is None:
                 return False
-            await sources.set_active(session, user_id, channel_id, active=not paused, now=now)
+            await follows.set_active(session, user_id, channel_id, active=not paused, now=now)
             if not paused:
                 _ask_for(source, now)
         self._wake()
@@ -218,13 +219,13 @@ class Channels:
     async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[Parsed]:
         """Read all that the user follows as soon as possible; what came of it within that time."""
         async with self._database.read() as session:
-            channel_ids = await sources.followed(session, user_id)
+            channel_ids = await follows.followed(session, user_id)
         return await self._fetch(user_id, channel_ids, wait_seconds)
 
     async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[Parsed]:
         since = self._clock()
         async with self._database.read() as session:
-            last = await channel_cards.last_post(session)
+            last = await cards.last_post(session)
         due = await self._make_due(user_id, channel_ids, since)
         rows = await self._looks(due)
         deadline = time.monotonic() + wait_seconds
@@ -232,16 +233,16 @@ class Channels:
             await asyncio.sleep(LOOK_SECONDS)
             rows = await self._looks(due)
         async with self._database.read() as session:
-            posts = await channel_cards.posts_after(session, user_id, due, last)
+            posts = await cards.posts_after(session, user_id, due, last)
         return [_parsed(row, posts.get(row.channel_id, 0), since) for row in rows]
 
     async def _looks(self, channel_ids: Sequence[int]) -> Sequence[Any]:
         async with self._database.read() as session:
-            return await channel_cards.looks(session, channel_ids)
+            return await cards.looks(session, channel_ids)
 
     async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:
-            due = await sources.make_due(session, user_id, channel_ids, now)
+            due = await follows.make_due(session, user_id, channel_ids, now)
         self._wake()
         return due
 
@@ -251,8 +252,8 @@ class Channels:
         False: it is not followed, or there is nothing further back.
         """
         async with self._database.write() as session:
-            await sources.hold(session, channel_id)
-            follow = await sources.follow(session, user_id, channel_id)
+            await follows.hold(session, channel_id)
+            follow = await follows.follow(session, user_id, channel_id)
             if follow is None or (count and follow.at_beginning):
                 return False
             follow.older_wanted, follow.older_read = count, 0
@@ -264,8 +265,8 @@ class Channels:
     async def remove(self, user_id: int, channel_id: int, *, with_posts: bool) -> bool:
         """Follow it no more; its posts stay unless `with_posts`. False: it was not the user's."""
         async with self._database.write() as session:
-            await sources.hold(session, channel_id)
-            was_followed = await sources.unfollow(session, user_id, channel_id)
+            await follows.hold(session, channel_id)
+            was_followed = await follows.unfollow(session, user_id, channel_id)
         deleted = with_posts and await self._delete_posts(user_id, channel_id)
         return was_followed or deleted
 
@@ -274,7 +275,7 @@ class Channels:
         last = 0
         while True:
             async with self._database.write() as session:
-                ids = await sources.delete_posts(session, user_id, channel_id, after=last, limit=PORTION)
+                ids = await follows.delete_posts(session, user_id, channel_id, after=last, limit=PORTION)
             if not ids:
                 return last > 0
             last = ids[-1]
@@ -299,7 +300,7 @@ def _ask_for(source: SourceRow, now: datetime) -> None:
 def _card(row: Any) -> ChannelCard:
     channel, link, follow, source = row[:4]
     name = str(channel.channel_username or "")
-    is_nameless = name == intake.nameless(channel.channel_id or 0)
+    is_nameless = name == channel_posts.nameless(channel.channel_id or 0)
     reads = follow is not None and source is not None
     return ChannelCard(
         id=channel.id,

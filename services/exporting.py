@@ -15,8 +15,10 @@ from typing import Any
 from pydantic_core import to_json
 
 from services.listing import OLDEST
-from storage import intake, lists, people
+from storage.accounts import people
 from storage.db.engine import Database
+from storage.posts import channel_posts
+from storage.reads import lists
 from storage.schema.types import as_text, as_whole
 
 #: Posts that are read at once.
@@ -91,10 +93,10 @@ class Exporting:
 def told(row: Any) -> ToldPost:
     """PURE: what can be shown of a row, whatever another program has put there."""
     name = (as_text(row.channel_username) or "").lstrip("@")
-    number = intake.full_number(as_whole(row.channel_id))
+    number = channel_posts.full_number(as_whole(row.channel_id))
     return ToldPost(
         id=row.id,
-        channel_username=None if number is not None and name == intake.nameless(number) else name or None,
+        channel_username=None if number is not None and name == channel_posts.nameless(number) else name or None,
         channel_title=as_text(row.channel_title),
         telegram_message_id=as_whole(row.telegram_message_id),
         url=as_text(row.url),

@@ -16,9 +16,9 @@ from sqlalchemy import Row
 from services.clock import Clock
 from services.exporting import ToldPost, told
 from services.people import People
-from storage import feeds, lists
-from storage import people as people_rows
+from storage.accounts import people as people_rows
 from storage.db.engine import Database
+from storage.reads import feeds, lists
 
 #: Posts in a feed, and characters in the tag of a link.
 LONGEST, LONGEST_TAG = 50, 100

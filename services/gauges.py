@@ -16,9 +16,10 @@ from services.lanes import lane_state
 from services.provider_state import Quota, free_quota
 from services.states import load_states
 from services.upstream import Aside, ModelState, is_free, pause_reason
-from storage import gauges, outbox, reads
+from storage import outbox
 from storage.db.engine import Database
 from storage.queue import limits
+from storage.reads import metrics, overview
 
 #: A reading is shown for so long, however often somebody asks …
 KEEP_SECONDS = 10.0
@@ -113,8 +114,8 @@ class Gauges:
 
     async def _read(self, session: AsyncSession) -> Reading:
         now = self._clock()
-        counts = await reads.count_by_status(session, None)
-        queue = await gauges.look_at_queue(session, now)
+        counts = await overview.count_by_status(session, None)
+        queue = await metrics.look_at_queue(session, now)
         states = await load_states(session) if self._enabled else {}
         lanes = await limits.load(session)
         free = lane_state(lanes[FREE_LANE]) if FREE_LANE in lanes else LaneState()
@@ -141,7 +142,7 @@ def _retrieve(look: asyncio.Task[Reading]) -> None:
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
     """All statuses, also those of no post."""
-    known = reads.by_status(counts)
+    known = overview.by_status(counts)
     return known | {OTHER: sum(counts.values()) - sum(known.values())}
 
 

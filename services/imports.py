@@ -11,8 +11,8 @@ from services.clock import Clock
 from services.people import storable
 from services.sources.base import Delivery, Source
 from services.storing import Tally, store
-from storage import imports as rows
 from storage.db.engine import Database
+from storage.posts import imports as rows
 from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import ImportRow

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.clock import Clock
-from storage import updates
 from storage.db.engine import Database
+from storage.posts import received_updates
 from storage.schema.tables import UpdateRow
 
 #: Telegram's update_id, as the database can hold it.
@@ -46,20 +46,20 @@ class Inbox:
         """
         update_id, body = read(raw)
         async with self._database.write() as session:
-            is_new = await updates.store(session, update_id, body, self._clock())
+            is_new = await received_updates.store(session, update_id, body, self._clock())
         if is_new:
             self._on_stored()
 
     async def waiting(self, *, limit: int, besides: Collection[int]) -> list[WaitingUpdate]:
         """What nobody has handled, other than these; the lowest ids first."""
         async with self._database.read() as session:
-            rows = await updates.waiting(session, limit=limit, besides=besides)
+            rows = await received_updates.waiting(session, limit=limit, besides=besides)
         return [WaitingUpdate(row.update_id, _decoded(row)) for row in rows]
 
     async def mark_handled(self, update_ids: Collection[int]) -> int:
         """These are handled; returns how many were not so before: fewer than given when others handle them, too."""
         async with self._database.write() as session:
-            return await updates.mark_handled(session, update_ids, self._clock())
+            return await received_updates.mark_handled(session, update_ids, self._clock())
 
 
 def read(raw: bytes) -> tuple[int, str]:

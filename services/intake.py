@@ -15,11 +15,12 @@ from services.clock import Clock
 from services.hashtags import Original, without_line
 from services.people import People, storable
 from services.prompts import has_text
-from storage import hashtags, outbox
-from storage import intake as rows
-from storage import people as people_rows
+from storage import outbox
+from storage.accounts import people as people_rows
+from storage.channels import hashtags
 from storage.db.engine import Database
-from storage.intake import StoredPost
+from storage.posts import channel_posts as rows
+from storage.posts.channel_posts import StoredPost
 from storage.schema.tables import ChannelOwner
 
 log = structlog.get_logger(__name__)

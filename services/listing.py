@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import to_utc
-from storage import lists, reads
 from storage.db.engine import Database
+from storage.reads import lists, overview
 from storage.schema.types import as_text, as_whole
 
 #: Of one post; the table keeps those of 30 days.
@@ -146,12 +146,12 @@ class Listing:
         """Counts of a user's posts, all of one moment."""
         async with self._database.read() as session:
             await lists.begin_view(session)
-            counts = await reads.count_by_status(session, user_id)
+            counts = await overview.count_by_status(session, user_id)
             if not counts:
                 await _make_sure_of(session, user_id)
-            unfinished = await reads.count_tagged_unfinished(session, user_id)
+            unfinished = await overview.count_tagged_unfinished(session, user_id)
             need_retry = await lists.count_needing_retry(session, user_id, max_attempts)
-        by_status = reads.by_status(counts)
+        by_status = overview.by_status(counts)
         return TaggingCounts(sum(counts.values()), by_status["success"] + unfinished, need_retry, by_status)
 
     async def users(self, *, after: int, limit: int, only: int | None) -> tuple[list[ListedUser], int | None]:
@@ -217,7 +217,7 @@ class Listing:
             row = await lists.post(session, post_id, user_id)
             if row is None:
                 return None
-            attempts = await reads.last_attempts(session, post_id, ATTEMPTS_LISTED)
+            attempts = await overview.last_attempts(session, post_id, ATTEMPTS_LISTED)
         values = dict(zip(ListedPost.__dataclass_fields__, _values(row), strict=True))
         return PostWithAttempts(**values, attempts=_attempts(attempts))
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from services.clock import Clock
 from services.people import DEFAULT_LANGUAGE
 from storage import outbox as rows
-from storage import people
+from storage.accounts import people
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from services.clock import Clock
-from storage import hashtags, own, reads
+from storage.channels import hashtags
 from storage.db.engine import Database
 from storage.db.glance import Glance, glance
-from storage.intake import nameless
+from storage.posts.channel_posts import nameless
+from storage.reads import overview, own
 from storage.schema.tables import Attempt
 
 ATTEMPTS_SHOWN = 5
@@ -95,15 +96,15 @@ class Overview:
         if user_id is not None:
             return await glance(self._database, lambda by: self._own_stats(by, user_id, now))
         async with self._database.read() as session:
-            counts = await reads.count_by_status(session, None)
-            unfinished = await reads.count_tagged_unfinished(session, None)
-            due_at = await reads.next_attempt_at(session, None, now)
-            users = await reads.count_users(session)
+            counts = await overview.count_by_status(session, None)
+            unfinished = await overview.count_tagged_unfinished(session, None)
+            due_at = await overview.next_attempt_at(session, None, now)
+            users = await overview.count_users(session)
         return _stats(counts, unfinished, due_at, users)
 
     def _own_stats(self, by: Glance, user_id: int, now: datetime) -> Stats:
         counts = own.by_status(by, user_id)
-        known = reads.by_status(counts)
+        known = overview.by_status(counts)
         is_all_tagged = sum(counts.values()) == known["success"]
         unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(by, user_id)
         waits = known["pending"] or known["retrying"]
@@ -112,33 +113,33 @@ class Overview:
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
         """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""
         async with self._database.read() as session:
-            row = await reads.find_post(session, post_id, user_id)
+            row = await overview.find_post(session, post_id, user_id)
             if row is None:
                 return None
-            attempts = await reads.last_attempts(session, post_id, ATTEMPTS_SHOWN)
+            attempts = await overview.last_attempts(session, post_id, ATTEMPTS_SHOWN)
             hashtags_of = await hashtags.owner_of_line(session, post_id)
         return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
 
     async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
         """Those of these posts that there are, of whomever, in this order, without their attempts."""
         async with self._database.read() as session:
-            rows = await reads.find_posts(session, post_ids)
+            rows = await overview.find_posts(session, post_ids)
         now = self._clock()
         return [_card(row, now) for row in rows]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
         """A user's failed posts, the newest first; a page that there is not becomes the nearest."""
         async with self._database.read() as session:
-            total = await reads.count_failed(session, user_id)
+            total = await overview.count_failed(session, user_id)
             pages = max(1, -(-total // PAGE_SIZE))
             page = min(max(1, page), pages)
-            rows = await reads.failed_posts(session, user_id, PAGE_SIZE, (page - 1) * PAGE_SIZE)
+            rows = await overview.failed_posts(session, user_id, PAGE_SIZE, (page - 1) * PAGE_SIZE)
         now = self._clock()
         return FailedPage(tuple(_card(row, now) for row in rows), page, pages, total)
 
 
 def _stats(counts: Mapping[str | None, int], unfinished: int, due_at: datetime | None, users: int) -> Stats:
-    by_status = reads.by_status(counts)
+    by_status = overview.by_status(counts)
     return Stats(
         total=sum(counts.values()),
         by_status=by_status,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
 from storage import outbox
-from storage import people as rows
+from storage.accounts import people as rows
 from storage.db.engine import Database
 from storage.db.glance import glance
 from storage.schema import parser_tables

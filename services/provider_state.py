@@ -13,9 +13,9 @@ from services.clock import Clock, day_ends
 from services.lanes import lane_state
 from services.states import by_model
 from services.upstream import Aside, ModelState, is_free, pause_reason
-from storage import provider
 from storage.db.engine import Database
 from storage.db.glance import Glance, glance
+from storage.reads import provider
 
 #: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds. And for so many
 #: seconds at most, when it took long for other reasons.

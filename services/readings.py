@@ -25,13 +25,13 @@ from services.sources.base import (
 )
 from services.storing import Tally, take_turns
 from services.visits import Visit
-from storage import sources
+from storage.channels import follows
+from storage.channels.follows import Audience, Follower
 from storage.db.engine import Database
 from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel, Post
-from storage.sources import Audience, Follower
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Readings:
     async def next(self, now: datetime) -> Task | None:
         """What is to be asked now: due looks, and of every few requests one for what is behind."""
         async with self._database.read() as session:
-            if not await sources.may_be_due(session, now):
+            if not await follows.may_be_due(session, now):
                 return None
             audience = await self._who(session)
             self._asked += 1
@@ -107,17 +107,17 @@ class Readings:
                 if task is not None:
                     return task
         async with self._database.write() as session:
-            await sources.drop_unread(session)
+            await follows.drop_unread(session)
         return None
 
     async def _look(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
-        source = await sources.due_check(session, audience, now)
+        source = await follows.due_check(session, audience, now)
         if source is None:
             return None
         return Task(source.channel_id, source.name, Part.NEWEST, fresh=source.interval_seconds is None)
 
     async def _backlog(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
-        found = await sources.due_backlog(session, audience, now, self._turn)
+        found = await follows.due_backlog(session, audience, now, self._turn)
         if found is None:
             return None
         source, follow = found
@@ -129,7 +129,7 @@ class Readings:
     async def read(self, task: Task, delivery: Delivery | None, now: datetime) -> None:
         """Store what came; None: nothing (new) is there. For many followers in portions, which keep nobody waiting."""
         async with self._database.read() as session:
-            followers = await sources.followers(session, task.channel_id, await self._who(session), now)
+            followers = await follows.followers(session, task.channel_id, await self._who(session), now)
         user_ids = [one.follow.user_id for one in followers]
         portions = [user_ids[start : start + PORTION] for start in range(0, len(user_ids), PORTION)] or [[]]
         tallies: list[Tally] = []
@@ -152,12 +152,12 @@ class Readings:
         if channel is None:
             return None
         await take_turns(session, SourceChannel(channel.channel_id, task.name, ""))
-        source = await sources.hold(session, task.channel_id)
+        source = await follows.hold(session, task.channel_id)
         if source is None:
             return None
         if self._neutral is None:
             self._neutral = await parser_tables.required_values(session, Post, now=now)
-        followers = await sources.followers(session, task.channel_id, await self._who(session), now, user_ids)
+        followers = await follows.followers(session, task.channel_id, await self._who(session), now, user_ids)
         return Visit(session, source, channel, followers, now, self._neutral)
 
     async def failed(self, task: Task, error: SourceError, now: datetime) -> None:
@@ -183,7 +183,7 @@ class Readings:
     async def postpone(self, task: Task, now: datetime) -> None:
         """What came of a channel could not be stored: it is not asked for at once again."""
         async with self._database.write() as session:
-            source = await sources.hold(session, task.channel_id)
+            source = await follows.hold(session, task.channel_id)
             if source is not None:
                 _put_off(source, now, reading.backoff(source.failures + 1, self._random))
 
@@ -215,7 +215,7 @@ class Readings:
         source, now = visit.source, visit.now
         if task.part is Part.NEWEST:
             source.checked_at = now
-            await sources.note_parsed(visit.session, source.channel_id, now)
+            await follows.note_parsed(visit.session, source.channel_id, now)
             if delivery is not None:
                 source.interval_seconds = round(
                     reading.interval([post.posted_at for post in delivery.posts], now, self._random)
@@ -262,7 +262,7 @@ class Readings:
             if is_first:
                 # A name that was misspelt is not to be asked for again and again; the parser's own link stays.
                 user_id, with_link = one.follow.user_id, one.follow.made_link
-                await sources.unfollow(visit.session, user_id, source.channel_id, with_link=with_link)
+                await follows.unfollow(visit.session, user_id, source.channel_id, with_link=with_link)
 
     async def _is_delayed(self, visit: Visit, one: Follower, problem: str, *, is_first: bool) -> None:
         """Only who waits for the first posts has to know."""
@@ -275,7 +275,7 @@ class Readings:
         await visit.session.flush()
         if problem == "gone":
             await visit.tell_all({"text": "back"})
-        if not await sources.is_any_unreadable(visit.session):
+        if not await follows.is_any_unreadable(visit.session):
             await self._alerts.readable(visit.session, visit.now)
 
     async def _who(self, session: AsyncSession) -> Audience:

@@ -25,7 +25,7 @@ from services.states import load_states, save_states
 from services.upstream import Aside, ModelState, is_free, observe, pause_reason
 from services.verdicts import Verdict, attempt_row, failed_values, log_verdict, post_values
 from storage import outbox
-from storage import people as people_rows
+from storage.accounts import people as people_rows
 from storage.queue import limits, queue
 from storage.queue import model_states as upstream_rows
 from storage.queue.queue import ClaimedPost, Priority

@@ -16,13 +16,15 @@ from services.people import storable
 from services.prompts import has_text
 from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from storage import bulk, hashtags, people
-from storage import intake as rows
-from storage.bulk import Stored, StoredText
+from storage.accounts import people
+from storage.channels import hashtags
+from storage.channels.identity import find_twin
+from storage.posts import bulk
+from storage.posts import channel_posts as rows
+from storage.posts.bulk import Stored, StoredText
 from storage.queue.queue import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Post
-from storage.twins import find_twin
 
 #: Of Markdown, which some programs keep in the text.
 _MARKS = re.compile(r"[*_~`]+")

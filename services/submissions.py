@@ -14,10 +14,11 @@ from services.clock import Clock
 from services.listing import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.storing import storable_channel, store_in, take_turns
-from storage import bulk, lists
-from storage import intake as rows
-from storage.bulk import StoredText
 from storage.db.engine import Database
+from storage.posts import bulk
+from storage.posts import channel_posts as rows
+from storage.posts.bulk import StoredText
+from storage.reads import lists
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 from storage.schema.types import as_text, as_whole

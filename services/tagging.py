@@ -23,8 +23,9 @@ from services.upstream import (
     models_to_send,
     observe,
 )
-from storage import outbox, updates
+from storage import outbox
 from storage.db.engine import Database
+from storage.posts import received_updates
 from storage.queue import queue, retry_requests
 from storage.schema import parser_tables
 from storage.schema.tables import Batch
@@ -287,7 +288,7 @@ class TaggingService:
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
             await retry_requests.prune_batches(session, now)
-            await updates.prune(session, now - UPDATES_KEPT)
+            await received_updates.prune(session, now - UPDATES_KEPT)
             adopted = await parser_tables.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 

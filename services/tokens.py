@@ -10,7 +10,7 @@ from typing import Any
 
 from services.clock import Clock
 from services.people import People
-from storage import tokens
+from storage.accounts import tokens
 from storage.db.engine import Database
 from storage.schema.tables import TokenRow
 from storage.schema.types import as_text

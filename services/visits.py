@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.sources.base import Delivery, SourceChannel
 from services.storing import Tally, storable_channel, store_in
-from storage import intake, outbox
+from storage import outbox
+from storage.channels.follows import Follower
+from storage.channels.identity import find_twin, has_posts, join_readings, take_over
+from storage.posts import channel_posts
 from storage.queue.queue import Priority
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel
-from storage.sources import Follower
-from storage.twins import find_twin, has_posts, join_readings, take_over
 
 
 class Visit:
@@ -49,7 +50,7 @@ class Visit:
         """Whether this is a channel that is known already, by another name or its number: it is read as that then."""
         channel = storable_channel(delivery.channel)
         name = channel.username or self.source.name
-        holder = await intake.find_named(self.session, name)
+        holder = await channel_posts.find_named(self.session, name)
         if holder is not None and holder.id != self._channel.id:
             await self._tell_renamed(name)
             await join_readings(self.session, self._channel.id, holder.id)

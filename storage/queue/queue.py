@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import hashtags
+from storage.channels import hashtags
 from storage.db.prepared import execute_many
 from storage.db.row_locks import locked
 from storage.queue.claim import claim_statement, due_at, is_due

@@ -23,9 +23,9 @@ from bot.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.inbox import Inbox
-from storage import updates
 from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
+from storage.posts import received_updates
 from storage.schema.tables import UpdateRow
 from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until
@@ -344,7 +344,7 @@ async def listening(database: Database, reader: InboxReader) -> AsyncIterator[as
         heard.set()
         reader.wake()
 
-    coordination = Coordination(database, {updates.CHANNEL: wake})
+    coordination = Coordination(database, {received_updates.CHANNEL: wake})
     task = asyncio.create_task(coordination.run())
     try:
         yield heard

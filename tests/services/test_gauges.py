@@ -18,7 +18,7 @@ from services.gauges import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
 from services.provider_state import Quota
 from services.states import save_states
 from services.upstream import Aside, ModelState
-from storage import people as people_rows
+from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
 from storage.queue.queue import Priority

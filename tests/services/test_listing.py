@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.listing import ListedChannel, ListedUser, Listing, UnknownUserError
-from storage import lists, reads
 from storage.db.engine import Database
+from storage.reads import lists, overview
 from storage.schema.tables import Attempt, Channel, UserChannel
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 
@@ -315,7 +315,7 @@ async def test_only_posts_with_attempts_left_need_a_retry(database: Database, li
 
 async def test_counts_are_of_one_moment(database: Database, listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tags that come between the statements are counted in none: there are never more with tags than posts."""
-    count_by_status = reads.count_by_status
+    count_by_status = overview.count_by_status
 
     async def then_tagged(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
         counts = await count_by_status(session, user_id)
@@ -324,7 +324,7 @@ async def test_counts_are_of_one_moment(database: Database, listing: Listing, mo
             await add_posts(other, 1, 9, first=10, tags=["a"])
         return counts
 
-    monkeypatch.setattr(reads, "count_by_status", then_tagged)
+    monkeypatch.setattr(overview, "count_by_status", then_tagged)
     counts = await listing.tagging_counts(1, 5)
     assert (counts.total, counts.with_tags, counts.need_retry) == (7, 0, 0)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import VERSION_TABLE, MigrationError, describe, inspect_state, is_current, migrate
-from storage.reads import count_tagged_unfinished
+from storage.reads.overview import count_tagged_unfinished
 from storage.schema.tables import Base, Post
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy
 

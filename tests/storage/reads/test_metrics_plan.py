@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from storage import gauges, outbox, reads
+from storage import outbox
 from storage.db.engine import Database
+from storage.reads import metrics, overview
 from storage.schema.tables import Post
 from tests.storage.plan import plan_of, plans_of
 from tests.storage.rows import NOW, add_posts, add_user
@@ -27,7 +28,7 @@ async def filled(database: Database) -> Database:
 
 async def test_the_queue_is_read_from_a_partial_index(filled: Database) -> None:
     """A million posts that are done cost nothing, nor those whose time has not come, and nothing is sorted."""
-    for plan in await plans_of(filled, lambda session: gauges.look_at_queue(session, NOW)):
+    for plan in await plans_of(filled, lambda session: metrics.look_at_queue(session, NOW)):
         assert "ix_metka_posts_due" in plan, plan
         assert "SEARCH" in plan or "Index Cond" in plan, plan
         assert "Seq Scan" not in plan, plan
@@ -46,14 +47,14 @@ async def test_the_queue_is_read_in_portions(filled: Database, portion: int) -> 
         held = Post.id.in_([201, 310, 342])
         await session.execute(update(Post).where(held).values(lease_token="t", lease_expires_at=NOW + timedelta(1)))
     async with filled.read() as session:
-        look = await gauges.look_at_queue(session, NOW, portion=portion)
+        look = await metrics.look_at_queue(session, NOW, portion=portion)
     assert (look.due, look.leased) == ({"pending": 5, "retrying": 10}, 3)
     assert look.oldest_due == {"pending": NOW, "retrying": NOW - timedelta(minutes=9)}
 
 
 async def test_counts_by_status_touch_no_post(filled: Database) -> None:
     """The index holds all that they need."""
-    plan = await plan_of(filled, lambda session: reads.count_by_status(session, None))
+    plan = await plan_of(filled, lambda session: overview.count_by_status(session, None))
     assert "ix_metka_posts_unfinished" in plan, plan
     assert "COVERING INDEX" in plan or "Index Only Scan" in plan or "Bitmap" in plan, plan
     assert "Seq Scan" not in plan, plan
@@ -70,7 +71,7 @@ async def test_no_portion_is_larger(filled: Database) -> None:
     async with filled.write() as session:
         await add_posts(session, 1, 15, first=300)
         await add_posts(session, 1, 20, first=400, next_attempt_at=NOW)
-    plans = await plans_of(filled, lambda session: gauges.look_at_queue(session, NOW, portion=5))
+    plans = await plans_of(filled, lambda session: metrics.look_at_queue(session, NOW, portion=5))
     # Five for the one time (the last finds nothing), five for the other, and two looks beyond each.
     assert len(plans) == (14 if filled.is_sqlite else 1)
 
@@ -89,7 +90,7 @@ async def test_others_have_their_turn_between_portions(filled: Database) -> None
 
     task = asyncio.create_task(others())
     async with filled.read() as session:
-        await gauges.look_at_queue(session, NOW, portion=1)
+        await metrics.look_at_queue(session, NOW, portion=1)
     task.cancel()
     # Five rows that wait, and the look for more.
     assert turns >= 6

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import lists
 from storage.db.engine import Database
+from storage.reads import lists
 from tests.storage.plan import plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 

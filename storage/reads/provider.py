@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from storage import reads
 from storage.db.glance import Glance
 from storage.queue import limits, model_states
+from storage.reads import overview
 
 
 def models(glance: Glance) -> Sequence[Any]:
@@ -22,5 +22,5 @@ def lanes(glance: Glance) -> dict[str, Any]:
 
 def count_queued(glance: Glance) -> int:
     """How many posts of everybody's are in the queue."""
-    count: int = glance.rows(reads.queued())[0][0]
+    count: int = glance.rows(overview.queued())[0][0]
     return count

@@ -11,9 +11,10 @@ from sqlalchemy import insert
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import lists, outbox, reads
+from storage import outbox
 from storage.db.engine import Database
 from storage.queue import queue, retry_requests
+from storage.reads import lists, overview
 from storage.schema.tables import Attempt
 from tests.storage.plan import is_full_scan, plans_of
 from tests.storage.rows import NOW, add_posts, add_user
@@ -51,22 +52,25 @@ NEWEST = {"ix_metka_posts_user_posted", "ix_metka_posts_user_tags"}
 #: What is asked → the work, and the indexes that its statements on posts or attempts may use (and no others).
 ASKED: dict[str, tuple[Work, set[str]]] = {
     "/stats: by status": (
-        lambda session: reads.count_by_status(session, 1),
+        lambda session: overview.count_by_status(session, 1),
         {"ix_metka_posts_user_channel", "ix_metka_posts_unfinished"},
     ),
-    "/stats: tagged": (lambda session: reads.count_tagged_unfinished(session, 1), {"ix_metka_posts_tagged_unfinished"}),
-    "/stats: next": (lambda session: reads.next_attempt_at(session, 1, NOW), {"ix_metka_posts_unfinished"}),
-    "/stats all: tagged": (
-        lambda session: reads.count_tagged_unfinished(session, None),
+    "/stats: tagged": (
+        lambda session: overview.count_tagged_unfinished(session, 1),
         {"ix_metka_posts_tagged_unfinished"},
     ),
-    "/stats all: next": (lambda session: reads.next_attempt_at(session, None, NOW), {"ix_metka_posts_due"}),
+    "/stats: next": (lambda session: overview.next_attempt_at(session, 1, NOW), {"ix_metka_posts_unfinished"}),
+    "/stats all: tagged": (
+        lambda session: overview.count_tagged_unfinished(session, None),
+        {"ix_metka_posts_tagged_unfinished"},
+    ),
+    "/stats all: next": (lambda session: overview.next_attempt_at(session, None, NOW), {"ix_metka_posts_due"}),
     "the backlog": (
-        lambda session: session.execute(reads.queued()),
+        lambda session: session.execute(overview.queued()),
         {"ix_metka_posts_due", "ix_metka_posts_queue", "ix_metka_posts_unfinished"},
     ),
-    "/failed: how many": (lambda session: reads.count_failed(session, 1), {"ix_metka_posts_unfinished"}),
-    "/failed: a page": (lambda session: reads.failed_posts(session, 1, 10, 100), {"ix_metka_posts_unfinished"}),
+    "/failed: how many": (lambda session: overview.count_failed(session, 1), {"ix_metka_posts_unfinished"}),
+    "/failed: a page": (lambda session: overview.failed_posts(session, 1, 10, 100), {"ix_metka_posts_unfinished"}),
     "need a retry": (lambda session: lists.count_needing_retry(session, 1, 5), {"ix_metka_posts_unfinished"}),
     "channels": (lambda session: lists.channels(session, 1), {"ix_metka_posts_user_channel"}),
     "tags": (lambda session: lists.tag_counts(session, 1, 10), NEWEST),
@@ -96,7 +100,7 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
         {"ix_metka_attempts_outcome_at", "ix_metka_attempts_at"},
     ),
     "old attempts": (lambda session: queue.prune_attempts(session, NOW, 9), {"ix_metka_attempts_at"}),
-    "a post's attempts": (lambda session: reads.last_attempts(session, 1000, 9), {"ix_metka_attempts_post"}),
+    "a post's attempts": (lambda session: overview.last_attempts(session, 1000, 9), {"ix_metka_attempts_post"}),
     "what is to be told": (lambda session: outbox.anything_due(session, NOW), set()),
 }
 

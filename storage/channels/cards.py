@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import reads
+from storage.reads import overview
 from storage.schema import parser_tables
 from storage.schema.source_tables import Follow, SourceRow
 from storage.schema.tables import Channel, Post, UserChannel
@@ -80,4 +80,4 @@ def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
 def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
     # What is 'success' has tags: the index of the others is short.
     tagged: ColumnElement[bool] = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
-    return [reads.unfinished(), ~tagged]
+    return [overview.unfinished(), ~tagged]

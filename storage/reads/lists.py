@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import reads
+from storage.reads import overview
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User, UserChannel
 from storage.schema.types import UtcDateTime, distinct_in_each, is_tag
@@ -224,7 +224,7 @@ def _page(
         return _newest(query.where(*conditions, *_of_status(status)), limit)
     # The newest of either: of both together no index gives them in order.
     either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
-    parts = (_newest(select(Post.id).where(*conditions, reads.unfinished(), one), limit) for one in either)
+    parts = (_newest(select(Post.id).where(*conditions, overview.unfinished(), one), limit) for one in either)
     return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
 
 
@@ -235,7 +235,7 @@ def _of_status(status: str | None) -> list[ColumnElement[bool]]:
         return [Post.tagging_status == status]
     # NULL is what a parser's own column without a default says of a new post.
     is_status = Post.tagging_status == status
-    return [reads.unfinished(), or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status]
+    return [overview.unfinished(), or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status]
 
 
 def _newest(query: Select[*tuple[Any, ...]], limit: int) -> Select[*tuple[Any, ...]]:
@@ -292,7 +292,7 @@ async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts:
     query = (
         select(func.count())
         .select_from(Post)
-        .where(Post.user_id == user_id, Post.tagging_status.in_(("failed", "retrying")), reads.unfinished())
+        .where(Post.user_id == user_id, Post.tagging_status.in_(("failed", "retrying")), overview.unfinished())
         .where(func.coalesce(Post.tagging_attempts, 0) < max_attempts)
     )
     return (await session.execute(query)).scalar_one()

@@ -12,7 +12,7 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.row_locks import locked
-from storage.intake import owned_by
+from storage.posts.channel_posts import owned_by
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.tables import Post
 
