@@ -20,7 +20,7 @@ from services.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
 from services.dispatch import Dispatcher
-from services.provider import Provider
+from services.llm.client import Provider
 from services.quota import QuotaWatch
 from services.recorder import Finished, Recorder
 from services.worker import Worker

@@ -21,9 +21,9 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 
 from services.gauges import ModelGauge, Reading
+from services.llm.client import Call
+from services.llm.response_classifier import Kind
 from services.outbox import Kind as NoticeKind
-from services.outcomes import Kind
-from services.provider import Call
 from services.recorder import Finished
 from services.upstream import Aside
 

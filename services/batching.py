@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.decisions import Trail
-from services.prompts import estimated_tokens
+from services.llm.prompts import estimated_tokens
 from storage.queue.queue import ClaimedPost, Priority
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.

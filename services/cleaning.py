@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from services.prompts import BLANKS
+from services.llm.prompts import BLANKS
 
 MAX_TAGS = 7
 MIN_LENGTH = 2

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from services.outcomes import DOWN_KINDS, Kind, Outcome
+from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
 
 LONGEST_BACKOFF = 3600.0
 #: So long a post on its last attempt waits for a sign that the upstream serves others after it has failed.

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services import hashtag_rows
 from services.clock import Clock
 from services.hashtags import Original, without_line
+from services.llm.prompts import has_text
 from services.people import People, storable
-from services.prompts import has_text
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags

@@ -16,7 +16,7 @@ import structlog
 
 from services.budget import FREE_LANE, FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY
 from services.clock import Clock, day_ends, utc_day
-from services.provider import Provider
+from services.llm.client import Provider
 from services.states import load_states, save_states
 from services.upstream import is_free, quota_spent
 from storage.db.engine import Database, is_unavailable

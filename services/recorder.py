@@ -19,8 +19,8 @@ from services.alerts import PauseAlerts
 from services.budget import FREE_LANE, Pace
 from services.clock import utc_day
 from services.decisions import AskAgain, Company, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
-from services.outcomes import DOWN_KINDS, Kind, Limit, Usage
-from services.provider import Call
+from services.llm.client import Call
+from services.llm.response_classifier import DOWN_KINDS, Kind, Limit, Usage
 from services.states import load_states, save_states
 from services.upstream import Aside, ModelState, is_free, observe, pause_reason
 from services.verdicts import Verdict, attempt_row, failed_values, log_verdict, post_values

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.prompts import has_text
+from services.llm.prompts import has_text
 from services.sameness import same_words, text_key
 from services.verdicts import tagged_values, through_values
 from storage.queue import queue

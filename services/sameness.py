@@ -7,7 +7,7 @@ import unicodedata
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from services.prompts import sendable
+from services.llm.prompts import sendable
 
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _TRACKING = re.compile(

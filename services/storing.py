@@ -12,8 +12,8 @@ from zlib import crc32
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.hashtags import without_line
+from services.llm.prompts import has_text
 from services.people import storable
-from services.prompts import has_text
 from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.accounts import people

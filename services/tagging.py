@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.budget import Pace
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
-from services.outcomes import Outcome
-from services.provider import Provider, Request
+from services.llm.client import Provider, Request
+from services.llm.response_classifier import Outcome
 from services.provider_state import ProviderState, ProviderWatch, disabled
 from services.upstream import (
     ModelState,

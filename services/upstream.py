@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from random import Random
 
-from services.outcomes import DOWN_KINDS, Kind, Outcome
+from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
 
 FAULTS_TO_OPEN = 3
 FIRST_PAUSE = 5.0

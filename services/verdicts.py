@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from services.decisions import AskAgain, Decision, GiveUp, RetryAt, Tagged
-from services.outcomes import DOWN_KINDS, Outcome, Usage
-from services.provider import Call
+from services.llm.client import Call
+from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
 from services.sameness import text_key
 from services.upstream import fell_back
 from storage.queue.queue import ClaimedPost, Priority

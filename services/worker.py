@@ -18,9 +18,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.dispatch import Dispatcher, may_leave
-from services.outcomes import Kind
+from services.llm.client import Call, Provider, Request
+from services.llm.response_classifier import Kind
 from services.plans import Held, Plan, Start
-from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorded, Recorder
 from services.states import load_states
 from services.tempo import MOST_READY, SILENCE_SECONDS, Tempo

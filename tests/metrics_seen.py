@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bot.metrics import Metrics
 from services.gauges import ModelGauge, Reading
-from services.outcomes import Kind, Outcome, Usage
-from services.provider import Call, Request
+from services.llm.client import Call, Request
+from services.llm.response_classifier import Kind, Outcome, Usage
 from services.provider_state import Quota
 from services.recorder import Finished
 from services.upstream import Aside

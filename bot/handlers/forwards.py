@@ -14,10 +14,10 @@ from bot.views import help as help_views
 from bot.views import posts as views
 from services.channels import Channels
 from services.intake import Intake
+from services.llm.prompts import has_text
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
-from services.prompts import has_text
 from services.tagging import TaggingService
 
 

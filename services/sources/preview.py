@@ -13,7 +13,7 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from services.clock import Clock, utc_now
-from services.connections import QuietConnector
+from services.llm.connections import QuietConnector
 from services.sources.base import (
     UNKNOWN,
     Delivery,

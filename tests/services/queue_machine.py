@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from services.outcomes import Kind, Outcome
+from services.llm.response_classifier import Kind, Outcome
 from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Post as Row
 from tests.services.queue_model import (

@@ -16,9 +16,9 @@ from sqlalchemy import delete, insert, select, text, update
 from services import dispatch
 from services.budget import Pace
 from services.dispatch import Dispatcher
-from services.outcomes import Kind, Outcome, Usage
+from services.llm.client import Call, Provider, Request
+from services.llm.response_classifier import Kind, Outcome, Usage
 from services.plans import Held, Plan, Start
-from services.provider import Call, Provider, Request
 from services.recorder import Finished, Recorder
 from services.tagging import TaggingService
 from storage.db.engine import Database, parse_url

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
-from services.outcomes import Kind
+from services.llm.response_classifier import Kind
 from services.recorder import Finished, Recorded, Recorder
 from storage.db.engine import Database
 from storage.schema.tables import Attempt

@@ -20,7 +20,7 @@ from services.decisions import (
     decide,
     settled_attempts,
 )
-from services.outcomes import Kind, Outcome
+from services.llm.response_classifier import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 CHAIN = ("a", "b", "c", "d")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox.provider import ProviderSandbox
 from services.clock import day_ends, utc_now
-from services.provider import Provider
+from services.llm.client import Provider
 from services.quota import DayQuota, QuotaWatch, read_quota
 from services.states import load_states
 from services.upstream import Aside

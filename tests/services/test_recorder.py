@@ -10,8 +10,8 @@ from sqlalchemy import insert, select
 
 from services.budget import Pace
 from services.decisions import Company, Policy
-from services.outcomes import Kind, Outcome, Usage
-from services.provider import Call, Request
+from services.llm.client import Call, Request
+from services.llm.response_classifier import Kind, Outcome, Usage
 from services.recorder import Finished, Recorder
 from services.states import load_states
 from storage.db.engine import Database

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from services.outcomes import Kind, Outcome
+from services.llm.response_classifier import Kind, Outcome
 from services.upstream import (
     Admission,
     Aside,

@@ -31,8 +31,8 @@ from services.clock import utc_now
 from services.feeds import Feeds
 from services.gauges import Gauges
 from services.listing import Listing
+from services.llm.client import Provider
 from services.people import People
-from services.provider import Provider
 from services.submissions import Submissions
 from services.tagging import TaggingService
 from services.tokens import Tokens

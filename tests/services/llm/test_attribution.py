@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.tags import read_answer
+from services.llm.answer_parser import read_answer
 
 FLATS = "Цены на квартиры выросли за месяц на три процента"
 MATCH = "Зенит обыграл Спартак со счётом два один"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, max_tokens, sendable
-from services.request_body import request_body
+from services.llm.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, max_tokens, sendable
+from services.llm.request import request_body
 
 MODELS = ("first/модель", 'sec"ond', "third")
 TEXT = st.text(st.characters(exclude_categories=()), max_size=60)

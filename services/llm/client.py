@@ -13,9 +13,18 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import structlog
 
-from services.connections import QuietConnector
-from services.outcomes import Classified, Kind, Outcome, Reply, Usage, classify, connection_failed, timed_out
-from services.request_body import request_body
+from services.llm.connections import QuietConnector
+from services.llm.request import request_body
+from services.llm.response_classifier import (
+    Classified,
+    Kind,
+    Outcome,
+    Reply,
+    Usage,
+    classify,
+    connection_failed,
+    timed_out,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from sandbox.provider.hostile_bodies import HOSTILE_BODIES
 from sandbox.provider.hostile_wire import HOSTILE_WIRE
 from sandbox.servers import serve
 from services.clock import utc_now
-from services.outcomes import Kind, Usage
-from services.provider import MOST_BYTES, Call, Provider, Request
+from services.llm.client import MOST_BYTES, Call, Provider, Request
+from services.llm.response_classifier import Kind, Usage
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
 TEXT = "Новая станция метро открылась сегодня"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from services.connections import QuietConnector
+from services.llm.connections import QuietConnector
 
 SECONDS = 10
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, has_text, max_tokens
+from services.llm.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, has_text, max_tokens
 
 
 def user_message(*texts: str) -> str:

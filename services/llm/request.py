@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from services.prompts import answer_schema, max_tokens, messages, posts_message
+from services.llm.prompts import answer_schema, max_tokens, messages, posts_message
 
 #: Stands where the posts go; no other part of a body holds it.
 _PLACE = "\x00"

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from services.clock import day_ends
-from services.tags import read_answer
+from services.llm.answer_parser import read_answer
 
 #: How much of an unreadable answer is kept to explain it later.
 EXCERPT = 1000
