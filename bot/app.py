@@ -25,7 +25,7 @@ from bot.metrics import Metrics
 from bot.opening import settings_or_stop
 from bot.settings import APPOINT, Settings
 from bot.web.listener import listen
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.channels import Channels
 from services.clock import utc_now
 from services.exporting import Exporting

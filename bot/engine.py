@@ -16,12 +16,12 @@ from bot.logs import configure_logging
 from bot.loops import Loops
 from bot.opening import open_database
 from bot.settings import Settings
-from services.budget import Pace
+from services.availability.budget import Pace
+from services.availability.daily_quota import QuotaWatch
 from services.clock import utc_now
 from services.decisions import Policy
 from services.dispatch import Dispatcher
 from services.llm.client import Provider
-from services.quota import QuotaWatch
 from services.recorder import Finished, Recorder
 from services.worker import Worker
 from storage.db.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.availability.circuit_breaker import Aside, pause_reason
+from services.availability.model_states import load_states
 from services.clock import Clock
-from services.states import load_states
-from services.upstream import Aside, pause_reason
 from storage import outbox
 from storage.db.engine import Database
 from storage.queue import model_states as upstream_rows

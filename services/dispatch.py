@@ -13,18 +13,8 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.batching import Candidate, batches, most_together
-from services.budget import FREE_LANE, Pace, RetryBudget
-from services.clock import utc_day
-from services.decisions import Policy, Trail
-from services.lanes import Lanes
-from services.plans import Held, Plan, Start, View
-from services.ramp import Ramp
-from services.recorder import Recorded, Recorder
-from services.reuse import Worth
-from services.states import load_states
-from services.triage import LOOK_AGAIN, Triage
-from services.upstream import (
+from services.availability.budget import FREE_LANE, Pace, RetryBudget
+from services.availability.circuit_breaker import (
     Aside,
     ModelState,
     admission,
@@ -33,6 +23,16 @@ from services.upstream import (
     is_free,
     models_to_send,
 )
+from services.availability.model_states import load_states
+from services.availability.rate_limit import Lanes
+from services.availability.slow_start import Ramp
+from services.batching import Candidate, batches, most_together
+from services.clock import utc_day
+from services.decisions import Policy, Trail
+from services.plans import Held, Plan, Start, View
+from services.recorder import Recorded, Recorder
+from services.reuse import Worth
+from services.triage import LOOK_AGAIN, Triage
 from storage.queue import limits, queue
 from storage.queue import model_states as upstream_rows
 from storage.queue.queue import ClaimedPost

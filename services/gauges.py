@@ -10,12 +10,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.budget import FREE_LANE, LaneState
+from services.availability.budget import FREE_LANE, LaneState
+from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
+from services.availability.model_states import load_states
+from services.availability.provider_status import Quota, free_quota
+from services.availability.rate_limit import lane_state
 from services.clock import Clock
-from services.lanes import lane_state
-from services.provider_state import Quota, free_quota
-from services.states import load_states
-from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage import outbox
 from storage.db.engine import Database
 from storage.queue import limits

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from services.budget import LaneState
-from services.upstream import ModelState
+from services.availability.budget import LaneState
+from services.availability.circuit_breaker import ModelState
 from storage.queue.queue import ClaimedPost
 
 

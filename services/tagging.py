@@ -11,18 +11,12 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.budget import Pace
+from services.availability.budget import Pace
+from services.availability.circuit_breaker import ModelState, candidates, choose_model, models_to_send, observe
+from services.availability.provider_status import ProviderState, ProviderWatch, disabled
 from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from services.llm.client import Provider, Request
 from services.llm.response_classifier import Outcome
-from services.provider_state import ProviderState, ProviderWatch, disabled
-from services.upstream import (
-    ModelState,
-    candidates,
-    choose_model,
-    models_to_send,
-    observe,
-)
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import received_updates

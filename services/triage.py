@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.availability.circuit_breaker import Aside, free_again_at
 from services.decisions import Policy, Trail, settled_attempts
 from services.plans import Start, View
 from services.recorder import Recorder
 from services.reuse import Worth, sift
-from services.upstream import Aside, free_again_at
 from storage import outbox
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost

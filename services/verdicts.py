@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from services.availability.circuit_breaker import fell_back
 from services.decisions import AskAgain, Decision, GiveUp, RetryAt, Tagged
 from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
 from services.sameness import text_key
-from services.upstream import fell_back
 from storage.queue.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)

@@ -23,12 +23,12 @@ from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
+from services.availability.provider_status import ModelAside, ProviderState
 from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
 from services.imports import Import, Summary
 from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
-from services.provider_state import ModelAside, ProviderState
 from services.sources.export import ExportFault
 from services.tagging import RetryProgress
 

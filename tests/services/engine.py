@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from sandbox.provider import ProviderSandbox
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
 from services.dispatch import Dispatcher

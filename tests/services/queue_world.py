@@ -14,7 +14,7 @@ from unittest.mock import patch
 from sqlalchemy import delete, insert, select, text, update
 
 from services import dispatch
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.dispatch import Dispatcher
 from services.llm.client import Call, Provider, Request
 from services.llm.response_classifier import Kind, Outcome, Usage

@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sandbox.provider import ProviderSandbox
 from services import tempo
 from services import worker as product
-from services.budget import FREE_LANE
+from services.availability.budget import FREE_LANE
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.model_states import save_states
 from services.clock import utc_now
 from services.dispatch import Dispatcher
 from services.plans import Plan, Start
 from services.recorder import Finished
-from services.states import save_states
-from services.upstream import Aside, ModelState
 from storage.db.engine import Database
 from storage.queue import limits, retry_requests
 from storage.schema.tables import Post

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from services.budget import Pace
+from services.availability.budget import Pace
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.model_states import save_states
 from services.decisions import Policy
 from services.dispatch import MOST_MISSED, MOST_POSTS_AHEAD, Dispatcher, _last_in_turn, may_leave
 from services.plans import Held, Plan, Start
 from services.recorder import Recorded, Recorder
-from services.states import save_states
-from services.upstream import Aside, ModelState
 from storage.db.engine import Database
 from storage.queue.queue import ClaimedPost, Priority
 from storage.schema.tables import Post

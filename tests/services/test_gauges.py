@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.budget import FREE_LANE
+from services.availability.budget import FREE_LANE
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.model_states import save_states
+from services.availability.provider_status import Quota
 from services.gauges import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
-from services.provider_state import Quota
-from services.states import save_states
-from services.upstream import Aside, ModelState
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits

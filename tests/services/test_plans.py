@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.clock import utc_now
 from services.decisions import Policy
 from services.dispatch import Dispatcher

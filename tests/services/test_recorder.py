@@ -8,12 +8,12 @@ from random import Random
 import pytest
 from sqlalchemy import insert, select
 
-from services.budget import Pace
+from services.availability.budget import Pace
+from services.availability.model_states import load_states
 from services.decisions import Company, Policy
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
 from services.recorder import Finished, Recorder
-from services.states import load_states
 from storage.db.engine import Database
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost

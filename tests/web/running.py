@@ -25,7 +25,7 @@ from bot.web.listener import listen
 from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.channels import Channels
 from services.clock import utc_now
 from services.feeds import Feeds

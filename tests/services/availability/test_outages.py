@@ -12,12 +12,12 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from sandbox.provider import ProviderSandbox, expected_tags
-from services.budget import FREE_RETRIES
+from services.availability.budget import FREE_RETRIES
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.model_states import load_states, save_states
+from services.availability.slow_start import FIRST_REQUESTS
 from services.clock import utc_now
 from services.decisions import Policy, Trail
-from services.ramp import FIRST_REQUESTS
-from services.states import load_states, save_states
-from services.upstream import Aside, ModelState
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running

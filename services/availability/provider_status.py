@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from services.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
+from services.availability.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
+from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
+from services.availability.model_states import by_model
+from services.availability.rate_limit import lane_state
 from services.clock import Clock, day_ends
-from services.lanes import lane_state
-from services.states import by_model
-from services.upstream import Aside, ModelState, is_free, pause_reason
 from storage.db.engine import Database
 from storage.db.glance import Glance, glance
 from storage.reads import provider

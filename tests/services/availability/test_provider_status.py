@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.budget import FREE_LANE, LaneState, Pace
-from services.provider_state import KEEP_TIMES, LONGEST_KEPT, ProviderWatch
+from services.availability.budget import FREE_LANE, LaneState, Pace
+from services.availability.provider_status import KEEP_TIMES, LONGEST_KEPT, ProviderWatch
 from storage.db.engine import Database
 from tests.storage.rows import NOW, add_posts, add_user
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import structlog
 
-from services.budget import FREE_LANE, FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY
+from services.availability.budget import FREE_LANE, FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY
+from services.availability.circuit_breaker import is_free, quota_spent
+from services.availability.model_states import load_states, save_states
 from services.clock import Clock, day_ends, utc_day
 from services.llm.client import Provider
-from services.states import load_states, save_states
-from services.upstream import is_free, quota_spent
 from storage.db.engine import Database, is_unavailable
 from storage.queue import limits
 from storage.queue import model_states as upstream_rows

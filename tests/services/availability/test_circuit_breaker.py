@@ -8,8 +8,7 @@ from random import Random
 
 import pytest
 
-from services.llm.response_classifier import Kind, Outcome
-from services.upstream import (
+from services.availability.circuit_breaker import (
     Admission,
     Aside,
     ModelState,
@@ -22,6 +21,7 @@ from services.upstream import (
     pause_reason,
     quota_spent,
 )
+from services.llm.response_classifier import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 CHAIN = ("x/a:free", "x/b:free", "x/c", "openrouter/free")

@@ -1,4 +1,4 @@
-"""The models' states, between their rows and `services.upstream`'s values."""
+"""The models' states, between their rows and `services.availability.circuit_breaker`'s values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.upstream import Aside, ModelState
+from services.availability.circuit_breaker import Aside, ModelState
 from storage.queue import model_states as upstream_rows
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.provider import ProviderSandbox
+from services.availability.circuit_breaker import Aside
+from services.availability.daily_quota import DayQuota, QuotaWatch, read_quota
+from services.availability.model_states import load_states
 from services.clock import day_ends, utc_now
 from services.llm.client import Provider
-from services.quota import DayQuota, QuotaWatch, read_quota
-from services.states import load_states
-from services.upstream import Aside
 from storage.db.engine import Database
 from storage.queue import limits
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.budget import FREE_LANE, LaneState, Pace
+from services.availability.budget import FREE_LANE, LaneState, Pace
 from storage.queue import limits
 
 #: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.

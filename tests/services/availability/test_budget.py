@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.budget import (
+from services.availability.budget import (
     FREE_LANE,
     FREE_RETRIES,
     ONE_LANE,

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.availability.circuit_breaker import is_free
 from services.clock import day_ends, utc_day
-from services.upstream import is_free
 
 #: OpenRouter's limit on free models (https://openrouter.ai/docs/api/reference/limits).
 FREE_REQUESTS_PER_MINUTE = 20
