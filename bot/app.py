@@ -36,7 +36,7 @@ from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from storage import outbox
 from storage.channels import hashtags
 from storage.db.coordination import NEWS_CHANNEL, Look

@@ -19,11 +19,11 @@ from bot.settings import Settings
 from services.availability.budget import Pace
 from services.availability.daily_quota import QuotaWatch
 from services.clock import utc_now
-from services.decisions import Policy
-from services.dispatch import Dispatcher
 from services.llm.client import Provider
-from services.recorder import Finished, Recorder
-from services.worker import Worker
+from services.tagging.dispatcher import Dispatcher
+from services.tagging.recorder import Finished, Recorder
+from services.tagging.retry_policy import Policy
+from services.tagging.worker import Worker
 from storage.db.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look
 from storage.db.engine import Database
 

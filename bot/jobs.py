@@ -13,7 +13,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.crontab import cron_trigger
 from services.alerts import AlertWatch
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)

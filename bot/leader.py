@@ -42,7 +42,7 @@ from services.overview import Overview
 from services.people import People
 from services.reader import Reader
 from services.sources.preview import TELEGRAMS_ADDRESS, Preview
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 #: Handlers in progress may end; then the term is over, whatever still runs.
 GRACE_SECONDS, TERM_SECONDS = 10.0, 13.0

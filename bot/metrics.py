@@ -25,7 +25,7 @@ from services.gauges import ModelGauge, Reading
 from services.llm.client import Call
 from services.llm.response_classifier import Kind
 from services.outbox import Kind as NoticeKind
-from services.recorder import Finished
+from services.tagging.recorder import Finished
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

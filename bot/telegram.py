@@ -37,7 +37,7 @@ from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.hashtags import without_line
 from services.llm.prompts import has_text
 from services.people import storable
-from services.sameness import same_words
 from services.sources.base import Delivery, SourceChannel, SourcePost
+from services.tags.text_equality import same_words
 from storage.accounts import people
 from storage.channels import hashtags
 from storage.channels.identity import find_twin

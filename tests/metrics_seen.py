@@ -10,7 +10,7 @@ from services.availability.provider_status import Quota
 from services.gauges import ModelGauge, Reading
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
-from services.recorder import Finished
+from services.tagging.recorder import Finished
 from storage.queue.queue import ClaimedPost
 from tests.storage.rows import NOW
 

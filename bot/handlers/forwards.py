@@ -18,7 +18,7 @@ from services.llm.prompts import has_text
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 
 async def forwarded(

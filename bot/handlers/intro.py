@@ -9,7 +9,7 @@ from aiogram.types import Message
 from bot.i18n import Texts
 from bot.views import help as views
 from services.people import Caller
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 
 async def start(message: Message, t: Texts, tagging: TaggingService) -> None:

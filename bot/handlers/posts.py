@@ -16,7 +16,7 @@ from bot.views import posts as views
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import Caller
-from services.tagging import TaggingService, Watcher
+from services.tagging.service import TaggingService, Watcher
 
 
 async def post(message: Message, command: CommandObject, t: Texts, caller: Caller, overview: Overview) -> None:

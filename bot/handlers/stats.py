@@ -15,7 +15,7 @@ from bot.views import stats as views
 from services.clock import utc_now
 from services.overview import Overview
 from services.people import Caller
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 
 async def stats(

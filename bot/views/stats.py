@@ -9,7 +9,7 @@ from bot.views.common import disabled, lines, next_try, paragraphs, provider, sh
 from bot.views.reasons import reason
 from services.availability.provider_status import ProviderState
 from services.overview import Stats
-from services.tagging import RetryProgress
+from services.tagging.service import RetryProgress
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:

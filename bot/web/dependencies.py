@@ -16,7 +16,7 @@ from services.channels import Channels
 from services.feeds import Feeds
 from services.listing import MAX_ID, Listing
 from services.submissions import Submissions
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 
 
 @dataclass(frozen=True, slots=True)

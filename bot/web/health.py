@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from bot.health import TelegramState
 from bot.web import schemas
 from bot.web.schemas import Readiness
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from storage.db.engine import Database, is_unavailable
 from storage.migration.migrate import is_current
 

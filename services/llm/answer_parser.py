@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from services.cleaning import MAX_TAGS, MAX_WORDS, PIECE_LIMIT, clean_tags
 from services.llm.attribution import counted_otherwise, doubtful
 from services.llm.json_extraction import DOUBLED, json_values, plain_list, without_thinking
 from services.llm.prompts import rules, sendable
+from services.tags.normalisation import MAX_TAGS, MAX_WORDS, PIECE_LIMIT, clean_tags
 
 NOTHING = "an empty answer"
 ONLY_THINKING = "nothing but thinking"

@@ -76,7 +76,7 @@ class ClaimedPost(NamedTuple):
     is_retry: bool = False
     #: Others were served after it had met such a fault.
     suspect: bool = False
-    #: `services.sameness.text_key` of the text that its tags were given for.
+    #: `services.tags.text_equality.text_key` of the text that its tags were given for.
     text_key: int | None = None
     #: Neither these tags are wanted nor another post's.
     wants_new: bool = False

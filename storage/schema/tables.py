@@ -113,7 +113,7 @@ class Post(Base):
     #: Random token of the claim that holds the post; its result is written only while the token stands.
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Requests of the attempt under way and models that refused the post (JSON, `services.decisions.Trail`).
+    #: Requests of the attempt under way and models that refused the post (JSON, `services.tagging.retry_policy.Trail`).
     attempt_trail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: True while the post waits for the provider to come back: due with the first answer after a pause. With no
     #: attempt under way it also says that the last attempt is in doubt: not known to be the post's own failure.
@@ -128,7 +128,7 @@ class Post(Base):
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     #: When a person pressed Skip.
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Of the text that the tags were given for (`services.sameness.text_key`); NULL: not known.
+    #: Of the text that the tags were given for (`services.tags.text_equality.text_key`); NULL: not known.
     text_key: Mapped[int | None] = mapped_column(BigInteger)
     #: True when tags of another post with the same text, or those it has, are not what was asked for.
     wants_new: Mapped[bool | None]

@@ -34,7 +34,7 @@ from services.intake import Intake
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user

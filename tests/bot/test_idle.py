@@ -28,7 +28,7 @@ from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
 from services.outbox import Outbox
 from services.overview import Overview
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from storage import outbox as rows
 from storage.db.coordination import BEAT_SECONDS, NEWS_CHANNEL, WORK_CHANNEL, Coordination, Look
 from storage.db.engine import Database

@@ -30,7 +30,7 @@ from services.imports import Import, Summary
 from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export import ExportFault
-from services.tagging import RetryProgress
+from services.tagging.service import RetryProgress
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]

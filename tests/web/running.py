@@ -34,7 +34,7 @@ from services.listing import Listing
 from services.llm.client import Provider
 from services.people import People
 from services.submissions import Submissions
-from services.tagging import TaggingService
+from services.tagging.service import TaggingService
 from services.tokens import Tokens
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, FAST

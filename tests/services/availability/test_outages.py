@@ -17,7 +17,7 @@ from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import load_states, save_states
 from services.availability.slow_start import FIRST_REQUESTS
 from services.clock import utc_now
-from services.decisions import Policy, Trail
+from services.tagging.retry_policy import Policy, Trail
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.cleaning import clean_tags
 from services.llm import answer_parser as t
 from services.llm.answer_parser import read_answer
 from services.llm.prompts import rules
+from services.tags.normalisation import clean_tags
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 COFFEE = ("кофе", "утро")

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cleaning import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, clean_tags
 from services.llm import answer_parser as t
 from services.llm.answer_parser import Reading, read_answer
 from services.llm.prompts import BLANKS, rules
+from services.tags.normalisation import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, clean_tags
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 LONG = " ".join(f"слово{n} новости" for n in range(100))

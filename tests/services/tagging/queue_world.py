@@ -13,19 +13,19 @@ from unittest.mock import patch
 
 from sqlalchemy import delete, insert, select, text, update
 
-from services import dispatch
 from services.availability.budget import Pace
-from services.dispatch import Dispatcher
 from services.llm.client import Call, Provider, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
-from services.plans import Held, Plan, Start
-from services.recorder import Finished, Recorder
-from services.tagging import TaggingService
+from services.tagging import dispatcher as dispatch
+from services.tagging.dispatcher import Dispatcher
+from services.tagging.plans import Held, Plan, Start
+from services.tagging.recorder import Finished, Recorder
+from services.tagging.service import TaggingService
 from storage.db.engine import Database, parse_url
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost
 from storage.schema.tables import Base, Post
-from tests.services.queue_model import CHAIN, LEASE, POLICY, Upstream
+from tests.services.tagging.queue_model import CHAIN, LEASE, POLICY, Upstream
 from tests.storage.rows import add_user
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -159,7 +159,7 @@ class World:
         async with self.database.write() as session:
             await session.execute(delete(Post).where(Post.id == post_id))
 
-    # What services/worker.py does in a turn.
+    # What services/tagging/worker.py does in a turn.
 
     async def claim(self, worker: Process) -> Plan:
         """Take what may go out, and hold it."""

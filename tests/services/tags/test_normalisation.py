@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.cleaning import clean_tags
+from services.tags.normalisation import clean_tags
 
 #: It cannot be seen, and a tag that has it goes the long way.
 UNSEEN = "\u200b"

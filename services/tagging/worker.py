@@ -18,12 +18,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.availability.model_states import load_states
-from services.dispatch import Dispatcher, may_leave
 from services.llm.client import Call, Provider, Request
 from services.llm.response_classifier import Kind
-from services.plans import Held, Plan, Start
-from services.recorder import Finished, Recorded, Recorder
-from services.tempo import MOST_READY, SILENCE_SECONDS, Tempo
+from services.tagging.dispatcher import Dispatcher, may_leave
+from services.tagging.plans import Held, Plan, Start
+from services.tagging.recorder import Finished, Recorded, Recorder
+from services.tagging.tempo import MOST_READY, SILENCE_SECONDS, Tempo
 from storage.db.engine import Database, is_unavailable
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost

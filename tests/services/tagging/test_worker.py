@@ -8,8 +8,8 @@ from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
 from services.availability.circuit_breaker import Aside
 from services.availability.model_states import load_states
 from services.clock import utc_now
-from services.decisions import Policy
 from services.outbox import Outbox
+from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import ADMIN, CHAIN, running

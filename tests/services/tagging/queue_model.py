@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from services.decisions import Policy
 from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+from services.tagging.retry_policy import Policy
 
 CHAIN = ("first/model", "second/model")
 POLICY = Policy(max_retries=1, retry_delay=2, max_attempts=2, backoff_seconds=60)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from sandbox.provider import ProviderSandbox, expected_tags
-from services.sameness import same_words, text_key
+from services.tags.text_equality import same_words, text_key
 from storage.db.engine import Database
 from storage.queue.queue import Priority
 from storage.schema.tables import Attempt, Post

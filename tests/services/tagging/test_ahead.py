@@ -15,15 +15,15 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox
-from services import tempo
-from services import worker as product
 from services.availability.budget import FREE_LANE
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.clock import utc_now
-from services.dispatch import Dispatcher
-from services.plans import Plan, Start
-from services.recorder import Finished
+from services.tagging import tempo
+from services.tagging import worker as product
+from services.tagging.dispatcher import Dispatcher
+from services.tagging.plans import Plan, Start
+from services.tagging.recorder import Finished
 from storage.db.engine import Database
 from storage.queue import limits, retry_requests
 from storage.schema.tables import Post

@@ -14,10 +14,10 @@ from sqlalchemy import select, update
 from services.availability.budget import Pace
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
-from services.decisions import Policy
-from services.dispatch import MOST_MISSED, MOST_POSTS_AHEAD, Dispatcher, _last_in_turn, may_leave
-from services.plans import Held, Plan, Start
-from services.recorder import Recorded, Recorder
+from services.tagging.dispatcher import MOST_MISSED, MOST_POSTS_AHEAD, Dispatcher, _last_in_turn, may_leave
+from services.tagging.plans import Held, Plan, Start
+from services.tagging.recorder import Recorded, Recorder
+from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
 from storage.queue.queue import ClaimedPost, Priority
 from storage.schema.tables import Post

@@ -26,13 +26,13 @@ from services.availability.circuit_breaker import (
 from services.availability.model_states import load_states
 from services.availability.rate_limit import Lanes
 from services.availability.slow_start import Ramp
-from services.batching import Candidate, batches, most_together
 from services.clock import utc_day
-from services.decisions import Policy, Trail
-from services.plans import Held, Plan, Start, View
-from services.recorder import Recorded, Recorder
-from services.reuse import Worth
-from services.triage import LOOK_AGAIN, Triage
+from services.tagging.batching import Candidate, batches, most_together
+from services.tagging.plans import Held, Plan, Start, View
+from services.tagging.prefilter import LOOK_AGAIN, Triage
+from services.tagging.recorder import Recorded, Recorder
+from services.tagging.retry_policy import Policy, Trail
+from services.tags.reuse import Worth
 from storage.queue import limits, queue
 from storage.queue import model_states as upstream_rows
 from storage.queue.queue import ClaimedPost

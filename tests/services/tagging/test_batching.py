@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.batching import Candidate, batches, most_together
-from services.decisions import Trail
+from services.tagging.batching import Candidate, batches, most_together
+from services.tagging.retry_policy import Trail
 from storage.queue.queue import ClaimedPost, Priority
 
 BATCH = 10

@@ -8,10 +8,10 @@ import pytest
 
 from services.availability.budget import Pace
 from services.clock import utc_now
-from services.decisions import Policy
-from services.dispatch import Dispatcher
-from services.plans import Held, Start
-from services.recorder import Recorded, Recorder
+from services.tagging.dispatcher import Dispatcher
+from services.tagging.plans import Held, Start
+from services.tagging.recorder import Recorded, Recorder
+from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
 from tests.services.posts import fill
 

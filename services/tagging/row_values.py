@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from services.availability.circuit_breaker import fell_back
-from services.decisions import AskAgain, Decision, GiveUp, RetryAt, Tagged
 from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
-from services.sameness import text_key
+from services.tagging.retry_policy import AskAgain, Decision, GiveUp, RetryAt, Tagged
+from services.tags.text_equality import text_key
 from storage.queue.queue import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.services.queue_machine import QueueMachine
+from tests.services.tagging.queue_machine import QueueMachine
 
 LONG = os.environ.get("METKA_LONG_TESTS") == "1"
 #: Seconds; what is found is shrunk for up to five minutes.

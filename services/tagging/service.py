@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.availability.budget import Pace
 from services.availability.circuit_breaker import ModelState, candidates, choose_model, models_to_send, observe
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
-from services.decisions import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from services.llm.client import Provider, Request
 from services.llm.response_classifier import Outcome
+from services.tagging.retry_policy import AskAgain, Policy, Tagged, Trail, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import received_updates

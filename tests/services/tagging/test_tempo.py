@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from services import tempo as product
-from services.tempo import AHEAD_SECONDS, MOST_AHEAD, QUICK_SECONDS, SILENCE_SECONDS, Tempo
+from services.tagging import tempo as product
+from services.tagging.tempo import AHEAD_SECONDS, MOST_AHEAD, QUICK_SECONDS, SILENCE_SECONDS, Tempo
 
 CONCURRENCY = 10
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
 from services.llm.response_classifier import Kind
-from services.recorder import Finished, Recorded, Recorder
+from services.tagging.recorder import Finished, Recorded, Recorder
 from storage.db.engine import Database
 from storage.schema.tables import Attempt
 from tests.services.engine import running

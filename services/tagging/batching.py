@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-from services.decisions import Trail
 from services.llm.prompts import estimated_tokens
+from services.tagging.retry_policy import Trail
 from storage.queue.queue import ClaimedPost, Priority
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.
@@ -20,7 +20,7 @@ class Candidate(NamedTuple):
     models: tuple[str, ...]
     most: int
     is_probe: bool = False
-    #: `services.reuse.Worth.key`.
+    #: `services.tags.reuse.Worth.key`.
     key: int | None = None
 
     @property

@@ -20,10 +20,10 @@ from services.availability.budget import FREE_LANE, Pace
 from services.availability.circuit_breaker import Aside, ModelState, is_free, observe, pause_reason
 from services.availability.model_states import load_states, save_states
 from services.clock import utc_day
-from services.decisions import AskAgain, Company, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
 from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Kind, Limit, Usage
-from services.verdicts import Verdict, attempt_row, failed_values, log_verdict, post_values
+from services.tagging.retry_policy import AskAgain, Company, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
+from services.tagging.row_values import Verdict, attempt_row, failed_values, log_verdict, post_values
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.queue import limits, queue
@@ -84,7 +84,7 @@ class Recorded:
 
 
 class Recorder:
-    """Turns groups of finished requests into rows; the decisions are `services.decisions`'."""
+    """Turns groups of finished requests into rows; the decisions are `services.tagging.retry_policy`'."""
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.availability.circuit_breaker import Aside, free_again_at
-from services.decisions import Policy, Trail, settled_attempts
-from services.plans import Start, View
-from services.recorder import Recorder
-from services.reuse import Worth, sift
+from services.tagging.plans import Start, View
+from services.tagging.recorder import Recorder
+from services.tagging.retry_policy import Policy, Trail, settled_attempts
+from services.tags.reuse import Worth, sift
 from storage import outbox
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from services.decisions import (
+from services.llm.response_classifier import Kind, Outcome
+from services.tagging.retry_policy import (
     AskAgain,
     Decision,
     GiveUp,
@@ -20,7 +21,6 @@ from services.decisions import (
     decide,
     settled_attempts,
 )
-from services.llm.response_classifier import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 CHAIN = ("a", "b", "c", "d")

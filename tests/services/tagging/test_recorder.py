@@ -10,10 +10,10 @@ from sqlalchemy import insert, select
 
 from services.availability.budget import Pace
 from services.availability.model_states import load_states
-from services.decisions import Company, Policy
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
-from services.recorder import Finished, Recorder
+from services.tagging.recorder import Finished, Recorder
+from services.tagging.retry_policy import Company, Policy
 from storage.db.engine import Database
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost
