@@ -19,7 +19,7 @@ from services.clock import utc_now
 from services.imports import Import, Imports, ImportTakenError, Summary
 from services.people import People
 from services.sources.base import SourceError
-from services.sources.export import ExportFile, fingerprint
+from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable
 
 INTERRUPTED = 130

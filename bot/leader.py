@@ -41,7 +41,7 @@ from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
 from services.reader import Reader
-from services.sources.preview import TELEGRAMS_ADDRESS, Preview
+from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
 from services.tagging.service import TaggingService
 
 #: Handlers in progress may end; then the term is over, whatever still runs.

@@ -29,7 +29,7 @@ from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
 from services.imports import Import, Summary
 from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
-from services.sources.export import ExportFault
+from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

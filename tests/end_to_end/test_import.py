@@ -19,7 +19,7 @@ from storage.db.engine import Database
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post, User
 from tests.end_to_end.process import ADMIN, ROOT, USER, Bot, environment, run, running_bot
-from tests.services.sources.exports import a_channel, a_message, a_service, write
+from tests.services.sources.export.exports import a_channel, a_message, a_service, write
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -14,12 +14,12 @@ from sqlalchemy import delete, event, select
 
 from services.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.sources.export import ExportError, ExportFile, fingerprint
+from services.sources.export.file import ExportError, ExportFile, fingerprint
 from storage.db.engine import Database
 from storage.queue.queue import Priority
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Channel, Post, User
-from tests.services.sources.exports import CHANNEL, POSTED, a_channel, a_message, a_service, an_account, write
+from tests.services.sources.export.exports import CHANNEL, POSTED, a_channel, a_message, a_service, an_account, write
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ANNA, BEN = 1, 2

@@ -15,11 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.sources.bounded import CHUNK, DIGITS, STRING_BYTES, BoundedReader, UnboundedError
-from services.sources.export import ExportError, ExportFault, ExportFile, fingerprint
-from services.sources.export_message import moment
-from services.sources.export_reader import TEXT_LENGTH
-from tests.services.sources.exports import BARE, CHANNEL, POSTED, a_channel, a_message, a_service, an_account, write
+from services.sources.export.bounded_json import CHUNK, DIGITS, STRING_BYTES, BoundedReader, UnboundedError
+from services.sources.export.file import ExportError, ExportFault, ExportFile, fingerprint
+from services.sources.export.messages import moment
+from services.sources.export.reader import TEXT_LENGTH
+from tests.services.sources.export.exports import (
+    BARE,
+    CHANNEL,
+    POSTED,
+    a_channel,
+    a_message,
+    a_service,
+    an_account,
+    write,
+)
 
 AT = datetime.fromtimestamp(POSTED, UTC)
 

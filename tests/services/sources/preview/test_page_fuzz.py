@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sandbox.preview.markup import text_html
 from services.sources.base import SourceError, SourceGoneError, SourceUnreadableError
-from services.sources.preview_page import PreviewPage, read_count, read_page
-from tests.services.sources.pages import INFO_PAGE, PHOTO, footer, message, more, page, text_block
+from services.sources.preview.page import PreviewPage, read_count, read_page
+from tests.services.sources.preview.pages import INFO_PAGE, PHOTO, footer, message, more, page, text_block
 
 PAGE = page(
     message(1, text_block("Channel created"), kind="service_message"),

@@ -24,8 +24,8 @@ from services.sources.base import (
     SourceUnavailableError,
     SourceUnreadableError,
 )
-from services.sources.preview_answer import REDIRECTS, Renamed, redirected, refused
-from services.sources.preview_page import PreviewPage, read_page
+from services.sources.preview.page import PreviewPage, read_page
+from services.sources.preview.responses import REDIRECTS, Renamed, redirected, refused
 
 TELEGRAMS_ADDRESS = "https://t.me"
 MOST_BYTES, PIECE = 5 * 2**20, 2**16

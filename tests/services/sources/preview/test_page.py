@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sources.base import SourceGoneError, SourcePost, SourceUnreadableError
-from services.sources.preview_page import PreviewPage, read_count, read_page
-from tests.services.sources.pages import (
+from services.sources.preview.page import PreviewPage, read_count, read_page
+from tests.services.sources.preview.pages import (
     CONTENTLESS_NOTE,
     INFO_PAGE,
     PHOTO,

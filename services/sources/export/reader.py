@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.sources.export_message import channel_of, post_of
+from services.sources.export.messages import channel_of, post_of
 
 #: Where a whole account's export has its chats.
 CHAT_LISTS = {"chats", "left_chats"}

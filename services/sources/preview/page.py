@@ -13,8 +13,8 @@ from datetime import datetime
 
 from services.clock import to_utc
 from services.sources.base import UNKNOWN, SourceGoneError, SourcePost, SourceUnreadableError
-from services.sources.html_tree import Element, MarkupError, read_html
-from services.sources.preview_text import line_of, text_of
+from services.sources.preview.html_tree import Element, MarkupError, read_html
+from services.sources.preview.text import line_of, text_of
 
 MESSAGE, WRAP, NOTICE = "tgme_widget_message", "tgme_widget_message_wrap", "tme_no_messages_found"
 TEXT, DATE, VIEWS, POLL = f"{MESSAGE}_text", f"{MESSAGE}_date", f"{MESSAGE}_views", f"{MESSAGE}_poll"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.sources.html_tree import Element
+from services.sources.preview.html_tree import Element
 
 #: Elements that begin on a line of their own, and end it.
 BLOCKS = frozenset(

@@ -24,8 +24,8 @@ from services.sources.base import (
     SourceUnavailableError,
     SourceUnreadableError,
 )
-from services.sources.preview import Preview
-from services.sources.preview_answer import Renamed, redirected, seconds_to_wait
+from services.sources.preview.client import Preview
+from services.sources.preview.responses import Renamed, redirected, seconds_to_wait
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FAST = 10_000.0

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from services.sources.base import Delivery, SourceError
-from services.sources.bounded import BoundedReader
-from services.sources.export_reader import ExportReader, NotAnExportError
+from services.sources.export.bounded_json import BoundedReader
+from services.sources.export.reader import ExportReader, NotAnExportError
 
 #: Messages of a delivery, at most.
 PART = 500
