@@ -16,7 +16,7 @@ from bot.errors import CommandError
 from bot.opening import current_database, settings_or_stop
 from bot.settings import Settings
 from services.clock import utc_now
-from services.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, Imports, ImportTakenError, Summary
 from services.people import People
 from services.sources.base import SourceError
 from services.sources.export.file import ExportFile, fingerprint

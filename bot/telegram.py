@@ -32,8 +32,8 @@ from bot.views import help as help_views
 from services.channel_hashtags import ChannelHashtags
 from services.channels import Channels
 from services.feeds import Feeds
-from services.imports import Imports
-from services.intake import Intake
+from services.ingest.channel_posts import Intake
+from services.ingest.imports import Imports
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People

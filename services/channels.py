@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import reading
 from services.clock import Clock
+from services.ingest.store import take_turns
 from services.sources.base import SourceChannel
-from services.storing import take_turns
 from storage.channels import cards, follows
 from storage.db.engine import Database
 from storage.posts import channel_posts

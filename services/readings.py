@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import reading
+from services.ingest.store import Tally, take_turns
 from services.preview_alerts import PreviewAlerts
 from services.reading import Back, Mark
 from services.sources.base import (
@@ -23,7 +24,6 @@ from services.sources.base import (
     SourcePost,
     SourceUnreadableError,
 )
-from services.storing import Tally, take_turns
 from services.visits import Visit
 from storage.channels import follows
 from storage.channels.follows import Audience, Follower

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.ingest.store import Tally, storable_channel, store_in
 from services.sources.base import Delivery, SourceChannel
-from services.storing import Tally, storable_channel, store_in
 from storage import outbox
 from storage.channels.follows import Follower
 from storage.channels.identity import find_twin, has_posts, join_readings, take_over

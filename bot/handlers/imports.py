@@ -8,7 +8,7 @@ from aiogram.types import Document, Message
 from bot.i18n import Texts
 from bot.imports import Importer
 from bot.views import imports as views
-from services.imports import Imports
+from services.ingest.imports import Imports
 from services.people import Caller
 
 

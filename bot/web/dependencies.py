@@ -14,8 +14,8 @@ from bot.i18n import I18n
 from bot.web.access import Caller, Gate
 from services.channels import Channels
 from services.feeds import Feeds
+from services.ingest.api_posts import Submissions
 from services.listing import MAX_ID, Listing
-from services.submissions import Submissions
 from services.tagging.service import TaggingService
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from services import listing
 from services.channels import Parsed
 from services.clock import to_utc
-from services.storing import MAX_MESSAGE_ID, MAX_VIEWS
+from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]

@@ -21,8 +21,8 @@ from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.clock import utc_now
 from services.gauges import Gauges
+from services.ingest.api_posts import Submissions
 from services.listing import Listing
-from services.submissions import Submissions
 from services.tokens import Tokens
 
 

@@ -29,8 +29,8 @@ from services.channels import Channels
 from services.clock import utc_now
 from services.exporting import Exporting
 from services.feeds import Feeds
-from services.imports import Imports
-from services.intake import Intake
+from services.ingest.channel_posts import Intake
+from services.ingest.imports import Imports
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People

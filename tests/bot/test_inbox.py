@@ -22,7 +22,7 @@ from bot.telegram import make_bot
 from bot.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.inbox import Inbox
+from services.ingest.received_updates import Inbox
 from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
 from storage.posts import received_updates

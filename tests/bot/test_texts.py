@@ -26,7 +26,7 @@ from bot.views.common import shorten, units
 from services.availability.provider_status import ModelAside, ProviderState
 from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
-from services.imports import Import, Summary
+from services.ingest.imports import Import, Summary
 from services.names import Reason, Unusable
 from services.overview import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export.file import ExportFault

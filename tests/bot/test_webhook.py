@@ -27,7 +27,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.inbox import BadUpdateError
+from services.ingest.received_updates import BadUpdateError
 from storage.db.engine import Database, is_unavailable
 from storage.schema.tables import UpdateRow
 from tests.bot.running import BEN, until

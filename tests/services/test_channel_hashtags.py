@@ -12,11 +12,11 @@ from sqlalchemy import select, update
 
 from services.channel_hashtags import ChannelHashtags, Edit, Switched, Undo
 from services.hashtags import Original
-from services.intake import IncomingPost, Intake, Stored
+from services.ingest.channel_posts import IncomingPost, Intake, Stored
+from services.ingest.store import store
 from services.overview import Overview
 from services.people import People
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.storing import store
 from storage.db.engine import Database
 from storage.queue.queue import Priority, claim, settle
 from storage.schema.source_tables import HashtagRow

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from services.ingest.store import store
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.storing import store
 from storage.db.engine import Database
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel

@@ -30,10 +30,10 @@ from services.channels import Channels
 from services.clock import utc_now
 from services.feeds import Feeds
 from services.gauges import Gauges
+from services.ingest.api_posts import Submissions
 from services.listing import Listing
 from services.llm.client import Provider
 from services.people import People
-from services.submissions import Submissions
 from services.tagging.service import TaggingService
 from services.tokens import Tokens
 from storage.db.engine import Database

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox, RequestRecord, expected_tags
-from services.intake import IncomingPost, Intake
+from services.ingest.channel_posts import IncomingPost, Intake
 from services.llm.prompts import PROMPT_TEXT_LIMIT, build_messages, has_text, rules
 from services.people import People
 from services.tags.normalisation import clean_tags

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.ingest.store import store
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.storing import store
 from storage.db.engine import Database
 from storage.queue import queue, retry_requests
 from storage.queue.queue import ClaimedPost

@@ -11,9 +11,9 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
+from services.ingest.store import storable_channel, store_in, take_turns
 from services.listing import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.storing import storable_channel, store_in, take_turns
 from storage.db.engine import Database
 from storage.posts import bulk
 from storage.posts import channel_posts as rows

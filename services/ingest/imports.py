@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.clock import Clock
+from services.ingest.store import Tally, store
 from services.people import storable
 from services.sources.base import Delivery, Source
-from services.storing import Tally, store
 from storage.db.engine import Database
 from storage.posts import imports as rows
 from storage.queue.queue import Priority

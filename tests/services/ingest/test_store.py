@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy import text as sql
 
+from services.ingest.store import MAX_VIEWS, Tally, store
 from services.sources.base import Delivery, SourceChannel, SourcePost
-from services.storing import MAX_VIEWS, Tally, store
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import migrate
 from storage.queue import queue

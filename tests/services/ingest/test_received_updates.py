@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
-from services.inbox import BadUpdateError, Inbox, read
+from services.ingest.received_updates import BadUpdateError, Inbox, read
 from storage.db.engine import Database, is_unavailable, parse_url
 from storage.schema.tables import UpdateRow
 from tests.services.engine import running

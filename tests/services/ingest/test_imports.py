@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, event, select
 
-from services.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.sources.export.file import ExportError, ExportFile, fingerprint
 from storage.db.engine import Database
