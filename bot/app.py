@@ -26,10 +26,10 @@ from bot.opening import settings_or_stop
 from bot.settings import APPOINT, Settings
 from bot.web.listener import listen
 from services.availability.budget import Pace
-from services.channels import Channels
 from services.clock import utc_now
 from services.exporting import Exporting
 from services.feeds import Feeds
+from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox

@@ -30,17 +30,17 @@ from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.alerts import AlertWatch
 from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
 from services.clock import utc_now
 from services.exporting import Exporting
 from services.feeds import Feeds
+from services.following.poller import Reader
+from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox
 from services.outbox import Outbox
 from services.overview import Overview
 from services.people import People
-from services.reader import Reader
 from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
 from services.tagging.service import TaggingService
 

@@ -30,8 +30,8 @@ from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
 from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
 from services.feeds import Feeds
+from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.outbox import Outbox

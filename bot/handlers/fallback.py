@@ -11,8 +11,8 @@ from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import channels as channel_views
 from bot.views import help as views
-from services.channels import Channels
-from services.names import only_name
+from services.following.channel_names import only_name
+from services.following.service import Channels
 from services.people import Caller
 
 

@@ -12,7 +12,7 @@ from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import help as help_views
 from bot.views import posts as views
-from services.channels import Channels
+from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.llm.prompts import has_text
 from services.outbox import Outbox

@@ -17,8 +17,8 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from services import listing
-from services.channels import Parsed
 from services.clock import to_utc
+from services.following.service import Parsed
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 

@@ -25,10 +25,10 @@ from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
 from services.clock import utc_now
 from services.exporting import Exporting
 from services.feeds import Feeds
+from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.outbox import Outbox

@@ -14,9 +14,9 @@ from sqlalchemy import func, select, update
 from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList, Follow
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channels import Channels
 from services.clock import utc_now
-from services.reader import Reader
+from services.following.poller import Reader
+from services.following.service import Channels
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
 from storage.db.engine import Database
@@ -24,7 +24,7 @@ from storage.schema.source_tables import Follow as FollowRow
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, Running, running_bot
-from tests.services.channel_world import Shelf
+from tests.services.following.channel_world import Shelf
 
 CHANNEL = -1001234567890
 #: Users.id of Ben and Anna; their channels have the same numbers.

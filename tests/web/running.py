@@ -26,9 +26,9 @@ from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
 from services.availability.budget import Pace
-from services.channels import Channels
 from services.clock import utc_now
 from services.feeds import Feeds
+from services.following.service import Channels
 from services.gauges import Gauges
 from services.ingest.api_posts import Submissions
 from services.listing import Listing

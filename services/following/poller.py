@@ -12,9 +12,9 @@ from typing import Protocol
 
 import structlog
 
-from services import reading
 from services.clock import Clock
-from services.readings import Readings, Task
+from services.following import schedule
+from services.following.progress import Readings, Task
 from services.sources.base import Delivery, Source, SourceError, SourceUnavailableError
 from storage.db.engine import Database, is_unavailable
 
@@ -150,7 +150,7 @@ class Reader:
         if error.retry_after is None and (not before or before == name):
             self._pause = Pause(None, failures, name)
             return
-        seconds = error.retry_after if error.retry_after is not None else reading.backoff(failures, self._random)
+        seconds = error.retry_after if error.retry_after is not None else schedule.backoff(failures, self._random)
         until = self._clock() + timedelta(seconds=min(seconds, LONGEST_PAUSE))
         self._pause = Pause(until, failures, name)
         log.warning("preview_unavailable", error=str(error), failures=failures, seconds=round(seconds))

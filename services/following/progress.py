@@ -11,10 +11,11 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import reading
+from services.following import schedule
+from services.following.channel_update import Visit
+from services.following.schedule import Back, Mark
 from services.ingest.store import Tally, take_turns
 from services.preview_alerts import PreviewAlerts
-from services.reading import Back, Mark
 from services.sources.base import (
     UNKNOWN,
     Delivery,
@@ -24,7 +25,6 @@ from services.sources.base import (
     SourcePost,
     SourceUnreadableError,
 )
-from services.visits import Visit
 from storage.channels import follows
 from storage.channels.follows import Audience, Follower
 from storage.db.engine import Database
@@ -172,7 +172,7 @@ class Readings:
             if is_news:
                 source.problem, source.problem_since = problem, now
             source.problem_detail = str(error)[:500]
-            wait = reading.GONE if problem == "gone" else reading.backoff(source.failures + 1, self._random)
+            wait = schedule.GONE if problem == "gone" else schedule.backoff(source.failures + 1, self._random)
             _put_off(source, now, wait)
             await session.flush()
             if is_news:
@@ -185,29 +185,29 @@ class Readings:
         async with self._database.write() as session:
             source = await follows.hold(session, task.channel_id)
             if source is not None:
-                _put_off(source, now, reading.backoff(source.failures + 1, self._random))
+                _put_off(source, now, schedule.backoff(source.failures + 1, self._random))
 
     async def _serve(self, visit: Visit, task: Task, one: Follower, delivery: Delivery | None) -> Tally:
         """Store for one follower what the answer holds of what they have not got."""
         if task.part is Part.NEWEST and delivery is not None:
             return await self._looked(visit, one, delivery)
         if task.part is Part.GAP and one.follow.gap_before == task.position:
-            _set_mark(one, reading.filled(_mark_of(one), delivery))
+            _set_mark(one, schedule.filled(_mark_of(one), delivery))
             part = _from(delivery or _nothing(visit), one.follow.oldest_id or 0)
             return await visit.store(one, part, Priority.FRESH)
         # Everybody who is as far back, and wants more.
         if task.part is Part.OLDER and one.follow.oldest_id == task.position and one.follow.older_wanted:
-            back, taken = reading.further(_back_of(one), delivery)
+            back, taken = schedule.further(_back_of(one), delivery)
             part = replace(delivery or _nothing(visit), posts=taken)
             return await self._take(visit, one, back, part)
         return Tally(task.channel_id)
 
     async def _looked(self, visit: Visit, one: Follower, delivery: Delivery) -> Tally:
         if one.follow.oldest_id is None:
-            _set_mark(one, reading.looked(Mark(None), delivery))
-            back, taken = reading.first(_back_of(one), delivery)
+            _set_mark(one, schedule.looked(Mark(None), delivery))
+            back, taken = schedule.first(_back_of(one), delivery)
             return await self._take(visit, one, back, replace(delivery, posts=taken))
-        _set_mark(one, reading.looked(_mark_of(one), delivery))
+        _set_mark(one, schedule.looked(_mark_of(one), delivery))
         return await visit.store(one, _from(delivery, one.follow.oldest_id), Priority.FRESH)
 
     async def _finish(self, visit: Visit, task: Task, delivery: Delivery | None) -> None:
@@ -218,14 +218,14 @@ class Readings:
             await follows.note_parsed(visit.session, source.channel_id, now)
             if delivery is not None:
                 source.interval_seconds = round(
-                    reading.interval([post.posted_at for post in delivery.posts], now, self._random)
+                    schedule.interval([post.posted_at for post in delivery.posts], now, self._random)
                 )
                 unknown = delivery.skipped.get(UNKNOWN, 0)
                 await self._alerts.unknown(visit.session, source.channel_id, source.name, unknown, now)
             # Somebody may have asked for the page, unchanged as it is, while we asked whether it has changed.
             is_asked_for = source.interval_seconds is None and not task.fresh
             if not is_asked_for:
-                wait = float(source.interval_seconds or reading.UNKNOWN)
+                wait = float(source.interval_seconds or schedule.UNKNOWN)
                 source.next_check_at = now + timedelta(seconds=wait)
         await self._is_well(visit)
 
@@ -241,7 +241,7 @@ class Readings:
             payload = {"text": "added", "posts": back.read, "at_beginning": back.at_beginning}
             await visit.tell(one, payload)
         elif not follow.is_new and (done or back.read // TOLD_EVERY > before // TOLD_EVERY):
-            wanted = wished if wished < reading.EVERYTHING // 2 else reading.EVERYTHING
+            wanted = wished if wished < schedule.EVERYTHING // 2 else schedule.EVERYTHING
             progress = {"read": back.read, "wanted": wanted, "done": done, "at_beginning": back.at_beginning}
             await visit.tell(one, {"text": "older", **progress})
         if done:

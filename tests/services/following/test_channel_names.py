@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.names import MOST_NAMES, Reason, channel_names, is_name, only_name
+from services.following.channel_names import MOST_NAMES, Reason, channel_names, is_name, only_name
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from services.channels import Channels
-from services.reader import Reader
+from services.following.poller import Reader
+from services.following.service import Channels
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Post, User

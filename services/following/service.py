@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import reading
 from services.clock import Clock
+from services.following import schedule
 from services.ingest.store import take_turns
 from services.sources.base import SourceChannel
 from storage.channels import cards, follows
@@ -26,7 +26,7 @@ FIRST_POSTS, MORE_POSTS = 50, 200
 #: Channels of one user that are read at most: with one request a second none then waits for long.
 MOST_CHANNELS = 200
 #: `Channels.older`: all that there is.
-ALL = reading.EVERYTHING
+ALL = schedule.EVERYTHING
 PAGE = 6
 #: How often is looked whether a channel has been read, by who waits for that.
 LOOK_SECONDS = 0.25
@@ -132,7 +132,7 @@ class Channels:
         What came of each first reading is told in `chat_id` (outbox, kind 'channel').
 
         Args:
-            names: public names without @, as `services.names.channel_names` finds them.
+            names: public names without @, as `services.following.channel_names.channel_names` finds them.
         """
         return [await self._add(user_id, name, chat_id) for name in names]
 

@@ -12,7 +12,7 @@ from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel
-from tests.services.channel_world import FIRST, NOW, SECOND, World
+from tests.services.following.channel_world import FIRST, NOW, SECOND, World
 
 NUMBER = -1001234567890
 

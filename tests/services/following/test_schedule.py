@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import reading
-from services.reading import Back, Mark, filled, first, further, interval, looked
+from services.following import schedule
+from services.following.schedule import Back, Mark, filled, first, further, interval, looked
 from services.sources.base import Delivery, SourceChannel, SourcePost
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_channels_added_together_drift_apart() -> None:
 
 
 def test_a_failed_look_is_repeated_later_and_later() -> None:
-    waits = [reading.backoff(failures, Middle()) for failures in (1, 2, 3, 7, 100)]
+    waits = [schedule.backoff(failures, Middle()) for failures in (1, 2, 3, 7, 100)]
     assert waits == [60, 120, 240, 3600, 3600]
 
 

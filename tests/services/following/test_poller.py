@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.channels import Problem
+from services.following.service import Problem
 from services.sources.base import SourceGoneError, SourceUnavailableError, SourceUnreadableError
 from storage.db.engine import Database
 from storage.queue.queue import Priority
 from storage.schema.tables import Post, User
-from tests.services.channel_world import ADMIN, FIRST, SECOND, World
+from tests.services.following.channel_world import ADMIN, FIRST, SECOND, World
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, event, select, update
 
-from services import channels as product
-from services.channels import ALL, MOST_CHANNELS, Added
+from services.following import service as product
+from services.following.service import ALL, MOST_CHANNELS, Added
 from services.sources.base import SourceGoneError
 from storage.db.engine import Database
 from storage.schema.source_tables import Follow, SourceRow
 from storage.schema.tables import Post, User, UserChannel
-from tests.services.channel_world import ADMIN, FIRST, NOW, SECOND, World
+from tests.services.following.channel_world import ADMIN, FIRST, NOW, SECOND, World
 from tests.statements import noted
 
 
