@@ -23,13 +23,13 @@ from benchmarks import databases
 from benchmarks.figures import Figure
 from benchmarks.million_rows import BIGGEST, ORDINARY
 from benchmarks.processes import ROOT, ending
-from services.alerts import AlertWatch
 from services.availability.budget import Pace
 from services.availability.provider_status import ProviderWatch
 from services.clock import utc_now
-from services.gauges import Gauges
-from services.listing import Listing
-from services.overview import Overview
+from services.library.lists import Listing
+from services.library.overview import Overview
+from services.metrics import Gauges
+from services.notifications.tagging_alerts import AlertWatch
 from storage import outbox
 from storage.db.engine import Database
 from storage.queue import queue, retry_requests

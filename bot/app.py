@@ -25,17 +25,17 @@ from bot.metrics import Metrics
 from bot.opening import settings_or_stop
 from bot.settings import APPOINT, Settings
 from bot.web.listener import listen
+from services.accounts.people import People
 from services.availability.budget import Pace
 from services.clock import utc_now
-from services.exporting import Exporting
-from services.feeds import Feeds
 from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import People
+from services.library.export import Exporting
+from services.library.feeds import Feeds
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage import outbox
 from storage.channels import hashtags

@@ -14,7 +14,7 @@ import click
 
 from bot.errors import CommandError
 from bot.opening import current_database, settings_or_stop
-from services.exporting import Exporting, Form, heading
+from services.library.export import Exporting, Form, heading
 from storage.db.engine import is_unavailable
 
 

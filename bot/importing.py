@@ -15,9 +15,9 @@ import click
 from bot.errors import CommandError
 from bot.opening import current_database, settings_or_stop
 from bot.settings import Settings
+from services.accounts.people import People
 from services.clock import utc_now
 from services.ingest.imports import Import, Imports, ImportTakenError, Summary
-from services.people import People
 from services.sources.base import SourceError
 from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable

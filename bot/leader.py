@@ -28,19 +28,19 @@ from bot.polling import Polling
 from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
-from services.alerts import AlertWatch
-from services.channel_hashtags import ChannelHashtags
+from services.accounts.people import People
 from services.clock import utc_now
-from services.exporting import Exporting
-from services.feeds import Feeds
 from services.following.poller import Reader
 from services.following.service import Channels
+from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import People
+from services.library.export import Exporting
+from services.library.feeds import Feeds
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
 from services.tagging.service import TaggingService
 

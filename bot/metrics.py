@@ -21,10 +21,10 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
-from services.gauges import ModelGauge, Reading
 from services.llm.client import Call
 from services.llm.response_classifier import Kind
-from services.outbox import Kind as NoticeKind
+from services.metrics import ModelGauge, Reading
+from services.notifications.outbox import Kind as NoticeKind
 from services.tagging.recorder import Finished
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

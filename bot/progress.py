@@ -22,7 +22,7 @@ from aiogram.types import InlineKeyboardMarkup
 from bot import keyboards
 from bot.i18n import I18n
 from bot.views import stats as views
-from services.people import People
+from services.accounts.people import People
 from services.tagging.service import RetryProgress, TaggingService
 from storage.db.engine import is_unavailable
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bot.metrics import Metrics
 from services.availability.circuit_breaker import Aside
 from services.availability.provider_status import Quota
-from services.gauges import ModelGauge, Reading
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
+from services.metrics import ModelGauge, Reading
 from services.tagging.recorder import Finished
 from storage.queue.queue import ClaimedPost
 from tests.storage.rows import NOW

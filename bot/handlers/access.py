@@ -10,7 +10,7 @@ from bot.i18n import Html, Texts, join
 from bot.keyboards import AccessRequest, TryNow
 from bot.views import access as views
 from bot.views import help as help_views
-from services.people import Caller, People
+from services.accounts.people import Caller, People
 from services.tagging.service import TaggingService
 
 

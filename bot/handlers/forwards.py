@@ -12,12 +12,12 @@ from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import help as help_views
 from bot.views import posts as views
+from services.accounts.people import Caller
 from services.following.service import Channels
 from services.ingest.channel_posts import Intake
+from services.library.overview import Overview
 from services.llm.prompts import has_text
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import Caller
+from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 
 

@@ -8,7 +8,7 @@ from aiogram.types import Message
 
 from bot.i18n import Texts
 from bot.views import help as views
-from services.people import Caller
+from services.accounts.people import Caller
 from services.tagging.service import TaggingService
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.i18n import Html, Texts, escape, join
 from services.availability.provider_status import ProviderState
-from services.overview import PostCard
+from services.library.overview import PostCard
 
 #: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}

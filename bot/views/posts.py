@@ -19,7 +19,7 @@ from bot.views.common import (
 )
 from bot.views.reasons import outcome, why
 from services.availability.provider_status import ProviderState
-from services.overview import AttemptView, FailedPage, PostCard
+from services.library.overview import AttemptView, FailedPage, PostCard
 
 LISTED = 10
 

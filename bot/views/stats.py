@@ -8,7 +8,7 @@ from bot.i18n import Html, Texts
 from bot.views.common import disabled, lines, next_try, paragraphs, provider, shorten, status_names
 from bot.views.reasons import reason
 from services.availability.provider_status import ProviderState
-from services.overview import Stats
+from services.library.overview import Stats
 from services.tagging.service import RetryProgress
 
 

@@ -12,10 +12,10 @@ from fastapi.security import HTTPBearer
 
 from bot.i18n import I18n
 from bot.web.access import Caller, Gate
-from services.feeds import Feeds
 from services.following.service import Channels
 from services.ingest.api_posts import Submissions
-from services.listing import MAX_ID, Listing
+from services.library.feeds import Feeds
+from services.library.lists import MAX_ID, Listing
 from services.tagging.service import TaggingService
 
 

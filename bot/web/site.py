@@ -19,11 +19,11 @@ from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.server import serve
 from bot.web.webhook import Hook
+from services.accounts.tokens import Tokens
 from services.clock import utc_now
-from services.gauges import Gauges
 from services.ingest.api_posts import Submissions
-from services.listing import Listing
-from services.tokens import Tokens
+from services.library.lists import Listing
+from services.metrics import Gauges
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from services.following import schedule
 from services.following.channel_update import Visit
 from services.following.schedule import Back, Mark
 from services.ingest.store import Tally, take_turns
-from services.preview_alerts import PreviewAlerts
+from services.notifications.preview_alerts import PreviewAlerts
 from services.sources.base import (
     UNKNOWN,
     Delivery,

@@ -10,11 +10,11 @@ from enum import StrEnum
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import hashtag_rows
+from services.accounts.people import People, storable
 from services.clock import Clock
-from services.hashtags import Original, without_line
+from services.hashtags import messages
+from services.hashtags.formatting import Original, without_line
 from services.llm.prompts import has_text
-from services.people import People, storable
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags
@@ -101,7 +101,7 @@ class Intake:
             )
             owner = await rows.set_owner(session, owner)
             if can_edit is False:
-                await hashtag_rows.switch_off(session, owner, self._clock(), tell="hashtags_off")
+                await messages.switch_off(session, owner, self._clock(), tell="hashtags_off")
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
@@ -109,7 +109,7 @@ class Intake:
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
-                await hashtag_rows.switch_off(session, owner, self._clock(), tell="taken_out")
+                await messages.switch_off(session, owner, self._clock(), tell="taken_out")
             await rows.remove_owner(session, channel_id, self._clock())
         log.info("channel_removed", channel=channel_id)
 
@@ -191,13 +191,13 @@ class Intake:
         else:
             message = post.original or Original(post.text or "")
             now = self._clock()
-            text = await hashtag_rows.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
+            text = await messages.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
         return post if text is None else replace(post, text=text or None)
 
     async def _begin_hashtags(self, session: AsyncSession, post_id: int, post: IncomingPost) -> None:
         if post.original is not None:
             chat_id, now = post.channel_telegram_id, self._clock()
-            await hashtag_rows.begin(session, post_id, chat_id, post.message_id, post.original, now)
+            await messages.begin(session, post_id, chat_id, post.message_id, post.original, now)
 
     async def _keep(
         self,

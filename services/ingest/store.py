@@ -11,9 +11,9 @@ from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.hashtags import without_line
+from services.accounts.people import storable
+from services.hashtags.formatting import without_line
 from services.llm.prompts import has_text
-from services.people import storable
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
 from storage.accounts import people

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.alerts import PauseAlerts
 from services.availability.budget import FREE_LANE, Pace
 from services.availability.circuit_breaker import Aside, ModelState, is_free, observe, pause_reason
 from services.availability.model_states import load_states, save_states
 from services.clock import utc_day
 from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Kind, Limit, Usage
+from services.notifications.tagging_alerts import PauseAlerts
 from services.tagging.retry_policy import AskAgain, Company, GiveUp, Policy, RetryAt, Tagged, Trail, Upstream, decide
 from services.tagging.row_values import Verdict, attempt_row, failed_values, log_verdict, post_values
 from storage import outbox

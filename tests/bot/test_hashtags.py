@@ -15,8 +15,8 @@ from bot.pacing import Pace
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
+from services.hashtags.service import ChannelHashtags
 from storage.db.engine import Database
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import Attempt, ChannelOwner, Post

@@ -23,11 +23,11 @@ from bot.settings import Settings
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.alerts import AlertWatch
-from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
-from services.outbox import Outbox
-from services.overview import Overview
+from services.hashtags.service import ChannelHashtags
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage import outbox as rows
 from storage.db.coordination import BEAT_SECONDS, NEWS_CHANNEL, WORK_CHANNEL, Coordination, Look

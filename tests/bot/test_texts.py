@@ -24,11 +24,11 @@ from bot.views import help as help_views
 from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
 from services.availability.provider_status import ModelAside, ProviderState
-from services.channel_hashtags import HashtagChannel, HashtagChannels
 from services.following.channel_names import Reason, Unusable
 from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.hashtags.service import HashtagChannel, HashtagChannels
 from services.ingest.imports import Import, Summary
-from services.overview import AttemptView, FailedPage, PostCard, Stats
+from services.library.overview import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
 

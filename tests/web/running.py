@@ -25,17 +25,17 @@ from bot.web.listener import listen
 from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
+from services.accounts.people import People
+from services.accounts.tokens import Tokens
 from services.availability.budget import Pace
 from services.clock import utc_now
-from services.feeds import Feeds
 from services.following.service import Channels
-from services.gauges import Gauges
 from services.ingest.api_posts import Submissions
-from services.listing import Listing
+from services.library.feeds import Feeds
+from services.library.lists import Listing
 from services.llm.client import Provider
-from services.people import People
+from services.metrics import Gauges
 from services.tagging.service import TaggingService
-from services.tokens import Tokens
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select, update
 
+from services.accounts.people import People
 from services.ingest.channel_posts import IncomingPost, Intake, Stored
-from services.people import People
 from storage.db.engine import Database
 from storage.schema.tables import Channel, OutboxRow, Post, User
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox, RequestRecord, expected_tags
+from services.accounts.people import People
 from services.ingest.channel_posts import IncomingPost, Intake
 from services.llm.prompts import PROMPT_TEXT_LIMIT, build_messages, has_text, rules
-from services.people import People
 from services.tags.normalisation import clean_tags
 from storage.db.engine import Database
 from storage.schema.tables import Post, User

@@ -8,7 +8,7 @@ from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
 from services.availability.circuit_breaker import Aside
 from services.availability.model_states import load_states
 from services.clock import utc_now
-from services.outbox import Outbox
+from services.notifications.outbox import Outbox
 from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from services.exporting import PAGE, Exporting, Form, heading
+from services.library.export import PAGE, Exporting, Form, heading
 from storage.db.engine import Database
 from storage.schema.tables import Channel, Post
 from tests.storage.rows import NOW, add_posts, add_user

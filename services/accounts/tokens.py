@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.accounts.people import People
 from services.clock import Clock
-from services.people import People
 from storage.accounts import tokens
 from storage.db.engine import Database
 from storage.schema.tables import TokenRow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from services.people import People
-from services.tokens import Tokens, UnknownPersonError
+from services.accounts.people import People
+from services.accounts.tokens import Tokens, UnknownPersonError
 from storage.db.engine import Database
 from tests.storage.rows import NOW, add_user, sqlite_without_foreign_keys
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from services.accounts.people import DEFAULT_LANGUAGE
 from services.clock import Clock
-from services.people import DEFAULT_LANGUAGE
 from storage import outbox as rows
 from storage.accounts import people
 from storage.db.engine import Database

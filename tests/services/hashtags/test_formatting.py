@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.hashtags import (
+from services.hashtags.formatting import (
     CAPTION_UNITS,
     LONGEST,
     TEXT_UNITS,

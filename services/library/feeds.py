@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from sqlalchemy import Row
 
+from services.accounts.people import People
 from services.clock import Clock
-from services.exporting import ToldPost, told
-from services.people import People
+from services.library.export import ToldPost, told
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.reads import feeds, lists

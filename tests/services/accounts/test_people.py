@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text, update
 
-from services.people import Access, Caller, People, storable
+from services.accounts.people import Access, Caller, People, storable
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Person, User
 

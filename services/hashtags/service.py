@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.hashtag_rows import original_of, switch_off
-from services.hashtags import Original, appended, line_for
+from services.hashtags.formatting import Original, appended, line_for
+from services.hashtags.messages import original_of, switch_off
 from storage import outbox
 from storage.channels import hashtags as rows
 from storage.db.engine import Database

@@ -17,7 +17,7 @@ from services.availability.budget import FREE_LANE
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.availability.provider_status import Quota
-from services.gauges import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
+from services.metrics import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
@@ -250,7 +250,7 @@ async def test_a_failure_is_kept_too(counted: Counted, monkeypatch: pytest.Monke
 
     each, counted.slow = counting(counted), 30.0
     with monkeypatch.context() as patch:
-        patch.setattr("services.gauges.reads.count_by_status", away)
+        patch.setattr("services.metrics.reads.count_by_status", away)
         for _ in range(3):
             with pytest.raises(OSError, match="away"):
                 await each.read()

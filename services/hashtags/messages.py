@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.hashtags import Original, clipped, without_line
+from services.hashtags.formatting import Original, clipped, without_line
 from storage import outbox
 from storage.channels import hashtags as rows
 from storage.schema.source_tables import HashtagRow

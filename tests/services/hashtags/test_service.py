@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from services.channel_hashtags import ChannelHashtags, Edit, Switched, Undo
-from services.hashtags import Original
+from services.accounts.people import People
+from services.hashtags.formatting import Original
+from services.hashtags.service import ChannelHashtags, Edit, Switched, Undo
 from services.ingest.channel_posts import IncomingPost, Intake, Stored
 from services.ingest.store import store
-from services.overview import Overview
-from services.people import People
+from services.library.overview import Overview
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.queue.queue import Priority, claim, settle

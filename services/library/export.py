@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from services.listing import OLDEST
+from services.library.lists import OLDEST
 from storage.accounts import people
 from storage.db.engine import Database
 from storage.posts import channel_posts

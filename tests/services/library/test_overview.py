@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.overview import Overview
+from services.library.overview import Overview
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Channel, Post, User
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.outbox import Notice, Outbox
-from services.people import People
+from services.accounts.people import People
+from services.notifications.outbox import Notice, Outbox
 from storage import outbox as rows
 from storage.db.engine import Database
 from storage.schema.tables import Channel, OutboxRow, Post, User

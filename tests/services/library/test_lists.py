@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.listing import ListedChannel, ListedUser, Listing, UnknownUserError
+from services.library.lists import ListedChannel, ListedUser, Listing, UnknownUserError
 from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.tables import Attempt, Channel, UserChannel

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 from sqlalchemy import update
 
-from services.exporting import ToldPost
-from services.feeds import LONGEST, Feed, Feeds, feed_path
-from services.people import People
-from services.rss import document
+from services.accounts.people import People
+from services.library.export import ToldPost
+from services.library.feeds import LONGEST, Feed, Feeds, feed_path
+from services.library.rss import document
 from storage.db.engine import Database
 from storage.schema.tables import Post, User
 from tests.storage.rows import NOW, add_posts, add_user

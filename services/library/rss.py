@@ -9,8 +9,8 @@ from typing import cast
 
 from feedgenerator import Rss201rev2Feed
 
-from services.exporting import ToldPost
-from services.feeds import Feed
+from services.library.export import ToldPost
+from services.library.feeds import Feed
 
 TITLE_LENGTH = 100
 #: What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets).
