@@ -13,7 +13,7 @@ from typing import BinaryIO
 import click
 
 from bot.errors import CommandError
-from bot.opening import current_database, settings_or_stop
+from bot.runtime.database_startup import current_database, settings_or_stop
 from services.library.export import Exporting, Form, heading
 from storage.db.engine import is_unavailable
 

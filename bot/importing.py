@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from bot.errors import CommandError
-from bot.opening import current_database, settings_or_stop
+from bot.runtime.database_startup import current_database, settings_or_stop
 from bot.settings import Settings
 from services.accounts.people import People
 from services.clock import utc_now

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.crontab import cron_trigger
+from bot.runtime.crontab import cron_trigger
 from storage.db.engine import DatabaseUrlError, parse_url
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"

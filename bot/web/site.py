@@ -1,4 +1,4 @@
-"""The HTTP side as a whole. What it is made of takes a while to import: `bot.app` does so when Telegram was asked."""
+"""The HTTP side as a whole. What it is made of takes a while to import: `bot.runtime.app` does so when Telegram was asked."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp
 
-from bot.engine import Engine
 from bot.exposition import Exposition
-from bot.leader import Reception, Services
 from bot.metrics import Metrics
+from bot.runtime.engine import Engine
+from bot.runtime.leader import Reception, Services
 from bot.settings import Settings
 from bot.web.access import Gate
 from bot.web.app import make_web_app

@@ -16,12 +16,12 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot import inbox
-from bot.app import make_reception, make_services, start
-from bot.bell import Bell
-from bot.engine import open_engine
-from bot.leader import Leader, Reception
-from bot.loops import Loops
 from bot.metrics import Metrics
+from bot.runtime.app import make_reception, make_services, start
+from bot.runtime.background_tasks import Loops
+from bot.runtime.bell import Bell
+from bot.runtime.engine import open_engine
+from bot.runtime.leader import Leader, Reception
 from bot.settings import Settings
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve

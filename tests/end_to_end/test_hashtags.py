@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from bot.app import is_any_work
+from bot.runtime.app import is_any_work
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now

@@ -11,21 +11,21 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot import __version__
-from bot.bell import Bell
-from bot.engine import Engine
 from bot.exports import Exports
 from bot.hashtags import HashtagWriter
 from bot.health import TelegramHealth
 from bot.i18n import I18n
 from bot.imports import Importer
 from bot.inbox import InboxReader
-from bot.jobs import make_scheduler
-from bot.loops import Loops
 from bot.metrics import Metrics
 from bot.notifier import Notifier
 from bot.pacing import Pace
 from bot.polling import Polling
 from bot.progress import Progress
+from bot.runtime.background_tasks import Loops
+from bot.runtime.bell import Bell
+from bot.runtime.engine import Engine
+from bot.runtime.scheduler import make_scheduler
 from bot.telegram import make_bot, make_dispatcher, publish_commands
 from bot.webhook import Webhook
 from services.accounts.people import People

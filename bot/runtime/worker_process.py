@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 import structlog
 
 from bot import __version__
-from bot.engine import OnFinished, open_engine, run_until, set_up_process
 from bot.errors import StartError
-from bot.loops import Loops
-from bot.opening import settings_or_stop
+from bot.runtime.background_tasks import Loops
+from bot.runtime.database_startup import settings_or_stop
+from bot.runtime.engine import OnFinished, open_engine, run_until, set_up_process
 from bot.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -11,10 +11,10 @@ from random import Random
 
 import structlog
 
-from bot.bell import Bell
-from bot.logs import configure_logging
-from bot.loops import Loops
-from bot.opening import open_database
+from bot.runtime.background_tasks import Loops
+from bot.runtime.bell import Bell
+from bot.runtime.database_startup import open_database
+from bot.runtime.logs import configure_logging
 from bot.settings import Settings
 from services.availability.budget import Pace
 from services.availability.daily_quota import QuotaWatch

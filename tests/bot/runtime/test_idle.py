@@ -16,9 +16,9 @@ from sqlalchemy import text as sql
 from bot import notifier as product
 from bot.hashtags import HashtagWriter
 from bot.i18n import I18n
-from bot.jobs import make_scheduler
 from bot.notifier import Notifier
 from bot.pacing import Pace
+from bot.runtime.scheduler import make_scheduler
 from bot.settings import Settings
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.crontab import cron_trigger
+from bot.runtime.crontab import cron_trigger
 
 
 @pytest.mark.parametrize(("day", "weekday"), [("0", 6), ("1", 0), ("5", 4), ("7", 6), ("mon", 0)])

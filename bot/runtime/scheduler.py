@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot.crontab import cron_trigger
+from bot.runtime.crontab import cron_trigger
 from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage.db.engine import is_unavailable

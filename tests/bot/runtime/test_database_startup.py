@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from bot import opening
 from bot.errors import StartError
+from bot.runtime import database_startup
 from bot.settings import Settings
 from storage.db.engine import parse_url, shown
 
@@ -22,9 +22,9 @@ async def refusal(url: str) -> str:
 
 async def reach(url: str) -> None:
     """As every command does."""
-    database = opening.connect(parse_url(url))
+    database = database_startup.connect(parse_url(url))
     try:
-        await opening.reach(database)
+        await database_startup.reach(database)
     finally:
         await database.close()
 
@@ -32,7 +32,7 @@ async def reach(url: str) -> None:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could pass by itself is not waited for."""
-    monkeypatch.setattr(opening, "REACH_SECONDS", 0.1)
+    monkeypatch.setattr(database_startup, "REACH_SECONDS", 0.1)
 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> No
     path.write_text("words " * 1000)
     settings = Settings.model_validate({"database_url": f"sqlite:///{path}"})
     with pytest.raises(StartError, match=f"The file of sqlite:///{path} is no SQLite database.*in DATABASE_URL"):
-        async with opening.open_database(settings):
+        async with database_startup.open_database(settings):
             pass
     assert [each.name for each in path.parent.iterdir()] == ["README.md"]
     assert path.read_text() == "words " * 1000
