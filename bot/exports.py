@@ -16,8 +16,8 @@ from aiogram.exceptions import TelegramAPIError
 from aiogram.types import FSInputFile
 
 from bot.i18n import Html, I18n, Texts
-from bot.insisting import PASSING, insist, name_of
 from bot.packing import LARGEST, Parcel, packed
+from bot.telegram.call_retry import PASSING, insist, name_of
 from bot.views import help as help_views
 from bot.views import outgoing as views
 from services.accounts.people import Caller

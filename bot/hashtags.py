@@ -30,8 +30,8 @@ from aiogram.types import (
     MessageEntity,
 )
 
-from bot.insisting import name_of, next_pause
-from bot.pacing import Pace
+from bot.telegram.call_retry import name_of, next_pause
+from bot.telegram.rate_limit import Pace
 from services.hashtags.service import ChannelHashtags, Edit
 from storage.db.engine import is_unavailable
 

@@ -27,7 +27,7 @@ from aiogram.exceptions import (
 from aiohttp import ClientError, ClientResponseError
 
 from bot.i18n import Html, I18n, Texts
-from bot.insisting import PASSING, insist, is_token_refusal, name_of
+from bot.telegram.call_retry import PASSING, insist, is_token_refusal, name_of
 from bot.views import imports as views
 from services.accounts.people import People
 from services.ingest.imports import Import, Imports, ImportTakenError, Summary

@@ -23,7 +23,7 @@ from aiogram.types import InlineKeyboardMarkup
 from bot import keyboards
 from bot.i18n import Html, I18n, Texts
 from bot.keyboards import channels as channel_keyboards
-from bot.pacing import Pace
+from bot.telegram.rate_limit import Pace
 from bot.views import access as access_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news

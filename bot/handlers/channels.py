@@ -8,9 +8,9 @@ from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import ChatMemberUpdated, Message
 
-from bot.handlers.incoming import incoming_post
 from bot.hashtags import can_edit
 from bot.i18n import I18n
+from bot.telegram.channel_message import incoming_post
 from bot.views import help as views
 from services.accounts.people import People
 from services.ingest.channel_posts import Intake

@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import hashtags as product
-from bot import insisting
-from bot.pacing import Pace
-from bot.telegram import make_bot
+from bot.telegram import call_retry
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import Pace
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.hashtags.service import ChannelHashtags
@@ -31,8 +31,8 @@ TEXT = "The city opens a new library on the river bank"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "CHAT_SECONDS", 0.0)
     monkeypatch.setattr(product, "CATCH_UP_EVERY", 0.01)
-    monkeypatch.setattr(insisting, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(insisting, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(call_retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(call_retry, "LONGEST_PAUSE", 0.02)
 
 
 async def ready(database: Database, telegram: TelegramSandbox, *chat_ids: int) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from bot import hashtags as product
 from bot.keyboards import Hashtags, HashtagUndo
-from bot.pacing import Pace
-from bot.telegram import make_bot
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.errors import StartError
 from bot.exposition import Exposition, served_alone
 from bot.metrics import RESULTS, Metrics
-from bot.middlewares import MeasureUpdates
 from bot.notifier import Result
+from bot.telegram.middlewares import MeasureUpdates
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.llm.response_classifier import Kind, Outcome, Usage

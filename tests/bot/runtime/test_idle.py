@@ -17,10 +17,10 @@ from bot import notifier as product
 from bot.hashtags import HashtagWriter
 from bot.i18n import I18n
 from bot.notifier import Notifier
-from bot.pacing import Pace
 from bot.runtime.scheduler import make_scheduler
 from bot.settings import Settings
-from bot.telegram import make_bot
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now

@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from bot.insisting import is_token_refusal, name_of
+from bot.telegram.call_retry import is_token_refusal, name_of
 from services.clock import Clock
 
 log = structlog.get_logger(__name__)

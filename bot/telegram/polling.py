@@ -14,10 +14,10 @@ from aiogram.exceptions import AiogramError, TelegramConflictError
 from aiogram.methods import TelegramMethod
 from aiogram.types import Update
 
-from bot.health import TelegramHealth
-from bot.inbox import InboxReader
-from bot.insisting import LONGEST_PAUSE, insist, is_token_refusal, name_of, next_pause
-from bot.updates import MOST_AT_ONCE, InProgress
+from bot.telegram.call_retry import LONGEST_PAUSE, insist, is_token_refusal, name_of, next_pause
+from bot.telegram.health import TelegramHealth
+from bot.telegram.stored_updates import InboxReader
+from bot.telegram.updates import MOST_AT_ONCE, InProgress
 
 log = structlog.get_logger(__name__)
 

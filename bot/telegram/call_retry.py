@@ -38,7 +38,7 @@ async def insist(
         except on as error:
             pause = next_pause(pause, error)
             failed(error)
-            # Said once, in words, by `bot.health`, whatever else is tried meanwhile.
+            # Said once, in words, by `bot.telegram.health`, whatever else is tried meanwhile.
             if not is_token_refusal(error):
                 log.warning("telegram_unavailable", what=what, error=name_of(error), seconds=pause)
             await asyncio.sleep(pause)

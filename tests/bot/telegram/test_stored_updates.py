@@ -14,12 +14,12 @@ from sqlalchemy import select, update
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
-from bot import inbox as product
-from bot.health import TelegramHealth
-from bot.inbox import InboxReader
-from bot.polling import Polling
-from bot.telegram import make_bot
-from bot.updates import MOST_AT_ONCE
+from bot.telegram import stored_updates as product
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.health import TelegramHealth
+from bot.telegram.polling import Polling
+from bot.telegram.stored_updates import InboxReader
+from bot.telegram.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.ingest.received_updates import Inbox
@@ -27,8 +27,8 @@ from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
 from storage.posts import received_updates
 from storage.schema.tables import UpdateRow
-from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until
+from tests.bot.telegram.noting import Handlers
 from tests.proxy import proxied
 
 SECONDS = 20

@@ -12,18 +12,18 @@ import pytest
 from aiogram import Bot, Dispatcher
 from aiogram.types import Message
 
-from bot import middlewares
 from bot.i18n import I18n
-from bot.middlewares import Throttle
-from bot.telegram import make_bot
-from bot.updates import read_update
+from bot.telegram import middlewares
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.middlewares import Throttle
+from bot.telegram.updates import read_update
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from storage.db.engine import Database
-from tests.bot.hostile import message
 from tests.bot.running import ANNA, BEN, running_bot, until
+from tests.bot.telegram.hostile import message
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from aiogram.types import BufferedInputFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pacing import PATIENCE_SECONDS, Pace
-from bot.telegram import make_bot
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import PATIENCE_SECONDS, Pace
 from sandbox.telegram import FloodLimits, TelegramSandbox
 from sandbox.telegram.flood import FloodControl
 from tests.virtual_time import virtual_loop, virtually

@@ -16,7 +16,7 @@ from aiogram.types import InlineKeyboardMarkup, InputFile
 from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
-from bot.pacing import Pace
+from bot.telegram.rate_limit import Pace
 
 #: How the names of the methods begin that Telegram counts as messages.
 MESSAGES = ("send", "edit", "copy", "forward")

@@ -17,7 +17,7 @@ from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, Up
 
 from bot.handlers.answering import Toast, is_private
 from bot.i18n import Html, I18n, Texts
-from bot.insisting import PASSING, insist
+from bot.telegram.call_retry import PASSING, insist
 from bot.views import access as access_views
 from bot.views import help as help_views
 from services.accounts.people import Access, Caller, People

@@ -11,10 +11,10 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot.health import TelegramHealth
 from bot.settings import Settings
-from bot.telegram import make_bot
-from bot.webhook import Webhook
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.health import TelegramHealth
+from bot.telegram.webhook import Webhook
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from tests.bot.running import until

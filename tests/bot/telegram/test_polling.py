@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 import pytest
 from aiogram import Dispatcher
 
-from bot import polling as product
-from bot.health import TelegramHealth
-from bot.polling import Polling
-from bot.telegram import make_bot
+from bot.telegram import polling as product
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.health import TelegramHealth
+from bot.telegram.polling import Polling
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, BEN, until
+from tests.bot.telegram.noting import Handlers
 
 CHANNEL = -1001234567890
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot import middlewares as product
+from bot.telegram import middlewares as product
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from sandbox.telegram.world import Press
 from storage.db.engine import Database
 from storage.schema.tables import Post
-from tests.bot.hostile import CHANNEL, FORGED, GROUP, HIS_CHANNEL, PRESSES, UNREADABLE_PRESSES, UPDATES, Json
 from tests.bot.running import ANNA, BEN, STRANGER, Running, running_bot, until
+from tests.bot.telegram.hostile import CHANNEL, FORGED, GROUP, HIS_CHANNEL, PRESSES, UNREADABLE_PRESSES, UPDATES, Json
 from tests.storage.rows import get_post
 
 ME = "@metka_sandbox_bot"

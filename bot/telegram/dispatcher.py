@@ -23,11 +23,11 @@ from bot.exports import Exports
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
 from bot.imports import Importer
-from bot.insisting import insist
-from bot.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
-from bot.pacing import Pace
 from bot.progress import Progress
-from bot.session import QuickSession
+from bot.telegram.call_retry import insist
+from bot.telegram.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
+from bot.telegram.rate_limit import Pace
+from bot.telegram.session import QuickSession
 from bot.views import help as help_views
 from services.accounts.people import People
 from services.following.service import Channels

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot import middlewares as product
 from bot.keyboards import Refresh
+from bot.telegram import middlewares as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database, parse_url

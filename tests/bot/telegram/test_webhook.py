@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot import inbox
 from bot.metrics import Metrics
 from bot.runtime.app import make_reception, make_services, start
 from bot.runtime.background_tasks import Loops
@@ -23,6 +22,7 @@ from bot.runtime.bell import Bell
 from bot.runtime.engine import open_engine
 from bot.runtime.leader import Leader, Reception
 from bot.settings import Settings
+from bot.telegram import stored_updates
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
@@ -39,7 +39,7 @@ SECRET = "s3cret-word"
 @pytest.fixture(autouse=True)
 def _never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader looks only when it is woken: a test that passes shows that it was."""
-    monkeypatch.setattr(inbox, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(stored_updates, "LOOK_SECONDS", 3600.0)
 
 
 @dataclass

@@ -30,9 +30,9 @@ from aiohttp import BytesPayload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.pacing import Pace
-from bot.session import QuickSession
-from bot.telegram import make_bot
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import Pace
+from bot.telegram.session import QuickSession
 
 BUTTONS = InlineKeyboardMarkup(
     inline_keyboard=[[InlineKeyboardButton(text="Ещё & <b>", callback_data="a:1")], [InlineKeyboardButton(text="u")]]

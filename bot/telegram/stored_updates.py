@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from aiogram import Bot, Dispatcher
 
-from bot.updates import MOST_AT_ONCE, InProgress
+from bot.telegram.updates import MOST_AT_ONCE, InProgress
 from services.ingest.received_updates import Inbox, WaitingUpdate
 from storage.db.engine import is_unavailable
 

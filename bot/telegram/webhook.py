@@ -9,9 +9,9 @@ from aiogram import Bot, Dispatcher
 from aiogram.exceptions import ClientDecodeError, TelegramBadRequest, TelegramNotFound
 from aiogram.types import WebhookInfo
 
-from bot.health import TelegramHealth
-from bot.insisting import insist
 from bot.settings import Settings
+from bot.telegram.call_retry import insist
+from bot.telegram.health import TelegramHealth
 
 log = structlog.get_logger(__name__)
 
