@@ -7,7 +7,7 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.exports import Exports
+from bot.delivery.export_jobs import Exports
 from bot.handlers.answering import Toast, chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import ExportAs, NewFeedLink

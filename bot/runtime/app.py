@@ -16,7 +16,7 @@ from sqlalchemy import Select, or_, select
 from bot import __version__
 from bot.errors import StartError
 from bot.i18n import I18n
-from bot.metrics import Metrics
+from bot.monitoring.metrics import Metrics
 from bot.runtime import collector
 from bot.runtime.background_tasks import Loops
 from bot.runtime.bell import Bell

@@ -11,13 +11,13 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot import __version__
-from bot.exports import Exports
-from bot.hashtags import HashtagWriter
+from bot.delivery.export_jobs import Exports
+from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.import_jobs import Importer
+from bot.delivery.notifier import Notifier
+from bot.delivery.retry_progress import Progress
 from bot.i18n import I18n
-from bot.imports import Importer
-from bot.metrics import Metrics
-from bot.notifier import Notifier
-from bot.progress import Progress
+from bot.monitoring.metrics import Metrics
 from bot.runtime.background_tasks import Loops
 from bot.runtime.bell import Bell
 from bot.runtime.engine import Engine

@@ -19,11 +19,11 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import LinkPreviewOptions, TelegramObject
 from pydantic import SecretStr
 
-from bot.exports import Exports
+from bot.delivery.export_jobs import Exports
+from bot.delivery.import_jobs import Importer
+from bot.delivery.retry_progress import Progress
 from bot.handlers import make_routers
 from bot.i18n import LANGUAGES, I18n
-from bot.imports import Importer
-from bot.progress import Progress
 from bot.telegram.call_retry import insist
 from bot.telegram.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.telegram.rate_limit import Pace

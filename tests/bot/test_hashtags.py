@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot import hashtags as product
+from bot.delivery import hashtag_writer as product
 from bot.keyboards import Hashtags, HashtagUndo
 from bot.telegram.dispatcher import make_bot
 from bot.telegram.rate_limit import Pace

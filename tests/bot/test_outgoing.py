@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bot.delivery.export_files import packed
 from bot.keyboards import ExportAs
-from bot.packing import packed
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.library.export import BOM, Block, Exporting, Form

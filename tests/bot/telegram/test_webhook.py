@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot.metrics import Metrics
+from bot.monitoring.metrics import Metrics
 from bot.runtime.app import make_reception, make_services, start
 from bot.runtime.background_tasks import Loops
 from bot.runtime.bell import Bell

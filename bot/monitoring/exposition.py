@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
 from bot.errors import StartError
-from bot.metrics import CONTENT_TYPE, Metrics
+from bot.monitoring.metrics import CONTENT_TYPE, Metrics
 from services.metrics import Gauges, Reading
 from storage.db.engine import is_unavailable
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from bot import hashtags as product
+from bot.delivery import hashtag_writer as product
 from bot.telegram import call_retry
 from bot.telegram.dispatcher import make_bot
 from bot.telegram.rate_limit import Pace

@@ -15,8 +15,8 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramAPIError
 from aiogram.types import FSInputFile
 
+from bot.delivery.export_files import LARGEST, Parcel, packed
 from bot.i18n import Html, I18n, Texts
-from bot.packing import LARGEST, Parcel, packed
 from bot.telegram.call_retry import PASSING, insist, name_of
 from bot.views import help as help_views
 from bot.views import outgoing as views

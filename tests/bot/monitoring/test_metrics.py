@@ -13,10 +13,10 @@ from aiogram.types import Update
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.delivery.notifier import Result
 from bot.errors import StartError
-from bot.exposition import Exposition, served_alone
-from bot.metrics import RESULTS, Metrics
-from bot.notifier import Result
+from bot.monitoring.exposition import Exposition, served_alone
+from bot.monitoring.metrics import RESULTS, Metrics
 from bot.telegram.middlewares import MeasureUpdates
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox

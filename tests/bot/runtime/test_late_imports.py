@@ -43,9 +43,9 @@ async def imported(program: str, settings: dict[str, str] | None = None) -> set[
     [
         ("import bot.__main__", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS | {"sqlalchemy", "aiohttp", "pydantic"}),
         ("import bot.runtime.worker_process", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
-        ("import bot.doctor", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
-        ("import bot.importing", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
-        ("import bot.commands", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
+        ("import bot.cli.doctor", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
+        ("import bot.cli.import_file", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
+        ("import bot.cli.tokens", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         # HTTP comes when Telegram was asked.
         ("import bot.runtime.app", HTTP | MIGRATIONS | SELDOM),
         ("import bot.web.site", MIGRATIONS | SELDOM),
