@@ -18,8 +18,8 @@ from aiogram.types import FSInputFile
 from bot.delivery.export_files import LARGEST, Parcel, packed
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import PASSING, insist, name_of
+from bot.views import exports as views
 from bot.views import help as help_views
-from bot.views import outgoing as views
 from services.accounts.people import Caller
 from services.library.export import Exporting, Form
 from storage.db.engine import is_unavailable

@@ -8,8 +8,8 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
 from bot.delivery.retry_progress import Progress
-from bot.handlers.answering import Toast, chat_of, show
 from bot.handlers.arguments import parse_retry
+from bot.handlers.replies import Toast, chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import Retry, StopRetry
 from bot.views import help as help_views

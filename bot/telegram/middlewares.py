@@ -15,7 +15,7 @@ from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, Update, User
 
-from bot.handlers.answering import Toast, is_private
+from bot.handlers.replies import Toast, is_private
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import PASSING, insist
 from bot.views import access as access_views

@@ -8,10 +8,10 @@ from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
 from bot.delivery.export_jobs import Exports
-from bot.handlers.answering import Toast, chat_of, show
+from bot.handlers.replies import Toast, chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import ExportAs, NewFeedLink
-from bot.views import outgoing as views
+from bot.views import exports as views
 from services.accounts.people import Caller
 from services.library.export import Form
 from services.library.feeds import LONGEST_TAG, Feeds
