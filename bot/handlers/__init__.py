@@ -7,19 +7,19 @@ from aiogram import Router
 from bot.handlers import (
     access,
     channel_updates,
+    channels,
     exports,
     fallback,
     following,
     forwards,
     groups,
     hashtags,
-    help,
     imports,
     posts,
     retry,
+    start,
     stats,
 )
-from bot.handlers import channels as channel_list
 
 
 def make_routers() -> list[Router]:
@@ -27,10 +27,10 @@ def make_routers() -> list[Router]:
     return [
         groups.router(),
         stats.router(),
-        help.router(),
+        start.router(),
         retry.router(),
         posts.router(),
-        channel_list.router(),
+        channels.router(),
         following.router(),
         exports.router(),
         access.router(),

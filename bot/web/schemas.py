@@ -1,7 +1,7 @@
 """What the HTTP API answers, field by field.
 
-What `services.library.lists` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts that is
-built once more, and validated, keeps everybody waiting.
+What `services.library.lists` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts
+that is built once more, and validated, keeps everybody waiting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The HTTP side as a whole. What it is made of takes a while to import: `bot.runtime.app` does so when Telegram was asked."""
+"""The HTTP side as a whole, imported late by `bot.runtime.app`: the import takes a while."""
 
 from __future__ import annotations
 

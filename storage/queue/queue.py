@@ -118,8 +118,8 @@ async def claim(
     First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
     their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
     share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
-    anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream are left
-    where they are; with `asked`, all but what a person asked for.
+    anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream
+    are left where they are; with `asked`, all but what a person asked for.
     """
     values = {
         "limit": limit,

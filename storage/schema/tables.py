@@ -1,7 +1,7 @@
 """The tables: the parser's under its own names, and ours (`metka_…`) beside them.
 
-Only columns that every installation of the parser has are mapped; `storage.schema.parser_tables` asks for optional ones.
-References of ours to the parser's rows cascade, so that it may delete what it likes.
+Only columns that every installation of the parser has are mapped; `storage.schema.parser_tables` asks for optional
+ones. References of ours to the parser's rows cascade, so that it may delete what it likes.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Post(Base):
         # A user's posts, the newest first, a page after the other; with their tags where entries may be of any length.
         Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id").ddl_if(dialect="postgresql"),
         Index("ix_metka_posts_user_tags", "user_id", "posted_at", "id", "tags").ddl_if(dialect="sqlite"),
-        # What the parser gave up while we run (`storage.schema.parser_tables.adopt_parser_verdicts`): nearly always empty.
+        # What the parser gave up while we run (`parser_tables.adopt_parser_verdicts`): nearly always empty.
         partial_index("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
     )
 

@@ -250,7 +250,7 @@ async def test_a_failure_is_kept_too(counted: Counted, monkeypatch: pytest.Monke
 
     each, counted.slow = counting(counted), 30.0
     with monkeypatch.context() as patch:
-        patch.setattr("services.metrics.reads.count_by_status", away)
+        patch.setattr("services.metrics.overview.count_by_status", away)
         for _ in range(3):
             with pytest.raises(OSError, match="away"):
                 await each.read()
