@@ -1,11 +1,9 @@
-"""The composition root of the bot: settings → engine → services → worker, Telegram while it leads, and HTTP."""
+"""The composition root of the bot: settings → engine → services → HTTP, worker, and Telegram while it leads."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -17,15 +15,15 @@ from bot import __version__
 from bot.errors import StartError
 from bot.i18n import I18n
 from bot.monitoring.metrics import Metrics
-from bot.runtime import collector
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import settings_or_stop
 from bot.runtime.engine import Engine, open_engine, run_until, set_up_process
 from bot.runtime.leader import Leader, Reception, Services
+from bot.runtime.signals import Signal
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
 from bot.web.listener import listen
+from bot.web.site import served
 from services.accounts.people import People
 from services.availability.budget import Pace
 from services.clock import utc_now
@@ -45,62 +43,50 @@ from storage.posts import received_updates
 
 log = structlog.get_logger(__name__)
 
-#: The HTTP side is imported when Telegram has answered, or after this: people's messages come first.
-TELEGRAM_FIRST_SECONDS = 1.0
-
-#: `bot.web.site.served`.
-Served = Callable[[socket.socket, Engine, Services, Reception, Metrics], AbstractAsyncContextManager[None]]
-
 
 async def run_bot() -> int:
     """Run until SIGTERM or SIGINT. Returns the exit status.
 
     Raises:
-        StartError: a setting is wrong, or something that is needed is not there.
+        StartError: a setting is wrong, or the database or the address cannot be used.
     """
     settings = settings_or_stop()
     token = _token(settings)
     stopping = set_up_process(settings)
-    bell, metrics = Bell(), Metrics(settings.models, __version__)
+    news, metrics = Signal(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
+        services, reception = make_services(engine), make_reception(engine)
         with _address_of(settings):
             listener = stack.enter_context(closing(listen(settings.http_host, settings.http_port)))
-        services, reception = make_services(engine), make_reception(engine)
-        loops = Loops()
-        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), bell, reception)
-        served = await _after_telegram(reception, _import_site)
-        with _address_of(settings):
             await stack.enter_async_context(served(listener, engine, services, reception, metrics))
-        collector.settle()
+        tasks = BackgroundTasks()
+        start(engine, tasks, Leader(token, engine, services, news, reception, metrics), news, reception)
         log.info("started", version=__version__)
-        await run_until(stopping, loops)
+        await run_until(stopping, tasks)
     log.info("stopped")
     return 0
 
 
 def make_reception(engine: Engine) -> Reception:
-    """What receives updates: `inbox.receive` is for the webhook's route, `health` for whoever asks."""
-    arrivals = Bell()
-    return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
+    """What receives updates: `inbox.receive` is for the webhook's route, `health` for /readyz."""
+    arrivals = Signal()
+    return Reception(Inbox(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: Reception) -> None:
-    """Set everything going but the HTTP server: the worker, and Telegram while this process leads.
-
-    `bell` is rung when there is something to tell people.
-    """
+def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
+    """Start the worker, and Telegram while this process leads. `news` is sent when people have to be told something."""
     if not engine.settings.admin_ids:
         log.warning("no_administrators", todo=APPOINT)
-    listeners = {NEWS_CHANNEL: bell.ring}
+    listeners = {NEWS_CHANNEL: news.send}
     if engine.settings.webhook_url:
-        # With polling nobody stores updates.
-        listeners[received_updates.CHANNEL] = reception.arrivals.ring
-    engine.start(loops, leader.term, listeners, Look(is_any_work, bell.ring))
+        # Only a webhook stores updates.
+        listeners[received_updates.CHANNEL] = reception.arrivals.send
+    engine.start(tasks, leader.term, listeners, Look(is_any_work, news.send))
 
 
 def is_any_work() -> Select[tuple[bool]]:
-    """Whether there is anything to tell people, or to write into channels."""
+    """Whether anything waits for the notifier or the hashtag writer."""
     return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 
 
@@ -114,15 +100,15 @@ def _token(settings: Settings) -> SecretStr:
 
 
 def make_services(engine: Engine) -> Services:
-    """The use cases that handlers call, of the chat and of the HTTP API."""
+    """The use cases of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
-    to_read = Bell()
+    to_read = Signal()
     return Services(
         people=people,
         overview=Overview(database, utc_now),
         intake=Intake(database, people, worker.wake, utc_now),
-        channels=Channels(database, to_read.ring, utc_now),
+        channels=Channels(database, to_read.send, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(
             database,
@@ -142,19 +128,6 @@ def make_services(engine: Engine) -> Services:
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )
-
-
-async def _after_telegram(reception: Reception, load: Callable[[], Served]) -> Served:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(TELEGRAM_FIRST_SECONDS):
-            await reception.health.known.wait()
-    return await asyncio.to_thread(load)
-
-
-def _import_site() -> Served:
-    from bot.web.site import served  # noqa: PLC0415 - half a second, and 15 MB
-
-    return served
 
 
 @contextmanager
