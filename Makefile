@@ -2,12 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-faults bench lint lock
+.PHONY: help setup install run demo test test-faults bench lint lock
 # Two targets never install into .venv at once.
 .NOTPARALLEL:
 
 help:
-	@echo "make demo | run | test | test-faults | bench | lint | install | lock"
+	@echo "make demo | setup | run | test | test-faults | bench | lint | install | lock"
 
 # $(1): a file of requirements/. An existing .venv keeps what is in it.
 define install_into_venv
@@ -17,7 +17,9 @@ $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1)
 endef
 
-# What `make run` and `make demo` need: no development tools.
+# What the bot and the demo need: no development tools.
+setup: .venv/runtime
+
 .venv/runtime: requirements/prod.txt
 	$(call install_into_venv,$<)
 	@touch $@
