@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from bot import __version__, collector
+from bot import __version__
+from bot.runtime import collector
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
@@ -42,7 +43,7 @@ def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
     collector.pause()
     if context.invoked_subcommand is None:
-        from bot.app import run_bot  # noqa: PLC0415
+        from bot.runtime.app import run_bot  # noqa: PLC0415
 
         _run(run_bot())
 
@@ -51,7 +52,7 @@ def main(context: click.Context) -> None:
 @click.option("--metrics", metavar="HOST:PORT", help="Serve this worker's /metrics there, to anybody who can reach it.")
 def worker(metrics: str | None) -> None:
     """Only tag: no Telegram, no token. Beside a bot it needs PostgreSQL; start as many as you like."""
-    from bot.worker import run_worker  # noqa: PLC0415
+    from bot.runtime.worker_process import run_worker  # noqa: PLC0415
 
     _run(run_worker(metrics))
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import click
 
 from bot.errors import CommandError, StartError
-from bot.opening import address, connect, current_database, reach, settings_or_stop
+from bot.runtime.database_startup import address, connect, current_database, reach, settings_or_stop
+from services.accounts.people import People
+from services.accounts.tokens import Tokens, UnknownPersonError
 from services.clock import utc_now
-from services.people import People
-from services.tokens import Tokens, UnknownPersonError
-from storage.migrate import MigrationError, describe, migrate
+from storage.migration.migrate import MigrationError, describe, migrate
 
 
 async def run_migrate() -> int:

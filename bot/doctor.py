@@ -8,9 +8,9 @@ import aiohttp
 import click
 
 from bot.errors import StartError
-from bot.opening import address, connect, reach, settings_or_stop
+from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from bot.settings import APPOINT, Settings
-from storage.migrate import inspect_state, is_current
+from storage.migration.migrate import inspect_state, is_current
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 

@@ -13,9 +13,9 @@ from typing import BinaryIO
 import click
 
 from bot.errors import CommandError
-from bot.opening import current_database, settings_or_stop
-from services.exporting import Exporting, Form, heading
-from storage.database import is_unavailable
+from bot.runtime.database_startup import current_database, settings_or_stop
+from services.library.export import Exporting, Form, heading
+from storage.db.engine import is_unavailable
 
 
 async def run_export(telegram_id: int | None, form: str, *, everything: bool, output: str | None) -> int:

@@ -20,9 +20,9 @@ from bot.insisting import PASSING, insist, name_of
 from bot.packing import LARGEST, Parcel, packed
 from bot.views import help as help_views
 from bot.views import outgoing as views
-from services.exporting import Exporting, Form
-from services.people import Caller
-from storage.database import is_unavailable
+from services.accounts.people import Caller
+from services.library.export import Exporting, Form
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

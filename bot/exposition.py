@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from bot.errors import StartError
 from bot.metrics import CONTENT_TYPE, Metrics
-from services.gauges import Gauges, Reading
-from storage.database import is_unavailable
+from services.metrics import Gauges, Reading
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

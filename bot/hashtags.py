@@ -32,8 +32,8 @@ from aiogram.types import (
 
 from bot.insisting import name_of, next_pause
 from bot.pacing import Pace
-from services.channel_hashtags import ChannelHashtags, Edit
-from storage.database import is_unavailable
+from services.hashtags.service import ChannelHashtags, Edit
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

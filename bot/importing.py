@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 
 from bot.errors import CommandError
-from bot.opening import current_database, settings_or_stop
+from bot.runtime.database_startup import current_database, settings_or_stop
 from bot.settings import Settings
+from services.accounts.people import People
 from services.clock import utc_now
-from services.imports import Import, Imports, ImportTakenError, Summary
-from services.people import People
+from services.ingest.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import SourceError
-from services.sources.export import ExportFile, fingerprint
-from storage.database import Database, is_unavailable
+from services.sources.export.file import ExportFile, fingerprint
+from storage.db.engine import Database, is_unavailable
 
 INTERRUPTED = 130
 AGAIN = "The same command goes on from there."

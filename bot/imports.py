@@ -29,10 +29,10 @@ from aiohttp import ClientError, ClientResponseError
 from bot.i18n import Html, I18n, Texts
 from bot.insisting import PASSING, insist, is_token_refusal, name_of
 from bot.views import imports as views
-from services.imports import Import, Imports, ImportTakenError, Summary
-from services.people import People
-from services.sources.export import ExportError, ExportFile
-from storage.database import is_unavailable
+from services.accounts.people import People
+from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.sources.export.file import ExportError, ExportFile
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ import structlog
 from aiogram import Bot, Dispatcher
 
 from bot.updates import MOST_AT_ONCE, InProgress
-from services.inbox import Inbox, WaitingUpdate
-from storage.database import is_unavailable
+from services.ingest.received_updates import Inbox, WaitingUpdate
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -20,12 +20,12 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 
-from services.gauges import ModelGauge, Reading
-from services.outbox import Kind as NoticeKind
-from services.outcomes import Kind
-from services.provider import Call
-from services.recorder import Finished
-from services.upstream import Aside
+from services.availability.circuit_breaker import Aside
+from services.llm.client import Call
+from services.llm.response_classifier import Kind
+from services.metrics import ModelGauge, Reading
+from services.notifications.outbox import Kind as NoticeKind
+from services.tagging.recorder import Finished
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

@@ -20,8 +20,8 @@ from bot.i18n import Html, I18n, Texts
 from bot.insisting import PASSING, insist
 from bot.views import access as access_views
 from bot.views import help as help_views
-from services.people import Access, Caller, People
-from storage.database import is_unavailable
+from services.accounts.people import Access, Caller, People
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

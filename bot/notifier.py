@@ -27,9 +27,9 @@ from bot.pacing import Pace
 from bot.views import access as access_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news
-from services.outbox import Kind, Notice, Outbox
-from services.overview import Overview, PostCard
-from storage.database import is_unavailable
+from services.library.overview import Overview, PostCard
+from services.notifications.outbox import Kind, Notice, Outbox
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.exporting import Block, Form, heading
+from services.library.export import Block, Form, heading
 
 #: What a bot may send is 50 MB, with a little around it: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000

@@ -22,9 +22,9 @@ from aiogram.types import InlineKeyboardMarkup
 from bot import keyboards
 from bot.i18n import I18n
 from bot.views import stats as views
-from services.people import People
-from services.tagging import RetryProgress, TaggingService
-from storage.database import is_unavailable
+from services.accounts.people import People
+from services.tagging.service import RetryProgress, TaggingService
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -29,15 +29,15 @@ from bot.pacing import Pace
 from bot.progress import Progress
 from bot.session import QuickSession
 from bot.views import help as help_views
-from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
-from services.feeds import Feeds
-from services.imports import Imports
-from services.intake import Intake
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import People
-from services.tagging import TaggingService
+from services.accounts.people import People
+from services.following.service import Channels
+from services.hashtags.service import ChannelHashtags
+from services.ingest.channel_posts import Intake
+from services.ingest.imports import Imports
+from services.library.feeds import Feeds
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.tagging.service import TaggingService
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject
 
-from services.people import Caller
+from services.accounts.people import Caller
 
 
 @dataclass

@@ -11,8 +11,8 @@ from bot.i18n import Html, Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList
 from bot.views import channels as views
-from services.channels import ALL, MORE_POSTS, Channels
-from services.people import Caller
+from services.accounts.people import Caller
+from services.following.service import ALL, MORE_POSTS, Channels
 
 #: So long a press waits for what comes of it: presses are answered within a second.
 FETCH_SECONDS = 0.7

@@ -12,8 +12,8 @@ from bot.handlers.incoming import incoming_post
 from bot.hashtags import can_edit
 from bot.i18n import I18n
 from bot.views import help as views
-from services.intake import Intake
-from services.people import People
+from services.accounts.people import People
+from services.ingest.channel_posts import Intake
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import channels as channel_views
 from bot.views import help as views
-from services.channels import Channels
-from services.names import only_name
-from services.people import Caller
+from services.accounts.people import Caller
+from services.following.channel_names import only_name
+from services.following.service import Channels
 
 
 async def anything(message: Message, t: Texts, caller: Caller, channels: Channels) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiogram.types import Chat, InlineKeyboardButton, Message, TelegramObject
 
-from services.hashtags import Original
-from services.intake import IncomingPost
+from services.hashtags.formatting import Original
+from services.ingest.channel_posts import IncomingPost
 
 #: Formatting that is lost when a bot repeats it: most may not use custom emoji, nor mention people by number.
 FRAGILE = {"custom_emoji", "text_mention"}

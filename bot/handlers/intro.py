@@ -8,8 +8,8 @@ from aiogram.types import Message
 
 from bot.i18n import Texts
 from bot.views import help as views
-from services.people import Caller
-from services.tagging import TaggingService
+from services.accounts.people import Caller
+from services.tagging.service import TaggingService
 
 
 async def start(message: Message, t: Texts, tagging: TaggingService) -> None:

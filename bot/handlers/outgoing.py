@@ -12,9 +12,9 @@ from bot.handlers.answering import Toast, chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import ExportAs, NewFeedLink
 from bot.views import outgoing as views
-from services.exporting import Form
-from services.feeds import LONGEST_TAG, Feeds
-from services.people import Caller
+from services.accounts.people import Caller
+from services.library.export import Form
+from services.library.feeds import LONGEST_TAG, Feeds
 
 
 async def export(message: Message, command: CommandObject, t: Texts, caller: Caller, exports: Exports) -> None:

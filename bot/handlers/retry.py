@@ -14,8 +14,8 @@ from bot.keyboards import Retry, StopRetry
 from bot.progress import Progress
 from bot.views import help as help_views
 from bot.views import stats as views
-from services.people import Caller
-from services.tagging import LIMITS, RetryReceipt, TaggingService
+from services.accounts.people import Caller
+from services.tagging.service import LIMITS, RetryReceipt, TaggingService
 
 
 async def retry(

@@ -24,18 +24,18 @@ from bot.progress import Progress
 from bot.telegram import make_bot, make_dispatcher
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
+from services.accounts.people import People
 from services.clock import utc_now
-from services.exporting import Exporting
-from services.feeds import Feeds
-from services.imports import Imports
-from services.intake import Intake
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import People
-from services.tagging import TaggingService
-from storage.database import Database
+from services.following.service import Channels
+from services.hashtags.service import ChannelHashtags
+from services.ingest.channel_posts import Intake
+from services.ingest.imports import Imports
+from services.library.export import Exporting
+from services.library.feeds import Feeds
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.tagging.service import TaggingService
+from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user
 

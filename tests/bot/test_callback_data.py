@@ -24,7 +24,7 @@ from bot.keyboards import (
     TryNow,
 )
 from bot.keyboards.channels import MAX_CHANNEL_ID, MAX_PAGE, ChannelAction, ChannelButton, ChannelList, Follow
-from services.names import is_name
+from services.following.channel_names import is_name
 
 MOST_BYTES = 64
 

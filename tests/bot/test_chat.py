@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from bot.keyboards import Action, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from storage.models import Post
+from storage.db.engine import Database
+from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
 from tests.storage.rows import get_post
 

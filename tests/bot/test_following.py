@@ -14,17 +14,17 @@ from sqlalchemy import func, select, update
 from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList, Follow
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channels import Channels
 from services.clock import utc_now
-from services.reader import Reader
+from services.following.poller import Reader
+from services.following.service import Channels
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
-from storage.database import Database
-from storage.models import Post
-from storage.source_models import Follow as FollowRow
-from storage.source_models import SourceRow
+from storage.db.engine import Database
+from storage.schema.source_tables import Follow as FollowRow
+from storage.schema.source_tables import SourceRow
+from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, Running, running_bot
-from tests.services.channel_world import Shelf
+from tests.services.following.channel_world import Shelf
 
 CHANNEL = -1001234567890
 #: Users.id of Ben and Anna; their channels have the same numbers.

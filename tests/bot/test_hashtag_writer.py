@@ -15,11 +15,11 @@ from bot import insisting
 from bot.pacing import Pace
 from bot.telegram import make_bot
 from sandbox.telegram import TelegramSandbox
-from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
-from storage.database import Database
-from storage.models import ChannelOwner
-from storage.source_models import HashtagRow
+from services.hashtags.service import ChannelHashtags
+from storage.db.engine import Database
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner
 from tests.bot.running import BEN
 from tests.storage.rows import add_posts, add_user
 

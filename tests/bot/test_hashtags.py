@@ -15,11 +15,11 @@ from bot.pacing import Pace
 from bot.telegram import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channel_hashtags import ChannelHashtags
 from services.clock import utc_now
-from storage.database import Database
-from storage.models import Attempt, ChannelOwner, Post
-from storage.source_models import HashtagRow
+from services.hashtags.service import ChannelHashtags
+from storage.db.engine import Database
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import Attempt, ChannelOwner, Post
 from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until
 
 CHANNEL, OTHER = -1001234567890, -1001234567891

@@ -16,8 +16,8 @@ from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from sandbox.telegram.world import Press
-from storage.database import Database
-from storage.models import Post
+from storage.db.engine import Database
+from storage.schema.tables import Post
 from tests.bot.hostile import CHANNEL, FORGED, GROUP, HIS_CHANNEL, PRESSES, UNREADABLE_PRESSES, UPDATES, Json
 from tests.bot.running import ANNA, BEN, STRANGER, Running, running_bot, until
 from tests.storage.rows import get_post

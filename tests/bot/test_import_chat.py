@@ -14,11 +14,11 @@ from sqlalchemy import select
 from bot import imports as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from storage.models import Post
-from storage.source_models import ImportRow
+from storage.db.engine import Database
+from storage.schema.source_tables import ImportRow
+from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
-from tests.services.sources.exports import a_channel, a_message, an_account
+from tests.services.sources.export.exports import a_channel, a_message, an_account
 
 
 @pytest.fixture

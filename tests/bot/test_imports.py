@@ -18,7 +18,7 @@ MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel
 SELDOM = {"json_repair", "ijson", "feedgenerator", "sqlite3", "sqlalchemy.dialects.postgresql"}
 
 OPEN = """
-from bot.opening import open_database, settings_or_stop
+from bot.runtime.database_startup import open_database, settings_or_stop
 async def main():
     async with open_database(settings_or_stop()):
         pass
@@ -42,12 +42,12 @@ async def imported(program: str, settings: dict[str, str] | None = None) -> set[
     ("program", "needless"),
     [
         ("import bot.__main__", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS | {"sqlalchemy", "aiohttp", "pydantic"}),
-        ("import bot.worker", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
+        ("import bot.runtime.worker_process", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.doctor", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.importing", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.commands", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         # HTTP comes when Telegram was asked.
-        ("import bot.app", HTTP | MIGRATIONS | SELDOM),
+        ("import bot.runtime.app", HTTP | MIGRATIONS | SELDOM),
         ("import bot.web.site", MIGRATIONS | SELDOM),
     ],
 )
@@ -60,5 +60,5 @@ async def test_a_start_without_a_migration_needs_no_alembic(
 ) -> None:
     """The revision is read, and there is nothing to do."""
     modules = await imported(OPEN, environment(migrated_url, telegram, provider))
-    assert "storage.migrate" in modules
+    assert "storage.migration.migrate" in modules
     assert modules & (TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS) == set()

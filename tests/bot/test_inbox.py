@@ -22,11 +22,11 @@ from bot.telegram import make_bot
 from bot.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.inbox import Inbox
-from storage import updates
-from storage.coordination import Coordination
-from storage.database import Database, parse_url
-from storage.models import UpdateRow
+from services.ingest.received_updates import Inbox
+from storage.db.coordination import Coordination
+from storage.db.engine import Database, parse_url
+from storage.posts import received_updates
+from storage.schema.tables import UpdateRow
 from tests.bot.noting import Handlers
 from tests.bot.running import ANNA, until
 from tests.proxy import proxied
@@ -344,7 +344,7 @@ async def listening(database: Database, reader: InboxReader) -> AsyncIterator[as
         heard.set()
         reader.wake()
 
-    coordination = Coordination(database, {updates.CHANNEL: wake})
+    coordination = Coordination(database, {received_updates.CHANNEL: wake})
     task = asyncio.create_task(coordination.run())
     try:
         yield heard

@@ -20,9 +20,9 @@ from bot.middlewares import MeasureUpdates
 from bot.notifier import Result
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.gauges import Gauges
-from services.outcomes import Kind, Outcome, Usage
-from storage.database import Database
+from services.llm.response_classifier import Kind, Outcome, Usage
+from services.metrics import Gauges
+from storage.db.engine import Database
 from tests.bot.running import ANNA, running_bot
 from tests.metrics_seen import CHAIN, call_of, everything_known, finished
 from tests.storage.rows import NOW

@@ -17,8 +17,8 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from storage import outbox as rows
-from storage.database import Database
-from storage.models import Person
+from storage.db.engine import Database
+from storage.schema.tables import Person
 from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until
 from tests.services.engine import CHAIN
 

@@ -12,7 +12,7 @@ from bot import middlewares as product
 from bot.keyboards import Refresh
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from tests.bot.running import BEN, Running, running_bot, until
 
 CHANNEL = -1001234567890

@@ -19,9 +19,9 @@ from bot.keyboards import ExportAs
 from bot.packing import packed
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.exporting import BOM, Block, Exporting, Form
-from storage.database import Database
-from storage.source_models import FeedRow
+from services.library.export import BOM, Block, Exporting, Form
+from storage.db.engine import Database
+from storage.schema.source_tables import FeedRow
 from tests.bot.running import ANNA, BEN, BOSS, LARGEST_FILE, Running, running_bot, until
 from tests.storage.rows import add_posts
 

@@ -23,14 +23,14 @@ from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_news
 from bot.views.common import shorten, units
-from services.channel_hashtags import HashtagChannel, HashtagChannels
-from services.channels import Added, Addition, ChannelCard, ChannelPage, Problem
-from services.imports import Import, Summary
-from services.names import Reason, Unusable
-from services.overview import AttemptView, FailedPage, PostCard, Stats
-from services.provider_state import ModelAside, ProviderState
-from services.sources.export import ExportFault
-from services.tagging import RetryProgress
+from services.availability.provider_status import ModelAside, ProviderState
+from services.following.channel_names import Reason, Unusable
+from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.hashtags.service import HashtagChannel, HashtagChannels
+from services.ingest.imports import Import, Summary
+from services.library.overview import AttemptView, FailedPage, PostCard, Stats
+from services.sources.export.file import ExportFault
+from services.tagging.service import RetryProgress
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]

@@ -21,7 +21,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from storage.database import Database
+from storage.db.engine import Database
 from tests.bot.hostile import message
 from tests.bot.running import ANNA, BEN, running_bot, until
 

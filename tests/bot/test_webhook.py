@@ -16,20 +16,20 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot import inbox
-from bot.app import make_reception, make_services, start
-from bot.bell import Bell
-from bot.engine import open_engine
-from bot.leader import Leader, Reception
-from bot.loops import Loops
 from bot.metrics import Metrics
+from bot.runtime.app import make_reception, make_services, start
+from bot.runtime.background_tasks import Loops
+from bot.runtime.bell import Bell
+from bot.runtime.engine import open_engine
+from bot.runtime.leader import Leader, Reception
 from bot.settings import Settings
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.inbox import BadUpdateError
-from storage.database import Database, is_unavailable
-from storage.models import UpdateRow
+from services.ingest.received_updates import BadUpdateError
+from storage.db.engine import Database, is_unavailable
+from storage.schema.tables import UpdateRow
 from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user
 

@@ -14,8 +14,8 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.exporting import BOM
-from storage.database import Database, parse_url
+from services.library.export import BOM
+from storage.db.engine import Database, parse_url
 from tests.bot.test_imports import TELEGRAM, imported
 from tests.end_to_end.process import ROOT, environment, run
 from tests.storage.rows import add_posts, add_user
