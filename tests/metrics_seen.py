@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.metrics import Metrics
+from bot.monitoring.metrics import Metrics
 from services.availability.circuit_breaker import Aside
 from services.availability.provider_status import Quota
 from services.llm.client import Call, Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot.handlers.answering import Toast
 from bot.handlers.following import not_followed
+from bot.handlers.replies import Toast
 from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import channels as channel_views

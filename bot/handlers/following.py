@@ -9,7 +9,7 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
 
-from bot.handlers.answering import Toast, chat_of, user_of
+from bot.handlers.replies import Toast, chat_of, user_of
 from bot.i18n import Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import Follow

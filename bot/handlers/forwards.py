@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import Message, MessageOriginChannel
 
-from bot.handlers.answering import user_of
 from bot.handlers.following import not_followed
-from bot.handlers.incoming import incoming_post
+from bot.handlers.replies import user_of
 from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
+from bot.telegram.channel_message import incoming_post
 from bot.views import help as help_views
 from bot.views import posts as views
 from services.accounts.people import Caller

@@ -9,8 +9,8 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, owner_scope, show
-from bot.hashtags import may_edit
+from bot.delivery.hashtag_writer import may_edit
+from bot.handlers.replies import Toast, owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import HashtagList, Hashtags, HashtagUndo
 from bot.views import hashtags as views

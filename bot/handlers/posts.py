@@ -7,8 +7,8 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, chat_of, owner_scope, show
 from bot.handlers.arguments import parse_post_id
+from bot.handlers.replies import Toast, chat_of, owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import Action, Failed, PostButton
 from bot.views import help as help_views

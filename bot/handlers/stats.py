@@ -7,7 +7,7 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, show
+from bot.handlers.replies import Toast, show
 from bot.i18n import Html, Texts
 from bot.keyboards import Refresh
 from bot.views import help as help_views

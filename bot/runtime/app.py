@@ -15,9 +15,8 @@ from sqlalchemy import Select, or_, select
 
 from bot import __version__
 from bot.errors import StartError
-from bot.health import TelegramHealth
 from bot.i18n import I18n
-from bot.metrics import Metrics
+from bot.monitoring.metrics import Metrics
 from bot.runtime import collector
 from bot.runtime.background_tasks import Loops
 from bot.runtime.bell import Bell
@@ -25,6 +24,7 @@ from bot.runtime.database_startup import settings_or_stop
 from bot.runtime.engine import Engine, open_engine, run_until, set_up_process
 from bot.runtime.leader import Leader, Reception, Services
 from bot.settings import APPOINT, Settings
+from bot.telegram.health import TelegramHealth
 from bot.web.listener import listen
 from services.accounts.people import People
 from services.availability.budget import Pace

@@ -11,23 +11,23 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot import __version__
-from bot.exports import Exports
-from bot.hashtags import HashtagWriter
-from bot.health import TelegramHealth
+from bot.delivery.export_jobs import Exports
+from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.import_jobs import Importer
+from bot.delivery.notifier import Notifier
+from bot.delivery.retry_progress import Progress
 from bot.i18n import I18n
-from bot.imports import Importer
-from bot.inbox import InboxReader
-from bot.metrics import Metrics
-from bot.notifier import Notifier
-from bot.pacing import Pace
-from bot.polling import Polling
-from bot.progress import Progress
+from bot.monitoring.metrics import Metrics
 from bot.runtime.background_tasks import Loops
 from bot.runtime.bell import Bell
 from bot.runtime.engine import Engine
 from bot.runtime.scheduler import make_scheduler
-from bot.telegram import make_bot, make_dispatcher, publish_commands
-from bot.webhook import Webhook
+from bot.telegram.dispatcher import make_bot, make_dispatcher, publish_commands
+from bot.telegram.health import TelegramHealth
+from bot.telegram.polling import Polling
+from bot.telegram.rate_limit import Pace
+from bot.telegram.stored_updates import InboxReader
+from bot.telegram.webhook import Webhook
 from services.accounts.people import People
 from services.clock import utc_now
 from services.following.poller import Reader

@@ -41,8 +41,8 @@ async def run_worker(metrics: str | None = None) -> int:
 
 
 async def _measured(stack: AsyncExitStack, settings: Settings, address: str) -> OnFinished:
-    from bot.exposition import served_alone  # noqa: PLC0415 - memory only for those who ask for it
-    from bot.metrics import Metrics  # noqa: PLC0415
+    from bot.monitoring.exposition import served_alone  # noqa: PLC0415 - memory only for those who ask for it
+    from bot.monitoring.metrics import Metrics  # noqa: PLC0415
 
     metrics = Metrics(settings.models, __version__)
     await stack.enter_async_context(served_alone(metrics, address))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 from fastapi import APIRouter, Response
 
-from bot.health import TelegramState
+from bot.telegram.health import TelegramState
 from bot.web import schemas
 from bot.web.schemas import Readiness
 from services.tagging.service import TaggingService

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp
 
-from bot.exposition import Exposition
-from bot.metrics import Metrics
+from bot.monitoring.exposition import Exposition
+from bot.monitoring.metrics import Metrics
 from bot.runtime.engine import Engine
 from bot.runtime.leader import Reception, Services
 from bot.settings import Settings

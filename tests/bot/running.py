@@ -11,17 +11,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
-from bot.exports import Exports
-from bot.hashtags import HashtagWriter
-from bot.health import TelegramHealth
+from bot.delivery.export_jobs import Exports
+from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.import_jobs import Importer
+from bot.delivery.notifier import Notifier
+from bot.delivery.retry_progress import Progress
 from bot.i18n import I18n
-from bot.imports import Importer
-from bot.metrics import Metrics
-from bot.notifier import Notifier
-from bot.pacing import Pace
-from bot.polling import Polling
-from bot.progress import Progress
-from bot.telegram import make_bot, make_dispatcher
+from bot.monitoring.metrics import Metrics
+from bot.telegram.dispatcher import make_bot, make_dispatcher
+from bot.telegram.health import TelegramHealth
+from bot.telegram.polling import Polling
+from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.accounts.people import People

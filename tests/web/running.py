@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import aiohttp
 from sqlalchemy import text as sql
 
-from bot.exposition import Exposition
-from bot.health import TelegramState
 from bot.i18n import I18n
-from bot.metrics import Metrics
+from bot.monitoring.exposition import Exposition
+from bot.monitoring.metrics import Metrics
+from bot.telegram.health import TelegramState
 from bot.web.access import Gate
 from bot.web.admission import PATIENCE_SECONDS
 from bot.web.app import make_web_app

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.health import TelegramState
+from bot.telegram.health import TelegramState
 from storage.db.engine import Database, parse_url
 from storage.schema.tables import UpstreamRow
 from tests.proxy import Proxy, proxied

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy import text as sql
 
-from bot import notifier as product
-from bot.hashtags import HashtagWriter
+from bot.delivery import notifier as product
+from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.notifier import Notifier
 from bot.i18n import I18n
-from bot.notifier import Notifier
-from bot.pacing import Pace
 from bot.runtime.scheduler import make_scheduler
 from bot.settings import Settings
-from bot.telegram import make_bot
+from bot.telegram.dispatcher import make_bot
+from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
