@@ -24,7 +24,7 @@ State = Literal["absent", "parser", "parser_with_columns", "ours"]
 
 #: Not Alembic's own name: the parser may keep its revisions in this database too.
 VERSION_TABLE = "metka_alembic_version"
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 PARSER_TABLES = (User, Channel, UserChannel, Post)
 PARSER_TAGGING = {"tagging_status", "tagging_attempts", "last_tagging_attempt", "tagging_error"}
 #: What the migration cannot add to the parser's posts: without these it is another program's table.

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.llm.response_classifier import Kind
 from tests.metrics_seen import exposed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DASHBOARD = ROOT / "deploy/grafana/metka.json"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 SCRAPING = ROOT / "deploy/prometheus/prometheus.yml"
