@@ -1,20 +1,13 @@
-"""What the HTTP API answers, field by field.
-
-What `services.listing` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts that is
-built once more, and validated, keeps everybody waiting.
-"""
+"""The JSON that the HTTP API takes and answers. Posts, users, channels and tags are `services.listing`'s own."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.types import JsonValue
-from pydantic_core import to_json
-from starlette.responses import Response
 
 from services import listing
 from services.channels import Parsed
@@ -24,7 +17,7 @@ from storage.intake import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
 #: Of one call.
-MOST_POSTS = 1000
+MAX_POSTS = 1000
 #: Always with an offset: Z.
 Moment = Annotated[datetime, AfterValidator(to_utc)]
 
@@ -189,7 +182,7 @@ class NewPosts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    posts: Annotated[list[NewPost], Field(min_length=1, max_length=MOST_POSTS)]
+    posts: Annotated[list[NewPost], Field(min_length=1, max_length=MAX_POSTS)]
 
     @classmethod
     def described(cls) -> dict[str, Any]:
@@ -221,70 +214,23 @@ class PostsTaken(_Answer):
     posts: list[TakenPost] = Field(description="In the order given")
 
 
-@dataclass
-class Post(listing.ListedPost):
-    """A post as it stands."""
-
-    channel_id: Annotated[int, Field(description="channels.id")]
-
-
-@dataclass(frozen=True)
-class Attempt(listing.ListedAttempt):
-    """One request to a model for a post."""
-
-    prompt_tokens: Annotated[
-        int | None, Field(description="Of the whole request; on the first of its posts only, as cost")
-    ]
-
-
-@dataclass
-class PostWithAttempts(Post):
-    """A post, and the requests for it, the latest first."""
-
-    attempts: list[Attempt]
-
-
-class Posts(_Answer):
-    """A page of posts, the newest first."""
-
-    posts: list[Post]
-    next: str | None = Field(description="`before` of the next page; null: this is the last")
-
-
-@dataclass(frozen=True)
-class User(listing.ListedUser):
-    """Somebody who owns posts."""
-
-
 class Users(_Answer):
     """A page of users by id."""
 
-    users: list[User]
+    users: list[listing.ListedUser]
     next: int | None = Field(description="`after` of the next page; null: this is the last")
-
-
-@dataclass(frozen=True)
-class Channel(listing.ListedChannel):
-    """A channel that a user follows, or has posts of."""
-
-    channel_id: Annotated[int | None, Field(description="Telegram's id")]
 
 
 class Channels(_Answer):
     """A user's channels."""
 
-    channels: list[Channel]
-
-
-@dataclass(frozen=True)
-class Tag(listing.TagCount):
-    """A tag, and how many posts have it."""
+    channels: list[listing.ListedChannel]
 
 
 class Tags(_Answer):
     """A user's tags, the most frequent first."""
 
-    tags: list[Tag]
+    tags: list[listing.TagCount]
 
 
 class Health(_Answer):
@@ -321,11 +267,6 @@ class Readiness(_Answer):
     database: DatabaseCheck
     telegram: TelegramCheck
     provider: ProviderCheck | None = Field(description="null while the database is away")
-
-
-def as_json(value: Any) -> Response:
-    """The answer of an operation whose `response_model` describes the value."""
-    return Response(to_json(value), media_type="application/json")
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
