@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from bot.web.dependencies import BackendDep, OwnUserId, known_query
-from bot.web.schemas import MAX_POSTS, NewPost, NewPosts, PostsTaken, TakenPost, problems
+from bot.web.schemas import PROBLEMS, NewPost, NewPosts, PostsTaken, TakenPost
 from services.sources.base import SourceChannel, SourcePost
 from services.submissions import Submission
 
-router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)])
-#: Of one answer, and characters of a field's name in it.
-MAX_PROBLEMS, MAX_NAME = 100, 100
-_BODY = {"required": True, "content": {"application/json": {"schema": NewPosts.described()}}}
+router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
+#: Errors that one answer names.
+MAX_PROBLEMS = 100
+_BODY = {"required": True, "content": {"application/json": {"schema": NewPosts.json_schema()}}}
 
 
 @router.post(
     "/users/{user_id}/posts",
     status_code=202,
-    responses=problems(401, 403, 404, 413, 429, 503),
     openapi_extra={"requestBody": _BODY},
 )
 async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) -> PostsTaken:
@@ -51,16 +49,8 @@ def _parse(body: bytes) -> NewPosts:
     try:
         return NewPosts.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
-        raise RequestValidationError([_problem(dict(each)) for each in found]) from None
-
-
-def _problem(problem: dict[str, Any]) -> dict[str, Any]:
-    if problem["type"] == "too_long" and problem["loc"] == ("posts",):
-        problem["msg"] = f"More than {MAX_POSTS} posts: hand them in by several calls"
-    # An unknown key may be as long as the body.
-    place = (each[:MAX_NAME] if isinstance(each, str) else each for each in problem["loc"])
-    return {**problem, "loc": ("body", *place)}
+        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
 
 
 def _submission(post: NewPost) -> Submission:

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 
 from bot.web import schemas
 from bot.web.dependencies import Backend, BackendDep, CallerDep, Limit, OwnUserId, PostId, TagFilter, known_query
-from bot.web.schemas import problems
+from bot.web.schemas import PROBLEMS
 from services.listing import CURSOR, Page, PostWithAttempts
 from services.provider_state import ProviderState
 
-router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=problems(401, 403, 404, 429, 503))
+router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start again"
 
 Before = Annotated[

@@ -12,17 +12,16 @@ from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 
 from bot.web.dependencies import BackendDep, OwnUserId, TagFilter, known_query
-from bot.web.schemas import Status, problems
+from bot.web.schemas import PROBLEMS, Status
 from services.listing import ListedPost, UnknownUserError
 
-router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)])
+router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 MEDIA_TYPE = "application/x-ndjson"
 #: Posts that are read at once.
 PAGE = 200
 _LINES = {"schema": {"type": "string", "description": "A line for each post, a `ListedPost` as JSON"}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The posts", "content": {MEDIA_TYPE: _LINES}},
-    **problems(401, 403, 404, 429, 503),
 }
 
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Query
 
 from bot.web import schemas
 from bot.web.dependencies import BackendDep, CallerDep, Limit, OwnUserId, known_query
-from bot.web.schemas import problems
+from bot.web.schemas import PROBLEMS
 from services.listing import MAX_ID
 
-router = APIRouter(tags=["users"], dependencies=[Depends(known_query)])
+router = APIRouter(tags=["users"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 #: How long POST …/channels/parse waits for the channels to be read.
 PARSE_WAIT_SECONDS = 3.0
 
 
-@router.get("/users", responses=problems(401, 403, 429, 503))
+@router.get("/users")
 async def list_users(
     caller: CallerDep,
     backend: BackendDep,
@@ -28,19 +28,19 @@ async def list_users(
     return schemas.Users(users=users, next=following)
 
 
-@router.get("/users/{user_id}/channels", responses=problems(401, 403, 404, 429, 503))
+@router.get("/users/{user_id}/channels")
 async def list_channels(user_id: OwnUserId, backend: BackendDep) -> schemas.Channels:
     """Channels that a user follows, or has posts of."""
     return schemas.Channels(channels=await backend.listing.channels(user_id))
 
 
-@router.get("/users/{user_id}/tags", responses=problems(401, 403, 404, 429, 503))
+@router.get("/users/{user_id}/tags")
 async def list_tags(user_id: OwnUserId, backend: BackendDep, limit: Limit = 1000) -> schemas.Tags:
     """A user's tags with how many posts have each, the most frequent first."""
     return schemas.Tags(tags=await backend.listing.tags(user_id, limit))
 
 
-@router.post("/users/{user_id}/channels/parse", status_code=202, responses=problems(401, 403, 404, 429, 503))
+@router.post("/users/{user_id}/channels/parse", status_code=202)
 async def parse_channels(user_id: OwnUserId, backend: BackendDep) -> schemas.ParseQueued:
     """Fetch a user's public channels now: those that were added with /add and are not paused.
 
