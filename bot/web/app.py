@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Scope
@@ -80,11 +81,28 @@ def make_web_app(backend: Backend, *, webhook: TelegramWebhook | None = None, ra
         api.include_router(make_router(webhook))
     add_error_handlers(api)
     add_pages(api)
+    if backend.authenticator.is_open_to_loopback:
+        _document_optional_token(api)
 
     def is_exempt(scope: Scope) -> bool:
         return scope["path"] in HEALTH_PATHS or (webhook is not None and webhook.is_from_telegram(scope))
 
     return RequestId(RateLimit(BodyLimit(HeadAsGet(api)), is_exempt, rate))
+
+
+def _document_optional_token(api: FastAPI) -> None:
+    make = api.openapi
+
+    # Made when it is asked for: that takes longer than the rest of the start.
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            for path in make()["paths"].values():
+                for operation in path.values():
+                    if "security" in operation:
+                        operation["security"].append({})
+        return api.openapi_schema or {}
+
+    api.openapi = openapi  # type: ignore[method-assign]
 
 
 def _backend(engine: Engine, services: Services, reception: Reception, exposition: Exposition) -> Backend:

@@ -42,6 +42,11 @@ class Authenticator:
         self._api_token = api_token
         self._tokens = tokens
 
+    @property
+    def is_open_to_loopback(self) -> bool:
+        """Whether programs on this machine need no token."""
+        return self._api_token is None
+
     async def caller(self, request: Request) -> Caller:
         """Return who sent the request.
 
