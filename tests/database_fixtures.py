@@ -17,8 +17,8 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from storage.database import Database, parse_url
-from storage.migrate import migrate
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import migrate
 
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 

@@ -6,20 +6,20 @@ from aiogram import Router
 
 from bot.handlers import (
     access,
-    channel_list,
-    channels,
+    channel_updates,
+    exports,
     fallback,
     following,
     forwards,
     groups,
     hashtags,
+    help,
     imports,
-    intro,
-    outgoing,
     posts,
     retry,
     stats,
 )
+from bot.handlers import channels as channel_list
 
 
 def make_routers() -> list[Router]:
@@ -27,17 +27,17 @@ def make_routers() -> list[Router]:
     return [
         groups.router(),
         stats.router(),
-        intro.router(),
+        help.router(),
         retry.router(),
         posts.router(),
         channel_list.router(),
         following.router(),
-        outgoing.router(),
+        exports.router(),
         access.router(),
         hashtags.router(),
         forwards.router(),
         imports.router(),
         fallback.router(),
         # Of no person's: asked last, since every router costs an update its time.
-        channels.router(),
+        channel_updates.router(),
     ]

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Scope
 
 from bot import __version__
-from bot.engine import Engine
-from bot.exposition import Exposition
-from bot.leader import Reception, Services
-from bot.metrics import Metrics
+from bot.monitoring.exposition import Exposition
+from bot.monitoring.metrics import Metrics
+from bot.runtime.engine import Engine
+from bot.runtime.leader import Reception, Services
 from bot.settings import Settings
 from bot.web.auth import Authenticator
 from bot.web.body_limit import BodyLimit
@@ -27,11 +27,11 @@ from bot.web.request_id import RequestId
 from bot.web.routers import feeds, health, metrics, new_posts, posts, posts_stream, users
 from bot.web.routers.webhook import TelegramWebhook, make_router
 from bot.web.server import serve
+from services.accounts.tokens import Tokens
 from services.clock import utc_now
-from services.gauges import Gauges
-from services.listing import Listing
-from services.submissions import Submissions
-from services.tokens import Tokens
+from services.ingest.api_posts import Submissions
+from services.library.lists import Listing
+from services.metrics import Gauges
 
 DESCRIPTION = (
     "Tags of Telegram posts: what they are, how far they are, and trying again. Times are ISO 8601 in UTC. "

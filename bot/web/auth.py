@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
-from services.tokens import Tokens
+from services.accounts.tokens import Tokens
 
 #: Headers that reverse proxies add, besides those named *forwarded* or *client-ip*.
 PROXY_HEADERS = frozenset({"via", "x-real-ip", "cf-connecting-ip"})

@@ -1,5 +1,5 @@
 """The JSON that the HTTP API takes and answers. Posts, users, channels and tags are dataclasses of
-`services.listing`."""
+`services.library.lists`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.types import JsonValue
 
-from services import listing
-from services.channels import Parsed
 from services.clock import to_utc
-from services.storing import MAX_MESSAGE_ID, MAX_VIEWS
-from storage.intake import BOT_API_PREFIX as PREFIX
+from services.following.service import Parsed
+from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
+from services.library import lists
+from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
 #: In one call.
@@ -134,16 +134,16 @@ def _to_bot_api_id(number: int) -> int:
 
 
 def _parse_moment(value: object) -> datetime:
-    if not isinstance(value, str) or not re.fullmatch(listing.MOMENT, value):
+    if not isinstance(value, str) or not re.fullmatch(lists.MOMENT, value):
         raise ValueError("no time: ISO 8601, such as 2026-01-31T12:00:00Z")
-    return listing.read_moment(value)
+    return lists.read_moment(value)
 
 
 _CHANNEL_ID = {"type": "integer", "description": "Telegram's number of the channel: -100…, or what follows that"}
 _CHANNEL_IDS = [{"minimum": 1, "maximum": PREFIX - 1}, {"minimum": 1 - 2 * PREFIX, "maximum": -1 - PREFIX}]
 _TIME = {
     "type": "string",
-    "pattern": f"^{listing.MOMENT}$",
+    "pattern": f"^{lists.MOMENT}$",
     "description": "ISO 8601; without an offset it is UTC's",
     "examples": ["2026-01-31T12:00:00Z"],
 }
@@ -218,20 +218,20 @@ class PostsTaken(_Answer):
 class Users(_Answer):
     """A page of users by id."""
 
-    users: list[listing.ListedUser]
+    users: list[lists.ListedUser]
     next: int | None = Field(description="`after` of the next page; null: this is the last")
 
 
 class Channels(_Answer):
     """A user's channels."""
 
-    channels: list[listing.ListedChannel]
+    channels: list[lists.ListedChannel]
 
 
 class Tags(_Answer):
     """A user's tags, the most frequent first."""
 
-    tags: list[listing.TagCount]
+    tags: list[lists.TagCount]
 
 
 class Health(_Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.web.body_limit import MAX_BODY
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import BEARER, serving
 
 

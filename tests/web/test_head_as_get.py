@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import BEARER, PUBLIC_URL, serving
 
 

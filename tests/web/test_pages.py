@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import serving
 
 

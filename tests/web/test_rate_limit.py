@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from bot.web.rate_limit import ADDRESSES_KEPT, BURST, RateLimit
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import BEARER, serving
 
 #: Requests a second: nobody gets a second chance within a test.

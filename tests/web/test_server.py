@@ -12,7 +12,7 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from bot.logs import configure_logging
+from bot.runtime.logs import configure_logging
 from bot.web.request_id import RequestId
 from bot.web.server import serve
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from bot.views import outgoing as views
+from bot.views import exports as views
 from bot.web.auth import host_name, is_loopback
 from bot.web.dependencies import BackendDep
 from services.clock import utc_now
-from services.feeds import feed_path
-from services.rss import document
+from services.library.feeds import feed_path
+from services.library.rss import document
 
 router = APIRouter(include_in_schema=False)
 MEDIA_TYPE = "application/rss+xml; charset=utf-8"

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from bot.web.dependencies import BackendDep, OwnUserId, known_query
 from bot.web.schemas import PROBLEMS, NewPost, NewPosts, PostsTaken, TakenPost
+from services.ingest.api_posts import Submission
 from services.sources.base import SourceChannel, SourcePost
-from services.submissions import Submission
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 #: Errors that one answer names.

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from bot.web import schemas
 from bot.web.dependencies import Backend, BackendDep, CallerDep, Limit, OwnUserId, PostId, TagFilter, known_query
 from bot.web.schemas import PROBLEMS
-from services.listing import CURSOR, Page, PostWithAttempts
-from services.provider_state import ProviderState
+from services.availability.provider_status import ProviderState
+from services.library.lists import CURSOR, Page, PostWithAttempts
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start again"

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from bot.web import schemas
 from bot.web.dependencies import BackendDep, CallerDep, Limit, OwnUserId, known_query
 from bot.web.schemas import PROBLEMS
-from services.listing import MAX_ID
+from services.library.lists import MAX_ID
 
 router = APIRouter(tags=["users"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 #: How long POST …/channels/parse waits for the channels to be read.

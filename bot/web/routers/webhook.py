@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from services.inbox import BadUpdateError
+from services.ingest.received_updates import BadUpdateError
 
 log = structlog.get_logger(__name__)
 

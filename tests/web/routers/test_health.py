@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.health import TelegramState
-from storage.database import Database
+from bot.telegram.health import TelegramState
+from storage.db.engine import Database
 from tests.storage.rows import NOW
 from tests.web.running import ask, behind_proxy, serving
 

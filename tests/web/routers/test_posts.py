@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from storage.database import Database
-from storage.models import UpstreamRow
+from storage.db.engine import Database
+from storage.schema.tables import UpstreamRow
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post
 from tests.web.running import ask, serving

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from bot.web.body_limit import MAX_BODY
 from bot.web.routers.webhook import SECRET_HEADER, TelegramWebhook
-from services.inbox import Inbox
-from storage.database import Database
+from services.ingest.received_updates import Inbox
+from storage.db.engine import Database
 from tests.storage.rows import NOW
 from tests.web.running import Web, serving
 
