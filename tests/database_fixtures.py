@@ -21,21 +21,24 @@ import pytest
 from sqlalchemy import make_url
 
 from storage.database import Database, parse_url
-from storage.migrate import migrate
-from storage.models import Base
+from storage.migrate import VERSION_TABLE, migrate
 
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 
 #: Killed processes may have left connections, whose locks nothing must wait for. The role "replica" fires no trigger.
-EMPTY = "; ".join(
-    (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        "SET session_replication_role = replica",
-        *(f"DELETE FROM {table}" for table in Base.metadata.tables),
-        "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'",
-    )
-)
+EMPTY = f"""
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    SET session_replication_role = replica;
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> '{VERSION_TABLE}' LOOP
+            EXECUTE format('DELETE FROM %I', name);
+        END LOOP;
+        PERFORM setval(oid, 1, false) FROM pg_class WHERE relkind = 'S';
+    END $$
+"""
 #: Changes with every change of a table, index, trigger or planner statistics, and with every 16 MB (2 ** 24) of size.
 SCHEMA = f"""
     SELECT concat(pg_database_size(current_database()) >> 24, string_agg(concat(rows, ' ', newest), ', '))
