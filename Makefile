@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-faults bench lint lock
+.PHONY: help install run demo test test-all bench lint lock
 
 help:
-	@echo "make demo | run | test | test-faults | bench | lint | install | lock"
+	@echo "make demo | run | test | test-all | bench | lint | install | lock"
 
 install: .venv/installed
 
@@ -22,11 +22,11 @@ demo: install
 	$(BIN)/python -m sandbox.demo
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# All scenarios: ten minutes or so, most of it waiting for pauses to end.
-test-faults: install
-	$(BIN)/python -m pytest -n 2 -m '' tests/faults
+# Also what is marked slow, and more examples of each property. Most of it waits, hence four processes.
+test-all: install
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m '' --hypothesis-profile=full
 
 # Some ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed
