@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-all bench lint lock
+.PHONY: help install run demo test test-all coverage bench lint lock
 
 help:
-	@echo "make demo | run | test | test-all | bench | lint | install | lock"
+	@echo "make demo | run | test | test-all | coverage | bench | lint | install | lock"
 
 install: .venv/installed
 
@@ -27,6 +27,14 @@ test: install
 # Also what is marked slow, and more examples of each property. Most of it waits, hence four processes.
 test-all: install
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m '' --hypothesis-profile=full
+
+# Branches of bot, services and storage that the tests reach in pytest's own processes.
+coverage: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7.10'
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
 
 # Some ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed
