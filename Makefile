@@ -2,23 +2,39 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help install run demo test test-all coverage bench lint lock
+.PHONY: help setup install run demo test test-all coverage bench lint lock
+# Two targets never install into .venv at once.
+.NOTPARALLEL:
 
 help:
-	@echo "make demo | run | test | test-all | coverage | bench | lint | install | lock"
+	@echo "make demo | setup | run | test | test-all | coverage | bench | lint | install | lock"
 
+# $(1): a file of requirements/. An existing .venv keeps what is in it.
+define install_into_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo "Metka needs Python 3.11 or newer: install it, or say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+$(PYTHON) -m venv .venv
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1)
+endef
+
+# What the bot and the demo need: no development tools.
+setup: .venv/runtime
+
+.venv/runtime: requirements/prod.txt
+	$(call install_into_venv,$<)
+	@touch $@
+
+# requirements/dev.txt holds all of prod.txt, so it makes .venv/runtime current, too.
 install: .venv/installed
 
 .venv/installed: requirements/dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Metka needs Python 3.11 or newer: install it, or say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
-	@touch $@
+	$(call install_into_venv,$<)
+	@touch .venv/runtime $@
 
-run: install
+run: .venv/runtime
 	$(BIN)/python -m bot
 
-demo: install
+demo: .venv/runtime
 	$(BIN)/python -m sandbox.demo
 
 test: install

@@ -25,8 +25,8 @@ from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from storage.database import Database, parse_url
-from storage.migrate import migrate
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import migrate
 from tests.end_to_end.process import Bot, environment, running_bot
 from tests.storage.rows import add_posts, add_user
 

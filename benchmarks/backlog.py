@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.databases import USERS
 from benchmarks.posts import MARKER_LENGTH
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 
 #: Half is waiting for a time years ahead, half has failed: nothing to do.
 RESTING = "CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'retrying' END, 1, CASE WHEN n % 2 = 1 THEN {later} END"

@@ -20,9 +20,9 @@ from sqlalchemy import func, insert, make_url, select
 from benchmarks.figures import UnavailableError
 from benchmarks.posts import marker, tags_of, text_of
 from services.clock import utc_now
-from storage.database import Database, parse_url
-from storage.migrate import migrate
-from storage.models import Channel, Post, User
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import migrate
+from storage.schema.tables import Channel, Post, User
 
 POSTGRES = os.environ.get("METKA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 USERS = 20

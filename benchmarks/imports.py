@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, UnavailableError
 from benchmarks.posts import text_of
 from benchmarks.processes import ROOT, ending
 from services.clock import utc_now
-from storage.migrate import migrate
+from storage.migration.migrate import migrate
 
 MESSAGES, FEW = 100_000, 20_000
 ADMIN = databases.TELEGRAM_IDS_FROM + 1

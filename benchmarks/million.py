@@ -23,15 +23,17 @@ from benchmarks import databases
 from benchmarks.figures import Figure
 from benchmarks.million_rows import BIGGEST, ORDINARY
 from benchmarks.processes import ROOT, ending
-from services.alerts import AlertWatch
-from services.budget import Pace
+from services.availability.budget import Pace
+from services.availability.provider_status import ProviderWatch
 from services.clock import utc_now
-from services.gauges import Gauges
-from services.listing import Listing
-from services.overview import Overview
-from services.provider_state import ProviderWatch
-from storage import lists, outbox, queue, wishes
-from storage.database import Database
+from services.library.lists import Listing
+from services.library.overview import Overview
+from services.metrics import Gauges
+from services.notifications.tagging_alerts import AlertWatch
+from storage import outbox
+from storage.db.engine import Database
+from storage.queue import queue, retry_requests
+from storage.reads import lists
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
 #: Each question is asked so often, or for so long.
@@ -139,11 +141,11 @@ async def _claim(session: AsyncSession, after_user: int) -> None:
 
 
 async def _retry(session: AsyncSession, user: int | None) -> None:
-    await wishes.make_batch(session, user_id=user, telegram_id=1001, limit=50, force=False, now=utc_now())
+    await retry_requests.make_batch(session, user_id=user, telegram_id=1001, limit=50, force=False, now=utc_now())
 
 
 async def _nightly(session: AsyncSession) -> None:
-    await wishes.queue_nightly(session, 100, utc_now() - timedelta(days=7), utc_now())
+    await retry_requests.queue_nightly(session, 100, utc_now() - timedelta(days=7), utc_now())
 
 
 async def _ask(users: tuple[int, ...], *questions: Question) -> list[Times]:

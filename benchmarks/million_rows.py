@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.posts import text_of
 from services.clock import utc_now
-from storage.database import Database, parse_url
-from storage.migrate import migrate
-from storage.models import Channel, User, UserChannel
-from storage.types import UtcDateTime
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import migrate
+from storage.schema.tables import Channel, User, UserChannel
+from storage.schema.types import UtcDateTime
 
 POSTS, USERS, CHANNELS = 1_000_000, 1000, 3000
 #: The user with 100,000 posts, and some of those with 800.

@@ -19,9 +19,9 @@ from sqlalchemy import insert, update
 from benchmarks.million_rows import POSTS, USERS
 from benchmarks.posts import text_of
 from services.clock import utc_now
-from storage import queue
-from storage.database import Database, parse_url
-from storage.models import Post
+from storage.db.engine import Database, parse_url
+from storage.queue import queue
+from storage.schema.tables import Post
 
 #: So many at a time, so often.
 AT_ONCE, EVERY_SECONDS = 10, 0.1

@@ -14,7 +14,7 @@ from benchmarks.figures import Figure
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from storage.models import OutboxRow, Post
+from storage.schema.tables import OutboxRow, Post
 from tests.end_to_end.process import running_bot
 
 POSTS, PEOPLE = 10_000, 1000

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from bot import __version__, collector
+from bot import __version__
+from bot.runtime import collector
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
@@ -42,7 +43,7 @@ def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
     collector.pause()
     if context.invoked_subcommand is None:
-        from bot.app import run_bot  # noqa: PLC0415
+        from bot.runtime.app import run_bot  # noqa: PLC0415
 
         _run(run_bot())
 
@@ -51,7 +52,7 @@ def main(context: click.Context) -> None:
 @click.option("--metrics", metavar="HOST:PORT", help="Serve this worker's /metrics there, to anybody who can reach it.")
 def worker(metrics: str | None) -> None:
     """Only tag: no Telegram, no token. Beside a bot it needs PostgreSQL; start as many as you like."""
-    from bot.worker import run_worker  # noqa: PLC0415
+    from bot.runtime.worker_process import run_worker  # noqa: PLC0415
 
     _run(run_worker(metrics))
 
@@ -59,7 +60,7 @@ def worker(metrics: str | None) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database up to date; takes over a Telegram Channel Parser database as it is."""
-    from bot.commands import run_migrate  # noqa: PLC0415
+    from bot.cli.tokens import run_migrate  # noqa: PLC0415
 
     _run(run_migrate())
 
@@ -67,7 +68,7 @@ def migrate() -> None:
 @main.command()
 def doctor() -> None:
     """Check settings, database, Telegram and the models' provider, and say what to do."""
-    from bot.doctor import run_doctor  # noqa: PLC0415
+    from bot.cli.doctor import run_doctor  # noqa: PLC0415
 
     _run(run_doctor())
 
@@ -77,7 +78,7 @@ def doctor() -> None:
 @_of_user("For whom. Without it: for the first of ADMIN_IDS.")
 def import_file(file: Path, telegram_id: int | None) -> None:
     """Store the posts of a Telegram Desktop export (FILE: its result.json). The same command goes on after a stop."""
-    from bot.importing import run_import  # noqa: PLC0415
+    from bot.cli.import_file import run_import  # noqa: PLC0415
 
     _run(run_import(file, telegram_id))
 
@@ -94,7 +95,7 @@ def import_file(file: Path, telegram_id: int | None) -> None:
 )
 def export(telegram_id: int | None, form: str, everything: bool, output: str | None) -> None:
     """Write a user's tagged posts as CSV or JSON Lines, the newest first."""
-    from bot.export_command import run_export  # noqa: PLC0415
+    from bot.cli.export import run_export  # noqa: PLC0415
 
     _run(run_export(telegram_id, form, everything=everything, output=output))
 
@@ -108,7 +109,7 @@ def token() -> None:
 @click.option("--user", "telegram_id", type=click.IntRange(1, 2**63 - 1), required=True, metavar="TELEGRAM_ID")
 def create_token(telegram_id: int) -> None:
     """Make a token for a user, and print it this once."""
-    from bot.commands import create_token  # noqa: PLC0415
+    from bot.cli.tokens import create_token  # noqa: PLC0415
 
     _run(create_token(telegram_id))
 
@@ -116,7 +117,7 @@ def create_token(telegram_id: int) -> None:
 @token.command("list")
 def list_tokens() -> None:
     """Show the tokens: id, first characters, when made, whose."""
-    from bot.commands import list_tokens  # noqa: PLC0415
+    from bot.cli.tokens import list_tokens  # noqa: PLC0415
 
     _run(list_tokens())
 
@@ -125,7 +126,7 @@ def list_tokens() -> None:
 @click.argument("token_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_token(token_id: int) -> None:
     """Make a token worthless at once."""
-    from bot.commands import revoke_token  # noqa: PLC0415
+    from bot.cli.tokens import revoke_token  # noqa: PLC0415
 
     _run(revoke_token(token_id))
 

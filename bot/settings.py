@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.crontab import cron_trigger
-from storage.database import DatabaseUrlError, parse_url
+from bot.runtime.crontab import cron_trigger
+from storage.db.engine import DatabaseUrlError, parse_url
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 DEFAULT_MODEL = "google/gemini-2.0-flash-exp:free"

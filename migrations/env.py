@@ -1,4 +1,4 @@
-"""Alembic's entry: run by `storage.migrate` with a connection, or from the command line.
+"""Alembic's entry: run by `storage.migration.migrate` with a connection, or from the command line.
 
 From the command line (for work on the migrations; it makes no backup):
 `alembic -x database=sqlite:///data/metka.db upgrade head`.
@@ -13,9 +13,9 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from storage.database import Database, parse_url
-from storage.migrate import VERSION_TABLE
-from storage.source_models import SourceRow
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import VERSION_TABLE
+from storage.schema.source_tables import SourceRow
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -27,7 +27,7 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction that the connection is in."""
     context.configure(
         connection=connection,
-        # Importing these models has those of storage.models imported too.
+        # Importing these models has those of storage.schema.tables imported too.
         target_metadata=SourceRow.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",

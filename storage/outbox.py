@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from storage.models import OutboxRow, Person, Post
+from storage.schema.tables import OutboxRow, Person, Post
 
 #: So long a result waits for the message that it is to edit; then it comes as a message of its own.
 ATTACH_WITHIN = timedelta(seconds=5)

@@ -20,8 +20,8 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from storage.database import Database, parse_url
-from storage.migrate import VERSION_TABLE, migrate
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import VERSION_TABLE, migrate
 
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 

@@ -10,8 +10,8 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.database import Database, parse_url
-from storage.migrate import migrate
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import migrate
 
 LegacyState = Literal["absent", "parser", "parser_with_columns", "ours"]
 

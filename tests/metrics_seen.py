@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.metrics import Metrics
-from services.gauges import ModelGauge, Reading
-from services.outcomes import Kind, Outcome, Usage
-from services.provider import Call, Request
-from services.provider_state import Quota
-from services.recorder import Finished
-from services.upstream import Aside
-from storage.queue import ClaimedPost
+from bot.monitoring.metrics import Metrics
+from services.availability.circuit_breaker import Aside
+from services.availability.provider_status import Quota
+from services.llm.client import Call, Request
+from services.llm.response_classifier import Kind, Outcome, Usage
+from services.metrics import ModelGauge, Reading
+from services.tagging.recorder import Finished
+from storage.queue.queue import ClaimedPost
 from tests.storage.rows import NOW
 
 CHAIN = ("first/model", "second/model")

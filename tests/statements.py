@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from storage.database import Database
+from storage.db.engine import Database
 
 TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK")
 
@@ -47,7 +47,7 @@ class Statements:
 def noted(database: Database) -> Iterator[Statements]:
     """Every statement on the database, on whatever engine, while the block runs.
 
-    Without the short reads of SQLite (`storage.bare`), which are made for nobody but people who write.
+    Without the short reads of SQLite (`storage.db.bare`), which are made for nobody but people who write.
     """
     statements = Statements()
 

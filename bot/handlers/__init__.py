@@ -6,18 +6,18 @@ from aiogram import Router
 
 from bot.handlers import (
     access,
-    channel_list,
+    channel_updates,
     channels,
+    exports,
     fallback,
     following,
     forwards,
     groups,
     hashtags,
     imports,
-    intro,
-    outgoing,
     posts,
     retry,
+    start,
     stats,
 )
 
@@ -27,17 +27,17 @@ def make_routers() -> list[Router]:
     return [
         groups.router(),
         stats.router(),
-        intro.router(),
+        start.router(),
         retry.router(),
         posts.router(),
-        channel_list.router(),
+        channels.router(),
         following.router(),
-        outgoing.router(),
+        exports.router(),
         access.router(),
         hashtags.router(),
         forwards.router(),
         imports.router(),
         fallback.router(),
         # Of no person's: asked last, since every router costs an update its time.
-        channels.router(),
+        channel_updates.router(),
     ]

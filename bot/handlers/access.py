@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot.handlers.answering import Toast, show
+from bot.handlers.replies import Toast, show
 from bot.i18n import Html, Texts, join
 from bot.keyboards import AccessRequest, TryNow
 from bot.views import access as views
 from bot.views import help as help_views
-from services.people import Caller, People
-from services.tagging import TaggingService
+from services.accounts.people import Caller, People
+from services.tagging.service import TaggingService
 
 
 async def decide(

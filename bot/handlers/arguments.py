@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bot.keyboards import MAX_POST_ID
-from services.tagging import LIMITS
+from services.tagging.service import LIMITS
 
 DEFAULT_LIMIT = 50
 

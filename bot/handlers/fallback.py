@@ -5,15 +5,15 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot.handlers.answering import Toast
 from bot.handlers.following import not_followed
+from bot.handlers.replies import Toast
 from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
 from bot.views import channels as channel_views
 from bot.views import help as views
-from services.channels import Channels
-from services.names import only_name
-from services.people import Caller
+from services.accounts.people import Caller
+from services.following.channel_names import only_name
+from services.following.service import Channels
 
 
 async def anything(message: Message, t: Texts, caller: Caller, channels: Channels) -> None:

@@ -9,14 +9,14 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
 
-from bot.handlers.answering import Toast, chat_of, user_of
+from bot.handlers.replies import Toast, chat_of, user_of
 from bot.i18n import Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import Follow
 from bot.views import channels as views
-from services.channels import Added, Addition, Channels
-from services.names import channel_names, is_name
-from services.people import Caller
+from services.accounts.people import Caller
+from services.following.channel_names import channel_names, is_name
+from services.following.service import Added, Addition, Channels
 
 #: So many channels that are added at once have a message each that shows what came of it.
 MOST_MESSAGES = 5

@@ -5,20 +5,20 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import Message, MessageOriginChannel
 
-from bot.handlers.answering import user_of
 from bot.handlers.following import not_followed
-from bot.handlers.incoming import incoming_post
+from bot.handlers.replies import user_of
 from bot.i18n import Texts
 from bot.keyboards.channels import with_follow
+from bot.telegram.channel_message import incoming_post
 from bot.views import help as help_views
 from bot.views import posts as views
-from services.channels import Channels
-from services.intake import Intake
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import Caller
-from services.prompts import has_text
-from services.tagging import TaggingService
+from services.accounts.people import Caller
+from services.following.service import Channels
+from services.ingest.channel_posts import Intake
+from services.library.overview import Overview
+from services.llm.prompts import has_text
+from services.notifications.outbox import Outbox
+from services.tagging.service import TaggingService
 
 
 async def forwarded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
-from bot.handlers.answering import Toast, is_private
+from bot.handlers.replies import Toast, is_private
 from bot.i18n import I18n
 from bot.views import help as views
 

@@ -9,15 +9,15 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, owner_scope, show
-from bot.hashtags import may_edit
+from bot.delivery.hashtag_writer import may_edit
+from bot.handlers.replies import Toast, owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import HashtagList, Hashtags, HashtagUndo
 from bot.views import hashtags as views
 from bot.views import posts as post_views
-from services.channel_hashtags import ChannelHashtags, Switched, Undo
-from services.overview import Overview
-from services.people import Caller
+from services.accounts.people import Caller
+from services.hashtags.service import ChannelHashtags, Switched, Undo
+from services.library.overview import Overview
 
 
 async def listed(message: Message, t: Texts, caller: Caller, hashtags: ChannelHashtags) -> None:

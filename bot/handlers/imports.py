@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import Document, Message
 
+from bot.delivery.import_jobs import Importer
 from bot.i18n import Texts
-from bot.imports import Importer
 from bot.views import imports as views
-from services.imports import Imports
-from services.people import Caller
+from services.accounts.people import Caller
+from services.ingest.imports import Imports
 
 
 async def document(message: Message, t: Texts, caller: Caller, imports: Imports, importer: Importer) -> None:

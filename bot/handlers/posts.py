@@ -7,16 +7,16 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, chat_of, owner_scope, show
 from bot.handlers.arguments import parse_post_id
+from bot.handlers.replies import Toast, chat_of, owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import Action, Failed, PostButton
 from bot.views import help as help_views
 from bot.views import posts as views
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import Caller
-from services.tagging import TaggingService, Watcher
+from services.accounts.people import Caller
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.tagging.service import TaggingService, Watcher
 
 
 async def post(message: Message, command: CommandObject, t: Texts, caller: Caller, overview: Overview) -> None:

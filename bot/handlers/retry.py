@@ -1,4 +1,4 @@
-"""/retry, 'Retry all' and Stop. The progress itself is `bot.progress`'s."""
+"""/retry, 'Retry all' and Stop. The progress itself is `bot.delivery.retry_progress`'s."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, chat_of, show
+from bot.delivery.retry_progress import Progress
 from bot.handlers.arguments import parse_retry
+from bot.handlers.replies import Toast, chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import Retry, StopRetry
-from bot.progress import Progress
 from bot.views import help as help_views
 from bot.views import stats as views
-from services.people import Caller
-from services.tagging import LIMITS, RetryReceipt, TaggingService
+from services.accounts.people import Caller
+from services.tagging.service import LIMITS, RetryReceipt, TaggingService
 
 
 async def retry(

@@ -7,15 +7,15 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
-from bot.handlers.answering import Toast, show
+from bot.handlers.replies import Toast, show
 from bot.i18n import Html, Texts
 from bot.keyboards import Refresh
 from bot.views import help as help_views
 from bot.views import stats as views
+from services.accounts.people import Caller
 from services.clock import utc_now
-from services.overview import Overview
-from services.people import Caller
-from services.tagging import TaggingService
+from services.library.overview import Overview
+from services.tagging.service import TaggingService
 
 
 async def stats(

@@ -14,9 +14,9 @@ from bot.i18n import Texts
 from bot.keyboards.common import Rows
 from bot.keyboards.common import button as _button
 from bot.views.common import shorten
-from services.channel_hashtags import HashtagChannel, HashtagChannels
-from services.exporting import Form
-from services.overview import FailedPage, PostCard
+from services.hashtags.service import HashtagChannel, HashtagChannels
+from services.library.export import Form
+from services.library.overview import FailedPage, PostCard
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
 MAX_POST_ID = 2**31 - 1

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from bot.i18n import Texts
 from bot.keyboards.common import Rows, button
-from services.channels import PAGE, ChannelCard, ChannelPage
-from services.names import is_name
+from services.following.channel_names import is_name
+from services.following.service import PAGE, ChannelCard, ChannelPage
 
 #: PostgreSQL's `integer`, the type of the parser's ids.
 MAX_CHANNEL_ID = 2**31 - 1

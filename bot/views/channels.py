@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
-from services.channels import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Parsed, Problem
-from services.names import MOST_NAMES, Reason, Unusable, is_name
+from services.following.channel_names import MOST_NAMES, Reason, Unusable, is_name
+from services.following.service import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Parsed, Problem
 
 #: Words without a channel that are told of one /add.
 UNUSABLE_SHOWN = 10

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from bot.i18n import Html, Texts, escape, join
-from services.overview import PostCard
-from services.provider_state import ProviderState
+from services.availability.provider_status import ProviderState
+from services.library.overview import PostCard
 
 #: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts
 from bot.views.common import TITLE_UNITS, lines, paragraphs, shorten
-from services.channel_hashtags import HashtagChannels
+from services.hashtags.service import HashtagChannels
 
 
 def listed(t: Texts, found: HashtagChannels) -> Html:

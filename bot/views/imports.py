@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts
 from bot.views.common import lines, paragraphs, shorten
-from services.imports import Import, Summary
-from services.sources.export import ExportFault
+from services.ingest.imports import Import, Summary
+from services.sources.export.file import ExportFault
 
 NAME_UNITS = 60
 

@@ -18,8 +18,8 @@ from bot.views.common import (
     tags,
 )
 from bot.views.reasons import outcome, why
-from services.overview import AttemptView, FailedPage, PostCard
-from services.provider_state import ProviderState
+from services.availability.provider_status import ProviderState
+from services.library.overview import AttemptView, FailedPage, PostCard
 
 LISTED = 10
 

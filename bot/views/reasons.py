@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape
 from bot.views.common import shorten
-from services.overview import AttemptView, PostCard
+from services.library.overview import AttemptView, PostCard
 
 REASON_UNITS = 200
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from bot.i18n import Html, Texts
 from bot.views.common import disabled, lines, next_try, paragraphs, provider, shorten, status_names
 from bot.views.reasons import reason
-from services.overview import Stats
-from services.provider_state import ProviderState
-from services.tagging import RetryProgress
+from services.availability.provider_status import ProviderState
+from services.library.overview import Stats
+from services.tagging.service import RetryProgress
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:

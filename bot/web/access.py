@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
-from services.tokens import Tokens
+from services.accounts.tokens import Tokens
 
 #: What reverse proxies add (RFC 7239, and the usual ones before it), besides all that is called forwarded or client-ip.
 FORWARDING = frozenset({"via", "x-real-ip", "cf-connecting-ip"})

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.exposition import Exposition
+from bot.monitoring.exposition import Exposition
 from bot.web import feeds, health, intake, metrics, pages, posts, stream, users, webhook
 from bot.web.admission import LARGEST_BODY, PATIENCE_SECONDS, RATE, Admission
 from bot.web.dependencies import Backend

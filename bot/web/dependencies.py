@@ -12,11 +12,11 @@ from fastapi.security import HTTPBearer
 
 from bot.i18n import I18n
 from bot.web.access import Caller, Gate
-from services.channels import Channels
-from services.feeds import Feeds
-from services.listing import MAX_ID, Listing
-from services.submissions import Submissions
-from services.tagging import TaggingService
+from services.following.service import Channels
+from services.ingest.api_posts import Submissions
+from services.library.feeds import Feeds
+from services.library.lists import MAX_ID, Listing
+from services.tagging.service import TaggingService
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from services.listing import UnknownUserError
-from storage.database import is_unavailable
+from services.library.lists import UnknownUserError
+from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 

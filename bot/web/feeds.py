@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from bot.views import outgoing as views
+from bot.views import exports as views
 from bot.web.access import host_of, is_loopback
 from bot.web.dependencies import TheBackend
 from services.clock import utc_now
-from services.feeds import feed_path
+from services.library.feeds import feed_path
 
 MEDIA_TYPE = "application/rss+xml"
 #: Readers ask so often at most; nobody between keeps it, since the address is a secret.
@@ -41,7 +41,7 @@ async def _feed(request: Request, backend: TheBackend, secret: str, tag: str | N
     found = await backend.feeds.read(secret, tag)
     if found is None:
         raise _no_such_feed()
-    from services.rss import document  # noqa: PLC0415 - for those who have feeds
+    from services.library.rss import document  # noqa: PLC0415 - for those who have feeds
 
     about = views.feed_about(backend.i18n.texts(found.language), tag)
     body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}", about)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import structlog
 from fastapi import APIRouter, Response
 
-from bot.health import TelegramState
+from bot.telegram.health import TelegramState
 from bot.web import schemas
 from bot.web.schemas import Readiness
-from services.tagging import TaggingService
-from storage.database import Database, is_unavailable
-from storage.migrate import is_current
+from services.tagging.service import TaggingService
+from storage.db.engine import Database, is_unavailable
+from storage.migration.migrate import is_current
 
 log = structlog.get_logger(__name__)
 

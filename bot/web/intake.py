@@ -14,8 +14,8 @@ from bot.web.admission import LARGEST_POSTS
 from bot.web.dependencies import OwnUser, TheBackend, known_query
 from bot.web.schemas import MOST_POSTS, NewPost, NewPosts, problems
 from bot.web.shape import holds_more
+from services.ingest.api_posts import Submission
 from services.sources.base import SourceChannel, SourcePost
-from services.submissions import Submission
 
 #: Of one answer, and characters of a name in it.
 MOST_PROBLEMS, LONGEST_NAME = 100, 100

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
-from bot.exposition import Exposition
+from bot.monitoring.exposition import Exposition
 from bot.web.dependencies import Admin, known_query
 from bot.web.schemas import problems
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from bot.web import schemas
 from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, known_query, no_such_post
 from bot.web.schemas import problems
-from services.listing import CURSOR
-from services.provider_state import ProviderState
+from services.availability.provider_status import ProviderState
+from services.library.lists import CURSOR
 
 #: PostgreSQL cannot even compare a text with NUL.
 PRINTABLE = r"^[^\x00]+$"

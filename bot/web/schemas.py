@@ -1,7 +1,7 @@
 """What the HTTP API answers, field by field.
 
-What `services.listing` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts that is
-built once more, and validated, keeps everybody waiting.
+What `services.library.lists` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts
+that is built once more, and validated, keeps everybody waiting.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pydantic.types import JsonValue
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from services import listing
-from services.channels import Parsed
 from services.clock import to_utc
-from services.storing import MAX_MESSAGE_ID, MAX_VIEWS
-from storage.intake import BOT_API_PREFIX as PREFIX
+from services.following.service import Parsed
+from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
+from services.library import lists
+from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
 #: Of one call.
@@ -140,16 +140,16 @@ def _read_number(number: int) -> int:
 
 
 def _read_moment(value: object) -> datetime:
-    if not isinstance(value, str) or not re.fullmatch(listing.MOMENT, value):
+    if not isinstance(value, str) or not re.fullmatch(lists.MOMENT, value):
         raise ValueError("no time: ISO 8601, such as 2026-01-31T12:00:00Z")
-    return listing.read_moment(value)
+    return lists.read_moment(value)
 
 
 _NUMBER = {"type": "integer", "description": "Telegram's number of the channel: -100…, or what follows that"}
 _NUMBERS = [{"minimum": 1, "maximum": PREFIX - 1}, {"minimum": 1 - 2 * PREFIX, "maximum": -1 - PREFIX}]
 _TIME = {
     "type": "string",
-    "pattern": f"^{listing.MOMENT}$",
+    "pattern": f"^{lists.MOMENT}$",
     "description": "ISO 8601; without an offset it is UTC's",
     "examples": ["2026-01-31T12:00:00Z"],
 }
@@ -222,14 +222,14 @@ class PostsTaken(_Answer):
 
 
 @dataclass
-class Post(listing.ListedPost):
+class Post(lists.ListedPost):
     """A post as it stands."""
 
     channel_id: Annotated[int, Field(description="channels.id")]
 
 
 @dataclass(frozen=True)
-class Attempt(listing.ListedAttempt):
+class Attempt(lists.ListedAttempt):
     """One request to a model for a post."""
 
     prompt_tokens: Annotated[
@@ -252,7 +252,7 @@ class Posts(_Answer):
 
 
 @dataclass(frozen=True)
-class User(listing.ListedUser):
+class User(lists.ListedUser):
     """Somebody who owns posts."""
 
 
@@ -264,7 +264,7 @@ class Users(_Answer):
 
 
 @dataclass(frozen=True)
-class Channel(listing.ListedChannel):
+class Channel(lists.ListedChannel):
     """A channel that a user follows, or has posts of."""
 
     channel_id: Annotated[int | None, Field(description="Telegram's id")]
@@ -277,7 +277,7 @@ class Channels(_Answer):
 
 
 @dataclass(frozen=True)
-class Tag(listing.TagCount):
+class Tag(lists.TagCount):
     """A tag, and how many posts have it."""
 
 

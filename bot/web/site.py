@@ -1,4 +1,4 @@
-"""The HTTP side as a whole. What it is made of takes a while to import: `bot.app` does so when Telegram was asked."""
+"""The HTTP side as a whole, imported late by `bot.runtime.app`: the import takes a while."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp
 
-from bot.engine import Engine
-from bot.exposition import Exposition
-from bot.leader import Reception, Services
-from bot.metrics import Metrics
+from bot.monitoring.exposition import Exposition
+from bot.monitoring.metrics import Metrics
+from bot.runtime.engine import Engine
+from bot.runtime.leader import Reception, Services
 from bot.settings import Settings
 from bot.web.access import Gate
 from bot.web.app import make_web_app
@@ -19,11 +19,11 @@ from bot.web.dependencies import Backend
 from bot.web.health import Watch
 from bot.web.server import serve
 from bot.web.webhook import Hook
+from services.accounts.tokens import Tokens
 from services.clock import utc_now
-from services.gauges import Gauges
-from services.listing import Listing
-from services.submissions import Submissions
-from services.tokens import Tokens
+from services.ingest.api_posts import Submissions
+from services.library.lists import Listing
+from services.metrics import Gauges
 
 
 @asynccontextmanager

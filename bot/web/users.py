@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from bot.web import schemas
 from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller, known_query
 from bot.web.schemas import problems
-from services.listing import MAX_ID
+from services.library.lists import MAX_ID
 
 #: So long the answer to a wish to fetch waits for what comes of it.
 READ_SECONDS = 3.0

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from services.inbox import BadUpdateError
+from services.ingest.received_updates import BadUpdateError
 
 log = structlog.get_logger(__name__)
 

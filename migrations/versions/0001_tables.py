@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from migrations.missing import add_columns, create_index, create_table, set_default
-from storage.types import TagList, UtcDateTime
+from storage.schema.types import TagList, UtcDateTime
 
 revision = "0001"
 down_revision = None

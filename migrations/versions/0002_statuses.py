@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from storage.legacy import has_tags, is_blank
+from storage.schema.parser_tables import has_tags, is_blank
 
 revision = "0002"
 down_revision = "0001"

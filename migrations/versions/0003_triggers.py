@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from alembic import op
 
-from storage.legacy import has_tags, is_blank
+from storage.schema.parser_tables import has_tags, is_blank
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-#: `storage.types.UtcDateTime`'s text format: SQLite knows milliseconds, the format microseconds.
+#: `storage.schema.types.UtcDateTime`'s text format: SQLite knows milliseconds, the format microseconds.
 SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 POSTGRESQL_NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from migrations.missing import add_columns, create_index, create_table
-from storage.types import UtcDateTime
+from storage.schema.types import UtcDateTime
 
 revision = "0004"
 down_revision = "0003"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from migrations.missing import add_columns, create_index, create_table
-from storage.types import UtcDateTime
+from storage.schema.types import UtcDateTime
 
 revision = "0009"
 down_revision = "0008"

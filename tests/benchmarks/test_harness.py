@@ -17,8 +17,8 @@ from benchmarks.scenarios import Result
 from benchmarks.standins.faults import Deck
 from benchmarks.standins.http import Request
 from benchmarks.standins.provider import ProviderStandIn
-from services.prompts import answer_schema, build_messages
-from services.tags import read_answer
+from services.llm.answer_parser import read_answer
+from services.llm.prompts import answer_schema, build_messages
 
 Json = dict[str, Any]
 

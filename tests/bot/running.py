@@ -11,31 +11,31 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
-from bot.exports import Exports
-from bot.hashtags import HashtagWriter
-from bot.health import TelegramHealth
+from bot.delivery.export_jobs import Exports
+from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.import_jobs import Importer
+from bot.delivery.notifier import Notifier
+from bot.delivery.retry_progress import Progress
 from bot.i18n import I18n
-from bot.imports import Importer
-from bot.metrics import Metrics
-from bot.notifier import Notifier
-from bot.pacing import Pace
-from bot.polling import Polling
-from bot.progress import Progress
-from bot.telegram import make_bot, make_dispatcher
+from bot.monitoring.metrics import Metrics
+from bot.telegram.dispatcher import make_bot, make_dispatcher
+from bot.telegram.health import TelegramHealth
+from bot.telegram.polling import Polling
+from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.channel_hashtags import ChannelHashtags
-from services.channels import Channels
+from services.accounts.people import People
 from services.clock import utc_now
-from services.exporting import Exporting
-from services.feeds import Feeds
-from services.imports import Imports
-from services.intake import Intake
-from services.outbox import Outbox
-from services.overview import Overview
-from services.people import People
-from services.tagging import TaggingService
-from storage.database import Database
+from services.following.service import Channels
+from services.hashtags.service import ChannelHashtags
+from services.ingest.channel_posts import Intake
+from services.ingest.imports import Imports
+from services.library.export import Exporting
+from services.library.feeds import Feeds
+from services.library.overview import Overview
+from services.notifications.outbox import Outbox
+from services.tagging.service import TaggingService
+from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user
 

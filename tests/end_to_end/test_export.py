@@ -14,9 +14,9 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.exporting import BOM
-from storage.database import Database, parse_url
-from tests.bot.test_imports import TELEGRAM, imported
+from services.library.export import BOM
+from storage.db.engine import Database, parse_url
+from tests.bot.runtime.test_late_imports import TELEGRAM, imported
 from tests.end_to_end.process import ROOT, environment, run
 from tests.storage.rows import add_posts, add_user
 
@@ -94,4 +94,4 @@ async def test_a_reader_that_takes_no_more(settings: dict[str, str], to: str, sa
 
 
 async def test_it_needs_no_telegram() -> None:
-    assert await imported("import bot.export_command") & TELEGRAM == set()
+    assert await imported("import bot.cli.export") & TELEGRAM == set()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from bot.app import is_any_work
+from bot.runtime.app import is_any_work
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from storage.database import Database
-from storage.models import ChannelOwner
-from storage.source_models import HashtagRow
+from storage.db.engine import Database
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner
 from tests.end_to_end.process import USER, environment, running_bot
 from tests.storage.rows import add_posts, add_user
 

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.db.engine import Database
 from tests.end_to_end.process import USER, Bot, environment, run, running_bot
 from tests.storage.rows import add_posts, add_user, get_post
 

@@ -15,11 +15,11 @@ from sqlalchemy import func, select
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from storage.models import Post, User
-from storage.source_models import ImportRow
+from storage.db.engine import Database
+from storage.schema.source_tables import ImportRow
+from storage.schema.tables import Post, User
 from tests.end_to_end.process import ADMIN, ROOT, USER, Bot, environment, run, running_bot
-from tests.services.sources.exports import a_channel, a_message, a_service, write
+from tests.services.sources.export.exports import a_channel, a_message, a_service, write
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sandbox.provider import ProviderSandbox, expected_tags
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database, parse_url
-from storage.migrate import ADVISORY_LOCK
-from storage.models import Post
+from storage.db.engine import Database, parse_url
+from storage.migration.migrate import ADVISORY_LOCK
+from storage.schema.tables import Post
 from tests.end_to_end.process import USER, Bot, environment, run, running_bot
 from tests.storage.rows import add_posts, add_user
 

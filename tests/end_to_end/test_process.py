@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from storage.models import Post
+from storage.db.engine import Database
+from storage.schema.tables import Post
 from tests.end_to_end.process import ADMIN, STRANGER, USER, environment, run, running_bot
 from tests.storage.rows import add_posts, add_user
 

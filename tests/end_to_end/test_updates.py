@@ -6,7 +6,7 @@ import asyncio
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.db.engine import Database
 from tests.end_to_end.process import USER, Bot, environment, running_bot
 from tests.storage.rows import add_user
 

@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from tests.bot.test_metrics import sample, samples
+from storage.db.engine import Database
+from tests.bot.monitoring.test_metrics import sample, samples
 from tests.end_to_end.process import environment, run, running_bot
 from tests.storage.rows import add_posts, add_user
 

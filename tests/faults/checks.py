@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from sandbox.provider import expected_tags
-from storage.models import Post
+from storage.schema.tables import Post
 from tests.faults.world import World
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
+from storage.db.engine import Database
 from tests.faults.world import World
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from tests.end_to_end.process import ADMIN, USER, Bot
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite

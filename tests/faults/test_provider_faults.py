@@ -19,7 +19,7 @@ READABLE = [*MALFORMED, "slow"]
 GONE = ["model_gone_404", "model_gone_plain_404"]
 LIMITS = ["rate_limit_minute", "rate_limit_minute_body", "rate_limit_day", "rate_limit_provider", "capacity_429"]
 ACCOUNT = ["account_401", "account_402", "forbidden_403"]
-#: A second answer on a connection that may be another request's by then: see tests/services/test_hostile_answers.py.
+#: A second answer on a connection that may be another request's by then: tests/services/llm/test_hostile_answers.py.
 TWICE = ["late_answer"]
 #: What another request mends: everything else, so that a fault added to the table is tried here.
 PASSING = [name for name in FAULTS if name not in {*READABLE, *GONE, *LIMITS, *ACCOUNT, *TWICE}]

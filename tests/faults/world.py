@@ -13,8 +13,8 @@ from sqlalchemy import text as sql
 
 from sandbox.provider import ProviderSandbox, RequestRecord
 from sandbox.telegram import TelegramSandbox
-from storage.database import Database
-from storage.models import Attempt, Post
+from storage.db.engine import Database
+from storage.schema.tables import Attempt, Post
 from tests.end_to_end.process import ADMIN, USER, Bot, environment, running_bot
 from tests.storage.rows import NOW, add_user
 

@@ -159,7 +159,7 @@ async def test_faults_of_the_connection(provider: ProviderSandbox, name: str) ->
             await got.read()
 
 
-# What these send, and what comes of it: tests/services/test_hostile_answers.py.
+# What these send, and what comes of it: tests/services/llm/test_hostile_answers.py.
 HOSTILE = {*HOSTILE_BODIES, *HOSTILE_WIRE}
 INSIDE = sorted(set(FAULTS) - {name for name, _ in ERRORS} - set(BROKEN) - {"slow"} - HOSTILE)
 

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from random import Random
 
 from sandbox.provider import ProviderSandbox
-from services.budget import Pace
+from services.availability.budget import Pace
 from services.clock import utc_now
-from services.decisions import Policy
-from services.dispatch import Dispatcher
-from services.provider import Provider
-from services.recorder import Finished, Recorder
-from services.tagging import TaggingService
-from services.worker import Worker
-from storage.database import Database
-from storage.models import Post
+from services.llm.client import Provider
+from services.tagging.dispatcher import Dispatcher
+from services.tagging.recorder import Finished, Recorder
+from services.tagging.retry_policy import Policy
+from services.tagging.service import TaggingService
+from services.tagging.worker import Worker
+from storage.db.engine import Database
+from storage.schema.tables import Post
 
 CHAIN = ("first/model", "second/model", "third/model", "fourth/model")
 ADMIN = 1

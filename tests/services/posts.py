@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from sandbox.provider import expected_tags
-from storage.database import Database
-from storage.models import OutboxRow, Post
+from storage.db.engine import Database
+from storage.schema.tables import OutboxRow, Post
 from tests.storage.rows import add_posts, add_user
 
 WORDS = ("метро", "концерт", "погода", "рецепт", "музей", "выборы", "ремонт", "футбол", "космос", "экономика")

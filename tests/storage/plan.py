@@ -10,8 +10,8 @@ from sqlalchemy import event
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.database import Database
-from storage.models import Base
+from storage.db.engine import Database
+from storage.schema.tables import Base
 
 #: Indexes of a part of a table.
 PARTIAL = [

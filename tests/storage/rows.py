@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.database import Database
-from storage.models import Channel, Post, User
+from storage.db.engine import Database
+from storage.schema.tables import Channel, Post, User
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import aiohttp
 from sqlalchemy import text as sql
 
-from bot.exposition import Exposition
-from bot.health import TelegramState
 from bot.i18n import I18n
-from bot.metrics import Metrics
+from bot.monitoring.exposition import Exposition
+from bot.monitoring.metrics import Metrics
+from bot.telegram.health import TelegramState
 from bot.web.access import Gate
 from bot.web.admission import PATIENCE_SECONDS
 from bot.web.app import make_web_app
@@ -25,18 +25,18 @@ from bot.web.listener import listen
 from bot.web.protocol import Limits
 from bot.web.server import serve
 from bot.web.webhook import Hook
-from services.budget import Pace
-from services.channels import Channels
+from services.accounts.people import People
+from services.accounts.tokens import Tokens
+from services.availability.budget import Pace
 from services.clock import utc_now
-from services.feeds import Feeds
-from services.gauges import Gauges
-from services.listing import Listing
-from services.people import People
-from services.provider import Provider
-from services.submissions import Submissions
-from services.tagging import TaggingService
-from services.tokens import Tokens
-from storage.database import Database
+from services.following.service import Channels
+from services.ingest.api_posts import Submissions
+from services.library.feeds import Feeds
+from services.library.lists import Listing
+from services.llm.client import Provider
+from services.metrics import Gauges
+from services.tagging.service import TaggingService
+from storage.db.engine import Database
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user
 

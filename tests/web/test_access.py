@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.web.access import foreign
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import API_TOKEN, BEARER, serving
 
 LOCAL = {"host": "127.0.0.1:8010"}

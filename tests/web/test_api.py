@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.health import TelegramState
-from storage.database import Database, parse_url
-from storage.models import UpstreamRow
+from bot.telegram.health import TelegramState
+from storage.db.engine import Database, parse_url
+from storage.schema.tables import UpstreamRow
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post

@@ -8,10 +8,10 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from services.accounts.people import People
 from services.clock import utc_now
-from services.people import People
-from storage.database import Database
-from storage.models import Post
+from storage.db.engine import Database
+from storage.schema.tables import Post
 from tests.web.running import API_TOKEN, PUBLIC_URL, Web, serving
 
 NO_TIMES = (

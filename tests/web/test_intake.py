@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from storage.database import Database
-from storage.models import Channel, Post
-from storage.queue import Priority
+from storage.db.engine import Database
+from storage.queue.queue import Priority
+from storage.schema.tables import Channel, Post
 from tests.storage.rows import get_post
 from tests.web.running import BEARER, Web, serving
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database
+from storage.db.engine import Database
 from tests.web.running import API_TOKEN, BEARER, serving
 
 pytestmark = pytest.mark.timeout(600)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 import uvicorn
 
-from bot.logs import configure_logging
+from bot.runtime.logs import configure_logging
 from bot.web.listener import listen
 from bot.web.server import serve
 from tests.web.wire import (

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from bot.web.stream import PAGE
-from storage.database import Database, parse_url
+from storage.db.engine import Database, parse_url
 from tests.proxy import proxied
 from tests.storage.rows import add_posts
 from tests.web.running import BEARER, Web, serving

@@ -13,7 +13,7 @@ import structlog
 
 from bot.web.protocol import Limits
 from bot.web.turns import BODIES, BODIES_OF_ONE, SLOTS
-from storage.database import Database
+from storage.db.engine import Database
 from tests.storage.rows import add_user
 from tests.web.running import API_TOKEN, BEARER, Web, serving
 from tests.web.test_intake import post as new_post

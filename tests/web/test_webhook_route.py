@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from bot.web.admission import LARGEST_BODY
 from bot.web.webhook import SECRET_HEADER, Hook
-from services.inbox import Inbox
-from storage.database import Database
+from services.ingest.received_updates import Inbox
+from storage.db.engine import Database
 from tests.storage.rows import NOW
 from tests.web.running import Web, serving
 

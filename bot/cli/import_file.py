@@ -1,0 +1,175 @@
+"""`python -m bot import FILE`: an export into the database, beside the bot or before it. Knows no aiogram."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from bot.errors import CommandError
+from bot.runtime.database_startup import current_database, settings_or_stop
+from bot.settings import Settings
+from services.accounts.people import People
+from services.clock import utc_now
+from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.sources.base import SourceError
+from services.sources.export.file import ExportFile, fingerprint
+from storage.db.engine import Database, is_unavailable
+
+INTERRUPTED = 130
+AGAIN = "The same command goes on from there."
+
+
+async def run_import(path: Path, telegram_id: int | None) -> int:
+    """Import a file for a user, and print what came of it. Returns the exit status.
+
+    Raises:
+        CommandError: it cannot be done, or not any further.
+    """
+    settings = settings_or_stop()
+    mark = _read(lambda: fingerprint(path))
+    with _database_in_words():
+        async with current_database(settings) as database:
+            user_id = await _user_id(database, settings, telegram_id)
+            imports = Imports(database, _nothing, utc_now)
+            work = await imports.begin(user_id, fingerprint=mark, file_name=path.name)
+            return await _import(imports, work, path)
+
+
+async def _import(imports: Imports, work: Import, path: Path) -> int:
+    if work.done.messages:
+        click.echo(f"Going on after {work.done.messages:,} messages, which are imported.", err=True)
+    so_far = _SoFar(work.done)
+    try:
+        with _interruptible() as stopping, _progress(path) as show:
+            await _steps(imports, work, ExportFile(path), so_far, stopping, show)
+    except SourceError as error:
+        await imports.finish(work, str(error))
+        if so_far.done.messages:
+            _print(so_far.done)
+        raise CommandError(str(error)) from None
+    except ImportTakenError:
+        raise CommandError("Another process imports this file already, or the user was deleted.") from None
+    if stopping.is_set():
+        click.echo(f"Stopped after {so_far.done.messages:,} messages, which are imported. {AGAIN}", err=True)
+        return INTERRUPTED
+    await imports.finish(work)
+    _print(so_far.done)
+    return 0
+
+
+@dataclass
+class _SoFar:
+    """What came of the file, also when it breaks off."""
+
+    done: Summary
+
+
+async def _steps(
+    imports: Imports,
+    work: Import,
+    source: ExportFile,
+    so_far: _SoFar,
+    stopping: asyncio.Event,
+    show: Callable[[int], None],
+) -> None:
+    async with aclosing(imports.steps(work, source)) as steps:
+        async for so_far.done in steps:
+            show(source.bytes_read)
+            if stopping.is_set():
+                return
+
+
+def _read(work: Callable[[], str]) -> str:
+    try:
+        return work()
+    except SourceError as error:
+        raise CommandError(str(error)) from None
+
+
+@contextmanager
+def _database_in_words() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise CommandError(f"The database does not answer ({type(error).__name__}). {AGAIN}") from None
+
+
+async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
+    """Whose the posts are: the person named, else the first administrator."""
+    who = telegram_id or next(iter(settings.admin_ids), None)
+    if who is None:
+        raise CommandError(
+            "Whose posts are these? Name a user of the bot with --user TELEGRAM_ID, "
+            "or put your own Telegram id into ADMIN_IDS in .env."
+        )
+    async with database.write() as session:
+        user_id = await People(database, settings.admin_ids, utc_now).account_of(session, who)
+    if user_id is None:
+        raise CommandError(
+            f"--user: nobody with the Telegram id {who} uses the bot. "
+            "They have to press Start, and an administrator has to let them in."
+        )
+    return user_id
+
+
+@contextmanager
+def _interruptible() -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C, upon which the part in work is finished; a second Ctrl-C ends the process."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, stop)
+    try:
+        yield stopping
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextmanager
+def _progress(path: Path) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr; without a terminal none."""
+    size, hidden = path.stat().st_size, not sys.stderr.isatty()
+    with click.progressbar(length=size, label="Importing", file=sys.stderr, hidden=hidden) as bar:
+
+        def show(bytes_read: int) -> None:
+            bar.update(bytes_read - bar.pos)
+
+        yield show
+
+
+def _print(done: Summary) -> None:
+    for line in summary_lines(done):
+        click.echo(line)
+
+
+def summary_lines(done: Summary) -> list[str]:
+    """PURE: what came of a file, in words."""
+    service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
+    lines = [
+        f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
+        + (f", of them personal: {done.personal:,}" if done.personal else ""),
+        f"New posts: {done.new:,}" + (f" ({done.without_text:,} without text to tag)" if done.without_text else ""),
+        f"Known already: {done.known:,}",
+        f"With a newer text: {done.edited:,}",
+    ]
+    if service:
+        lines.append(f"Skipped: {service:,} service messages (somebody joined, a call, a pinned message, …)")
+    if unreadable:
+        lines.append(f"Skipped: {unreadable:,} messages that cannot be read (without a number or a date)")
+    return lines
+
+
+def _nothing() -> None:
+    """The worker of a running bot finds the posts by itself: PostgreSQL tells it, on SQLite its tick does."""

@@ -1,0 +1,67 @@
+"""An export as files that Telegram takes: as it is, or compressed, or in several parts. Each is whole by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections import deque
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.library.export import Block, Form, heading
+
+#: What a bot may send is 50 MB, with a little around it: https://core.telegram.org/bots/api#senddocument.
+LARGEST = 49_000_000
+#: What a compressor has taken and not written yet, at most.
+IN_HAND = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file, and how many posts are in it."""
+
+    path: Path
+    posts: int
+
+
+async def packed(blocks: AsyncIterable[Block], form: Form, folder: Path, largest: int = LARGEST) -> list[Parcel]:
+    """Write the blocks into files in the folder, none of them larger than that; none at all without posts."""
+    plain = folder / "all"
+    # Where each block ends, so that the parts can be cut there.
+    sizes: list[tuple[int, int]] = []
+    with plain.open("wb") as file:
+        await asyncio.to_thread(file.write, heading(form, bom=True))
+        async for block in blocks:
+            if block.posts:
+                await asyncio.to_thread(file.write, block.data)
+                sizes.append((len(block.data), block.posts))
+    posts = sum(count for _, count in sizes)
+    if not posts:
+        return []
+    if plain.stat().st_size <= largest:
+        return [Parcel(plain, posts)]
+    return await _compressed(plain, form, sizes, largest)
+
+
+async def _compressed(plain: Path, form: Form, sizes: list[tuple[int, int]], largest: int) -> list[Parcel]:
+    parcels: list[Parcel] = []
+    waiting = deque(sizes)
+    with plain.open("rb") as source:
+        source.seek(len(heading(form, bom=True)))
+        while waiting:
+            path, posts = plain.with_name(f"{len(parcels)}.gz"), 0
+            with gzip.open(path, "wb", compresslevel=6) as part:
+                part.write(heading(form, bom=True))
+                # A part holds one block at least.
+                while waiting and (not posts or _fits(path, waiting[0][0], largest)):
+                    size, count = waiting.popleft()
+                    await asyncio.to_thread(part.write, source.read(size))
+                    posts += count
+            parcels.append(Parcel(path, posts))
+    return parcels
+
+
+def _fits(path: Path, size: int, largest: int) -> bool:
+    """Whether so many bytes more fit in, even if nothing of them can be compressed."""
+    return path.stat().st_size + IN_HAND + size + size // 1000 <= largest

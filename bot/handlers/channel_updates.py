@@ -1,0 +1,64 @@
+"""What happens in channels, and the bot's own memberships."""
+
+from __future__ import annotations
+
+import structlog
+from aiogram import Bot, F, Router
+from aiogram.enums import ChatMemberStatus, ChatType
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
+from aiogram.types import ChatMemberUpdated, Message
+
+from bot.delivery.hashtag_writer import can_edit
+from bot.i18n import I18n
+from bot.telegram.channel_message import incoming_post
+from bot.views import help as views
+from services.accounts.people import People
+from services.ingest.channel_posts import Intake
+
+log = structlog.get_logger(__name__)
+
+_HERE = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.CREATOR}
+
+
+async def channel_post(message: Message, intake: Intake) -> None:
+    """A new post."""
+    await intake.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
+
+
+async def channel_edit(message: Message, intake: Intake) -> None:
+    """A changed post."""
+    await intake.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
+
+
+async def channel_member(event: ChatMemberUpdated, bot: Bot, intake: Intake, people: People, i18n: I18n) -> None:
+    """The bot was made an administrator of a channel, or is none any more."""
+    chat, who = event.chat, event.from_user
+    if event.new_chat_member.status != ChatMemberStatus.ADMINISTRATOR:
+        await intake.bot_removed(chat.id)
+        return
+    title = chat.title or chat.username or str(chat.id)
+    await intake.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
+    if event.old_chat_member.status == ChatMemberStatus.ADMINISTRATOR or who.is_bot:
+        return
+    caller = await people.seen(who.id, language_code=who.language_code, name=who.full_name, username=who.username)
+    text = views.channel_added(i18n.texts(caller.language), title, may_use=caller.may_use)
+    try:
+        await bot.send_message(who.id, text)
+    except (TelegramForbiddenError, TelegramBadRequest):
+        log.info("cannot_tell", person=who.id, what="channel_added")
+        await people.mark_unreachable(who.id)
+
+
+async def private_member(event: ChatMemberUpdated, people: People) -> None:
+    """A person blocked the bot, or took it back."""
+    await people.my_chat(event.chat.id, event.new_chat_member.status in _HERE)
+
+
+def router() -> Router:
+    """This topic's handlers."""
+    made = Router(name="channels")
+    made.channel_post.register(channel_post)
+    made.edited_channel_post.register(channel_edit)
+    made.my_chat_member.register(channel_member, F.chat.type == ChatType.CHANNEL)
+    made.my_chat_member.register(private_member, F.chat.type == ChatType.PRIVATE)
+    return made

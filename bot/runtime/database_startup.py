@@ -1,0 +1,183 @@
+"""Opening the database at start: reachable, ours alone (SQLite), and migrated."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from sqlalchemy import URL, select
+
+from bot.errors import CommandError, StartError
+from bot.settings import Settings, SettingsError, load_settings
+from services.clock import utc_now
+from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
+from storage.db.file_lock import AlreadyRunning, FileLock
+from storage.migration.migrate import MigrationError, describe, inspect_state, is_current, migrate
+from storage.queue import model_states, queue
+
+log = structlog.get_logger(__name__)
+
+#: How long an unreachable database is tried at start.
+REACH_SECONDS = 10.0
+
+
+def settings_or_stop() -> Settings:
+    """The settings; a wrong one stops the start with one line."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise StartError(str(error)) from None
+
+
+def address(settings: Settings) -> URL:
+    """Where the database is."""
+    return parse_url(settings.database_url.get_secret_value())
+
+
+def connect(url: URL) -> Database:
+    """The database, which need not answer yet; the folder of an SQLite file is made.
+
+    Raises:
+        StartError: the folder cannot be made.
+    """
+    try:
+        return Database(url)
+    except OSError as error:
+        folder = Path(str(url.database)).parent
+        raise StartError(
+            f"The database's folder {folder} cannot be made ({error.strerror}). "
+            "Name a file in DATABASE_URL whose folder is there, or can be made."
+        ) from None
+
+
+async def reach(database: Database) -> None:
+    """Wait until the database answers, 10 s at most.
+
+    Raises:
+        StartError: it does not; its address is named without the password.
+    """
+    deadline = time.monotonic() + REACH_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout(max(0.5, deadline - time.monotonic())), database.read() as session:
+                await session.execute(select(1))
+            return
+        except Exception as error:
+            if lasting := _lasting(database.url, error):
+                raise StartError(lasting) from None
+            if not is_unavailable(error) and not isinstance(error, TimeoutError):
+                raise
+            if time.monotonic() + 0.5 >= deadline:
+                raise StartError(_passing(database.url, error)) from None
+        await asyncio.sleep(0.5)
+
+
+def _lasting(url: URL, error: BaseException) -> str | None:
+    """What does not mend by waiting, in words: no database, a wrong password or name (SQLSTATE classes 28, 3D)."""
+    cause, where = _cause(error), shown(url)
+    if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
+        return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
+    match str(getattr(cause, "sqlstate", None) or "")[:2]:
+        case "28":
+            return f"The database {where} refuses the user or the password ({cause}). Check both in DATABASE_URL."
+        case "3D":
+            return f"The server of {where} has no such database ({cause}). Create it, or name another in DATABASE_URL."
+    return None
+
+
+def _passing(url: URL, error: BaseException) -> str:
+    """What was tried again, in vain."""
+    cause, where = _cause(error), shown(url)
+    if url.get_backend_name() == "sqlite":
+        # SQLite's own words hold nothing secret.
+        reason = str(cause) or type(cause).__name__
+        return (
+            f"The database {where} cannot be used ({reason}). Check that DATABASE_URL names a file in a folder where "
+            "Metka may write, and that no other program holds it."
+        )
+    reason = "no such host" if isinstance(cause, socket.gaierror) else type(cause).__name__
+    return f"The database {where} does not answer ({reason}). Check DATABASE_URL and that the server runs."
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error, under SQLAlchemy's and its adapter's."""
+    adapted: BaseException | None = getattr(error, "orig", None)
+    return (adapted.__cause__ or adapted) if adapted else error
+
+
+def _make_sure_of_file(url: URL) -> None:
+    # To open a file that is not there would make an empty one.
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
+
+
+@asynccontextmanager
+async def current_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database for a command beside the bot, or before it.
+
+    Raises:
+        StartError: it does not answer.
+        CommandError: it is to be migrated first.
+    """
+    url = address(settings)
+    _make_sure_of_file(url)
+    database = connect(url)
+    try:
+        await reach(database)
+        if not await is_current(database):
+            raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, migrated, and on SQLite locked for this process, with the leases of a dead one void.
+
+    Raises:
+        StartError: unreachable, in use by another bot, or to be migrated by hand first.
+    """
+    async with AsyncExitStack() as stack:
+        database = connect(address(settings))
+        stack.push_async_callback(database.close)
+        # First, so that no lock is left beside a file that is no database.
+        await reach(database)
+        if database.is_sqlite:
+            _lock(stack, Path(str(database.url.database)))
+        await _migrate_at_start(database, auto=settings.auto_migrate)
+        async with database.write() as session:
+            await model_states.reopen(session, utc_now())
+            if database.is_sqlite:
+                await queue.release_all(session)
+                await model_states.forget_probes(session)
+        yield database
+
+
+def _lock(stack: AsyncExitStack, path: Path) -> None:
+    try:
+        stack.enter_context(FileLock(path))
+    except AlreadyRunning as error:
+        raise StartError(str(error)) from None
+    except OSError as error:
+        raise StartError(f"Cannot write beside {path}: {error.strerror}. Check DATABASE_URL.") from None
+
+
+async def _migrate_at_start(database: Database, *, auto: bool) -> None:
+    if await is_current(database):
+        return
+    by_hand = "run: .venv/bin/python -m bot migrate"
+    if not auto:
+        raise StartError(f"The database has to be migrated and AUTO_MIGRATE is false: {by_hand}")
+    if not database.is_sqlite and (await inspect_state(database)).startswith("parser"):
+        raise StartError(f"This is a Telegram Channel Parser database. Make a backup, then take it over: {by_hand}")
+    try:
+        for line in describe(await migrate(database, now=utc_now())):
+            log.info("migration", line=line)
+    except MigrationError as error:
+        raise StartError(str(error)) from None

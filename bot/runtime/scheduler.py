@@ -1,0 +1,79 @@
+"""APScheduler: a table of trigger → one service call. A tick only wakes the worker: the queue is in the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from bot.runtime.crontab import cron_trigger
+from services.notifications.tagging_alerts import AlertWatch
+from services.tagging.service import TaggingService
+from storage.db.engine import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+#: The alerts are looked at so often at least.
+MOST_WATCH_SECONDS = 60.0
+
+
+def make_scheduler(
+    tagging: TaggingService,
+    alerts: AlertWatch,
+    wake: Callable[[], None],
+    on_news: Callable[[], None],
+    *,
+    interval_seconds: float,
+    cron: str,
+    cron_limit: int,
+    timezone: str,
+) -> AsyncIOScheduler:
+    """The tick, the look at the alerts, the daily retry (none when `cron` is empty), and the daily clean-up.
+
+    `wake`: posts may be due; `on_news`: there is something to tell people.
+    """
+
+    async def tick() -> None:
+        wake()
+
+    async def look() -> None:
+        if await alerts.check():
+            on_news()
+
+    async def watch() -> None:
+        await _guarded("watch", look)
+
+    async def nightly() -> None:
+        await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
+
+    async def clean_up() -> None:
+        await _guarded("clean_up", tagging.clean_up)
+
+    # After a sleep of the machine a job runs once, late; two of its runs never overlap.
+    scheduler = AsyncIOScheduler(
+        timezone=timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
+    scheduler.add_job(watch, IntervalTrigger(seconds=min(MOST_WATCH_SECONDS, interval_seconds)), id="watch")
+    if cron:
+        scheduler.add_job(nightly, cron_trigger(cron, timezone), id="retry_failed")
+    scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")
+    return scheduler
+
+
+async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await call()
+    except asyncio.CancelledError:
+        # The scheduler is being shut down: the transaction is rolled back, and the next run does it.
+        log.info("job_broken_off", job=name)
+    except Exception as error:
+        if not is_unavailable(error):
+            log.exception("job_failed", job=name)
+            return
+        log.warning("job_postponed", job=name, error=type(error).__name__)

@@ -1,0 +1,75 @@
+"""PURE: a message of a channel's → what the intake stores."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiogram.types import Chat, InlineKeyboardButton, Message, TelegramObject
+
+from services.hashtags.formatting import Original
+from services.ingest.channel_posts import IncomingPost
+
+#: Formatting that is lost when a bot repeats it: most may not use custom emoji, nor mention people by number.
+FRAGILE = {"custom_emoji", "text_mention"}
+
+
+def incoming_post(message: Message, channel: Chat, message_id: int, date: datetime) -> IncomingPost:
+    """The post as it stands in its channel, whichever chat the message came in."""
+    return IncomingPost(
+        channel_telegram_id=channel.id,
+        channel_title=channel.title or channel.username or str(channel.id),
+        channel_username=channel.username,
+        message_id=message_id,
+        text=message.text or message.caption,
+        posted_at=date.astimezone(UTC),
+        media_group_id=message.media_group_id,
+        url=post_url(channel, message_id),
+        original=_original(message) if message.chat.id == channel.id else None,
+        edited_at=datetime.fromtimestamp(message.edit_date, UTC) if message.edit_date else None,
+    )
+
+
+def _original(message: Message) -> Original | None:
+    """The message as an edit would have to repeat it; None: it has neither text nor caption."""
+    text = message.text or message.caption
+    if not text:
+        return None
+    entities = (message.entities if message.text else message.caption_entities) or []
+    values: dict[str, Any] = {
+        "link_preview_options": message.link_preview_options,
+        "reply_markup": message.reply_markup,
+    }
+    options: dict[str, Any] = {name: _plain(value) for name, value in values.items() if value is not None}
+    if message.show_caption_above_media:
+        options["show_caption_above_media"] = True
+    return Original(text, [_plain(each) for each in entities], not message.text, options, _obstacle(message))
+
+
+def _obstacle(message: Message) -> str | None:
+    """Why a message is never edited."""
+    kinds = {entity.type for entity in (*(message.entities or ()), *(message.caption_entities or ()))}
+    obstacles = {
+        "it is forwarded": message.forward_origin,
+        "it is a poll": message.poll,
+        "it was sent by way of a bot": message.via_bot,
+        "it is a paid post": message.is_paid_post,
+        "it holds custom emoji or mentions that would be lost": kinds & FRAGILE,
+        "its buttons are another bot's": any(not button.url for button in _buttons(message)),
+    }
+    return next((why for why, holds in obstacles.items() if holds), None)
+
+
+def _buttons(message: Message) -> list[InlineKeyboardButton]:
+    return [button for row in message.reply_markup.inline_keyboard for button in row] if message.reply_markup else []
+
+
+def _plain(value: TelegramObject) -> dict[str, Any]:
+    return value.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+
+def post_url(channel: Chat, message_id: int) -> str:
+    """The post's address; that of a private channel opens for its members."""
+    if channel.username:
+        return f"https://t.me/{channel.username}/{message_id}"
+    return f"https://t.me/c/{str(channel.id).removeprefix('-100')}/{message_id}"

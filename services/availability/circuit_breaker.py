@@ -1,0 +1,343 @@
+"""PURE: what is known of each model, and what follows: whom to ask, or how long to wait.
+
+A model is *set aside* until a time and for a reason; when nobody is left, tagging is paused until the first of
+those times. Aside for a fault it is a circuit breaker: after the pause one probe goes through (half-open), and
+only its success closes the breaker again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from random import Random
+
+from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+
+FAULTS_TO_OPEN = 3
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 300.0
+FIRST_ACCOUNT_PAUSE = 60.0
+LONGEST_ACCOUNT_PAUSE = 3600.0
+#: After a limit that names no reset, doubling.
+FIRST_LIMIT_PAUSE = 15.0
+GONE_FOR = timedelta(days=1)
+FORBIDDEN_FOR = timedelta(minutes=10)
+#: OpenRouter refuses a longer `models` with a 400.
+MOST_MODELS = 3
+
+
+class Aside(StrEnum):
+    """Why a model is not asked."""
+
+    DOWN = "down"
+    LIMITED = "limited"
+    GONE = "gone"
+    FORBIDDEN = "forbidden"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model: set aside until when and why, faults in a row, pauses in a row."""
+
+    model: str
+    until: datetime | None = None
+    reason: Aside | None = None
+    detail: str | None = None
+    since: datetime | None = None
+    faults: int = 0
+    pauses: int = 0
+    #: Until then a probe may be under way, in whichever process.
+    probe_until: datetime | None = None
+
+    def is_aside(self, now: datetime) -> bool:
+        """Whether it must not be asked now."""
+        return self.until is not None and self.until > now
+
+    def is_half_open(self, now: datetime) -> bool:
+        """Whether its pause has ended but only a probe may go to it. A limit that passed needs none."""
+        return self.until is not None and self.until <= now and self.reason is not Aside.LIMITED
+
+    def is_probed(self, now: datetime) -> bool:
+        """Whether a probe is under way."""
+        return self.probe_until is not None and self.probe_until > now
+
+
+@lru_cache(maxsize=64)
+def _unknown(model: str) -> ModelState:
+    """The state of a model of which nothing is known: it is up. Asked for at each answer."""
+    return ModelState(model)
+
+
+States = Mapping[str, ModelState]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many requests may start: any number, one probe, or none before `until`."""
+
+    capacity: int | None
+    until: datetime | None = None
+
+
+def is_free(model: str) -> bool:
+    """Whether OpenRouter counts the model against the limits of free ones."""
+    return model.endswith(":free") or model == "openrouter/free"
+
+
+def is_router(model: str) -> bool:
+    """A router picks the model itself: whoever answers is no fault of it."""
+    return model.startswith("openrouter/")
+
+
+def candidates(chain: Sequence[str], states: States, now: datetime) -> list[str]:
+    """Models that may be asked now, in the chain's order; a half-open one only if no probe is out to it."""
+    return [model for model in chain if _may_ask(states.get(model), now)]
+
+
+def _may_ask(state: ModelState | None, now: datetime) -> bool:
+    if state is None:
+        return True
+    return not state.is_aside(now) and not (state.is_half_open(now) and state.is_probed(now))
+
+
+def choose_model(
+    chain: Sequence[str], allowed: Sequence[str], asked: Sequence[str], refused: Collection[str]
+) -> str | None:
+    """The next model for a post: after the last one asked, round the chain, untried ones first.
+
+    Args:
+        allowed: `candidates` of now. asked: the models this attempt has asked, in order.
+        refused: models that will not have this post, ever.
+    """
+    start = chain.index(asked[-1]) + 1 if asked and asked[-1] in chain else 0
+    turn = [*chain[start:], *chain[:start]]
+    fit = [model for model in turn if model in allowed and model not in refused]
+    return next((model for model in fit if model not in asked), fit[0] if fit else None)
+
+
+def models_to_send(
+    first: str, chain: Sequence[str], allowed: Sequence[str], refused: Collection[str]
+) -> tuple[str, ...]:
+    """`models` of the request: the first and what follows it in the chain, at most three."""
+    rest = [m for m in chain[chain.index(first) + 1 :] if m in allowed and m not in refused]
+    return (first, *rest)[:MOST_MODELS]
+
+
+def fell_back(sent: Sequence[str], answered: str | None) -> bool:
+    """Whether a later model of those sent answered, which is a fault of the first.
+
+    Not for routers, nor for another spelling of the first (`:free` gone, a date behind it).
+    """
+    if answered is None or answered == sent[0] or len(sent) < 2 or is_router(sent[0]):
+        return False
+    first, who = _plain(sent[0]), _plain(answered)
+    if who == first or who.startswith(f"{first}-"):
+        return False
+    return who in {_plain(model) for model in sent[1:]}
+
+
+def _plain(model: str) -> str:
+    return model.lower().partition(":")[0]
+
+
+def admission(chain: Sequence[str], states: States, now: datetime) -> Admission:
+    """Whether requests may start. Only half-open models left: one probe at a time, whichever model it goes to."""
+    known = [states.get(model) or _unknown(model) for model in chain]
+    half_open = [state for state in known if state.is_half_open(now)]
+    if any(not state.is_aside(now) for state in known if state not in half_open):
+        return Admission(None)
+    probed = [state.probe_until for state in known if state.probe_until and state.is_probed(now)]
+    if half_open:
+        return Admission(0, min(probed)) if probed else Admission(1)
+    return Admission(0, min((state.until for state in known if state.until), default=None))
+
+
+def observe(
+    states: States,
+    chain: Sequence[str],
+    sent: Sequence[str],
+    answered: str | None,
+    outcome: Outcome,
+    now: datetime,
+    random: Random,
+    *,
+    suspect: bool = False,
+    is_probe: bool = False,
+) -> dict[str, ModelState]:
+    """The states that an outcome changes.
+
+    Args:
+        sent: the model asked, and those that went along.
+        is_probe: the request was a model's probe: only that may say that the probe is over.
+        suspect: the post fails where others are served: its fault says little of a model that is up.
+    """
+    asked = states.get(sent[0]) or _unknown(sent[0])
+    if is_probe:
+        asked = replace(asked, probe_until=None)
+    # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
+    says_nothing = not is_probe and (suspect or asked.is_half_open(now))
+    if says_nothing and outcome.kind in DOWN_KINDS:
+        changed = dict[str, ModelState]()
+    else:
+        changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
+    if is_probe and asked.model not in changed and asked != states.get(asked.model, _unknown(asked.model)):
+        changed[asked.model] = asked
+    return changed
+
+
+def _observed(
+    states: States,
+    chain: Sequence[str],
+    sent: Sequence[str],
+    answered: str | None,
+    outcome: Outcome,
+    asked: ModelState,
+    now: datetime,
+    random: Random,
+    is_probe: bool,
+) -> dict[str, ModelState]:
+    match outcome.kind:
+        case Kind.LIMITED:
+            return _limited(states, chain, asked, outcome, now)
+        case Kind.ACCOUNT:
+            return _account(states, chain, outcome, now)
+        case Kind.FORBIDDEN:
+            return _forbidden(states, chain, asked, outcome, now)
+        case Kind.MODEL_GONE:
+            return {asked.model: _set_aside(asked, Aside.GONE, now + GONE_FOR, outcome, now)}
+    if outcome.kind in DOWN_KINDS or fell_back(sent, answered):
+        faulty = _fault(asked, outcome, now, random)
+        return {**_all_down(states, chain, faulty, now), **_answered(states, sent, answered, outcome)}
+    return _closed(states, chain, asked, outcome, now, is_probe)
+
+
+def _set_aside(state: ModelState, reason: Aside, until: datetime, outcome: Outcome, now: datetime) -> ModelState:
+    since = state.since if state.reason is reason and state.since else now
+    return replace(state, until=until, reason=reason, detail=outcome.reason, since=since)
+
+
+def _fault(state: ModelState, outcome: Outcome, now: datetime, random: Random) -> ModelState:
+    state = replace(state, faults=state.faults + 1, since=state.since or now)
+    if outcome.until is not None and outcome.until > now:
+        return _set_aside(state, Aside.DOWN, min(outcome.until, now + timedelta(seconds=LONGEST_PAUSE)), outcome, now)
+    # A fault of a request that left before the breaker opened must not lengthen the pause.
+    if state.faults < FAULTS_TO_OPEN or state.is_aside(now):
+        return state
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**state.pauses) * random.uniform(0.8, 1.2)
+    opened = _set_aside(state, Aside.DOWN, now + timedelta(seconds=pause), outcome, now)
+    return replace(opened, pauses=min(state.pauses + 1, 20))
+
+
+def _all_down(states: States, chain: Sequence[str], faulty: ModelState, now: datetime) -> dict[str, ModelState]:
+    """The faulty model's new state. With nobody else left to ask, all wait for one pause and one probe together:
+    an outage of hours must not cost a probe a model."""
+    others = [states.get(model) or ModelState(model) for model in chain if model != faulty.model]
+    if not faulty.is_aside(now) or faulty.until is None or any(state.until is None for state in others):
+        return {faulty.model: faulty}
+    down = [state for state in others if state.reason is Aside.DOWN and state.until is not None]
+    until, pauses = faulty.until, max([faulty.pauses, *(state.pauses for state in down)])
+    joined = (replace(state, until=max(state.until or until, until), pauses=pauses) for state in down)
+    return {faulty.model: replace(faulty, pauses=pauses), **{state.model: state for state in joined}}
+
+
+def _answered(states: States, sent: Sequence[str], answered: str | None, outcome: Outcome) -> dict[str, ModelState]:
+    if outcome.kind is not Kind.TAGGED or answered is None:
+        return {}
+    later = next((model for model in sent[1:] if _plain(model) == _plain(answered)), None)
+    return {later: ModelState(later)} if later in states and later is not None else {}
+
+
+def _closed(
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime, is_probe: bool
+) -> dict[str, ModelState]:
+    """The model gave an answer: it is up. With tags, the account is in order for every model too."""
+    mended = [asked.model] if asked.model in states else []
+    if outcome.kind is Kind.TAGGED:
+        mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
+    return {model: ModelState(model) for model in mended if is_probe or not _stands(states[model], now)}
+
+
+def _stands(state: ModelState, now: datetime) -> bool:
+    """A limit or a refusal stands though a request that left before it is answered only now."""
+    return state.is_aside(now) and state.reason is not Aside.DOWN
+
+
+def _limited(
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
+) -> dict[str, ModelState]:
+    models = [m for m in chain if is_free(m)] if outcome.platform and is_free(asked.model) else []
+    found = [asked, *(states.get(model) or ModelState(model) for model in models if model != asked.model)]
+    if outcome.until and outcome.until > now:
+        until, pauses = outcome.until, asked.pauses
+    elif asked.is_aside(now):
+        # The answer to a request that left before the pause began must not lengthen it.
+        return {}
+    else:
+        seconds = min(LONGEST_PAUSE, FIRST_LIMIT_PAUSE * 2**asked.pauses)
+        until, pauses = now + timedelta(seconds=seconds), asked.pauses + 1
+    return {
+        state.model: replace(_set_aside(state, Aside.LIMITED, until, outcome, now), pauses=min(pauses, 20))
+        for state in found
+        if not (state.is_aside(now) and (state.until or now) > until) and state.reason is not Aside.GONE
+    }
+
+
+def _forbidden(
+    states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
+) -> dict[str, ModelState]:
+    """One model's, until every model that is left says the same: then it is the account's."""
+    forbidden = _set_aside(asked, Aside.FORBIDDEN, now + FORBIDDEN_FOR, outcome, now)
+    known = {**states, asked.model: forbidden}
+    others = [known.get(model) or ModelState(model) for model in chain]
+    refusing = (Aside.FORBIDDEN, Aside.ACCOUNT)
+    if all(state.reason in refusing or (state.reason is Aside.GONE and state.is_aside(now)) for state in others):
+        return _account(known, chain, outcome, now)
+    return {asked.model: forbidden}
+
+
+def _account(states: States, chain: Sequence[str], outcome: Outcome, now: datetime) -> dict[str, ModelState]:
+    """A fault of the account stops every model, with a slow probe that doubles to an hour."""
+    found = [states.get(model) or ModelState(model) for model in chain]
+    paused = [state for state in found if state.reason is Aside.ACCOUNT]
+    if any(state.is_aside(now) for state in paused):
+        return {}
+    pauses = max((state.pauses for state in paused), default=0)
+    until = now + timedelta(seconds=min(LONGEST_ACCOUNT_PAUSE, FIRST_ACCOUNT_PAUSE * 2**pauses))
+    return {
+        state.model: replace(
+            _set_aside(state, Aside.ACCOUNT, until, outcome, now), pauses=min(pauses + 1, 20), probe_until=None
+        )
+        for state in found
+        if state.reason is not Aside.GONE
+    }
+
+
+def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
+    """The provider says that nothing is left of the day's quota on free models."""
+    spent = Outcome(Kind.LIMITED, "the day's quota is used up")
+    found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
+    return {
+        state.model: _set_aside(state, Aside.LIMITED, until, spent, now)
+        for state in found
+        if not (state.is_aside(now) and (state.until or now) >= until) and state.reason is not Aside.GONE
+    }
+
+
+def pause_reason(chain: Sequence[str], states: States, now: datetime) -> Aside | None:
+    """Why nobody may be asked freely (the most serious reason first); None while somebody may."""
+    if admission(chain, states, now).capacity is None:
+        return None
+    reasons = {states[model].reason for model in chain if model in states}
+    order = (Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.LIMITED, Aside.GONE)
+    return next((reason for reason in order if reason in reasons), None)
+
+
+def free_again_at(chain: Sequence[str], states: States, refused: Collection[str], now: datetime) -> datetime | None:
+    """When the first model that has not refused the post may be asked; None when none is set aside."""
+    known = [states[model] for model in chain if model not in refused and model in states]
+    times = [time for state in known for time in (state.until, state.probe_until) if time is not None]
+    return min((time for time in times if time > now), default=None)

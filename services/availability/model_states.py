@@ -1,0 +1,48 @@
+"""The models' states, between their rows and `services.availability.circuit_breaker`'s values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.availability.circuit_breaker import Aside, ModelState
+from storage.queue import model_states as upstream_rows
+
+
+async def load_states(session: AsyncSession) -> dict[str, ModelState]:
+    """The models' states by name."""
+    return by_model(await upstream_rows.load(session))
+
+
+def by_model(rows: Iterable[Row[Any]]) -> dict[str, ModelState]:
+    """The same of rows that were read otherwise."""
+    return {row.model: _state(row) for row in rows}
+
+
+def _state(row: Row[Any]) -> ModelState:
+    reason = Aside(row.reason) if row.reason in set(Aside) else None
+    return ModelState(
+        model=row.model,
+        until=row.aside_until,
+        reason=reason,
+        detail=row.detail,
+        since=row.since,
+        faults=row.faults,
+        pauses=row.pauses,
+        probe_until=row.probe_until,
+    )
+
+
+async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
+    """Keep changed states."""
+    await upstream_rows.save(session, [_row(state) for state in changed])
+
+
+def _row(state: ModelState) -> dict[str, Any]:
+    values = asdict(state)
+    values["aside_until"] = values.pop("until")
+    return values

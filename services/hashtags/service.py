@@ -1,0 +1,227 @@
+"""Tags that go back into a channel as hashtags: where, what is to be edited, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.clock import Clock
+from services.hashtags.formatting import Original, appended, line_for
+from services.hashtags.messages import original_of, switch_off
+from storage import outbox
+from storage.channels import hashtags as rows
+from storage.db.engine import Database
+from storage.posts import channel_posts
+from storage.schema.source_tables import HashtagRow
+
+log = structlog.get_logger(__name__)
+
+#: Messages that are looked at together.
+PORTION = 50
+
+
+class Switched(StrEnum):
+    """What came of switching hashtags on or off."""
+
+    DONE = "done"
+    #: The bot may not edit the channel's messages.
+    NO_RIGHT = "no_right"
+    #: No channel of that person's.
+    NOT_THEIRS = "not_theirs"
+
+
+class Undo(StrEnum):
+    """What came of the wish to remove a post's hashtags."""
+
+    #: They are removed within moments.
+    BEGUN = "begun"
+    #: None stand there (any more).
+    NOTHING = "nothing"
+    NOT_THEIRS = "not_theirs"
+
+
+@dataclass(frozen=True, slots=True)
+class HashtagChannel:
+    """A channel of a person's. `can_edit` None: not known."""
+
+    id: int
+    title: str
+    is_on: bool
+    can_edit: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class HashtagChannels:
+    """All of them; `last_written`: the newest post in which hashtags stand."""
+
+    channels: tuple[HashtagChannel, ...]
+    last_written: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A message to be edited: to its original with `line`, or without any (None)."""
+
+    post_id: int
+    chat_id: int
+    message_id: int
+    original: Original
+    line: str | None
+    is_undo: bool
+
+    @property
+    def text(self) -> str:
+        """What the message is to say."""
+        return appended(self.original.text, self.line)
+
+
+class ChannelHashtags:
+    """Use cases of hashtags in channels. `wake`: there is a message to be edited, or something to tell."""
+
+    def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
+        self._database = database
+        self._wake = wake
+        self._clock = clock
+
+    async def channels(self, telegram_id: int) -> HashtagChannels:
+        """Where the bot is an administrator and the person the owner."""
+        async with self._database.read() as session:
+            owned = await rows.channels_of(session, telegram_id)
+            last = await rows.last_written(session, [owner.telegram_channel_id for owner in owned])
+        shown = (
+            HashtagChannel(
+                id=owner.telegram_channel_id,
+                title=owner.title or str(owner.telegram_channel_id),
+                is_on=owner.hashtags_since is not None,
+                can_edit=owner.can_edit,
+            )
+            for owner in owned
+        )
+        return HashtagChannels(tuple(shown), last)
+
+    async def switch(self, telegram_id: int, chat_id: int, *, on: bool, can_edit: bool | None = None) -> Switched:
+        """Write the tags of new posts into the channel, or do so no more.
+
+        Args:
+            can_edit: whether the bot may, as Telegram says; None: it was not asked.
+        """
+        now = self._clock()
+        async with self._database.write() as session:
+            owner = await channel_posts.owner_of(session, chat_id)
+            if owner is None or owner.owner_telegram_id != telegram_id:
+                return Switched.NOT_THEIRS
+            owner.can_edit = owner.can_edit if can_edit is None else can_edit
+            if not on:
+                await switch_off(session, owner, now)
+            elif not owner.can_edit:
+                return Switched.NO_RIGHT
+            elif owner.hashtags_since is None:
+                owner.hashtags_since = now
+        log.info("hashtags_switched", channel=chat_id, on=on)
+        return Switched.DONE
+
+    async def undo(self, telegram_id: int, post_id: int) -> Undo:
+        """Put a post back as it was, for good."""
+        async with self._database.write() as session:
+            row = await rows.find(session, post_id)
+            owner = await channel_posts.owner_of(session, row.chat_id) if row is not None else None
+            if row is None or owner is None or owner.owner_telegram_id != telegram_id:
+                return Undo.NOT_THEIRS
+            if row.state == "undoing":
+                return Undo.BEGUN
+            if row.line is None:
+                return Undo.NOTHING
+            # Also where Telegram refused other hashtags: those from before still stand.
+            row.state, row.updated_at = "undoing", self._clock()
+        self._wake()
+        return Undo.BEGUN
+
+    async def due(self, without: Collection[int] = ()) -> list[Edit]:
+        """Messages that are to be edited now, one a channel; none of the channels `without`.
+
+        What each is to say is noted before, so that our edit is known again whenever it is seen.
+        """
+        async with self._database.read() as session:
+            if not await session.scalar(rows.is_any_ready(without)):
+                return []
+        async with self._database.write() as session:
+            return list(self._begun(await rows.ready(session, PORTION, without)))
+
+    def _begun(self, found: Sequence[tuple[HashtagRow, Sequence[str]]]) -> Iterator[Edit]:
+        """Those that need an edit; the others are settled."""
+        chats = set[int]()
+        for row, tags in found:
+            is_undo, original = row.state == "undoing", original_of(row)
+            line = None if is_undo else line_for(original, tags)
+            if row.line == line and not is_undo:
+                row.state, row.updated_at = "written", self._clock()
+            elif not original.text and not original.is_caption:
+                # A message without any text there is not.
+                row.state, row.updated_at = "undone", self._clock()
+            elif row.chat_id not in chats:
+                chats.add(row.chat_id)
+                row.other_line = line or row.other_line
+                yield Edit(row.post_id, row.chat_id, row.message_id, original, line, is_undo)
+
+    async def written(self, edit: Edit, edited_at: datetime | None) -> None:
+        """Telegram took it, or had it already (`edited_at` None)."""
+        async with self._database.write() as session:
+            row = await rows.find(session, edit.post_id)
+            if row is None:
+                return
+            is_removed = edit.is_undo and row.line is not None
+            row.other_line, row.line = row.line or row.other_line, edit.line
+            row.edited_at = edited_at or row.edited_at
+            row.state, row.error = await self._state_after(session, row, edit), None
+            row.updated_at = self._clock()
+            if is_removed:
+                await self._tell(session, edit, "hashtags_removed")
+        if is_removed:
+            self._wake()
+        log.info("hashtags_written", post_id=edit.post_id, undone=edit.is_undo)
+
+    async def _state_after(self, session: AsyncSession, row: HashtagRow, edit: Edit) -> str:
+        """What happened while it was written is written over, and has to be put right."""
+        is_as_it_was = original_of(row) == edit.original
+        if edit.is_undo:
+            return "undone" if is_as_it_was else "undoing"
+        if row.state != "waiting":
+            return "undoing" if row.state == "undone" else row.state
+        wanted = line_for(original_of(row), await rows.tags_of(session, row.post_id))
+        if not is_as_it_was:
+            row.line, row.other_line = None, edit.line
+        return "written" if is_as_it_was and wanted == edit.line else "waiting"
+
+    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False, is_gone: bool = False) -> None:
+        """Telegram will not have it: this post stays as it is.
+
+        Args:
+            rights_lost: the bot may edit nothing in the channel: hashtags are off there.
+            is_gone: there is no such message any more.
+        """
+        now = self._clock()
+        async with self._database.write() as session:
+            row = await rows.find(session, edit.post_id)
+            if row is not None:
+                if edit.is_undo and row.line is not None and not is_gone:
+                    await self._tell(session, edit, "hashtags_stay")
+                row.state, row.error, row.updated_at = "refused", reason, now
+                row.line = None if is_gone else row.line
+            owner = await channel_posts.owner_of(session, edit.chat_id) if rights_lost else None
+            if owner is not None:
+                owner.can_edit = False
+                await switch_off(session, owner, now, tell="hashtags_off")
+        self._wake()
+        log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)
+
+    async def _tell(self, session: AsyncSession, edit: Edit, text: str) -> None:
+        """The owner, who wanted a post's hashtags removed, hears what came of it."""
+        owner = await channel_posts.owner_of(session, edit.chat_id)
+        if owner is not None:
+            payload = {"text": text, "post": edit.post_id}
+            await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, self._clock())

@@ -1,0 +1,270 @@
+"""A post from any source → stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.accounts.people import People, storable
+from services.clock import Clock
+from services.hashtags import messages
+from services.hashtags.formatting import Original, without_line
+from services.llm.prompts import has_text
+from storage import outbox
+from storage.accounts import people as people_rows
+from storage.channels import hashtags
+from storage.db.engine import Database
+from storage.posts import channel_posts as rows
+from storage.posts.channel_posts import StoredPost
+from storage.schema.tables import ChannelOwner
+
+log = structlog.get_logger(__name__)
+
+#: The column has so many characters; Telegram's ids about 17.
+ALBUM_ID_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingPost:
+    """A channel's message as Telegram tells of it.
+
+    Attributes:
+        original: the message as it would be edited; None: it has nothing that could be.
+        edited_at: when it was last edited; None: never.
+    """
+
+    channel_telegram_id: int
+    channel_title: str
+    channel_username: str | None
+    message_id: int
+    text: str | None
+    posted_at: datetime
+    media_group_id: str | None = None
+    url: str | None = None
+    original: Original | None = None
+    edited_at: datetime | None = None
+
+
+class Stored(StrEnum):
+    """What came of a message."""
+
+    NEW = "new"
+    KNOWN = "known"
+    EDITED = "edited"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of a message, and its post; `outbox_id` where somebody waits for the result."""
+
+    outcome: Stored
+    post_id: int | None = None
+    outbox_id: int | None = None
+
+
+class Intake:
+    """Stores what the channels post; `wake` tells the worker that there is work."""
+
+    def __init__(self, database: Database, people: People, wake: Callable[[], None], clock: Clock) -> None:
+        self._database = database
+        self._people = people
+        self._wake = wake
+        self._clock = clock
+
+    async def bot_added(
+        self, channel_id: int, title: str, username: str | None, by_telegram_id: int, can_edit: bool | None = None
+    ) -> None:
+        """The bot is an administrator of a channel: its posts are the person's who added it.
+
+        Telegram tells the same when another administrator changes the bot's rights; the owner stays, as long
+        as they may use the bot. Without the right to edit (`can_edit`) hashtags are off.
+        """
+        async with self._database.write() as session:
+            await people_rows.take_turns(session, channel_id)
+            known = await rows.owner_of(session, channel_id)
+            keep = known is not None and await self._people.may_use(session, known.owner_telegram_id)
+            owner = ChannelOwner(
+                telegram_channel_id=channel_id,
+                owner_telegram_id=known.owner_telegram_id if known and keep else by_telegram_id,
+                title=storable(title),
+                username=storable(username) if username else None,
+                added_at=known.added_at if known and keep else self._clock(),
+                removed_at=None,
+                can_edit=can_edit,
+                hashtags_since=known.hashtags_since if known and keep else None,
+            )
+            owner = await rows.set_owner(session, owner)
+            if can_edit is False:
+                await messages.switch_off(session, owner, self._clock(), tell="hashtags_off")
+        log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
+
+    async def bot_removed(self, channel_id: int) -> None:
+        """The bot is no longer in a channel; what is stored stays."""
+        async with self._database.write() as session:
+            owner = await rows.owner_of(session, channel_id)
+            if owner is not None:
+                await messages.switch_off(session, owner, self._clock(), tell="taken_out")
+            await rows.remove_owner(session, channel_id, self._clock())
+        log.info("channel_removed", channel=channel_id)
+
+    async def channel_post(self, post: IncomingPost) -> Receipt:
+        """A channel where the bot is has a new post: stored once, for the person who added the bot.
+
+        A message of an album whose post is stored adds its caption, if that has no text yet.
+        """
+        return await self._from_channel(post, is_edit=False)
+
+    async def channel_edit(self, post: IncomingPost) -> Receipt:
+        """A post was edited: its text is changed, upon which it is tagged anew; stored if it is not known."""
+        return await self._from_channel(post, is_edit=True)
+
+    async def forwarded(self, post: IncomingPost, caller_user_id: int, chat_id: int) -> Receipt:
+        """A user forwarded a channel's post: stored once for them; if it is to be tagged, they get the result."""
+        post = _cleaned(post)
+        async with self._database.write() as session:
+            receipt = await self._store(session, post, caller_user_id, is_edit=False, owner=None)
+            stored = await rows.get_post(session, receipt.post_id) if receipt.post_id else None
+            if stored is not None and stored.tagging_status in {"pending", "retrying"}:
+                receipt = replace(
+                    receipt, outbox_id=await self._await_result(session, stored.id, caller_user_id, chat_id)
+                )
+        self._wake_for(receipt)
+        return receipt
+
+    async def _await_result(self, session: AsyncSession, post_id: int, user_id: int, chat_id: int) -> int:
+        who = await people_rows.telegram_id_of(session, user_id)
+        return await outbox.open_result(
+            session, post_id=post_id, telegram_id=who or chat_id, chat_id=chat_id, message_id=None, now=self._clock()
+        )
+
+    async def _from_channel(self, post: IncomingPost, *, is_edit: bool) -> Receipt:
+        post = _cleaned(post)
+        async with self._database.write() as session:
+            owner = await rows.owner_of(session, post.channel_telegram_id)
+            user_id = await self._people.account_of(session, owner.owner_telegram_id) if owner else None
+            if owner is None or user_id is None:
+                return Receipt(Stored.IGNORED)
+            receipt = await self._store(session, post, user_id, is_edit=is_edit, owner=owner)
+        self._wake_for(receipt)
+        return receipt
+
+    async def _store(
+        self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool, owner: ChannelOwner | None
+    ) -> Receipt:
+        """Store, change or recognise a post; one update of a channel at a time, so that none is stored twice.
+
+        `owner`: of the channel that the message came in; None: it was forwarded.
+        """
+        await people_rows.take_turns(session, post.channel_telegram_id)
+        now = self._clock()
+        channel_id = await rows.channel_row(
+            session,
+            post.channel_telegram_id,
+            username=post.channel_username,
+            title=post.channel_title,
+            now=now,
+        )
+        await rows.hold_channel(session, channel_id)
+        known = await rows.find_post(session, user_id, channel_id, post.message_id)
+        if known is None and post.media_group_id:
+            known = await rows.find_album(session, user_id, channel_id, post.message_id, post.media_group_id)
+        if is_edit or owner is None:
+            post = await self._without_ours(session, post, channel_id, known if owner else None)
+        receipt = await self._keep(session, post, user_id, channel_id, known, is_edit=is_edit)
+        if owner is not None and receipt.post_id is not None and _gets_hashtags(owner, post, receipt, is_edit=is_edit):
+            await self._begin_hashtags(session, receipt.post_id, post)
+        return receipt
+
+    async def _without_ours(
+        self, session: AsyncSession, post: IncomingPost, channel_id: int, edited: StoredPost | None
+    ) -> IncomingPost:
+        """The message without the hashtags that we appended to it."""
+        if edited is None:
+            lines = await hashtags.appended_to(session, channel_id, [post.message_id])
+            text = without_line(post.text or "", lines.get(post.message_id, ()))
+        else:
+            message = post.original or Original(post.text or "")
+            now = self._clock()
+            text = await messages.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
+        return post if text is None else replace(post, text=text or None)
+
+    async def _begin_hashtags(self, session: AsyncSession, post_id: int, post: IncomingPost) -> None:
+        if post.original is not None:
+            chat_id, now = post.channel_telegram_id, self._clock()
+            await messages.begin(session, post_id, chat_id, post.message_id, post.original, now)
+
+    async def _keep(
+        self,
+        session: AsyncSession,
+        post: IncomingPost,
+        user_id: int,
+        channel_id: int,
+        known: StoredPost | None,
+        *,
+        is_edit: bool,
+    ) -> Receipt:
+        if known is None:
+            now = self._clock()
+            post_id = await rows.insert_post(session, _values(post, user_id, channel_id), now)
+            return Receipt(Stored.NEW, post_id)
+        if not _changes(known, post, is_edit=is_edit):
+            return Receipt(Stored.KNOWN, known.id)
+        await rows.set_text(session, known.id, post.text)
+        return Receipt(Stored.EDITED, known.id)
+
+    def _wake_for(self, receipt: Receipt) -> None:
+        if receipt.outcome in {Stored.NEW, Stored.EDITED}:
+            self._wake()
+
+
+def _cleaned(post: IncomingPost) -> IncomingPost:
+    username = (post.channel_username or "").lstrip("@")
+    return replace(
+        post,
+        text=_storable(post.text),
+        channel_title=storable(post.channel_title),
+        channel_username=storable(username) or None,
+        media_group_id=(_storable(post.media_group_id) or "")[:ALBUM_ID_LENGTH] or None,
+        url=_storable(post.url),
+        original=post.original if post.original and post.original.text == _storable(post.original.text) else None,
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    return None if text is None else storable(text)
+
+
+def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, receipt: Receipt, *, is_edit: bool) -> bool:
+    """Whether its tags are to be written into the message: into new posts, and those of since it was switched on."""
+    since = owner.hashtags_since
+    if since is None or post.original is None:
+        return False
+    is_new = receipt.outcome is not Stored.KNOWN and not is_edit
+    return is_new or post.posted_at >= since.replace(microsecond=0)
+
+
+def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
+    """Whether the message's text takes the place of the stored one."""
+    if not has_text(post.text):
+        # Other messages of an album have no caption; a post of one message has had its text deleted.
+        return is_edit and not post.media_group_id and has_text(known.text)
+    return post.text != known.text and (is_edit or not has_text(known.text))
+
+
+def _values(post: IncomingPost, user_id: int, channel_id: int) -> dict[str, object]:
+    return {
+        "user_id": user_id,
+        "channel_id": channel_id,
+        "telegram_message_id": post.message_id,
+        "text": post.text,
+        "url": post.url,
+        "posted_at": post.posted_at,
+        "media_group_id": post.media_group_id,
+        "tagging_status": "pending" if has_text(post.text) else "skipped",
+    }

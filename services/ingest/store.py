@@ -1,0 +1,225 @@
+"""Deliveries of any source → posts, each stored once for its user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.accounts.people import storable
+from services.hashtags.formatting import without_line
+from services.llm.prompts import has_text
+from services.sources.base import Delivery, SourceChannel, SourcePost
+from services.tags.text_equality import same_words
+from storage.accounts import people
+from storage.channels import hashtags
+from storage.channels.identity import find_twin
+from storage.posts import bulk
+from storage.posts import channel_posts as rows
+from storage.posts.bulk import Stored, StoredText
+from storage.queue.queue import Priority
+from storage.schema import parser_tables
+from storage.schema.tables import Post
+
+#: Of Markdown, which some programs keep in the text.
+_MARKS = re.compile(r"[*_~`]+")
+#: Numbers that every database holds; PostgreSQL's integer is that of `posts.views`.
+MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of a delivery: how many posts were new, known as they are, changed, seen to be deleted.
+
+    Attributes:
+        tagged_later: of the new and changed ones those with text, which wait for tags now.
+    """
+
+    channel_id: int
+    new: int = 0
+    known: int = 0
+    edited: int = 0
+    gone: int = 0
+    tagged_later: int = 0
+
+
+async def store(
+    session: AsyncSession,
+    user_id: int,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    work_class: Priority = Priority.FRESH,
+    neutral: parser_tables.NeutralValues | None = None,
+) -> Tally:
+    """Store a delivery's posts for a user: new ones, and texts that are newer than what is stored.
+
+    One delivery of a channel at a time, so that no post is stored twice.
+
+    Args:
+        work_class: when the new ones come up.
+        neutral: `legacy.required_values` of posts, by who stores many deliveries.
+    """
+    channel = storable_channel(delivery.channel)
+    await take_turns(session, channel)
+    if channel.telegram_id is not None:
+        await _know_again(session, channel.telegram_id, channel.title, delivery)
+    channel_id = await rows.channel_row(
+        session, channel.telegram_id, username=channel.username, title=channel.title, now=now
+    )
+    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class, neutral=neutral)
+
+
+async def _know_again(session: AsyncSession, number: int, title: str, delivery: Delivery) -> None:
+    """A channel that has come by its name alone so far: an export knows only its number."""
+    if not await rows.is_known(session, number):
+        messages = {post.message_id: post.posted_at for post in delivery.posts}
+        twin = await find_twin(session, title, messages, besides=None, number=number)
+        if twin is not None:
+            twin.channel_id = number
+            await session.flush()
+
+
+async def store_in(
+    session: AsyncSession,
+    user_id: int,
+    channel_id: int,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    work_class: Priority = Priority.FRESH,
+    neutral: parser_tables.NeutralValues | None = None,
+) -> Tally:
+    """As `store`, of a channel whose row is known, after `take_turns`."""
+    # Some know the channel by its number, some by its name.
+    await rows.hold_channel(session, channel_id)
+    posts = await _without_hashtags(session, channel_id, _each_once(delivery.posts))
+    stored = await _stored(session, user_id, channel_id, posts)
+    new = [post for post in posts if post.message_id not in stored]
+    known = [(post, stored[post.message_id]) for post in posts if post.message_id in stored]
+    changed = [(post, older) for post, them in known if (older := [row for row in them if _is_newer(post, row)])]
+    texts = [(row.id, post.text) for post, older in changed for row in older]
+    back = [row.id for _, them in known for row in them if row.gone_at is not None]
+    gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
+    if neutral is None:
+        neutral = await parser_tables.required_values(session, Post, now=now)
+    await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
+    await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
+    await bulk.set_texts(session, texts, now)
+    if work_class is not Priority.FRESH:
+        await bulk.set_work_class(session, [post_id for post_id, _ in texts], work_class)
+    await bulk.mark_gone(session, back, None)
+    await bulk.mark_gone(session, gone, now)
+    return Tally(
+        channel_id,
+        new=len(new),
+        known=len(known) - len(changed),
+        edited=len(changed),
+        gone=len(gone),
+        tagged_later=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
+    )
+
+
+async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
+    """Until this transaction ends nobody else stores posts of these channels; all are to be named in one call."""
+    names = {crc32(channel.username.lower().encode()) for channel in channels if channel.username}
+    numbers = {channel.telegram_id for channel in channels if channel.telegram_id is not None}
+    # Always in this order, so that no two wait for each other.
+    for key in [*sorted(names), *sorted(numbers)]:
+        await people.take_turns(session, key)
+
+
+async def _without_hashtags(
+    session: AsyncSession, channel_id: int, posts: Sequence[SourcePost]
+) -> Sequence[SourcePost]:
+    """The posts without what we appended to them in their channel."""
+    numbers = [number for post in posts for number in (post.message_id, *post.members)]
+    found = await hashtags.appended_to(session, channel_id, numbers)
+    return [_without_line(post, found) for post in posts] if found else posts
+
+
+def _without_line(post: SourcePost, found: Mapping[int, tuple[str | None, str | None]]) -> SourcePost:
+    lines = [line for number in (post.message_id, *post.members) for line in found.get(number, ())]
+    text = without_line(post.text or "", lines)
+    return post if text is None else replace(post, text=text or None)
+
+
+async def _stored(session: AsyncSession, user_id: int, channel_id: int, posts: Sequence[SourcePost]) -> Stored:
+    """Message number → what is stored of it; an album is known by any of its messages."""
+    numbers = sorted({number for post in posts for number in (post.message_id, *post.members)})
+    found = await bulk.stored_texts(session, user_id, channel_id, numbers)
+    for post in posts:
+        known = next((found[number] for number in post.members if number in found), None)
+        if known is not None:
+            found.setdefault(post.message_id, known)
+    return found
+
+
+async def _deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery) -> list[int]:
+    """Posts that are stored and that the delivery would hold if they were still there: they stay, and say so."""
+    if not delivery.posts:
+        return []
+    there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
+    between = await bulk.stored_between(session, user_id, channel_id, min(there), max(there))
+    missing = [post for number, them in between.items() if number not in there for post in them]
+    return [post.id for post in missing if post.gone_at is None]
+
+
+def _is_newer(post: SourcePost, known: StoredText) -> bool:
+    """Whether the source's text takes the place of the stored one."""
+    if post.text == known.text or not has_text(post.text):
+        # What has lost its text keeps it here: tags are never lost, and a preview may leave one out.
+        return False
+    if not has_text(known.text):
+        return True
+    if known.text_key is None and _plain(post.text or "") == _plain(known.text or ""):
+        # Another program's words for the same text (its bold, say): its tags need not be asked for again.
+        return False
+    if post.as_of is None:
+        return True
+    return known.parsed_at is not None and post.as_of > known.parsed_at
+
+
+def _plain(text: str) -> str:
+    return same_words(_MARKS.sub(" ", text))
+
+
+def _each_once(posts: Sequence[SourcePost]) -> list[SourcePost]:
+    """Of messages with the same number the last; cleaned of what no database holds."""
+    return [_storable_post(post) for post in {post.message_id: post for post in posts}.values()]
+
+
+def storable_channel(channel: SourceChannel) -> SourceChannel:
+    """PURE: without what no database holds, and without @."""
+    username = storable(channel.username or "").lstrip("@")
+    return replace(channel, username=username or None, title=storable(channel.title))
+
+
+def _storable_post(post: SourcePost) -> SourcePost:
+    return replace(
+        post,
+        text=storable(post.text) if post.text is not None else None,
+        url=storable(post.url) if post.url is not None else None,
+        views=None if post.views is None else min(max(post.views, 0), MAX_VIEWS),
+    )
+
+
+def _values(post: SourcePost, user_id: int, channel_id: int, work_class: Priority, now: datetime) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "channel_id": channel_id,
+        "telegram_message_id": post.message_id,
+        "text": post.text,
+        "views": post.views,
+        "url": post.url,
+        "posted_at": post.posted_at,
+        "parsed_at": now,
+        "media_group_id": post.media_group_id,
+        "tagging_status": "pending" if has_text(post.text) else "skipped",
+        "work_class": work_class,
+    }

@@ -1,0 +1,187 @@
+"""What people look at: counts, a post, the failed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from services.clock import Clock
+from storage.channels import hashtags
+from storage.db.engine import Database
+from storage.db.glance import Glance, glance
+from storage.posts.channel_posts import nameless
+from storage.reads import overview, own
+from storage.schema.tables import Attempt
+
+ATTEMPTS_SHOWN = 5
+PAGE_SIZE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Posts by status. `next_attempt_at` None: something is due now, or nothing waits."""
+
+    total: int
+    by_status: dict[str, int]
+    with_tags: int
+    waiting: int
+    next_attempt_at: datetime | None
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One request for a post, and what came of it."""
+
+    at: datetime
+    model_asked: str
+    model_answered: str | None
+    outcome: str
+    http_status: int | None
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostCard:
+    """A post as it stands. `requested`: new tags were asked for; `skipped`: by a person; `leased`: in work.
+
+    `hashtags_of`: in whose channel its hashtags stand; `gone_at`: when it was found deleted in its channel.
+    """
+
+    id: int
+    user_id: int
+    owner_telegram_id: int
+    channel_title: str | None
+    channel_username: str | None
+    text: str | None
+    url: str | None
+    posted_at: datetime
+    tags: tuple[str, ...]
+    status: str
+    attempts: int
+    error: str | None
+    next_attempt_at: datetime | None
+    requested: bool
+    failure_kind: str | None
+    skipped: bool
+    leased: bool
+    attempt_log: tuple[AttemptView, ...] = ()
+    hashtags_of: int | None = None
+    gone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPage:
+    """A page of failed posts; pages count from 1, and there is always one."""
+
+    posts: tuple[PostCard, ...]
+    page: int
+    pages: int
+    total: int
+
+
+class Overview:
+    """Reads only."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def stats(self, user_id: int | None) -> Stats:
+        """Counts of a user's posts; None: of everybody's."""
+        now = self._clock()
+        if user_id is not None:
+            return await glance(self._database, lambda by: self._own_stats(by, user_id, now))
+        async with self._database.read() as session:
+            counts = await overview.count_by_status(session, None)
+            unfinished = await overview.count_tagged_unfinished(session, None)
+            due_at = await overview.next_attempt_at(session, None, now)
+            users = await overview.count_users(session)
+        return _stats(counts, unfinished, due_at, users)
+
+    def _own_stats(self, by: Glance, user_id: int, now: datetime) -> Stats:
+        counts = own.by_status(by, user_id)
+        known = overview.by_status(counts)
+        is_all_tagged = sum(counts.values()) == known["success"]
+        unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(by, user_id)
+        waits = known["pending"] or known["retrying"]
+        return _stats(counts, unfinished, own.next_attempt_at(by, user_id, now) if waits else None, 1)
+
+    async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
+        """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""
+        async with self._database.read() as session:
+            row = await overview.find_post(session, post_id, user_id)
+            if row is None:
+                return None
+            attempts = await overview.last_attempts(session, post_id, ATTEMPTS_SHOWN)
+            hashtags_of = await hashtags.owner_of_line(session, post_id)
+        return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
+
+    async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
+        """Those of these posts that there are, of whomever, in this order, without their attempts."""
+        async with self._database.read() as session:
+            rows = await overview.find_posts(session, post_ids)
+        now = self._clock()
+        return [_card(row, now) for row in rows]
+
+    async def failed(self, user_id: int, page: int) -> FailedPage:
+        """A user's failed posts, the newest first; a page that there is not becomes the nearest."""
+        async with self._database.read() as session:
+            total = await overview.count_failed(session, user_id)
+            pages = max(1, -(-total // PAGE_SIZE))
+            page = min(max(1, page), pages)
+            rows = await overview.failed_posts(session, user_id, PAGE_SIZE, (page - 1) * PAGE_SIZE)
+        now = self._clock()
+        return FailedPage(tuple(_card(row, now) for row in rows), page, pages, total)
+
+
+def _stats(counts: Mapping[str | None, int], unfinished: int, due_at: datetime | None, users: int) -> Stats:
+    by_status = overview.by_status(counts)
+    return Stats(
+        total=sum(counts.values()),
+        by_status=by_status,
+        with_tags=by_status["success"] + unfinished,
+        waiting=by_status["pending"] + by_status["retrying"],
+        next_attempt_at=due_at,
+        users=users,
+    )
+
+
+def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> PostCard:
+    has_name = row.channel_id is None or row.channel_username != nameless(row.channel_id)
+    return PostCard(
+        id=row.id,
+        user_id=row.user_id,
+        owner_telegram_id=row.telegram_id,
+        channel_title=row.channel_title,
+        channel_username=row.channel_username if has_name else None,
+        text=row.text,
+        url=row.url,
+        posted_at=row.posted_at,
+        tags=tuple(row.tags),
+        status=row.tagging_status or "pending",
+        attempts=row.tagging_attempts or 0,
+        error=row.tagging_error,
+        next_attempt_at=row.next_attempt_at,
+        requested=row.requested_at is not None,
+        failure_kind=row.failure_kind,
+        skipped=row.skipped_at is not None,
+        leased=row.lease_expires_at is not None and row.lease_expires_at > now,
+        attempt_log=tuple(_attempt(attempt) for attempt in attempts or ()),
+        gone_at=row.gone_at,
+    )
+
+
+def _attempt(row: Attempt) -> AttemptView:
+    return AttemptView(
+        at=row.at,
+        model_asked=row.model_asked,
+        model_answered=row.model_answered,
+        outcome=row.outcome,
+        http_status=row.http_status,
+        seconds=row.seconds,
+        error=row.error,
+    )

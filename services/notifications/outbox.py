@@ -1,0 +1,138 @@
+"""What people are to be told, as notices ready to send; failures of one person come joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from services.accounts.people import DEFAULT_LANGUAGE
+from services.clock import Clock
+from storage import outbox as rows
+from storage.accounts import people
+from storage.db.engine import Database
+from storage.schema.tables import OutboxRow
+
+Kind = Literal["failed", "result", "admin", "channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to send, or to edit (`message_id`). `ids` are the outbox rows that it settles."""
+
+    ids: tuple[int, ...]
+    kind: Kind
+    telegram_id: int
+    chat_id: int
+    message_id: int | None
+    post_ids: tuple[int, ...]
+    payload: dict[str, Any]
+    language: str
+    #: Since when it has been ready: a later outcome of the post is news of its own.
+    ready_at: datetime | None = field(default=None)
+
+
+class Outbox:
+    """Notices on their way to Telegram.
+
+    What `due` returns is taken: it comes again only when none of the other methods has been called for it
+    within a minute.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def any_open(self) -> bool:
+        """Whether there is anything to send, now or soon."""
+        async with self._database.read() as session:
+            return bool(await session.scalar(rows.is_any_open()))
+
+    async def due(self, limit: int = 30) -> list[Notice]:
+        """What is to be sent now, to people who can be reached."""
+        now = self._clock()
+        async with self._database.read() as session:
+            if not await rows.anything_due(session, now):
+                return []
+        async with self._database.write() as session:
+            singles = await rows.take_singles(session, limit, now)
+            failed = await rows.take_failed(session, limit, now)
+            recipients = {row.telegram_id for row in singles} | set(failed)
+            languages = await people.languages(session, recipients)
+        return [
+            *(_single(row, languages.get(row.telegram_id, DEFAULT_LANGUAGE)) for row in singles),
+            *(_joined(who, theirs, languages.get(who, DEFAULT_LANGUAGE)) for who, theirs in failed.items()),
+        ]
+
+    async def sent(self, notice: Notice, message_id: int | None, *, final: bool = True) -> None:
+        """Telegram took it, as that message. A result that is not `final` waits for the post's next outcome."""
+        now = self._clock()
+        async with self._database.write() as session:
+            if notice.kind == "result":
+                shown = message_id or notice.message_id
+                await rows.shown(session, notice.ids[0], message_id=shown, of=notice.ready_at, final=final, now=now)
+                return
+            await rows.close(session, notice.ids, now, message_id=message_id)
+            if notice.kind == "failed":
+                await people.save(session, notice.telegram_id, now, last_notice_at=now)
+
+    async def postpone(self, notice: Notice, until: datetime) -> None:
+        """Telegram asked to wait, or could not be reached."""
+        async with self._database.write() as session:
+            await rows.postpone(session, notice.ids, until)
+
+    async def undeliverable(self, notice: Notice, error: str) -> None:
+        """Telegram refuses the message itself: it is not tried again."""
+        async with self._database.write() as session:
+            await rows.close(session, notice.ids, self._clock(), error=error)
+
+    async def unreachable(self, notice: Notice) -> None:
+        """The person has blocked the bot, or never started it: it waits until they write."""
+        async with self._database.write() as session:
+            await people.save(session, notice.telegram_id, self._clock(), reachable=False)
+            await rows.give_back(session, notice.ids)
+
+    async def attach(self, outbox_id: int, message_id: int, follow: str | None = None) -> None:
+        """This message is to show the result; `follow`: the public channel that it offers to follow."""
+        async with self._database.write() as session:
+            await rows.attach(session, outbox_id, message_id, {"follow": follow} if follow else None)
+
+    async def open_result(self, post_id: int, telegram_id: int, chat_id: int, message_id: int | None) -> int:
+        """Somebody waits for a post's outcome in that message; returns the outbox row's id."""
+        async with self._database.write() as session:
+            return await rows.open_result(
+                session,
+                post_id=post_id,
+                telegram_id=telegram_id,
+                chat_id=chat_id,
+                message_id=message_id,
+                now=self._clock(),
+            )
+
+
+def _single(row: OutboxRow, language: str) -> Notice:
+    return Notice(
+        ids=(row.id,),
+        kind=cast("Kind", row.kind),
+        telegram_id=row.telegram_id,
+        chat_id=row.chat_id or row.telegram_id,
+        message_id=row.message_id,
+        post_ids=() if row.post_id is None else (row.post_id,),
+        payload=row.payload or {},
+        language=language,
+        ready_at=row.ready_at,
+    )
+
+
+def _joined(telegram_id: int, failed: Sequence[tuple[int, int]], language: str) -> Notice:
+    return Notice(
+        ids=tuple(row_id for row_id, _ in failed),
+        kind="failed",
+        telegram_id=telegram_id,
+        chat_id=telegram_id,
+        message_id=None,
+        post_ids=tuple(dict.fromkeys(post_id for _, post_id in failed)),
+        payload={},
+        language=language,
+    )

@@ -1,0 +1,264 @@
+"""PURE: an outcome, a post and the time → what happens to the post next, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+
+LONGEST_BACKOFF = 3600.0
+#: So long a post on its last attempt waits for a sign that the upstream serves others after it has failed.
+LAST_DOUBT = 5.0
+#: So long a post waits at most while it is not known whether anybody is served: then it finds out itself.
+LONGEST_DOUBT = 300.0
+#: Outcomes that say nothing of the post: it goes on, or waits, with nothing counted.
+NOT_THE_POSTS = frozenset({Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.UNSUPPORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """TAGGING_MAX_RETRIES, TAGGING_RETRY_DELAY, TAGGING_MAX_ATTEMPTS, TAGGING_BACKOFF_SECONDS."""
+
+    max_retries: int = 3
+    retry_delay: float = 2.0
+    max_attempts: int = 5
+    backoff_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The attempt under way: models asked that count, delayed retries so far, whether all of it was refusals.
+
+    `refused` outlives an attempt: a model that refused the post is never asked for it again.
+    """
+
+    asked: tuple[str, ...] = ()
+    delays: int = 0
+    refused: tuple[str, ...] = ()
+    only_refusals: bool = True
+    answered: bool = False
+    #: When the first request of the attempt that failed had left.
+    started_at: datetime | None = None
+    #: How many posts the next request may be about at most, all of them with this number here; None: as any.
+    together: int | None = None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """For `posts.attempt_trail`; None when there is nothing to keep."""
+        if not self.asked and not self.refused and self.together is None:
+            return None
+        return {
+            "asked": list(self.asked),
+            "delays": self.delays,
+            "refused": list(self.refused),
+            "only_refusals": self.only_refusals,
+            "answered": self.answered,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "together": self.together,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Trail:
+        """Tolerant: whatever cannot be read is an attempt that has just begun."""
+        if not isinstance(value, dict):
+            return _BEGUN
+        try:
+            started, together = value.get("started_at"), value.get("together")
+            return cls(
+                asked=tuple(map(str, value.get("asked", ()))),
+                delays=int(value.get("delays", 0)),
+                refused=tuple(map(str, value.get("refused", ()))),
+                only_refusals=bool(value.get("only_refusals", True)),
+                answered=bool(value.get("answered", False)),
+                started_at=datetime.fromisoformat(started) if started else None,
+                together=max(1, int(together)) if together else None,
+            )
+        except (TypeError, ValueError):
+            return _BEGUN
+
+
+#: Of an attempt that has just begun, as nearly all are.
+_BEGUN = Trail()
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The posts that went in one request: how many, and whether any of them got tags from the answer."""
+
+    posts: int = 1
+    any_tagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The post has its tags."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The attempt goes on: at once (`at` None) or later. The post keeps its status and its place."""
+
+    at: datetime | None
+    trail: Trail
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """The attempt failed; another one follows.
+
+    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the upstream
+    is seen to have served another post since (`settled_attempts`).
+    `suspect`: others were served after the post had failed, so that its faults may be its own.
+    """
+
+    at: datetime
+    error: str
+    counts: bool
+    trail: Trail
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The post failed: 'refused' by every model, or its attempts are 'exhausted'."""
+
+    kind: str
+    error: str
+
+
+Decision = Tagged | AskAgain | RetryAt | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What matters of the rest of the world: the models that are not gone, whether none may be asked, when any post
+    last got its tags, and whether since then only suspects have met faults, this post among them."""
+
+    models: Collection[str]
+    is_down: bool
+    last_success_at: datetime | None
+    only_suspects_fail: bool = False
+
+    def served_since(self, moment: datetime) -> bool:
+        """Whether a post got its tags at that time or later."""
+        return self.last_success_at is not None and self.last_success_at >= moment
+
+
+def retry_delay(policy: Policy, retry: int, random: Random) -> float:
+    """Seconds before the n-th delayed retry of an attempt (from 0): TAGGING_RETRY_DELAY·2ⁿ ± 20 %."""
+    return policy.retry_delay * 2.0 ** min(retry, 30) * random.uniform(0.8, 1.2)
+
+
+def backoff(policy: Policy, attempts: int, random: Random) -> float:
+    """Seconds before the next attempt after `attempts` failed ones (from 1): doubling to an hour, ± 20 %."""
+    seconds = min(LONGEST_BACKOFF, policy.backoff_seconds * 2.0 ** min(max(attempts, 1) - 1, 30))
+    return seconds * random.uniform(0.8, 1.2)
+
+
+def settled_attempts(attempts: int, doubted_since: datetime | None, last_success_at: datetime | None) -> int:
+    """Attempts that count, now that something may be known of the one in doubt."""
+    served = doubted_since is not None and last_success_at is not None and last_success_at > doubted_since
+    return attempts + served
+
+
+def decide(
+    attempts: int,
+    trail: Trail,
+    model: str,
+    outcome: Outcome,
+    upstream: Upstream,
+    policy: Policy,
+    began: datetime,
+    now: datetime,
+    random: Random,
+    company: Company = Company(),
+) -> Decision:
+    """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
+
+    Args:
+        began: when the request started.
+        company: what else the request was about.
+    """
+    if outcome.kind is Kind.TAGGED:
+        return Tagged(outcome.tags)
+    if outcome.kind in NOT_THE_POSTS:
+        return AskAgain(None, trail)
+    together = _together_next(trail, outcome.kind, company)
+    if outcome.kind is Kind.REFUSED and company.posts > 1:
+        # One of them is refused, nobody knows which: it says nothing of this one.
+        return AskAgain(None, replace(trail, together=together))
+    trail = replace(_extend(trail, model, outcome, began), together=together)
+    error = f"{outcome.reason} ({model})"
+    if outcome.kind is Kind.REFUSED and set(upstream.models) <= set(trail.refused):
+        return GiveUp("refused", error)
+    if len(trail.asked) <= policy.max_retries:
+        return _next_request(trail, outcome, policy, now, random)
+    return _end_attempt(attempts, trail, error, upstream, policy, began, now, random)
+
+
+def _together_next(trail: Trail, kind: Kind, company: Company) -> int | None:
+    """With how many the post may share its next request.
+
+    A refusal is narrowed down by halves. What failed as a whole is asked for once more as a whole; then by halves
+    after a fault of the upstream, and alone after an unreadable answer. A post that was left out of an answer with
+    others' tags is asked for alone at once.
+    """
+    if company.posts == 1:
+        return trail.together
+    if kind is Kind.MALFORMED:
+        return 1 if company.any_tagged or trail.together else company.posts
+    if kind is Kind.REFUSED or trail.together:
+        return (company.posts + 1) // 2
+    return company.posts
+
+
+def _extend(trail: Trail, model: str, outcome: Outcome, began: datetime) -> Trail:
+    refused = outcome.kind is Kind.REFUSED
+    return replace(
+        trail,
+        asked=(*trail.asked, model),
+        refused=(*trail.refused, model) if refused else trail.refused,
+        only_refusals=trail.only_refusals and refused,
+        answered=trail.answered or outcome.kind in {Kind.MALFORMED, Kind.REFUSED},
+        started_at=trail.started_at or began,
+    )
+
+
+def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime, random: Random) -> AskAgain:
+    if outcome.kind not in DOWN_KINDS:
+        return AskAgain(None, trail)
+    at = now + timedelta(seconds=retry_delay(policy, trail.delays, random))
+    return AskAgain(at, replace(trail, delays=trail.delays + 1))
+
+
+def _end_attempt(
+    attempts: int,
+    trail: Trail,
+    error: str,
+    upstream: Upstream,
+    policy: Policy,
+    began: datetime,
+    now: datetime,
+    random: Random,
+) -> Decision:
+    served_after = upstream.served_since(trail.started_at or began)
+    is_own = upstream.only_suspects_fail and not upstream.is_down
+    is_last = attempts + 1 >= policy.max_attempts
+    # What no answer about several posts was usable for goes alone from now on.
+    alone = trail.together is not None and trail.answered
+    retry = partial(RetryAt, error=error, trail=Trail(refused=trail.refused), suspect=served_after or alone)
+    wait = backoff(policy, attempts + 1, random)
+    if not (trail.answered or is_own or (served_after and not upstream.is_down and not is_last)):
+        # What was served before this failure says nothing of an outage that may just have begun.
+        wait = min(wait, LAST_DOUBT if served_after else LONGEST_DOUBT)
+        return retry(now + timedelta(seconds=wait), counts=False)
+    if is_last:
+        return GiveUp("refused" if trail.only_refusals else "exhausted", error)
+    # Models are left that have not seen the post: nothing is gained by waiting.
+    return retry(now + timedelta(seconds=0.0 if trail.only_refusals else wait), counts=True)

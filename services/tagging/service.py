@@ -1,0 +1,353 @@
+"""The use cases of tagging that the bot, the API and the scheduler call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.availability.budget import Pace
+from services.availability.circuit_breaker import ModelState, candidates, choose_model, models_to_send, observe
+from services.availability.provider_status import ProviderState, ProviderWatch, disabled
+from services.llm.client import Provider, Request
+from services.llm.response_classifier import Outcome
+from services.tagging.retry_policy import AskAgain, Policy, Tagged, Trail, Upstream, decide
+from storage import outbox
+from storage.db.engine import Database
+from storage.posts import received_updates
+from storage.queue import queue, retry_requests
+from storage.schema import parser_tables
+from storage.schema.tables import Batch
+
+log = structlog.get_logger(__name__)
+
+#: How long a /retry's message shows progress.
+PROGRESS_FOR = timedelta(minutes=15)
+ATTEMPTS_KEPT = timedelta(days=30)
+#: Rows in one transaction of the clean-up.
+PRUNED_AT_ONCE = 1000
+#: Telegram keeps an update for a day, and sends none again after that.
+UPDATES_KEPT = timedelta(days=1)
+#: The daily retry takes posts that were tried this lately.
+NIGHTLY_FOR = timedelta(days=7)
+LIMITS = range(1, 1001)
+
+
+class TaggingFailedError(Exception):
+    """No model gave tags; the message says why, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who waits for a post's outcome, and the message that is to show it (None: a new one)."""
+
+    telegram_id: int
+    chat_id: int
+    message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A post that was asked for, and the message that waits for what comes of it."""
+
+    post_id: int
+    outbox_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReceipt:
+    """A /retry: its batch (None without a person who watches), and how many posts it queued."""
+
+    batch_id: int | None
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryProgress:
+    """How far a /retry has come; one of the last four ends its message."""
+
+    batch_id: int
+    chat_id: int
+    message_id: int
+    telegram_id: int
+    total: int
+    success: int
+    failed: int
+    waiting: int
+    in_work: int
+    finished: bool
+    stopped: bool
+    paused_until: datetime | None
+    too_long: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedTags:
+    """Tags of a text that is in no post, who gave them, and in how many requests."""
+
+    tags: tuple[str, ...]
+    model: str
+    requests: int
+
+
+class TaggingService:
+    """Asks for tags; the worker that gives them may run in another process.
+
+    `wake` and `probe` reach the worker of this process; elsewhere its tick finds the rows.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        provider: Provider,
+        chain: Sequence[str],
+        policy: Policy,
+        pace: Pace,
+        *,
+        enabled: bool,
+        wake: Callable[[], None],
+        probe: Callable[[], None],
+        clock: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._provider = provider
+        self._chain = tuple(chain)
+        self._policy = policy
+        self._provider_watch = ProviderWatch(database, chain, pace, clock)
+        self.enabled = enabled
+        self._wake = wake
+        self._probe = probe
+        self._clock = clock
+        self._random = random
+
+    async def generate_tags_for_text(self, text: str) -> GeneratedTags:
+        """Tags for a text that is in no post: one attempt, with its retries, at once.
+
+        Raises:
+            TaggingFailedError: no model gave tags.
+        """
+        trail, states, requests = Trail(), dict[str, ModelState](), 0
+        while requests <= self._policy.max_retries + len(self._chain):
+            now = self._clock()
+            allowed = candidates(self._chain, states, now)
+            model = choose_model(self._chain, allowed, trail.asked, trail.refused)
+            if model is None:
+                break
+            sent = models_to_send(model, self._chain, allowed, trail.refused) if self._provider.extras else (model,)
+            call = await self._provider.ask(Request((text,), sent))
+            requests += 1
+            outcome = call.outcomes[0]
+            states.update(observe(states, self._chain, sent, call.answered, outcome, now, self._random))
+            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, now, self._random)
+            if isinstance(decision, Tagged):
+                return GeneratedTags(decision.tags, call.answered or model, requests)
+            if not isinstance(decision, AskAgain):
+                raise TaggingFailedError(_describe(outcome, model))
+            trail = decision.trail
+            await asyncio.sleep(max(0.0, (decision.at - now).total_seconds()) if decision.at else 0.0)
+        raise TaggingFailedError("no model may be asked now")
+
+    def _alone(self) -> Upstream:
+        return Upstream(models=self._chain, is_down=False, last_success_at=None)
+
+    async def update_post_tags(
+        self,
+        post_id: int,
+        force_retry: bool = False,
+        *,
+        user_id: int | None = None,
+        watcher: Watcher | None = None,
+    ) -> Queued | None:
+        """Queue a post for new tags ahead of everything; its old ones stand until they come.
+
+        Args:
+            force_retry: also ask the provider again in a pause.
+            user_id: whose post it has to be (None: anybody's).
+
+        Returns:
+            None when there is no such post.
+        """
+        async with self._database.write() as session:
+            if not await retry_requests.exists(session, post_id, user_id):
+                return None
+            await retry_requests.ask_anew(session, post_id, self._clock())
+            outbox_id = await self._watch(session, post_id, watcher)
+        self._go(force=force_retry)
+        return Queued(post_id, outbox_id)
+
+    async def retry_post(
+        self, post_id: int, *, user_id: int | None = None, force: bool = False, watcher: Watcher | None = None
+    ) -> Queued | None:
+        """One more attempt for one post, ahead of everything. A post that is in work, or has its tags, is left
+        as it is: the watcher is told how it stands. None when there is no such post."""
+        async with self._database.write() as session:
+            if not await retry_requests.exists(session, post_id, user_id):
+                return None
+            await retry_requests.ask_again(session, [post_id], user_id, self._clock(), force=force)
+            outbox_id = await self._watch(session, post_id, watcher)
+        self._go(force=force)
+        return Queued(post_id, outbox_id)
+
+    async def retry_posts(self, post_ids: Sequence[int], *, user_id: int | None = None) -> int:
+        """One more attempt for each of the posts; returns how many were queued."""
+        async with self._database.write() as session:
+            count = await retry_requests.ask_again(session, list(post_ids), user_id, self._clock(), force=False)
+        self._go(force=False)
+        return count
+
+    async def retry_failed_posts(
+        self, user_id: int | None = None, limit: int = 50, force: bool = False, *, by_telegram_id: int | None = None
+    ) -> RetryReceipt:
+        """Make pending and retrying posts due and give failed ones one more attempt.
+
+        Args:
+            user_id: whose (None: everybody's). limit: 1–1000 posts.
+            force: reset the attempts, too, and ask the provider again in a pause: the administrator's alone.
+            by_telegram_id: who is shown progress, and may stop it.
+        """
+        if limit not in LIMITS:
+            raise ValueError(f"limit must be from {LIMITS.start} to {LIMITS.stop - 1}")
+        async with self._database.write() as session:
+            batch_id, queued = await retry_requests.make_batch(
+                session, user_id=user_id, telegram_id=by_telegram_id, limit=limit, force=force, now=self._clock()
+            )
+        self._go(force=force)
+        return RetryReceipt(batch_id, queued)
+
+    async def show_progress(self, batch_id: int, chat_id: int, message_id: int) -> None:
+        """Say which message shows the progress of a /retry."""
+        async with self._database.write() as session:
+            batch = await session.get(Batch, batch_id)
+            if batch is not None:
+                batch.chat_id, batch.message_id = chat_id, message_id
+
+    async def stop_retry(self, batch_id: int, telegram_id: int) -> int | None:
+        """Take the rest of one's own /retry out of the queue; None when it is not theirs."""
+        async with self._database.write() as session:
+            batch = await session.get(Batch, batch_id)
+            if batch is None or batch.telegram_id != telegram_id:
+                return None
+            return 0 if batch.stopped else await retry_requests.stop_batch(session, batch, self._clock())
+
+    async def open_batches(self) -> list[RetryProgress]:
+        """The /retry commands whose message is not final yet."""
+        now = self._clock()
+        async with self._database.read() as session:
+            batches = await retry_requests.open_batches(session)
+            counted = [(batch, await retry_requests.count_batch(session, batch, now)) for batch in batches]
+        provider = await self.provider_state() if batches else None
+        paused_until = provider.until if provider and provider.state != "open" else None
+        return [_progress(batch, counts, paused_until, now) for batch, counts in counted]
+
+    async def close_batch(self, batch_id: int) -> None:
+        """The message of a /retry is final."""
+        async with self._database.write() as session:
+            batch = await session.get(Batch, batch_id)
+            if batch is not None:
+                batch.closed_at = self._clock()
+
+    async def skip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
+        """Leave a post without tags; False when it was so, or has its tags; None when there is no such post."""
+        async with self._database.write() as session:
+            if not await retry_requests.exists(session, post_id, user_id):
+                return None
+            return await retry_requests.skip(session, post_id, self._clock())
+
+    async def unskip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
+        """Take a Skip back; False when there is none; None when there is no such post."""
+        async with self._database.write() as session:
+            if not await retry_requests.exists(session, post_id, user_id):
+                return None
+            return await retry_requests.unskip(session, post_id)
+
+    async def retry_nightly(self, limit: int) -> int:
+        """The daily retry of failed posts; returns how many were queued."""
+        now = self._clock()
+        async with self._database.write() as session:
+            count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
+        self._wake()
+        log.info("nightly_retry", queued=count)
+        return count
+
+    async def clean_up(self) -> None:
+        """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
+        now = self._clock()
+        pruned = await self._prune(queue.prune_attempts, now - ATTEMPTS_KEPT)
+        await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
+        async with self._database.write() as session:
+            await retry_requests.prune_batches(session, now)
+            await received_updates.prune(session, now - UPDATES_KEPT)
+            adopted = await parser_tables.adopt_parser_verdicts(session)
+        log.info("cleaned_up", attempts=pruned, adopted=adopted)
+
+    async def _prune(self, prune: Callable[[AsyncSession, datetime, int], Awaitable[int]], before: datetime) -> int:
+        """All of it, in transactions each of which is short: nobody waits for the whole."""
+        total, count = 0, PRUNED_AT_ONCE
+        while count == PRUNED_AT_ONCE:
+            async with self._database.write() as session:
+                count = await prune(session, before, PRUNED_AT_ONCE)
+            total += count
+        return total
+
+    async def probe(self) -> None:
+        """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""
+        async with self._database.write() as session:
+            await queue.upstream_is_back(session)
+        self._probe()
+
+    async def provider_state(self, *, backlog: bool = False) -> ProviderState:
+        """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
+        if not self.enabled:
+            return disabled(self._chain)
+        return await self._provider_watch.state(backlog=backlog)
+
+    async def _watch(self, session: AsyncSession, post_id: int, watcher: Watcher | None) -> int | None:
+        if watcher is None:
+            return None
+        now = self._clock()
+        outbox_id = await outbox.open_result(
+            session,
+            post_id=post_id,
+            telegram_id=watcher.telegram_id,
+            chat_id=watcher.chat_id,
+            message_id=watcher.message_id,
+            now=now,
+        )
+        if not await retry_requests.is_queued(session, post_id):
+            await outbox.outcome_ready(session, [post_id], now)
+        return outbox_id
+
+    def _go(self, *, force: bool) -> None:
+        if force:
+            self._probe()
+        self._wake()
+
+
+def _describe(outcome: Outcome, model: str) -> str:
+    return f"{outcome.reason} ({model})"
+
+
+def _progress(
+    batch: Batch, counts: retry_requests.BatchCounts, paused_until: datetime | None, now: datetime
+) -> RetryProgress:
+    return RetryProgress(
+        batch_id=batch.id,
+        chat_id=batch.chat_id or batch.telegram_id,
+        message_id=batch.message_id or 0,
+        telegram_id=batch.telegram_id,
+        total=counts.total,
+        success=counts.success,
+        failed=counts.failed,
+        waiting=counts.waiting,
+        in_work=counts.in_work,
+        finished=counts.open == 0,
+        stopped=batch.stopped,
+        paused_until=paused_until,
+        too_long=now - batch.created_at > PROGRESS_FOR,
+    )

@@ -1,0 +1,142 @@
+"""Statements on people: the parser's users, who they are to the bot, and whether they can be written to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.db.glance import Glance
+from storage.db.inserts import insert
+from storage.schema import parser_tables
+from storage.schema.parser_tables import OptionalColumns
+from storage.schema.tables import Person, User
+from storage.schema.types import UtcDateTime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of the parser's users; `may_use`: active and not blocked."""
+
+    id: int
+    may_use: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a person: a row of `metka_people`."""
+
+    language: str | None
+    name: str | None
+    username: str | None
+    access: str | None
+    reachable: bool | None
+    told: bool
+
+
+Standing = Select[*tuple[Any, ...]]
+
+
+def standing_query(columns: OptionalColumns) -> Standing:
+    """What `standing` asks; it is built once, since which columns there are does not change while we run."""
+    who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
+    allowed = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
+    known = [Person.__table__.c[each.name] for each in fields(Known)]
+    return (
+        select(Person.__table__.c.telegram_id.is_not(None), *known, User.__table__.c.id, allowed)
+        .select_from(who)
+        .outerjoin(Person.__table__, Person.telegram_id == who.c.telegram_id)
+        .outerjoin(User.__table__, User.telegram_id == who.c.telegram_id)
+    )
+
+
+def standing(glance: Glance, query: Standing, telegram_id: int, now: datetime) -> tuple[Known | None, Account | None]:
+    """What is known of a person, and their users row."""
+    found = glance.rows(query, {"telegram_id": telegram_id, "now": now})
+    # There is always a row, and more only where the parser's table holds a person twice.
+    is_known, *known, user_id, may_use = found[0]
+    return Known(*known) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
+
+
+async def take_turns(session: AsyncSession, key: int) -> None:
+    """Until this transaction ends, nobody else gets past here with that key (SQLite has one writer anyway)."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def find_account(
+    session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
+) -> Account | None:
+    """The users row of a Telegram id, or None."""
+    allowed = parser_tables.may_use_clause(columns, now=now)
+    row = (await session.execute(select(User.id, allowed).where(User.telegram_id == telegram_id))).first()
+    return None if row is None else Account(row[0], bool(row[1]))
+
+
+async def open_account(
+    session: AsyncSession, telegram_id: int, *, name: str | None, username: str | None, now: datetime
+) -> int:
+    """The id of the users row of a Telegram id: made active, or inserted."""
+    await take_turns(session, telegram_id)
+    user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
+    if user_id is None:
+        return await parser_tables.insert_user(
+            session, telegram_id=telegram_id, username=username, first_name=name, last_name=None, now=now
+        )
+    await session.execute(update(User).where(User.id == user_id).values(is_active=True))
+    return user_id
+
+
+async def user_id_of(session: AsyncSession, telegram_id: int) -> int | None:
+    """The users row of a Telegram id."""
+    return (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalars().first()
+
+
+async def telegram_id_of(session: AsyncSession, user_id: int) -> int | None:
+    """Whose users row this is."""
+    return (await session.execute(select(User.telegram_id).where(User.id == user_id))).scalar_one_or_none()
+
+
+async def find(session: AsyncSession, telegram_id: int) -> Person | None:
+    """What is known of a person, or None."""
+    return await session.get(Person, telegram_id)
+
+
+async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
+    """Set these columns of a person, who may be new; the others stay."""
+    values = {**values, "updated_at": now}
+    statement = insert(session, Person).values(telegram_id=telegram_id, **values)
+    await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
+
+
+async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, declined_before: datetime) -> bool:
+    """Note that a known person asks for access; False when it was asked before, or declined later than that."""
+    # 'approved' can ask again: the parser may have taken the account away since.
+    declined = and_(Person.access == "declined", Person.updated_at < declined_before)
+    may_ask = or_(Person.access.is_(None), Person.access == "approved", declined)
+    return await _set_access(session, telegram_id, "asked", may_ask, now)
+
+
+async def decide(session: AsyncSession, telegram_id: int, access: str, now: datetime) -> bool:
+    """Answer a person who asked ('approved' or 'declined'); False when there is nothing (left) to answer."""
+    return await _set_access(session, telegram_id, access, Person.access == "asked", now)
+
+
+async def _set_access(session: AsyncSession, telegram_id: int, access: str, condition: Any, now: datetime) -> bool:
+    statement = (
+        update(Person)
+        .where(Person.telegram_id == telegram_id, condition)
+        .values(access=access, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
+
+
+async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
+    """Telegram id → language, of those of whom it is known."""
+    query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
+    return {who: language for who, language in (await session.execute(query)) if language}

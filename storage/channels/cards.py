@@ -1,0 +1,83 @@
+"""What a list of a user's channels shows. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.reads import overview
+from storage.schema import parser_tables
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Channel, Post, UserChannel
+
+
+async def cards(session: AsyncSession, user_id: int, channel_id: int | None = None) -> Sequence[Any]:
+    """A user's channels: those followed, and those they have posts of, with how many posts, and how many have tags.
+
+    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged; by title.
+    """
+    dialect = session.get_bind().dialect.name
+    counted = _counted(user_id, "posts").subquery()
+    lacking = _counted(user_id, "untagged").where(*_without_tags(dialect)).subquery()
+    title = func.coalesce(func.nullif(Channel.channel_title, ""), Channel.channel_username)
+    query = (
+        select(
+            Channel,
+            UserChannel,
+            Follow,
+            SourceRow,
+            func.coalesce(counted.c.posts, 0).label("posts"),
+            func.coalesce(lacking.c.untagged, 0).label("untagged"),
+        )
+        .outerjoin(counted, counted.c.channel_id == Channel.id)
+        .outerjoin(lacking, lacking.c.channel_id == Channel.id)
+        .outerjoin(UserChannel, (UserChannel.channel_id == Channel.id) & (UserChannel.user_id == user_id))
+        .outerjoin(Follow, (Follow.channel_id == Channel.id) & (Follow.user_id == user_id))
+        .outerjoin(SourceRow, SourceRow.channel_id == Channel.id)
+        .where(or_(counted.c.posts.is_not(None), UserChannel.user_id.is_not(None), Follow.user_id.is_not(None)))
+        .order_by(func.lower(title), Channel.id)
+    )
+    if channel_id is not None:
+        query = query.where(Channel.id == channel_id)
+    return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[Any]:
+    """Of these channels: channel_id, name, next_check_at, problem; cheap, since it is asked again and again."""
+    query = (
+        select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem)
+        .where(SourceRow.channel_id.in_(channel_ids))
+        .order_by(SourceRow.channel_id)
+    )
+    return cast("Sequence[Any]", (await session.execute(query)).all())
+
+
+async def last_post(session: AsyncSession) -> int:
+    """The highest id of all posts; 0: there are none."""
+    return (await session.execute(select(func.max(Post.id)))).scalar_one() or 0
+
+
+async def posts_after(
+    session: AsyncSession, user_id: int, channel_ids: Sequence[int], post_id: int
+) -> Mapping[int, int]:
+    """Channel → how many posts the user got of it since that post; by the ids, whatever there was before."""
+    query = (
+        select(Post.channel_id, func.count())
+        .where(Post.id > post_id, Post.user_id == user_id, Post.channel_id.in_(channel_ids))
+        .group_by(Post.channel_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
+    query: Select[*tuple[Any, ...]] = select(Post.channel_id, func.count().label(label))
+    return query.where(Post.user_id == user_id).group_by(Post.channel_id)
+
+
+def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
+    # What is 'success' has tags: the index of the others is short.
+    tagged: ColumnElement[bool] = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
+    return [overview.unfinished(), ~tagged]

@@ -1,0 +1,234 @@
+"""Statements on public channels: who follows what, and which is to be read next. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema import parser_tables
+from storage.schema.parser_tables import OptionalColumns
+from storage.schema.source_tables import Follow, SourceRow
+from storage.schema.tables import Post, User, UserChannel
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whose channels are read: those who may use the bot, and its administrators whatever the parser says."""
+
+    columns: OptionalColumns
+    admin_ids: Collection[int]
+
+    def clause(self, now: datetime) -> ColumnElement[bool]:
+        """For a query that has `users`."""
+        return or_(parser_tables.may_use_clause(self.columns, now=now), User.telegram_id.in_(self.admin_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A follow that is read now, and whose it is."""
+
+    follow: Follow
+    telegram_id: int
+
+
+async def hold(session: AsyncSession, channel_id: int) -> SourceRow | None:
+    """What is known of a channel's reading, as it is now; None: nobody follows it.
+
+    Until this transaction ends nobody else changes it, nor its follows: whoever does begins with this.
+    """
+    query = select(SourceRow).where(SourceRow.channel_id == channel_id).with_for_update()
+    return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
+async def follow(session: AsyncSession, user_id: int, channel_id: int) -> Follow | None:
+    """A user's follow of a channel."""
+    return await session.get(Follow, (user_id, channel_id))
+
+
+async def count_follows(session: AsyncSession, user_id: int) -> int:
+    """How many channels a user follows."""
+    query = select(func.count()).select_from(Follow).where(Follow.user_id == user_id)
+    return (await session.execute(query)).scalar_one()
+
+
+async def followed(session: AsyncSession, user_id: int) -> Sequence[int]:
+    """The channels that a user follows, by id."""
+    query = select(Follow.channel_id).where(Follow.user_id == user_id).order_by(Follow.channel_id)
+    return (await session.execute(query)).scalars().all()
+
+
+async def make_due(session: AsyncSession, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
+    """Have these channels read at once, as far as the user follows them and has not paused them; returns which."""
+    theirs = (
+        select(Follow.channel_id)
+        .outerjoin(UserChannel, _is_link())
+        .where(Follow.user_id == user_id, Follow.channel_id.in_(channel_ids), UserChannel.is_active.is_not(False))
+    )
+    # One after the other, always in the same order: others change several, too.
+    held = select(SourceRow.channel_id).where(SourceRow.channel_id.in_(theirs)).order_by(SourceRow.channel_id)
+    due = list((await session.execute(held.with_for_update())).scalars())
+    statement = update(SourceRow).where(SourceRow.channel_id.in_(due)).values(next_check_at=now)
+    await session.execute(statement.execution_options(synchronize_session=False))
+    return due
+
+
+async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, active: bool, now: datetime) -> bool:
+    """Whether a user's channel is read at the moment: in the row that the parser goes by, too.
+
+    True: there was no such row, and one was inserted.
+    """
+    link = await session.get(UserChannel, (user_id, channel_id))
+    if link is not None:
+        link.is_active = active
+        await session.flush()
+        return False
+    values = {"user_id": user_id, "channel_id": channel_id, "is_active": active, "created_at": now}
+    await parser_tables.insert_row(session, UserChannel, values, now=now)
+    return True
+
+
+async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with_link: bool = True) -> bool:
+    """Forget that a user follows a channel, `with_link` for the parser, too; False: they did not.
+
+    Nobody is left who follows it: it is not read any more.
+    """
+    statements = [delete(Follow).where(Follow.user_id == user_id, Follow.channel_id == channel_id)]
+    if with_link:
+        statements.append(
+            delete(UserChannel).where(UserChannel.user_id == user_id, UserChannel.channel_id == channel_id)
+        )
+    counts = [cast("CursorResult[Any]", await session.execute(statement)).rowcount for statement in statements]
+    await drop_unread(session)
+    return any(counts)
+
+
+async def drop_unread(session: AsyncSession) -> None:
+    """Channels that nobody follows (any more: the parser may have deleted who did) are not read."""
+    nobody = ~exists().where(Follow.channel_id == SourceRow.channel_id)
+    await session.execute(delete(SourceRow).where(nobody).execution_options(synchronize_session=False))
+
+
+async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, after: int, limit: int) -> list[int]:
+    """Delete up to `limit` of a user's posts of a channel, from the lowest id above `after`, and what refers to them.
+
+    Returns which; what was deleted before is not gone through again.
+    """
+    theirs = (Post.channel_id == channel_id, Post.user_id == user_id, Post.id > after)
+    query = select(Post.id).where(*theirs).order_by(Post.id).limit(limit)
+    ids = list((await session.execute(query)).scalars())
+    if ids:
+        statement = delete(Post).where(Post.id.in_(ids)).execution_options(synchronize_session=False)
+        await session.execute(statement)
+    return ids
+
+
+async def may_be_due(session: AsyncSession, now: datetime) -> bool:
+    """Whether it is worth asking what is to be read; cheap, since it is asked again and again."""
+    look = select(SourceRow.channel_id).where(SourceRow.next_check_at <= now)
+    backlog = select(Follow.channel_id).where(_is_behind())
+    return bool((await session.execute(select(or_(look.exists(), backlog.exists())))).scalar_one())
+
+
+async def due_check(session: AsyncSession, audience: Audience, now: datetime) -> SourceRow | None:
+    """The channel that has waited longest to be looked at, of those that are due and that somebody follows."""
+    query = (
+        select(SourceRow)
+        .where(SourceRow.next_check_at <= now, _followers_of(SourceRow.channel_id, audience, now).exists())
+        .order_by(SourceRow.next_check_at, SourceRow.channel_id)
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def due_backlog(
+    session: AsyncSession, audience: Audience, now: datetime, after: tuple[int, int]
+) -> tuple[SourceRow, Follow] | None:
+    """Of whose channel more is to be read: what was posted between two looks, or older posts.
+
+    First posts go before all else, and gaps before the past; then one after the other, from beyond `after`
+    (channel, user), then from the start again.
+    """
+    turn, seen = tuple_(Follow.channel_id, Follow.user_id), tuple_(*map(literal, after))
+    query = (
+        select(SourceRow, Follow)
+        .join(Follow, Follow.channel_id == SourceRow.channel_id)
+        .join(User, User.id == Follow.user_id)
+        .outerjoin(UserChannel, _is_link())
+        .where(_is_behind(), Follow.oldest_id.is_not(None))
+        # Something has just gone wrong with the channel: until it is looked at again, nothing else is asked of it.
+        .where(or_(SourceRow.failures == 0, SourceRow.next_check_at <= now))
+        .where(UserChannel.is_active.is_not(False), audience.clause(now))
+        .order_by(
+            Follow.is_new.desc(),
+            Follow.gap_before.is_(None),
+            turn <= seen,
+            Follow.channel_id,
+            Follow.user_id,
+        )
+        .limit(1)
+    )
+    row = (await session.execute(query)).first()
+    return None if row is None else (row[0], row[1])
+
+
+def _is_behind() -> ColumnElement[bool]:
+    return or_(Follow.gap_before.is_not(None), and_(Follow.older_wanted > 0, ~Follow.at_beginning))
+
+
+async def followers(
+    session: AsyncSession, channel_id: int, audience: Audience, now: datetime, user_ids: Sequence[int] | None = None
+) -> list[Follower]:
+    """For whom a channel is read now; only these users, unless None."""
+    query = (
+        _followers_of(channel_id, audience, now).with_only_columns(Follow, User.telegram_id).order_by(Follow.user_id)
+    )
+    if user_ids is not None:
+        query = query.where(Follow.user_id.in_(user_ids))
+    rows = await session.execute(query.execution_options(populate_existing=True))
+    return [Follower(row[0], row[1]) for row in rows]
+
+
+async def is_any_unreadable(session: AsyncSession) -> bool:
+    """Whether some channel's page is of a form that is not known."""
+    follows = exists().where(Follow.channel_id == SourceRow.channel_id)
+    query = select(SourceRow.channel_id).where(SourceRow.problem == "unreadable", follows).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def note_parsed(session: AsyncSession, channel_id: int, now: datetime) -> None:
+    """The channel was read for all who follow it and have not paused it: where the parser notes that, too."""
+    follows = exists().where(Follow.channel_id == channel_id, Follow.user_id == UserChannel.user_id)
+    theirs = (UserChannel.channel_id == channel_id, UserChannel.is_active.is_not(False), follows)
+    statement = update(UserChannel).where(*theirs).values(last_parsed_at=now)
+    await session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _followers_of(channel_id: Any, audience: Audience, now: datetime) -> Select[Any]:
+    return (
+        select(Follow.user_id)
+        .join(User, User.id == Follow.user_id)
+        .outerjoin(UserChannel, _is_link())
+        .where(Follow.channel_id == channel_id, UserChannel.is_active.is_not(False), audience.clause(now))
+    )
+
+
+def _is_link() -> ColumnElement[bool]:
+    return (UserChannel.user_id == Follow.user_id) & (UserChannel.channel_id == Follow.channel_id)

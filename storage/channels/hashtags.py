@@ -1,0 +1,126 @@
+"""Statements on hashtags in channels: where they are on, and the messages they stand in. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Select, and_, delete, exists, literal, or_, select, update
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema.index_conditions import HASHTAGS_OPEN
+from storage.schema.source_tables import HashtagRow
+from storage.schema.tables import ChannelOwner, Post
+
+#: Channels of one person that are listed: a message holds a hundred buttons.
+MOST_CHANNELS = 40
+#: Hashtags stand in the message, and nobody has them removed yet.
+_REMOVABLE = (HashtagRow.line.is_not(None), HashtagRow.state != "undoing")
+
+
+async def find(session: AsyncSession, post_id: int) -> HashtagRow | None:
+    """The message of a post, if hashtags are or were to be written into it; to be changed by the caller."""
+    return await session.get(HashtagRow, post_id, with_for_update=True)
+
+
+async def find_with_post(session: AsyncSession, post_id: int) -> HashtagRow | None:
+    """As `find`, the post locked first: whoever settles it comes to its message in this order, too."""
+    if await session.get(HashtagRow, post_id) is None:
+        return None
+    await session.execute(select(Post.id).where(Post.id == post_id).with_for_update())
+    return await session.get(HashtagRow, post_id, with_for_update=True, populate_existing=True)
+
+
+async def appended_to(
+    session: AsyncSession, channel_id: int, message_ids: Sequence[int]
+) -> dict[int, tuple[str | None, str | None]]:
+    """Message number → the lines of hashtags that may stand in it, of whichever user's posts."""
+    if not (await session.execute(select(select(HashtagRow.post_id).exists()))).scalar_one():
+        return {}
+    query = (
+        select(Post.telegram_message_id, HashtagRow.line, HashtagRow.other_line)
+        .join(HashtagRow, HashtagRow.post_id == Post.id)
+        .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(message_ids))
+        .where(or_(HashtagRow.line.is_not(None), HashtagRow.other_line.is_not(None)))
+    )
+    return {row.telegram_message_id: (row.line, row.other_line) for row in await session.execute(query)}
+
+
+async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
+    """These posts have been worked on: whether their hashtags still fit is to be seen."""
+    await session.execute(
+        update(HashtagRow)
+        .where(HashtagRow.post_id.in_(post_ids), HashtagRow.state == "written")
+        .values(state="waiting")
+        .execution_options(synchronize_session=False)
+    )
+
+
+def is_any_ready(without: Collection[int] = ()) -> Select[tuple[bool]]:
+    """Whether a message is to be edited; cheap, since it is asked for again and again."""
+    return select(_ready(without).with_only_columns(literal(1)).exists())
+
+
+async def ready(session: AsyncSession, limit: int, without: Collection[int]) -> list[tuple[HashtagRow, list[str]]]:
+    """Messages to be edited, the oldest first, but none of the channels `without`: (row, tags of the post)."""
+    query = _ready(without).order_by(HashtagRow.post_id).limit(limit).with_for_update(of=HashtagRow)
+    return [(row, tags or []) for row, tags in await session.execute(query)]
+
+
+def _ready(without: Collection[int]) -> Select[HashtagRow, list[str] | None]:
+    is_on = exists().where(
+        ChannelOwner.telegram_channel_id == HashtagRow.chat_id,
+        ChannelOwner.hashtags_since.is_not(None),
+        ChannelOwner.removed_at.is_(None),
+    )
+    tagged = and_(HashtagRow.state == "waiting", Post.tagging_status == "success", is_on)
+    query = select(HashtagRow, Post.tags).join(Post, Post.id == HashtagRow.post_id)
+    query = query.where(sql(HASHTAGS_OPEN), or_(HashtagRow.state == "undoing", tagged))
+    return query.where(HashtagRow.chat_id.not_in(without)) if without else query
+
+
+async def tags_of(session: AsyncSession, post_id: int) -> list[str]:
+    """The tags that a post has now."""
+    return (await session.execute(select(Post.tags).where(Post.id == post_id))).scalar_one_or_none() or []
+
+
+async def forget_waiting(session: AsyncSession, chat_id: int) -> None:
+    """What waits in a channel is not written any more."""
+    await session.execute(
+        delete(HashtagRow)
+        .where(HashtagRow.chat_id == chat_id, sql(HASHTAGS_OPEN))
+        .where(HashtagRow.line.is_(None), HashtagRow.other_line.is_(None))
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOwner]:
+    """Where the bot is an administrator, and the person its owner; by title."""
+    query = (
+        select(ChannelOwner)
+        .where(ChannelOwner.owner_telegram_id == telegram_id, ChannelOwner.removed_at.is_(None))
+        .order_by(ChannelOwner.title, ChannelOwner.telegram_channel_id)
+        .limit(MOST_CHANNELS)
+    )
+    return list((await session.execute(query)).scalars())
+
+
+async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int | None:
+    """The newest post of these channels in which hashtags stand."""
+    query = (
+        select(HashtagRow.post_id)
+        .where(HashtagRow.chat_id.in_(chat_ids), *_REMOVABLE)
+        .order_by(HashtagRow.post_id.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def owner_of_line(session: AsyncSession, post_id: int) -> int | None:
+    """Who may remove the hashtags of a post, if any stand in its channel: the channel's owner."""
+    query = (
+        select(ChannelOwner.owner_telegram_id)
+        .join(HashtagRow, HashtagRow.chat_id == ChannelOwner.telegram_channel_id)
+        .where(HashtagRow.post_id == post_id, *_REMOVABLE, ChannelOwner.removed_at.is_(None))
+    )
+    return (await session.execute(query)).scalar_one_or_none()

@@ -1,0 +1,185 @@
+"""The engine and its transactions, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+if TYPE_CHECKING:
+    from storage.db.bare import BareReader
+
+#: Name of the driver in the URL: `storage.db.sqlite`.
+SQLITE_DRIVER = "inline"
+#: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
+SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
+#: Its codes CORRUPT, NOTADB: of a file that is no database, or not any more.
+SQLITE_BROKEN = {11, 26}
+#: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
+CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
+#: PostgreSQL ends a transaction in which nothing has come for so long.
+IDLE_SECONDS = 15
+#: What SQLAlchemy's pool says when new connections die as they are handed out: it tries twice, and has no type for it.
+POOL_GAVE_UP = "This connection is closed"
+#: What asyncpg raises, and SQLAlchemy's adapter of it, for a statement on a connection of whose end the server has told
+#: it, before it ends.
+OUT_OF_STEP = "InternalClientError"
+
+
+class DatabaseUrlError(ValueError):
+    """DATABASE_URL is none that Metka understands; the message says what is allowed and holds no password."""
+
+
+def parse_url(url: str) -> URL:
+    """`sqlite:///…` or `postgresql://…` (also postgres://, and with any driver named) → URL with our driver.
+
+    Raises:
+        DatabaseUrlError: another database, or not a URL at all.
+    """
+    allowed = "use sqlite:///path/to/file.db or postgresql://user:password@host/name"
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except Exception as error:
+        raise DatabaseUrlError(f"is not a database address: {allowed}") from error
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseUrlError(f"names no file: {allowed}")
+        return parsed.set(drivername=f"sqlite+{SQLITE_DRIVER}")
+    if "@" in (parsed.host or ""):
+        # What follows the password's own @ would be taken for the host, and be named in messages.
+        raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+asyncpg")
+    raise DatabaseUrlError(f"is of another kind ({backend}): {allowed}")
+
+
+def shown(url: URL) -> str:
+    """The address for a message: without our driver, and without a password, which may stand after a ? too."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is away for now (gone, locked, full, restarting), rather than the statement wrong."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF in SQLITE_PASSING
+    if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
+        return True
+    if isinstance(error, InvalidRequestError):
+        return str(error) == POOL_GAVE_UP
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _is_connection_error(error.orig)
+    return _is_connection_error(error)
+
+
+def _is_connection_error(error: BaseException | None) -> bool:
+    if type(error).__name__ == OUT_OF_STEP:
+        return True
+    # SQLSTATE classes for a server that shuts down, starts, or is full (08, 53, 57), and for a transaction that it
+    # broke off for others' sake (40: deadlock, serialization; 55: a lock that did not come): to be tried again.
+    return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "40", "53", "55", "57"}
+
+
+class Database:
+    """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
+
+    def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
+        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: as long as it likes."""
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.engine = _make_engine(url, statement_seconds)
+        #: For `storage.db.glance`.
+        self.bare = _bare_reader(self.engine) if self.is_sqlite else None
+        self._writing = self.engine.execution_options(metka_write=True)
+        # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
+        self._writer = asyncio.Lock() if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading; whatever it changed is rolled back."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed at the end, rolled back on an exception."""
+        if self._writer is None:
+            async with self._transaction() as session:
+                yield session
+            return
+        async with self._writer, self._transaction() as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
+            # A lock of another program's, or a dead connection, may take long: what time it is is asked after that.
+            await session.connection()
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self.bare is not None:
+            self.bare.close()
+        await self.engine.dispose()
+
+
+def _bare_reader(engine: AsyncEngine) -> BareReader:
+    from storage.db.bare import BareReader  # noqa: PLC0415 - as below
+
+    return BareReader(engine)
+
+
+def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
+    # Without parameters: an error of the database's must not put the text of a post into the log.
+    if url.get_backend_name() != "sqlite":
+        engine = create_async_engine(
+            url,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+            pool_size=5,
+            max_overflow=5,
+            pool_timeout=10,
+            hide_parameters=True,
+        )
+        event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
+        event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
+        event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
+        return engine
+    from storage.db.sqlite import make_engine  # noqa: PLC0415 - 2 MB that PostgreSQL does not need
+
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    return make_engine(url)
+
+
+def _on_postgresql_connect(connection: Any, _record: Any) -> None:
+    # No transaction of ours waits for anything but the database. One that does is of a connection that is dead without
+    # a word, whose locks would keep the next one from the same rows. (As a start-up parameter pgbouncer refuses it.)
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+    cursor.close()
+    connection.commit()
+
+
+def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+    # As SQLAlchemy's pre-ping, which only knows connections that say that they are closed. After a failover nothing
+    # comes on any connection of the pool: one that gives no sign of life takes the others with it, or each of them
+    # would be waited for in its turn.
+    try:
+        connection.ping()
+    except (TimeoutError, connection.dbapi.Error) as error:
+        raise InvalidatePoolError from error
+
+
+def _on_postgresql_error(context: ExceptionContext) -> None:
+    if isinstance(context.original_exception, TimeoutError):
+        # SQLAlchemy takes it for a cancelled task, whose connection alone is given up.
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True

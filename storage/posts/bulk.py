@@ -1,0 +1,112 @@
+"""Statements that store many posts of one channel at once. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.db.row_locks import locked
+from storage.posts.channel_posts import owned_by
+from storage.schema.parser_tables import NeutralValues
+from storage.schema.tables import Post
+
+_POSTS = cast("Table", Post.__table__)
+#: Parameters in a statement are limited (SQLite 32,766).
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A stored post's text, and when it was stored."""
+
+    id: int
+    message_id: int
+    text: str | None
+    parsed_at: datetime | None
+    gone_at: datetime | None
+    text_key: int | None
+
+
+#: Message number → a user's posts of it: one, or a parser's doubles, the first of them first.
+Stored = dict[int, list[StoredText]]
+
+
+async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]) -> Stored:
+    """The user's posts of these messages, of those that are stored."""
+    found: Stored = {}
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
+    for start in range(0, len(message_ids), CHUNK):
+        some = message_ids[start : start + CHUNK]
+        query = (
+            select(*columns)
+            .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), owned_by(user_id))
+            # PostgreSQL, while it knows nothing of the table yet, would read the channel's posts for the list alone.
+            .where(Post.telegram_message_id.between(min(some), max(some)))
+            .order_by(Post.id)
+        )
+        for row in await session.execute(query):
+            found.setdefault(row.telegram_message_id, []).append(StoredText(*row))
+    return found
+
+
+async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], neutral: NeutralValues) -> None:
+    """Insert posts, all with the same keys; `neutral`: what else the table asks for (`legacy.required_values`)."""
+    if not rows:
+        return
+    others = {name: pair for name, pair in neutral.items() if name not in rows[0]}
+    columns = [sa.column(name, _POSTS.c[name].type) for name in rows[0]]
+    target = sa.table(_POSTS.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
+    constant = {name: value for name, (value, _) in others.items()}
+    statement = sa.insert(target)
+    if session.get_bind().dialect.name == "postgresql":
+        # Then SQLAlchemy sends many rows in a statement, and the trigger that wakes the workers runs once for them.
+        statement = statement.returning(sa.literal(1))
+    await session.execute(statement, [{**constant, **row} for row in rows])
+
+
+async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
+    """Before several of them are changed in whatever order (`storage.db.row_locks`)."""
+    ordered = sorted(post_ids)
+    for start in range(0, len(ordered), CHUNK):
+        await session.execute(locked(Post.id.in_(ordered[start : start + CHUNK])))
+
+
+async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:
+    """Change texts by post: the database's trigger makes the posts pending again and keeps their tags."""
+    rows = [{"post": post_id, "new": text} for post_id, text in texts]
+    if rows:
+        statement = update(_POSTS).where(_POSTS.c.id == bindparam("post"))
+        connection = await session.connection()
+        await connection.execute(statement.values(text=bindparam("new"), parsed_at=now), rows)
+
+
+async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
+    """When these posts come up."""
+    if post_ids:
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
+
+
+async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:
+    """These were deleted in their channel; None: they are there after all."""
+    if post_ids:
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
+
+
+async def stored_between(session: AsyncSession, user_id: int, channel_id: int, low: int, high: int) -> Stored:
+    """The user's posts of the messages from `low` to `high`."""
+    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
+    query = (
+        select(*columns)
+        .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), owned_by(user_id))
+        .order_by(Post.id)
+    )
+    found: Stored = {}
+    for row in await session.execute(query):
+        found.setdefault(row.telegram_message_id, []).append(StoredText(*row))
+    return found

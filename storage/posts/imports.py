@@ -1,0 +1,63 @@
+"""Statements on imports of exported files. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema.source_tables import ImportRow
+
+
+async def find_unfinished(session: AsyncSession, user_id: int, fingerprint: str) -> ImportRow | None:
+    """The user's import of this file that was broken off, of several the last one; none that came to the bot."""
+    query = (
+        select(ImportRow)
+        .where(
+            ImportRow.user_id == user_id,
+            ImportRow.fingerprint == fingerprint,
+            ImportRow.finished_at.is_(None),
+            ImportRow.file_id.is_(None),
+        )
+        .order_by(ImportRow.id.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def find_received(session: AsyncSession) -> Sequence[ImportRow]:
+    """Files that came to the bot and are not done, in the order they came."""
+    query = select(ImportRow).where(ImportRow.finished_at.is_(None), ImportRow.file_id.is_not(None))
+    return (await session.execute(query.order_by(ImportRow.id))).scalars().all()
+
+
+async def add(session: AsyncSession, row: ImportRow) -> ImportRow:
+    """A new import; it has its number afterwards."""
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def take(session: AsyncSession, import_id: int, position: int) -> bool:
+    """Whether the import still stands there; until this transaction ends nobody else takes it further."""
+    query = select(ImportRow.id).where(ImportRow.id == import_id, ImportRow.position == position)
+    return (await session.execute(query.with_for_update())).first() is not None
+
+
+async def advance(session: AsyncSession, import_id: int, position: int, counts: Mapping[str, Any]) -> None:
+    """So much of the file is stored."""
+    statement = update(ImportRow).where(ImportRow.id == import_id).values(position=position, counts=dict(counts))
+    await session.execute(statement.execution_options(synchronize_session=False))
+
+
+async def finish(session: AsyncSession, import_id: int, now: datetime, error: str | None) -> None:
+    """The import is done, or cannot be; a finished one stays as it is."""
+    statement = (
+        update(ImportRow)
+        .where(ImportRow.id == import_id, ImportRow.finished_at.is_(None))
+        .values(finished_at=now, error=error)
+    )
+    await session.execute(statement.execution_options(synchronize_session=False))

@@ -1,0 +1,263 @@
+"""What people ask of the queue: new tags, a retry, its stop, a skip. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.db.row_locks import locked
+from storage.queue.claim import in_order_of_work
+from storage.queue.queue import Priority
+from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
+from storage.schema.tables import Batch, BatchPost, Post
+
+#: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that
+#: ran out: what its holder still brings is older than the wish.
+_DUE: dict[str, Any] = {
+    "lease_token": None,
+    "lease_expires_at": None,
+    "next_attempt_at": None,
+    "attempt_trail": None,
+    "waits_for_upstream": None,
+    "after_fault": None,
+}
+_ANEW: dict[str, Any] = {
+    **_DUE,
+    "tagging_attempts": 0,
+    "failure_kind": None,
+    "nightly_retries": None,
+    "suspect": None,
+}
+RETRYABLE = ("pending", "retrying", "failed")
+NIGHTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """A /retry as its posts stand now."""
+
+    total: int
+    success: int
+    failed: int
+    waiting: int
+    in_work: int
+    open: int
+
+
+def _has_text() -> ColumnElement[bool]:
+    return and_(Post.text.is_not(None), func.trim(Post.text) != "")
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    """Not in a request: its answer is on the way and would be paid for twice."""
+    return or_(Post.lease_expires_at.is_(None), Post.lease_expires_at <= now)
+
+
+async def exists(session: AsyncSession, post_id: int, user_id: int | None) -> bool:
+    """Whether there is such a post (of that user, unless None)."""
+    query = select(Post.id).where(Post.id == post_id)
+    if user_id is not None:
+        query = query.where(Post.user_id == user_id)
+    return (await session.execute(query)).first() is not None
+
+
+async def is_queued(session: AsyncSession, post_id: int) -> bool:
+    """Whether the post still has work coming."""
+    status = (await session.execute(select(Post.tagging_status).where(Post.id == post_id))).scalar_one_or_none()
+    return status in {None, "pending", "retrying"}
+
+
+async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
+    """New tags, ahead of everything; the old ones stand until they come."""
+    await _update(
+        session,
+        and_(Post.id == post_id, _free(now)),
+        {
+            **_ANEW,
+            "tagging_status": "pending",
+            "requested_at": now,
+            "work_class": Priority.ASKED,
+            "skipped_at": None,
+            "wants_new": True,
+        },
+    )
+
+
+async def ask_again(
+    session: AsyncSession, posts: Sequence[int], user_id: int | None, now: datetime, *, force: bool
+) -> int:
+    """One more attempt, ahead of everything, for posts that have not got what was asked for; `force` counts anew."""
+    unfinished = or_(
+        Post.tagging_status.in_(RETRYABLE),
+        and_(Post.tagging_status == "success", Post.tagging_error.is_not(None)),
+    )
+    condition = and_(Post.id.in_(posts), unfinished, _free(now))
+    if user_id is not None:
+        condition = and_(condition, Post.user_id == user_id)
+    # A failed wish for new tags is still one when it is made again.
+    anew = or_(Post.wants_new.is_(True), Post.tagging_status == "success") if not force else True
+    values = {"tagging_status": "pending", "requested_at": now, "work_class": Priority.ASKED, "wants_new": anew}
+    return await _update(session, condition, {**(_ANEW if force else _DUE), **values})
+
+
+async def make_batch(
+    session: AsyncSession, *, user_id: int | None, telegram_id: int | None, limit: int, force: bool, now: datetime
+) -> tuple[int | None, int]:
+    """Queue up to `limit` posts that lack tags: failed ones first, then retrying, then pending, newest first.
+
+    Returns the batch (None when nobody is to see its progress, or nothing was found) and how many.
+    """
+    found: list[Row[Any]] = []
+    for status in ("failed", "retrying", "pending"):
+        found += (await session.execute(_retryable(status, user_id, limit - len(found), now))).all()
+    if not found:
+        return None, 0
+    batch_id = await _insert_batch(session, found, telegram_id, now) if telegram_id is not None else None
+    ids = [row.id for row in found]
+    failed = [row.id for row in found if row.tagging_status == "failed"]
+    due = {**_ANEW, "wants_new": True} if force else _DUE
+    # Somebody may have claimed one since, or given it its tags.
+    still = and_(Post.tagging_status.in_(RETRYABLE), _free(now))
+    all_due = due if force else {"next_attempt_at": None, "waits_for_upstream": None}
+    await _update(session, and_(Post.id.in_(ids), still), all_due)
+    anew = {**due, "tagging_status": "pending", "work_class": Priority.BULK}
+    await _update(session, and_(Post.id.in_(failed), Post.tagging_status == "failed", still), anew)
+    return batch_id, len(ids)
+
+
+def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> Select[*tuple[Any, ...]]:
+    """The newest posts of a status; of everybody's pending ones, those that are next in the order of work."""
+    query = (
+        select(Post.id, Post.tagging_status, Post.next_attempt_at, Post.tagging_attempts, Post.work_class)
+        .where(Post.tagging_status == status, _has_text(), _free(now))
+        .limit(limit)
+    )
+    newest = (Post.posted_at.desc(), Post.id.desc())
+    # Each in the words, and the order, of an index.
+    if user_id is not None:
+        return query.where(Post.user_id == user_id, sql(UNFINISHED)).order_by(*newest)
+    if status == "pending":
+        return query.where(sql(QUEUED)).order_by(*in_order_of_work())
+    return query.where(sql(TROUBLED)).order_by(*newest)
+
+
+async def _insert_batch(session: AsyncSession, found: Sequence[Any], telegram_id: int, now: datetime) -> int:
+    batch = Batch(telegram_id=telegram_id, created_at=now)
+    session.add(batch)
+    await session.flush()
+    rows = [
+        {
+            "batch_id": batch.id,
+            "post_id": row.id,
+            "previous_status": row.tagging_status,
+            "previous_next_attempt_at": row.next_attempt_at,
+            "previous_attempts": row.tagging_attempts,
+            "previous_work_class": row.work_class,
+        }
+        for row in found
+    ]
+    await session.execute(insert(BatchPost), rows)
+    return batch.id
+
+
+async def stop_batch(session: AsyncSession, batch: Batch, now: datetime) -> int:
+    """Put back what the batch has not worked off yet; returns how many posts left the queue again."""
+    mine = and_(BatchPost.batch_id == batch.id, BatchPost.post_id == Post.id)
+    untouched = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < batch.created_at)
+    # A /regen or an edit that came after the batch is nothing of its.
+    still_its = or_(Post.requested_at.is_(None), Post.requested_at < batch.created_at)
+    waiting = and_(Post.tagging_status.in_(("pending", "retrying")), untouched, still_its, _free(now))
+    previous = (
+        (Post.tagging_status, BatchPost.previous_status),
+        (Post.next_attempt_at, BatchPost.previous_next_attempt_at),
+        (Post.tagging_attempts, BatchPost.previous_attempts),
+        (Post.work_class, BatchPost.previous_work_class),
+    )
+    values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
+    # A forced one wanted new tags; a post that somebody has asked for itself keeps that wish.
+    wants_new = case((Post.requested_at.is_not(None), Post.wants_new))
+    values |= {"lease_token": None, "lease_expires_at": None, "wants_new": wants_new}
+    posts = select(BatchPost.post_id).where(BatchPost.batch_id == batch.id)
+    count = await _update(session, and_(Post.id.in_(posts), waiting), values)
+    batch.stopped = True
+    return count
+
+
+async def open_batches(session: AsyncSession) -> list[Batch]:
+    """Batches whose message is not final yet."""
+    query = select(Batch).where(Batch.closed_at.is_(None), Batch.message_id.is_not(None)).order_by(Batch.id)
+    return list((await session.execute(query)).scalars())
+
+
+async def count_batch(session: AsyncSession, batch: Batch, now: datetime) -> BatchCounts:
+    """How far a batch has come."""
+    query = (
+        select(Post.tagging_status, Post.last_tagging_attempt, Post.lease_expires_at)
+        .join(BatchPost, BatchPost.post_id == Post.id)
+        .where(BatchPost.batch_id == batch.id)
+    )
+    rows = (await session.execute(query)).all()
+    tried = [row.last_tagging_attempt is not None and row.last_tagging_attempt >= batch.created_at for row in rows]
+    waiting = [row.tagging_status in {None, "pending", "retrying"} for row in rows]
+    return BatchCounts(
+        total=len(rows),
+        success=sum(row.tagging_status == "success" for row in rows),
+        failed=sum(row.tagging_status == "failed" for row in rows),
+        waiting=sum(waiting),
+        in_work=sum(row.lease_expires_at is not None and row.lease_expires_at > now for row in rows),
+        open=sum(is_waiting and not was_tried for is_waiting, was_tried in zip(waiting, tried, strict=True)),
+    )
+
+
+async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
+    """A person does not want tags for the post; False when it is skipped already, or has its tags."""
+    values = {**_DUE, "tagging_status": "skipped", "skipped_at": now, "wants_new": None}
+    unfinished = or_(Post.tagging_status.in_(RETRYABLE), Post.tagging_status.is_(None))
+    return await _update(session, and_(Post.id == post_id, unfinished), values) == 1
+
+
+async def unskip(session: AsyncSession, post_id: int) -> bool:
+    """Take a Skip back: failed as it was, or pending if attempts are left; False when there is none."""
+    # A post that is through has no place in the order of work; one that was to be tried again has.
+    is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
+    status = case((is_through, "failed"), else_="pending")
+    condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")
+    return await _update(session, condition, {"tagging_status": status, "skipped_at": None}) == 1
+
+
+async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now: datetime) -> int:
+    """The daily retry: failed posts tried since then, three nights each, never what every model refused."""
+    nights = func.coalesce(Post.nightly_retries, 0)
+    ids = (
+        select(Post.id)
+        .where(
+            Post.tagging_status == "failed",
+            sql(TROUBLED),
+            or_(Post.failure_kind.is_(None), Post.failure_kind != "refused"),
+            or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt >= since),
+            nights < NIGHTS,
+            _has_text(),
+            _free(now),
+        )
+        .order_by(Post.posted_at.desc(), Post.id.desc())
+        .limit(limit)
+    )
+    values = {"tagging_status": "pending", "work_class": Priority.NIGHTLY, "nightly_retries": nights + 1}
+    return await _update(session, Post.id.in_(ids), {**_DUE, **values})
+
+
+async def prune_batches(session: AsyncSession, now: datetime) -> None:
+    """Forget batches older than a week."""
+    await session.execute(delete(Batch).where(Batch.created_at < now - timedelta(days=7)))
+
+
+async def _update(session: AsyncSession, condition: ColumnElement[bool], values: dict[str, Any]) -> int:
+    chosen = update(Post).where(Post.id.in_(locked(condition)))
+    statement = chosen.values(**values).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount

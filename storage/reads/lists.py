@@ -1,0 +1,333 @@
+"""Statements behind the HTTP API's lists: users, channels, tags, and pages of posts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, groupby
+from typing import Any, cast
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.reads import overview
+from storage.schema import parser_tables
+from storage.schema.tables import Channel, Post, User, UserChannel
+from storage.schema.types import UtcDateTime, distinct_in_each, is_tag
+
+#: Posts that are looked through in one statement, so that none takes long; and that are read at least.
+PIECE, FEWEST = 2000, 20
+#: Between texts of JSON: in one it stands nowhere.
+SEPARATOR = "\x1e"
+
+
+async def begin_view(session: AsyncSession) -> None:
+    """Every statement after this one sees the rows as they are now; on SQLite they do in any transaction."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+async def user_exists(session: AsyncSession, user_id: int) -> bool:
+    """Whether there is such a row of users."""
+    return (await session.execute(select(User.id).where(User.id == user_id))).first() is not None
+
+
+async def users(session: AsyncSession, after: int, limit: int, only: int | None) -> Sequence[User]:
+    """Users by id, from beyond `after`; `only` that one, unless None."""
+    query = select(User).where(User.id > after).order_by(User.id).limit(limit)
+    if only is not None:
+        query = query.where(User.id == only)
+    return (await session.execute(query)).scalars().all()
+
+
+async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
+    """Channels that a user follows or has posts of, with how many."""
+    counted = (
+        select(Post.channel_id, func.count().label("posts"))
+        .where(Post.user_id == user_id)
+        .group_by(Post.channel_id)
+        .subquery()
+    )
+    query = (
+        select(
+            Channel.id,
+            Channel.channel_username,
+            Channel.channel_id,
+            Channel.channel_title,
+            UserChannel.is_active,
+            UserChannel.last_parsed_at,
+            func.coalesce(counted.c.posts, 0).label("posts"),
+        )
+        .outerjoin(counted, counted.c.channel_id == Channel.id)
+        .outerjoin(UserChannel, (UserChannel.channel_id == Channel.id) & (UserChannel.user_id == user_id))
+        .where(or_(counted.c.posts.is_not(None), UserChannel.user_id.is_not(None)))
+        .order_by(Channel.id)
+    )
+    return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
+
+
+async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
+    """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
+    counted: Counter[Any] = Counter()
+    async for texts in _tags_in_pieces(session, user_id):
+        counted.update(chain.from_iterable(distinct_in_each(texts)))
+    by_count = sorted(counted, key=counted.__getitem__, reverse=True)
+    found: list[tuple[str, int]] = []
+    # Only the names that are asked for are put in order, and looked at.
+    for count, names in groupby(by_count, key=counted.__getitem__):
+        found += [(tag, count) for tag in sorted(name for name in names if isinstance(name, str) and is_tag(name))]
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+async def posts(
+    session: AsyncSession,
+    user_id: int,
+    *,
+    status: str | None,
+    tag: str | None,
+    before: tuple[datetime, int | None] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id.
+
+    With a tag, after `begin_view`: the posts are looked through until there are enough that have it.
+
+    On SQLite a time is a text, and the order is that of texts: where rows of one day are written in different ways
+    (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
+    all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
+    """
+    dialect = session.get_bind().dialect.name
+    newer = [_is_before(user_id, *before, dialect)] if before is not None else []
+    if tag is None:
+        return (await session.execute(_page(_posts(), user_id, status, newer, limit))).all()
+    if not is_tag(tag):
+        return []
+    return await _tagged(session, _posts(), user_id, [*newer, *_of_status(status)], tag, limit)
+
+
+async def told_posts(
+    session: AsyncSession, user_id: int, before: tuple[datetime, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """A page of a user's posts with what is told of them outside, the newest first, as `posts`."""
+    newer = [_is_before(user_id, *before, session.get_bind().dialect.name)] if before is not None else []
+    return (await session.execute(_page(_told(), user_id, None, newer, limit))).all()
+
+
+async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
+    """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
+    if tag is not None:
+        return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
+    has_any = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
+    # Nearly all have some.
+    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit, first_piece=2 * limit)
+
+
+async def _tagged(
+    session: AsyncSession,
+    selected: Select[*tuple[Any, ...]],
+    user_id: int,
+    conditions: list[Any],
+    tag: str,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """The newest posts with a tag."""
+    may_have = parser_tables.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
+    return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
+
+
+async def _filtered(
+    session: AsyncSession,
+    selected: Select[*tuple[Any, ...]],
+    user_id: int,
+    conditions: list[Any],
+    wanted: tuple[Any, Callable[[list[str]], bool]],
+    limit: int,
+    first_piece: int | None = None,
+) -> Sequence[Row[Any]]:
+    """The newest posts with the tags that are wanted; those that may have them are read, and the others left out."""
+    (may_have, has), at_most, length = wanted, max(limit, FEWEST), first_piece or PIECE
+    found: list[Row[Any]] = []
+    seen = conditions
+    while True:
+        piece = _piece(user_id, seen, length, Post.id, Post.posted_at, _stored_tags())
+        ids = select(piece.c.id).where(may_have).order_by(piece.c.posted_at.desc(), piece.c.id.desc()).limit(at_most)
+        rows = (await session.execute(_newest(selected.where(Post.id.in_(ids)), at_most))).all()
+        found += [row for row in rows if has(row.tags)]
+        if len(found) >= limit:
+            return found[:limit]
+        last = rows[-1].id if len(rows) == at_most else await _last_of_piece(session, user_id, seen, length)
+        if last is None:
+            return found
+        seen, length = [*conditions, _is_behind(user_id, last)], PIECE
+
+
+def _piece(user_id: int, conditions: list[Any], length: int, *columns: Any) -> Subquery:
+    """The next so many posts of a user's, the newest first."""
+    return _newest(select(*columns).where(Post.user_id == user_id, *conditions), length).subquery("piece")
+
+
+def _stored_tags() -> ColumnElement[Any]:
+    """The column as the database holds it."""
+    return literal_column("posts.tags").label("tags")
+
+
+async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any], length: int) -> int | None:
+    """The post at which a statement stops looking; None when there are fewer. From the index alone."""
+    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(length - 1)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
+    """The tags of all posts, each as JSON's text, in statements each of which is short.
+
+    The database puts the texts together: to hand them over one by one takes longer than to read them.
+    """
+    dialect = session.get_bind().dialect.name
+    text = literal_column(parser_tables.json_text(dialect, "piece.tags"), String)
+    together = func.group_concat(text, SEPARATOR) if dialect == "sqlite" else func.string_agg(text, SEPARATOR)
+    seen: list[Any] = []
+    while True:
+        piece = _piece(user_id, seen, PIECE, Post.id, _stored_tags())
+        query = select(func.count(), together).select_from(piece)
+        count, texts = (await session.execute(query)).one()
+        yield texts.split(SEPARATOR) if count else []
+        last = await _last_of_piece(session, user_id, seen, PIECE) if count == PIECE else None
+        if last is None:
+            return
+        seen = [_is_behind(user_id, last)]
+
+
+def _page(
+    query: Select[*tuple[Any, ...]], user_id: int, status: str | None, newer: list[Any], limit: int
+) -> Select[*tuple[Any, ...]]:
+    conditions = [Post.user_id == user_id, *newer]
+    if status != "pending":
+        return _newest(query.where(*conditions, *_of_status(status)), limit)
+    # The newest of either: of both together no index gives them in order.
+    either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
+    parts = (_newest(select(Post.id).where(*conditions, overview.unfinished(), one), limit) for one in either)
+    return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
+
+
+def _of_status(status: str | None) -> list[ColumnElement[bool]]:
+    if status is None:
+        return []
+    if status == "success":
+        return [Post.tagging_status == status]
+    # NULL is what a parser's own column without a default says of a new post.
+    is_status = Post.tagging_status == status
+    return [overview.unfinished(), or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status]
+
+
+def _newest(query: Select[*tuple[Any, ...]], limit: int) -> Select[*tuple[Any, ...]]:
+    return query.order_by(Post.posted_at.desc(), Post.id.desc()).limit(limit)
+
+
+def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) -> Any:
+    moment = literal(at, UtcDateTime)
+    if post_id is None:
+        return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
+    # The row's own text, where the row is still there: on SQLite another program may have written the same time
+    # in other words, which would not be equal to ours.
+    return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(_time_of(user_id, post_id), moment), literal(post_id))
+
+
+def _is_behind(user_id: int, post_id: int) -> Any:
+    """Whether a post is older than that one, which is there."""
+    return tuple_(Post.posted_at, Post.id) < tuple_(_time_of(user_id, post_id), literal(post_id))
+
+
+def _time_of(user_id: int, post_id: int) -> Any:
+    # Of no other user's post: pages would tell that it exists.
+    theirs = case((Post.user_id == user_id, Post.posted_at))
+    return select(theirs).where(Post.id == post_id).scalar_subquery()
+
+
+def _is_earlier_text(at: datetime) -> Any:
+    """Whether a time, in whatever words SQLite holds it, is before another; what is unreadable goes by its text."""
+    words = "replace(posts.posted_at, 'T', ' ')"
+    # With a fraction of six digits, as ours; an offset or a date alone is left to SQLite, which knows milliseconds.
+    padded = f"substr({words} || substr('.000000', length({words}) - 18), 1, 26)"
+    is_plain = (
+        f"{padded} GLOB '????-??-?? ??:??:??.[0-9][0-9][0-9][0-9][0-9][0-9]' AND length({words}) BETWEEN 19 AND 26"
+    )
+    understood = "strftime('%Y-%m-%d %H:%M:%f', posts.posted_at) || '000'"
+    normal = f"coalesce(CASE WHEN {is_plain} THEN {padded} ELSE {understood} END, posts.posted_at)"
+    # The index finds what is before a later day: no offset and no other words lead further. The rest is looked at.
+    return and_(
+        Post.posted_at < literal((at + timedelta(days=2)).date().isoformat(), String),
+        literal_column(normal, String) < literal(at, UtcDateTime),
+    )
+
+
+async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
+    """One post, of that user (None: anybody's)."""
+    query = _posts().where(Post.id == post_id)
+    if user_id is not None:
+        query = query.where(Post.user_id == user_id)
+    return (await session.execute(query)).first()
+
+
+async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts: int) -> int:
+    """Posts whose last attempt failed and that have attempts left."""
+    query = (
+        select(func.count())
+        .select_from(Post)
+        .where(Post.user_id == user_id, Post.tagging_status.in_(("failed", "retrying")), overview.unfinished())
+        .where(func.coalesce(Post.tagging_attempts, 0) < max_attempts)
+    )
+    return (await session.execute(query)).scalar_one()
+
+
+def _told() -> Select[*tuple[Any, ...]]:
+    return select(
+        Post.id,
+        Channel.channel_username,
+        Channel.channel_id,
+        Channel.channel_title,
+        Post.telegram_message_id,
+        Post.url,
+        Post.posted_at,
+        Post.text,
+        Post.tags,
+        Post.tagging_status,
+        Post.views,
+        Post.parsed_at,
+        Post.last_tagging_attempt,
+    ).outerjoin(Channel, Channel.id == Post.channel_id)
+
+
+def _posts() -> Select[*tuple[Any, ...]]:
+    return select(
+        Post.id,
+        Post.user_id,
+        Post.channel_id,
+        Post.telegram_message_id,
+        Post.text,
+        Post.url,
+        Post.posted_at,
+        Post.tags,
+        Post.tagging_status,
+        Post.tagging_attempts,
+        Post.last_tagging_attempt,
+        Post.tagging_error,
+    )

@@ -1,0 +1,188 @@
+"""Statements that only read: counts, posts, pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import Boolean, ColumnElement, Executable, Row, Select, bindparam, func, literal, literal_column, select
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.queue.claim import due_at
+from storage.schema import parser_tables
+from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
+from storage.schema.tables import Attempt, Channel, Post, User
+from storage.schema.types import UtcDateTime
+
+#: How much of a post's text a card needs.
+CARD_TEXT = 500
+STATUSES = ("pending", "retrying", "success", "failed", "skipped")
+
+
+async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
+    """Status → posts, of one user or of all; from two indexes alone, of one moment."""
+    return counted(await session.execute(counts(own=user_id is not None), {"user_id": user_id}))
+
+
+@cache
+def counts(*, own: bool) -> Executable:
+    """The statement of `counted`, of :user_id's posts or of all.
+
+    What is not through is counted by status, and all posts together: the rest are 'success', by far the most.
+    """
+    every = select(func.count()).select_from(Post)
+    # Counted by user first: SQLite then needs no sorting.
+    grouped = select(Post.tagging_status.label("status"), func.count().label("posts")).where(unfinished())
+    if own:
+        every, grouped = every.where(_is_own()), grouped.where(_is_own())
+    part = grouped.group_by(Post.user_id, Post.tagging_status).subquery()
+    others = select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status)
+    return others.union_all(select(literal("success"), every.scalar_subquery()))
+
+
+def counted(rows: Iterable[Any]) -> dict[str | None, int]:
+    """PURE: rows of `counts` → status → posts."""
+    found: dict[str | None, int] = {status: int(posts) for status, posts in rows}
+    found["success"] -= sum(posts for status, posts in found.items() if status != "success")
+    return {status: posts for status, posts in found.items() if posts}
+
+
+def _is_own() -> ColumnElement[bool]:
+    return Post.user_id == bindparam("user_id")
+
+
+def unfinished() -> ColumnElement[bool]:
+    """UNFINISHED, for a query that is to use the partial index of these words."""
+    return literal_column(UNFINISHED)
+
+
+def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
+    """PURE: the same with every status of ours, and none besides."""
+    known = {status: counts.get(status, 0) for status in STATUSES}
+    # A column that a parser made without a default says NULL for a post that is new.
+    known["pending"] += counts.get(None, 0)
+    return known
+
+
+async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
+    """Posts that have tags without being 'success': asked for anew, say. An index holds them and hardly any other."""
+    statement = tagged_unfinished(session.get_bind().dialect.name, own=user_id is not None)
+    return cast("int", (await session.execute(statement, {"user_id": user_id})).scalar_one())
+
+
+@cache
+def tagged_unfinished(dialect: str, *, own: bool) -> Executable:
+    """The statement of `count_tagged_unfinished`."""
+    tagged = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
+    query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
+    return query.where(_is_own()) if own else query
+
+
+async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
+    """When the next waiting post becomes due; None when one is due now, or none waits."""
+    is_due, first = waiting(own=user_id is not None)
+    if (await session.execute(is_due, {"user_id": user_id, "now": now})).first() is not None:
+        return None
+    return cast("datetime | None", (await session.execute(first, {"user_id": user_id})).scalar_one_or_none())
+
+
+@cache
+def waiting(*, own: bool) -> tuple[Executable, Executable]:
+    """The statements of `next_attempt_at`: a row if a post is due at :now; when the first of the others is."""
+    conditions: list[Any] = [sql(QUEUED)]
+    first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
+    # The order leads the database to the index: what is due stands first in it, or of a user in one for each.
+    order: tuple[Any, ...] = (due_at(Post),)
+    if own:
+        conditions += [unfinished(), _is_own()]
+        first = select(func.min(Post.next_attempt_at))
+        order = (Post.tagging_status, Post.posted_at)
+    moment = bindparam("now", type_=UtcDateTime)
+    is_due = select(literal(1)).where(*conditions, due_at(Post) <= moment).order_by(*order).limit(1)
+    return is_due, first.where(*conditions)
+
+
+@cache
+def queued() -> Executable:
+    """The statement that counts the posts in everybody's queue; from a partial index of its size."""
+    return select(func.count()).select_from(Post).where(sql(QUEUED))
+
+
+async def count_users(session: AsyncSession) -> int:
+    """How many users there are."""
+    return (await session.execute(select(func.count()).select_from(User))).scalar_one()
+
+
+async def find_post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
+    """The columns of a card, of a post of that user's (None: anybody's)."""
+    query = _cards().where(Post.id == post_id)
+    if user_id is not None:
+        query = query.where(Post.user_id == user_id)
+    return (await session.execute(query)).first()
+
+
+async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row[Any]]:
+    """The same of those of these posts that there are, of whomever, in this order."""
+    rows = await session.execute(_cards_of(), {"post_ids": list(post_ids)})
+    found = {row.id: row for row in rows}
+    return [found[post_id] for post_id in post_ids if post_id in found]
+
+
+@cache
+def _cards_of() -> Executable:
+    return _cards().where(Post.id.in_(bindparam("post_ids", expanding=True)))
+
+
+async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list[Attempt]:
+    """A post's last attempts, the oldest first."""
+    query = select(Attempt).where(Attempt.post_id == post_id).order_by(Attempt.id.desc()).limit(limit)
+    return list(reversed((await session.execute(query)).scalars().all()))
+
+
+async def count_failed(session: AsyncSession, user_id: int) -> int:
+    """How many failed posts a user has."""
+    return (await session.execute(select(func.count()).select_from(Post).where(*_failed_of(user_id)))).scalar_one()
+
+
+async def failed_posts(session: AsyncSession, user_id: int, limit: int, offset: int) -> Sequence[Row[Any]]:
+    """A page of a user's failed posts, the newest first."""
+    newest = (Post.posted_at.desc(), Post.id.desc())
+    # The pages before this one are passed over in the index, without a look at the posts.
+    ids = select(Post.id).where(*_failed_of(user_id)).order_by(*newest).limit(limit).offset(offset).subquery()
+    query = _cards().join(ids, ids.c.id == Post.id).order_by(*newest)
+    return (await session.execute(query)).all()
+
+
+def _failed_of(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (Post.user_id == user_id, Post.tagging_status == "failed", unfinished())
+
+
+def _cards() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Post.id,
+            Post.user_id,
+            User.telegram_id,
+            Channel.channel_title,
+            Channel.channel_username,
+            Channel.channel_id,
+            func.substr(Post.text, 1, CARD_TEXT).label("text"),
+            Post.url,
+            Post.posted_at,
+            Post.tags,
+            Post.tagging_status,
+            Post.tagging_attempts,
+            Post.tagging_error,
+            Post.next_attempt_at,
+            Post.requested_at,
+            Post.failure_kind,
+            Post.skipped_at,
+            Post.lease_expires_at,
+            Post.gone_at,
+        )
+        .join(User, User.id == Post.user_id)
+        .join(Channel, Channel.id == Post.channel_id)
+    )

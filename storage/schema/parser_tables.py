@@ -1,0 +1,250 @@
+"""What differs between installations of the parser: optional columns, its verdicts, its way to hold tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, ColumnElement, CursorResult, Inspector
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema.index_conditions import PARSER_VERDICT
+from storage.schema.tables import Base, Post, User
+from storage.schema.types import UtcDateTime
+
+#: What Python's `str.strip` takes for blank, as code points; the databases' own trim knows only the space.
+BLANK_CODES = (
+    *range(0x09, 0x0E),
+    *range(0x1C, 0x21),
+    *(0x85, 0xA0, 0x1680),
+    *range(0x2000, 0x200B),
+    *(0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
+)
+
+#: How JSON spells NUL and halves of surrogate pairs.
+ODD_ESCAPES = ("\\u0000", "\\ud", "\\uD")
+
+#: Column → (a neutral value for it, its type).
+NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
+
+
+def has_tags(dialect: str, column: str = "tags") -> str:
+    """SQL: whether a JSON column holds an array with an element; never NULL, and never an error.
+
+    SQL NULL, JSON null, [] and what is no array (or, on SQLite, no JSON at all) hold none. Not by way of
+    jsonb, which refuses some strings that json allows.
+    """
+    if dialect == "sqlite":
+        return (
+            f"(CASE WHEN {column} IS NOT NULL AND json_valid({column}) THEN"
+            f" json_type({column}) = 'array' AND json_array_length({column}) > 0 ELSE 0 END)"
+        )
+    array = f"CASE WHEN json_typeof(CAST({column} AS json)) = 'array' THEN CAST({column} AS json) END"
+    return f"(coalesce(json_array_length({array}), 0) > 0)"
+
+
+def json_text(dialect: str, column: str) -> str:
+    """SQL: the text of a JSON column; 'null' for NULL, and for what is no JSON (on SQLite)."""
+    if dialect == "sqlite":
+        return f"CASE WHEN typeof({column}) = 'text' AND json_valid({column}) THEN {column} ELSE 'null' END"
+    return f"coalesce(CAST({column} AS text), 'null')"
+
+
+def may_have_tag(dialect: str, column: str, tag: str) -> sa.TextClause:
+    """Whether a post may have the tag; hardly ever wrong, and never for a post that has it.
+
+    To read JSON costs several times what a look into its text does: that is for what can be spelled in several ways.
+    Where a text holds an escaped NUL or surrogate the answer is yes: the databases make something else of these.
+    """
+    given = {"tag": tag, "plain": json.dumps(tag, ensure_ascii=False)}
+    if dialect == "sqlite":
+        return sa.text(_may_have_on_sqlite(column)).bindparams(**given)
+    ascii_only = ""
+    if tag.isprintable() and "/" not in tag:
+        # Such a tag has one spelling in ASCII, but for the case of letters, and escapes of what is ASCII or Latin-1.
+        given["escaped"] = json.dumps(tag).lower()
+        text = f"CAST({column} AS text)"
+        ascii_only = (
+            f" WHEN octet_length({text}) = length({text}) AND strpos({text}, '\\u00') = 0"
+            f""" THEN strpos(lower({text} COLLATE "C"), :escaped) > 0"""
+        )
+    return sa.text(_may_have_on_postgresql(column, ascii_only)).bindparams(**given)
+
+
+def _may_have_on_sqlite(column: str) -> str:
+    is_odd = " OR ".join(f"instr({column}, '{escape}')" for escape in ODD_ESCAPES)
+    element = f"SELECT 1 FROM json_each({column}) AS element WHERE element.value = :tag"  # noqa: S608 - no input
+    return (
+        f"(CASE WHEN NOT instr({column}, '\\') THEN instr({column}, :plain) WHEN {is_odd} THEN 1"
+        f" WHEN json_valid({column}) THEN EXISTS ({element}) END)"
+    )
+
+
+def _may_have_on_postgresql(column: str, ascii_only: str) -> str:
+    text, array = f"CAST({column} AS text)", f"CAST({column} AS json)"
+    is_odd = " OR ".join(f"strpos({text}, '{escape}') > 0" for escape in ODD_ESCAPES)
+    element = f"SELECT 1 FROM json_array_elements_text({array}) AS element(value) WHERE element.value = :tag"  # noqa: S608
+    return (
+        f"(CASE WHEN strpos({text}, '\\') = 0 THEN strpos({text}, :plain) > 0{ascii_only} WHEN {is_odd} THEN true"
+        f" WHEN json_typeof({array}) = 'array' THEN EXISTS ({element}) ELSE false END)"
+    )
+
+
+def is_blank(dialect: str, column: str = "text") -> str:
+    """SQL: whether a text is NULL or only whitespace, as Python understands it; never NULL."""
+    if dialect == "sqlite":
+        blanks = f"char({', '.join(str(code) for code in BLANK_CODES)})"
+        return f"(coalesce(trim({column}, {blanks}), '') = '')"
+    blanks = "E'" + "".join(f"\\u{code:04x}" for code in BLANK_CODES) + "'"
+    return f"(coalesce(btrim({column}, {blanks}), '') = '')"
+
+
+async def adopt_parser_verdicts(session: AsyncSession) -> int:
+    """Make 'failed' what the parser gave up since: it says 'skipped', with the text and an error.
+
+    The condition repeats the words of a partial index, which is nearly always empty: cheap at every tick.
+    """
+    dialect = session.get_bind().dialect.name
+    untagged = f"NOT {has_tags(dialect, 'posts.tags')} AND NOT {is_blank(dialect, 'posts.text')}"
+    statement = (
+        sa.update(Post)
+        .where(sa.text(PARSER_VERDICT), sa.text(f"tagging_error <> '' AND {untagged}"))
+        .values(tagging_status="failed", failure_kind="exhausted", lease_token=None, lease_expires_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    result = cast("CursorResult[Any]", await session.execute(statement))
+    return result.rowcount
+
+
+@dataclass(frozen=True)
+class OptionalColumns:
+    """Which of the columns that not every installation has are there."""
+
+    users_is_blocked: bool = False
+    users_block_expires: bool = False
+    users_role: bool = False
+
+
+async def optional_columns(session: AsyncSession) -> OptionalColumns:
+    """Look which optional columns this installation has."""
+    connection = await session.connection()
+    columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns(User.__tablename__))
+    names = {column["name"] for column in columns}
+    return OptionalColumns(
+        users_is_blocked="is_blocked" in names,
+        users_block_expires="block_expires" in names,
+        users_role="role" in names,
+    )
+
+
+def may_use_clause(columns: OptionalColumns, *, now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Whether a user of the parser's may use the bot: active (NULL counts as active) and not blocked now.
+
+    For a query that has `users` under its own name.
+    """
+    active = sa.or_(User.is_active.is_(None), User.is_active.is_(True))
+    if not columns.users_is_blocked:
+        return active
+    blocked: ColumnElement[bool] = sa.literal_column("users.is_blocked", Boolean).is_(True)
+    if columns.users_block_expires:
+        expires = sa.literal_column("users.block_expires", UtcDateTime)
+        blocked = sa.and_(blocked, sa.or_(expires.is_(None), expires > now))
+    # A block that is NULL is none: NOT (NULL) would lose the row.
+    return sa.and_(active, sa.not_(sa.func.coalesce(blocked, sa.false())))
+
+
+async def insert_user(
+    session: AsyncSession,
+    *,
+    telegram_id: int,
+    username: str | None,
+    first_name: str | None,
+    last_name: str | None,
+    now: datetime,
+) -> int:
+    """Insert a user, whatever else the installation's table asks for, and return its id."""
+    values = {
+        "telegram_id": telegram_id,
+        "username": username,
+        "first_name": first_name,
+        "last_name": last_name,
+        "created_at": now,
+        "is_active": True,
+    }
+    row = await insert_row(session, User, values, now=now)
+    return int(row[0])
+
+
+async def insert_row(
+    session: AsyncSession,
+    model: type[Base],
+    values: dict[str, Any],
+    *,
+    now: datetime,
+    neutral: NeutralValues | None = None,
+) -> sa.Row[Any]:
+    """Insert a row into one of the parser's tables and return its primary key.
+
+    Columns that are unknown to us, NOT NULL and without a default get a neutral value; no others are named.
+    Who inserts many rows asks for these values once (`required_values`).
+    """
+    table = cast("sa.Table", model.__table__)
+    if neutral is None:
+        neutral = await required_values(session, model, now=now, known=values)
+    others = {name: pair for name, pair in neutral.items() if name not in values}
+    keys = [column.name for column in table.primary_key]
+    columns = [sa.column(name, table.c[name].type) for name in {**dict.fromkeys(keys), **values}]
+    target = sa.table(table.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
+    everything = {**{name: value for name, (value, _) in others.items()}, **values}
+    statement = sa.insert(target).values(everything).returning(*(target.c[key] for key in keys))
+    return (await session.execute(statement)).one()
+
+
+async def required_values(
+    session: AsyncSession, model: type[Base], *, now: datetime, known: Collection[str] = ()
+) -> NeutralValues:
+    """What an INSERT into the model's table must name besides the known columns (see `neutral_values`)."""
+    connection = await session.connection()
+    return await connection.run_sync(
+        lambda sync: neutral_values(sa.inspect(sync), model.__tablename__, now=now, known=known)
+    )
+
+
+def neutral_values(inspector: Inspector, table: str, *, now: datetime, known: Collection[str] = ()) -> NeutralValues:
+    """Column → (neutral value, type) of the columns that an INSERT of the known ones must name besides."""
+    keys = set(inspector.get_pk_constraint(table)["constrained_columns"])
+    return {
+        column["name"]: (_neutral(column["type"], now), column["type"])
+        for column in inspector.get_columns(table)
+        if column["name"] not in keys and column["name"] not in known and _is_required(column)
+    }
+
+
+def _is_required(column: ReflectedColumn) -> bool:
+    generated = column.get("identity") or column.get("computed")
+    return not column["nullable"] and column["default"] is None and not generated
+
+
+def _neutral(kind: sa.types.TypeEngine[Any], now: datetime) -> Any:
+    naive = now.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(kind, sa.DateTime):
+        return naive.replace(tzinfo=UTC) if kind.timezone else naive
+    if isinstance(kind, sa.Enum):
+        return kind.enums[0] if kind.enums else ""
+    simple: list[tuple[type[sa.types.TypeEngine[Any]], Any]] = [
+        (sa.Boolean, False),
+        (sa.Integer, 0),
+        (sa.Numeric, 0),
+        (sa.Float, 0.0),
+        (sa.Date, naive.date()),
+        (sa.Time, naive.time()),
+        (sa.JSON, {}),
+        (sa.ARRAY, []),
+        (sa.LargeBinary, b""),
+    ]
+    return next((value for base, value in simple if isinstance(kind, base)), "")

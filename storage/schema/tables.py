@@ -1,0 +1,378 @@
+"""The tables: the parser's under its own names, and ours (`metka_…`) beside them.
+
+Only columns that every installation of the parser has are mapped; `storage.schema.parser_tables` asks for optional
+ones. References of ours to the parser's rows cascade, so that it may delete what it likes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, SmallInteger, String, Text
+from sqlalchemy import text as sql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from storage.schema.index_conditions import (
+    DUE_AT,
+    PARSER_VERDICT,
+    QUEUED,
+    REUSABLE,
+    TAGGED_UNFINISHED,
+    TROUBLED,
+    UNFINISHED,
+    WAITS,
+)
+from storage.schema.types import TagList, UtcDateTime
+
+# Primary keys of ours: SQLite numbers rows by itself only where the type is exactly INTEGER.
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+
+def partial_index(name: str, *columns: Any, where: str) -> Index:
+    """An index of the rows for which `where` holds. The migrations make it; here it is told.
+
+    As an argument of a dialect's own it would import both dialects, one of them for nothing.
+    """
+    return Index(name, *columns, info={"where": where})
+
+
+class Base(DeclarativeBase):
+    """All tables that Metka reads or writes."""
+
+    metadata = MetaData(naming_convention={"ix": "ix_%(column_0_label)s", "pk": "pk_%(table_name)s"})
+
+
+class User(Base):
+    """A person of the parser's, who owns posts."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    telegram_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    username: Mapped[str | None] = mapped_column(String)
+    first_name: Mapped[str | None] = mapped_column(String)
+    last_name: Mapped[str | None] = mapped_column(String)
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_active: Mapped[bool | None] = mapped_column(default=True, server_default=sql("true"))
+
+
+class Channel(Base):
+    """A Telegram channel."""
+
+    __tablename__ = "channels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel_username: Mapped[str] = mapped_column(String, unique=True)
+    channel_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    channel_title: Mapped[str | None] = mapped_column(String)
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class UserChannel(Base):
+    """Who follows what."""
+
+    __tablename__ = "user_channel"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True)
+    is_active: Mapped[bool | None] = mapped_column(default=True, server_default=sql("true"))
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_parsed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Post(Base):
+    """A post, and its place in the queue: the table is the queue."""
+
+    __tablename__ = "posts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    telegram_message_id: Mapped[int] = mapped_column(BigInteger)
+    text: Mapped[str | None] = mapped_column(Text)
+    views: Mapped[int | None]
+    url: Mapped[str | None] = mapped_column(String)
+    posted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    parsed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tags: Mapped[list[str] | None] = mapped_column(TagList)
+    enriched_content: Mapped[str | None] = mapped_column(Text)
+
+    # The seed's four columns.
+    tagging_status: Mapped[str | None] = mapped_column(String, server_default="pending")
+    tagging_attempts: Mapped[int | None] = mapped_column(server_default="0")
+    last_tagging_attempt: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tagging_error: Mapped[str | None] = mapped_column(Text)
+
+    #: When the post is due again; NULL: at once.
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Order of work (`storage.queue.queue.Priority`); NULL: a fresh row, as the parser inserts it.
+    work_class: Mapped[int | None] = mapped_column(SmallInteger)
+    #: When a person or the API asked for (new) tags; a post that has tags is worked on only if this is set.
+    requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Random token of the claim that holds the post; its result is written only while the token stands.
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Requests of the attempt under way and models that refused the post (JSON, `services.tagging.retry_policy.Trail`).
+    attempt_trail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: True while the post waits for the provider to come back: due with the first answer after a pause. With no
+    #: attempt under way it also says that the last attempt is in doubt: not known to be the post's own failure.
+    waits_for_upstream: Mapped[bool | None]
+    #: True while the post's last request ended in a fault of the upstream: the next one is a retry.
+    after_fault: Mapped[bool | None]
+    #: True when others were served after the post had met a fault of the upstream: its faults may be its own.
+    suspect: Mapped[bool | None]
+    #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
+    failure_kind: Mapped[str | None] = mapped_column(String(16))
+    #: How many daily retries the failed post has had.
+    nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
+    #: When a person pressed Skip.
+    skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Of the text that the tags were given for (`services.tags.text_equality.text_key`); NULL: not known.
+    text_key: Mapped[int | None] = mapped_column(BigInteger)
+    #: True when tags of another post with the same text, or those it has, are not what was asked for.
+    wants_new: Mapped[bool | None]
+    #: Telegram's id of the album that the post belongs to.
+    media_group_id: Mapped[str | None] = mapped_column(String(64))
+    #: When the message was seen to be deleted in its channel.
+    gone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        # How many posts a user has, and of which channels.
+        Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
+        # A user's counts by status, and those of one status, the newest first: 'success' is what remains.
+        partial_index(
+            "ix_metka_posts_unfinished",
+            "user_id",
+            "tagging_status",
+            "posted_at",
+            "id",
+            "next_attempt_at",
+            where=UNFINISHED,
+        ),
+        # Posts that wait for better tags than they have.
+        partial_index("ix_metka_posts_tagged_unfinished", "user_id", where=TAGGED_UNFINISHED),
+        # Everybody's failed posts, the newest first: the daily retry.
+        partial_index("ix_metka_posts_troubled", "tagging_status", "posted_at", "id", where=TROUBLED),
+        # The claim: due posts in order of work, user by user, of each the newest first.
+        partial_index(
+            "ix_metka_posts_queue",
+            sql("coalesce(work_class, 1)"),
+            "user_id",
+            sql("posted_at DESC"),
+            sql(DUE_AT),
+            where=QUEUED,
+        ),
+        # When the next waiting post becomes due.
+        partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
+        # Posts that wait for the provider to come back: nearly always none.
+        partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
+        # A post of a channel by its message: intake stores it once.
+        Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
+        # Tags for a text that was tagged already.
+        partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
+        # A user's posts, the newest first, a page after the other; with their tags where entries may be of any length.
+        Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id").ddl_if(dialect="postgresql"),
+        Index("ix_metka_posts_user_tags", "user_id", "posted_at", "id", "tags").ddl_if(dialect="sqlite"),
+        # What the parser gave up while we run (`parser_tables.adopt_parser_verdicts`): nearly always empty.
+        partial_index("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
+    )
+
+
+class Attempt(Base):
+    """One row a request and post: it explains every failure later. Pruned after 30 days."""
+
+    __tablename__ = "metka_attempts"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"))
+    #: Shared by the posts that went in one request; tokens and cost stand on its first row only.
+    request_id: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    model_asked: Mapped[str] = mapped_column(String(200))
+    model_answered: Mapped[str | None] = mapped_column(String(200))
+    outcome: Mapped[str] = mapped_column(String(32))
+    http_status: Mapped[int | None]
+    seconds: Mapped[float]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    cost: Mapped[float | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    #: The first 1,000 characters of a malformed answer.
+    answer: Mapped[str | None] = mapped_column(Text)
+    #: On the request that ended its attempt: 'tagged', 'retrying' or 'failed'. An attempt that failed because the
+    #: upstream as a whole was down is none of the post's, and has NULL.
+    ended: Mapped[str | None] = mapped_column(String(16))
+
+    __table_args__ = (
+        Index("ix_metka_attempts_post", "post_id", "id"),
+        Index("ix_metka_attempts_outcome_at", "outcome", "at"),
+        Index("ix_metka_attempts_at", "at"),
+        # The share of attempts that failed lately.
+        partial_index("ix_metka_attempts_ended", "at", "ended", "outcome", where="ended IS NOT NULL"),
+    )
+
+
+class UpstreamRow(Base):
+    """What is known of one model: set aside until when, and why. Shared by all processes."""
+
+    __tablename__ = "metka_upstream"
+
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    aside_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str | None] = mapped_column(String(16))
+    detail: Mapped[str | None] = mapped_column(Text)
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    faults: Mapped[int] = mapped_column(server_default="0")
+    pauses: Mapped[int] = mapped_column(server_default="0")
+    #: Until then a process's probe may be under way: no other is sent.
+    probe_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BudgetRow(Base):
+    """The requests that one limit of the provider counts together (a lane). Shared by all processes."""
+
+    __tablename__ = "metka_budget"
+
+    #: 'free' (all free models of OpenRouter), 'all' (TAGGING_REQUESTS_PER_MINUTE is a number), or a model.
+    lane: Mapped[str] = mapped_column(String(200), primary_key=True)
+    #: The next paced request may start then.
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Requests a minute as the provider said, and when it did.
+    per_minute: Mapped[int | None]
+    learnt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The day (UTC, as 2026-01-31) that `day_used` counts; the day's quota, if it is known.
+    day: Mapped[str | None] = mapped_column(String(10))
+    day_used: Mapped[int] = mapped_column(server_default="0")
+    day_limit: Mapped[int | None]
+    #: When the provider was last asked for the quota.
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Person(Base):
+    """Somebody who wrote to the bot, or is to be written to: access, language, reachability."""
+
+    __tablename__ = "metka_people"
+
+    telegram_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    language: Mapped[str | None] = mapped_column(String(8))
+    name: Mapped[str | None] = mapped_column(String)
+    username: Mapped[str | None] = mapped_column(String)
+    #: NULL: nothing asked; 'asked', 'approved', 'declined': a stranger's request and its answer.
+    access: Mapped[str | None] = mapped_column(String(16))
+    #: NULL: not known; False: blocked the bot or never started it.
+    reachable: Mapped[bool | None]
+    #: Whether a stranger was told that the bot is not theirs to use.
+    told: Mapped[bool] = mapped_column(server_default=sql("false"))
+    last_notice_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ChannelOwner(Base):
+    """A channel where the bot is an administrator, and who added it there."""
+
+    __tablename__ = "metka_channel_owners"
+
+    telegram_channel_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    owner_telegram_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    title: Mapped[str | None] = mapped_column(String)
+    username: Mapped[str | None] = mapped_column(String)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether the bot may edit the channel's messages; NULL: not known.
+    can_edit: Mapped[bool | None]
+    #: Since when the tags of new posts are written into the channel; NULL: they are not.
+    hashtags_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Batch(Base):
+    """One /retry: whose, where its progress is shown, and how it ended."""
+
+    __tablename__ = "metka_batches"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    telegram_id: Mapped[int] = mapped_column(BigInteger)
+    chat_id: Mapped[int | None] = mapped_column(BigInteger)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Set when its message is final: done, stopped, or shown long enough.
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stopped: Mapped[bool] = mapped_column(server_default=sql("false"))
+
+
+class BatchPost(Base):
+    """A post of a /retry, and what it was before: Stop puts that back."""
+
+    __tablename__ = "metka_batch_posts"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("metka_batches.id", ondelete="CASCADE"), primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, index=True)
+    previous_status: Mapped[str | None] = mapped_column(String)
+    previous_next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    previous_attempts: Mapped[int | None]
+    previous_work_class: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class OutboxRow(Base):
+    """Something a person is to be told; it stands here until Telegram has taken it.
+
+    `kind`: 'failed' (a post of theirs failed), 'result' (the answer to /regen, a button or a forward: edits
+    `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which), 'channel' (news
+    of a channel or an import: edits `message_id` where there is one, `payload` says which).
+    """
+
+    __tablename__ = "metka_outbox"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    telegram_id: Mapped[int] = mapped_column(BigInteger)
+    post_id: Mapped[int | None] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"), index=True)
+    chat_id: Mapped[int | None] = mapped_column(BigInteger)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When there is something to say; NULL: the post's outcome is awaited.
+    ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Not before this (a flood wait, a pause between tries).
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tries: Mapped[int] = mapped_column(server_default="0")
+    error: Mapped[str | None] = mapped_column(Text)
+    #: What a text for the administrators is about while that lasts: 'pause', 'failing'; NULL when it is over.
+    topic: Mapped[str | None] = mapped_column(String(32))
+
+    __table_args__ = (
+        partial_index("ix_metka_outbox_topic", "topic", where="topic IS NOT NULL"),
+        partial_index("ix_metka_outbox_ready", "ready_at", where="done_at IS NULL"),
+    )
+
+
+class TokenRow(Base):
+    """A token of the HTTP API that reaches one user's rows. The token itself is nowhere, only its hash."""
+
+    __tablename__ = "metka_tokens"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: Whose it is: a parser that deletes a user may leave the token behind, and SQLite gives users.id again.
+    telegram_id: Mapped[int] = mapped_column(BigInteger)
+    #: SHA-256 of the token, in hex.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    #: The token's first characters, by which its owner knows it again.
+    prefix: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class UpdateRow(Base):
+    """An update that Telegram's webhook brought: it was answered when it stood here, and is handled after that."""
+
+    __tablename__ = "metka_updates"
+
+    update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    #: The update as it came (JSON); NULL once it was handled.
+    body: Mapped[str | None] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Kept for a day after that: what Telegram sends a second time is known.
+    handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (partial_index("ix_metka_updates_waiting", "update_id", where="handled_at IS NULL"),)

@@ -1,0 +1,296 @@
+"""Every text exists in both languages, and none can break a message."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from string import Formatter
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from bot import views
+from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
+from bot.views import access, channels, imports, posts, stats
+from bot.views import hashtags as hashtag_views
+from bot.views import help as help_views
+from bot.views.channel_news import channel_news
+from bot.views.common import shorten, units
+from services.availability.provider_status import ModelAside, ProviderState
+from services.following.channel_names import Reason, Unusable
+from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.hashtags.service import HashtagChannel, HashtagChannels
+from services.ingest.imports import Import, Summary
+from services.library.overview import AttemptView, FailedPage, PostCard, Stats
+from services.sources.export.file import ExportFault
+from services.tagging.service import RetryProgress
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+BOT = Path(views.__file__).parents[1]
+NASTY = "<b>&\"'</i> {x} %s 😀 "
+
+
+def texts(language: str, zone: str = "UTC") -> Texts:
+    return I18n(ZoneInfo(zone), lambda: NOW).texts(language)
+
+
+def used() -> Iterator[str | tuple[str, str]]:
+    """The msgids in the code."""
+    for path in BOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            words = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            if node.func.attr == "ngettext" and len(words) == 2:
+                yield words[0], words[1]
+            elif node.func.attr in {"_", "plain"} and words:
+                yield words[0]
+
+
+def catalogue(language: str) -> Catalog:
+    with (LOCALES / language / "LC_MESSAGES" / "metka.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def fields(text: str) -> set[str | None]:
+    return {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+
+
+def tags_of(text: str) -> list[str]:
+    return sorted(re.findall(r"</?\w+>", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_translated_with_the_same_placeholders_and_tags(language: str) -> None:
+    known = {
+        message.id if isinstance(message.id, str) else tuple(message.id): message for message in catalogue(language)
+    }
+    known.pop("", None)
+    assert set(used()) == set(known)
+    for msgid, message in known.items():
+        source = msgid if isinstance(msgid, str) else msgid[1]
+        strings = [message.string] if isinstance(message.string, str) else list(message.string or ())
+        assert strings
+        for string in strings:
+            assert string, source
+            assert fields(string) == fields(source), source
+            assert tags_of(string) == tags_of(source), source
+
+
+def test_numbers_and_times_are_written_as_the_language_does() -> None:
+    english, russian = texts("en"), texts("ru-RU", "Europe/Moscow")
+    assert english.number(12345) == "12,345"
+    assert russian.number(12345).replace("\xa0", " ") == "12 345"
+    assert english.time(NOW) == "12:00 UTC"
+    assert russian.time(NOW) == "15:00"
+    assert english.time(NOW + timedelta(days=1)) == "3 Mar 12:00 UTC"
+    assert texts("de").language == "en"
+    assert russian.ngettext("{count} attempt so far", "{count} attempts so far", 22) == "Пока 22 попытки"
+    assert english.percent(1, 1000) == "<1%"
+    assert english.percent(0, 0) == "0%"
+    assert (english.percent(3348, 3350), english.percent(3350, 3350)) == ("99%", "100%")
+
+
+def test_how_long_ago_is_said_in_the_persons_language() -> None:
+    assert texts("en").ago(NOW - timedelta(minutes=5)) == "5 minutes ago"
+    assert texts("ru").ago(NOW - timedelta(minutes=5)) == "5 минут назад"
+    assert texts("ru").ago(NOW - timedelta(hours=21)) == "21 час назад"
+    # Clocks of several machines are not quite the same.
+    assert texts("en").ago(NOW + timedelta(minutes=1)) == "1 second ago"
+
+
+def test_hashtags_are_told_in_clear_words() -> None:
+    """`may not` would also be read as `perhaps not`; a channel's title is set off from the question."""
+    assert hashtag_views.no_right(texts("en"), "X").startswith("I am not allowed to edit messages in")
+    assert not [msgid for msgid in map(str, used()) if "I may not" in msgid]
+    assert "в «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
+
+
+def test_channels_are_told_in_natural_words() -> None:
+    """Plurals of both languages, and what a reader wants to know first."""
+    english, russian = texts("en"), texts("ru")
+    usual = channel(
+        title="Город", username="gorod", posts=120, tagged=114, problem=None, older_wanted=0, checked_at=NOW
+    )
+    assert channels.card(english, usual) == (
+        '<a href="https://t.me/gorod"><b>Город</b></a>\n120 posts, 95% tagged\nchecked 1 second ago'
+    )
+    assert "22 поста, с тегами" in channels.card(russian, channel(posts=22))
+    assert "Его 21 пост останется" in channels.question(russian, channel(posts=21))
+    news = {"text": "added", "channel": 1, "name": "gorod", "title": "Город", "posts": 50, "at_beginning": False}
+    assert "<b>Город</b> (@gorod): прочитано 50 постов." in channel_news(russian, news)
+    gone = {"text": "gone", "name": "gorod", "title": "", "first": False}
+    assert "/remove @gorod" in channel_news(english, gone)
+
+
+def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones() -> None:
+    shown = ProviderState(True, "open", None, None, None, ("a",), ())
+    same, more = (Stats(9, {"success": 7, "pending": 2}, tags, 2, None, 1) for tags in (7, 8))
+    assert "With tags" not in stats.stats(texts("en"), same, shown, everybody=False, now=NOW)
+    assert "With tags: 8" in stats.stats(texts("en"), more, shown, everybody=False, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("failed", "first", "last"),
+    [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, but not all of it worked", "/failed")],
+)
+def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
+    """It says so at once, and where the reasons are."""
+    state = RetryProgress(1, 1, 1, 1, 5, 5 - failed, failed, 0, 0, True, False, None, False)
+    text = stats.progress(texts("en"), state, paused=False)
+    assert text.startswith(first)
+    assert text.endswith(last)
+
+
+def test_that_no_model_is_left_is_not_said_to_be_silence() -> None:
+    gone = ModelAside("a", "gone", None)
+    shown = ProviderState(True, "down", NOW, NOW, None, ("a", "b"), (gone, ModelAside("b", "gone", None)))
+    assert "None of the models is offered any more" in posts.queued(texts("en"), 1, shown)
+    assert "does not answer" in posts.queued(texts("en"), 1, replace(shown, aside=(gone,)))
+
+
+def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
+    assert shorten("😀" * 10, 10) == "😀" * 4 + "…"
+    assert units(shorten("я" * 500, 100)) == 100
+    assert shorten(" a\n b ", 10) == "a b"
+    assert shorten("\ud800x", 10) == "?x"
+
+
+def card(**values: object) -> PostCard:
+    """The longest post there can be."""
+    attempt = AttemptView(NOW, NASTY * 50, NASTY * 50, NASTY * 20, 503, 61.234, NASTY * 99)
+    worst: dict[str, object] = {
+        "id": 2**31 - 1,
+        "user_id": 1,
+        "owner_telegram_id": 1,
+        "channel_title": NASTY * 50,
+        "channel_username": "x" * 300,
+        "text": NASTY * 500,
+        "url": "https://t.me/" + '"<&' * 100,
+        "posted_at": NOW,
+        "tags": (NASTY * 20,) * 60,
+        "status": "failed",
+        "attempts": 5,
+        "error": NASTY * 100,
+        "next_attempt_at": NOW,
+        "requested": False,
+        "failure_kind": "exhausted",
+        "skipped": False,
+        "leased": False,
+        "attempt_log": (attempt,) * 5,
+        "gone_at": NOW,
+    }
+    return PostCard(**{**worst, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "🗑 Deleted in the channel ("), ("ru", "🗑 Удалён из канала (")])
+def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str, words: str) -> None:
+    there, gone = card(url="https://t.me/a/1", gone_at=None), card(url="https://t.me/a/1")
+    assert words not in posts.card(texts(language), there)
+    assert words in posts.card(texts(language), gone)
+    assert 'href="https://t.me/a/1"' in posts.card(texts(language), gone)
+
+
+def channel(**values: object) -> ChannelCard:
+    """The longest channel there can be."""
+    worst: dict[str, object] = {
+        "id": 2**31 - 1,
+        "title": NASTY * 50,
+        "username": NASTY * 20,
+        "is_read": True,
+        "is_paused": False,
+        "posts": 10**9,
+        "tagged": 10**9 - 1,
+        "checked_at": NOW - timedelta(days=400),
+        "next_check_at": NOW,
+        "problem": Problem.GONE,
+        "problem_since": NOW - timedelta(days=400),
+        "older_wanted": 10**9,
+        "older_read": 10**9,
+        "at_beginning": False,
+    }
+    return ChannelCard(**{**worst, **values})  # type: ignore[arg-type]
+
+
+def channel_messages(t: Texts) -> Iterator[str]:
+    """Every view of channels, with the worst values."""
+    yield channels.channels(t, ChannelPage([channel()] * 6, 33, 34, 200))
+    yield channels.channels(t, ChannelPage([], 1, 1, 0))
+    for problem in (*Problem, None):
+        yield channels.card(t, channel(problem=problem))
+    for values in ({"is_read": False}, {"is_paused": True}, {"posts": 0}, {"username": None, "title": ""}):
+        yield channels.card(t, channel(**values))
+        yield channels.question(t, channel(**values))
+    added = [Addition("a" * 32, outcome) for outcome in Added] * 17
+    words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
+    yield channels.additions(t, added[:50], words)
+    yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
+    yield from (channels.offer(t, NASTY), channels.known(t, NASTY))
+    yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
+    for kind in ("added", "older", "gone", "back", "renamed", "delayed", "unreadable", "readable", NASTY * 99, None):
+        names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
+        for flag, number in ((True, 10**9), (False, 0)):
+            flags = dict.fromkeys(("first", "done", "at_beginning"), flag)
+            yield channel_news(t, {"text": kind, "posts": number, "read": number, **names, **flags})
+        yield channel_news(t, {"text": kind, "some": number, "problem": kind, **names})
+        yield channel_news(t, {"text": kind, "posts": "x", "name": None, "title": 7})
+
+
+def messages(t: Texts) -> Iterator[str]:
+    """Every view, with the worst values."""
+    state = ProviderState(
+        True, "open", None, NOW, NASTY * 99, (NASTY * 50,) * 5, (ModelAside(NASTY * 99, "gone", NOW),) * 9
+    )
+    big = Stats(10**9, dict.fromkeys(("pending", "success"), 10**9), 10**9, 10**9, NOW + timedelta(days=1), 10**6)
+    for status in ("pending", "retrying", "success", "failed", "skipped"):
+        post = card(status=status)
+        yield from (posts.card(t, post), posts.result(t, post), posts.failed_one(t, post))
+        yield from (posts.result(t, card(status=status, error=None)), posts.card(t, card(status=status, leased=True)))
+    yield posts.failed_several(t, [card()] * 10, 5000)
+    yield posts.failed_page(t, FailedPage((card(),) * 10, 3, 500, 5000))
+    for name in ("open", "paused", "limited", "down", "disabled"):
+        shown = ProviderState(name != "disabled", name, NOW, NOW, NASTY, state.models, state.aside)
+        yield stats.stats(t, big, shown, everybody=True, now=NOW)
+        yield from (posts.queued(t, 2**31 - 1, shown), posts.saved(t, 2**31 - 1, shown))
+    for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
+        batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
+        yield stats.progress(t, batch, paused=False)
+    for name in ("access", "approved", "declined", "account", "outage", "recovered", "unreadable", NASTY * 99):
+        payload = {"text": name, "reason": NASTY * 99, "name": NASTY * 99, "username": NASTY * 99, "person": 1}
+        yield access.admin(t, {**payload, "until": NOW.isoformat()})
+    yield from channel_messages(t)
+    yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
+    yield help_views.channel_added(t, NASTY * 50, may_use=True)
+    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
+    work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
+    yield from (
+        imports.received(t, NASTY * 50),
+        imports.progress(t, work, many, "<1%"),
+        imports.finished(t, work, many),
+    )
+    yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
+    yield from (imports.too_big(t, 2**53, admin=admin) for admin in (True, False))
+    yield from (imports.lost(t), imports.web_pages(t), imports.went_wrong(t), imports.not_an_export(t))
+    channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
+    yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
+    yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
+    kinds = ("hashtags_off", "taken_out", "hashtags_removed", "hashtags_stay", NASTY * 99)
+    yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in kinds)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_message_is_too_long_or_holds_html_of_others(language: str) -> None:
+    for message in messages(texts(language)):
+        parsed = html.unescape(re.sub(r"</?(?:b|i|code|a)(?: href=\"[^\"<>]*\")?>", "", message))
+        assert units(parsed) <= 4096
+        bare = re.sub(r"</?(?:b|i|code|a)(?: href=\"[^\"<>]*\")?>", "", message)
+        assert "<" not in bare
+        assert ">" not in bare
+        assert not re.search(r"&(?!(?:amp|lt|gt|quot|#x27);)", message)
