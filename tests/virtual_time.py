@@ -7,7 +7,6 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any
 
-
 TURN_SECONDS = 1e-6
 
 

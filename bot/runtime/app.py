@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,7 @@ from bot.runtime.leader import Leader, Reception, Services
 from bot.runtime.signals import Signal
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
-from bot.web.listener import listen
-from bot.web.site import served
+from bot.web.app import serve_http
 from services.accounts.people import People
 from services.availability.budget import Pace
 from services.clock import utc_now
@@ -58,8 +57,7 @@ async def run_bot() -> int:
         engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
         services, reception = make_services(engine), make_reception(engine)
         with _address_of(settings):
-            listener = stack.enter_context(closing(listen(settings.http_host, settings.http_port)))
-            await stack.enter_async_context(served(listener, engine, services, reception, metrics))
+            await stack.enter_async_context(serve_http(engine, services, reception, metrics))
         tasks = BackgroundTasks()
         start(engine, tasks, Leader(token, engine, services, news, reception, metrics), news, reception)
         log.info("started", version=__version__)

@@ -24,7 +24,7 @@ from bot.telegram.middlewares import (
     RepeatUntilStored,
     Throttle,
 )
-from bot.telegram.rate_limit import RateLimit
+from bot.telegram.rate_limit import MessageRateLimit
 from bot.views import help as help_views
 from services.accounts.people import People
 
@@ -34,7 +34,7 @@ def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     session = AiohttpSession(api=api)
-    session.middleware(RateLimit())
+    session.middleware(MessageRateLimit())
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview=LinkPreviewOptions(is_disabled=True))
     return Bot(plain, session=session, default=defaults)
 

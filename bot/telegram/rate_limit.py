@@ -34,7 +34,7 @@ CHATS = 1000
 is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
-class RateLimit(BaseRequestMiddleware):
+class MessageRateLimit(BaseRequestMiddleware):
     """Delays messages to Telegram's limits. An answer that Telegram refuses with 429 is sent again when it said.
 
     Of a message that nobody asked for, TelegramRetryAfter is left to the sender, who must read the database anew.

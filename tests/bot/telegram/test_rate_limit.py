@@ -10,7 +10,7 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramRetryAfter
 from aiogram.methods import EditMessageText, GetMe, Response, SendMessage, TelegramMethod
 
-from bot.telegram.rate_limit import RateLimit, is_answer
+from bot.telegram.rate_limit import MessageRateLimit, is_answer
 from sandbox.telegram import FloodLimits
 from sandbox.telegram.flood import FloodControl
 from tests.virtual_time import virtual_loop, virtually
@@ -22,7 +22,7 @@ class Telegram:
     """The bot's way to Telegram: the rate limit, and then the stand-in's own flood control."""
 
     def __init__(self, limits: FloodLimits | None = None, delay: float = 0.01) -> None:
-        self._limit = RateLimit()
+        self._limit = MessageRateLimit()
         self._flood = FloodControl(limits, virtual_loop().time)
         self._delay = delay
         self._bot = Bot("1:a")
