@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -12,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from services.background_task import BackgroundTask
 from services.clock import Clock
 from services.following import schedule
 from services.following.progress import Readings, Task
@@ -22,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 #: How often is looked for work that nobody has told of: what another process has added.
 LOOK_SECONDS = 10.0
-DATABASE_PAUSE = 5.0
 #: So long a server is left alone at most, whatever it says.
 LONGEST_PAUSE = 3600.0
 
@@ -48,7 +47,7 @@ class Pause:
     name: str = ""
 
 
-class Reader:
+class Reader(BackgroundTask):
     """The loop of the leader's that reads channels. What is to be read, and how far it is, stands in the database."""
 
     def __init__(
@@ -66,41 +65,15 @@ class Reader:
         Args:
             on_posts: there are new posts to be tagged; on_news: there is something to tell people.
         """
+        super().__init__()
         self._previews = previews
         self._readings = Readings(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
         self._clock = clock
         self._random = random
         self._pause = Pause()
-        self._event = asyncio.Event()
-        self._stopping = asyncio.Event()
 
-    def wake(self) -> None:
-        """A channel is to be read now."""
-        self._event.set()
-
-    def stop(self) -> None:
-        """End after the request that is under way; its result is stored."""
-        self._stopping.set()
-        self._event.set()
-
-    async def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.is_set():
-            self._event.clear()
-            try:
-                wait = await self.step()
-            except Exception as error:
-                wait = DATABASE_PAUSE
-                if is_unavailable(error):
-                    log.warning("reader_waits_for_database", error=type(error).__name__)
-                else:
-                    log.exception("reader_failed")
-            if wait and not self._stopping.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._event.wait(), wait)
-
-    async def step(self) -> float:
-        """Make one request, if one is due; returns the seconds until there may be another."""
+    async def work(self) -> float:
+        """Make one request, if one is due. Returns the seconds until there may be another."""
         now = self._clock()
         if self._pause.until is not None and self._pause.until > now:
             return min(LOOK_SECONDS, (self._pause.until - now).total_seconds())

@@ -53,7 +53,7 @@ async def read(bot: Running, shelf: Shelf) -> None:
     """Let the reader do all that is due, while the bot sends what comes of it."""
     nothing = {"on_posts": lambda: None, "on_news": lambda: None}
     reader = Reader(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
-    while not await reader.step():
+    while not await reader.work():
         pass
 
 

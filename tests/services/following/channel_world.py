@@ -108,7 +108,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nothing is due."""
-        while not await self.reader.step():
+        while not await self.reader.work():
             pass
 
     async def later(self, **time: float) -> None:

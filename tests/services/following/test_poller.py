@@ -65,8 +65,8 @@ async def test_a_gap_of_many_pages_is_filled_and_a_new_process_goes_on_with_it(w
     await world.settle()
     world.shelf.fill("news", range(11, 101))
     world.now += timedelta(hours=7)
-    await world.reader.step()
-    await world.reader.step()
+    await world.reader.work()
+    await world.reader.work()
     assert await world.count(FIRST) == 50
     world.reader = world.new_reader()
     await world.settle()
@@ -231,7 +231,7 @@ async def test_a_page_that_could_not_be_stored_comes_again(world: World) -> None
     async with world.database.write() as session:
         await session.execute(text("ALTER TABLE posts RENAME TO away"))
     with pytest.raises(DBAPIError):
-        await world.reader.step()
+        await world.reader.work()
     assert world.shelf.forgotten == ["news"]
 
 
@@ -246,7 +246,7 @@ async def test_an_answer_that_cannot_be_stored_holds_up_no_other_channel(world: 
     world.now += timedelta(hours=7)
     for _ in range(2):
         with suppress(DBAPIError):
-            await world.reader.step()
+            await world.reader.work()
     assert await world.count(FIRST) == 22
     await world.settle()
 
@@ -304,7 +304,7 @@ async def test_a_server_that_fails_for_one_name_alone_is_asked_for_the_others(wo
     world.now += timedelta(hours=7)
     asked = len(world.shelf.asked)
     await world.settle()
-    await world.reader.step()
+    await world.reader.work()
     assert len(world.shelf.asked) == asked + 2
 
 
@@ -330,5 +330,5 @@ async def test_with_many_channels_due_what_is_behind_has_its_turn(world: World) 
         world.shelf.fill(f"news{number}", range(1, 61))
         await world.add(FIRST, f"news{number}")
     for _ in range(9):
-        await world.reader.step()
+        await world.reader.work()
     assert sum(position > 0 for _, position in world.shelf.asked) == 3

@@ -83,7 +83,7 @@ async def test_older_posts_can_be_stopped(world: World) -> None:
     channel = await world.add(FIRST, "news")
     await world.settle()
     await world.channels.older(world.users[FIRST], channel, ALL)
-    await world.reader.step()
+    await world.reader.work()
     await world.channels.older(world.users[FIRST], channel, 0)
     await world.settle()
     assert await world.count(FIRST) == 70
@@ -191,7 +191,7 @@ async def test_who_pauses_while_a_gap_is_open_gets_all_of_it_afterwards(world: W
     await world.settle()
     world.shelf.fill("news", range(11, 101))
     world.now += timedelta(hours=7)
-    await world.reader.step()
+    await world.reader.work()
     await world.channels.pause(world.users[FIRST], channel, paused=True)
     await world.settle()
     assert await world.count(SECOND) == 100
@@ -258,11 +258,11 @@ async def test_who_is_new_does_not_wait_for_anothers_past(world: World) -> None:
     channel = await world.add(FIRST, "news")
     await world.settle()
     await world.channels.older(world.users[FIRST], channel, ALL)
-    await world.reader.step()
+    await world.reader.work()
     world.shelf.fill("news", range(2001, 2101))
     await world.add(SECOND, "news")
     for _ in range(6):
-        await world.reader.step()
+        await world.reader.work()
     assert await world.count(SECOND) == 50
 
 
@@ -274,7 +274,7 @@ async def test_a_channel_that_is_removed_while_its_answer_is_stored_stays_remove
     world.shelf.fill("news", range(11, 21))
     world.now += timedelta(hours=7)
     await asyncio.gather(
-        world.reader.step(), world.channels.remove(world.users[FIRST], channel, with_posts=True), world.reader.step()
+        world.reader.work(), world.channels.remove(world.users[FIRST], channel, with_posts=True), world.reader.work()
     )
     assert await world.count(FIRST) == 0
     assert await world.count(SECOND) == 20
