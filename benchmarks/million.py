@@ -23,8 +23,8 @@ from benchmarks import databases
 from benchmarks.figures import Figure
 from benchmarks.million_rows import BIGGEST, ORDINARY
 from benchmarks.processes import ROOT, ending
-from services.availability.budget import Pace
 from services.availability.provider_status import ProviderWatch
+from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.library.lists import Listing
 from services.library.overview import Overview
@@ -107,7 +107,7 @@ def _of_users(database: Database) -> dict[str, Question]:
 def _of_everybody(database: Database) -> dict[str, Question]:
     overview, listing = Overview(database, utc_now), Listing(database)
     alerts = AlertWatch(database, CHAIN, {1}, 20.0, utc_now)
-    provider = ProviderWatch(database, CHAIN, Pace(None), utc_now)
+    provider = ProviderWatch(database, CHAIN, RateLimit(None), utc_now)
     return {
         "the claim of 10 posts": lambda user: _undone(database, _claim, user),
         "when the next post is due": lambda _: _read(database, queue.next_due_at, utc_now()),

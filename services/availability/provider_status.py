@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from services.availability.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
-from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.daily_quota import backlog_through, remaining_today
+from services.availability.model_choice import pause_reason
+from services.availability.model_names import is_free
 from services.availability.model_states import by_model
-from services.availability.rate_limit import lane_state
+from services.availability.rate_limit import FREE_SCOPE, LimitState, RateLimit, limit_state
 from services.clock import Clock, day_ends
 from storage.db.engine import Database
 from storage.db.glance import Glance, glance
@@ -73,13 +75,13 @@ class ProviderWatch:
         self,
         database: Database,
         chain: Sequence[str],
-        pace: Pace,
+        rate_limit: RateLimit,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._chain = tuple(chain)
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._clock = clock
         self._monotonic = monotonic
         self._waiting = 0
@@ -92,9 +94,9 @@ class ProviderWatch:
     def _look(self, view: Glance, *, now: datetime, backlog: bool) -> ProviderState:
         states = by_model(provider.models(view))
         rows = provider.lanes(view)
-        free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
-        lane = self._pace.lane(self._chain[0])
-        interval = self._pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
+        free = limit_state(rows[FREE_SCOPE]) if FREE_SCOPE in rows else LimitState()
+        scope = self._rate_limit.scope(self._chain[0])
+        interval = self._rate_limit.interval(scope, limit_state(rows[scope]) if scope in rows else LimitState(), now)
         waiting = self._queued(view) if backlog and is_free(self._chain[0]) else 0
         paused = _paused(self._chain, states, now)
         return ProviderState(
@@ -150,7 +152,7 @@ def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime
     )
 
 
-def free_quota(free: LaneState, now: datetime) -> Quota | None:
+def free_quota(free: LimitState, now: datetime) -> Quota | None:
     """What is left of the day, by the lane of the free models; None when it is not known."""
     remaining = remaining_today(free, now)
     return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

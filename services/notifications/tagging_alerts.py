@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.circuit_breaker import Aside, pause_reason
+from services.availability.circuit_breaker import Aside
+from services.availability.model_choice import pause_reason
 from services.availability.model_states import load_states
 from services.clock import Clock
 from storage import outbox
