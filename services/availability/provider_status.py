@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.availability.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
 from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
-from services.availability.model_states import by_model
+from services.availability.model_states import load_states
 from services.availability.rate_limit import lane_state
 from services.clock import Clock, day_ends
 from storage.db.engine import Database
-from storage.db.glance import Glance, glance
-from storage.reads import provider
+from storage.queue import limits
+from storage.reads import overview
 
 #: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds. And for so many
 #: seconds at most, when it took long for other reasons.
@@ -87,15 +88,14 @@ class ProviderWatch:
 
     async def state(self, *, backlog: bool) -> ProviderState:
         """As it is now; `backlog`: with `through_at`, for which the queue is counted."""
-        return await glance(self._database, partial(self._look, now=self._clock(), backlog=backlog))
-
-    def _look(self, view: Glance, *, now: datetime, backlog: bool) -> ProviderState:
-        states = by_model(provider.models(view))
-        rows = provider.lanes(view)
+        now = self._clock()
+        async with self._database.read() as session:
+            states = await load_states(session)
+            rows = await limits.load(session)
+            waiting = await self._queued(session) if backlog and is_free(self._chain[0]) else 0
         free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
         lane = self._pace.lane(self._chain[0])
         interval = self._pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-        waiting = self._queued(view) if backlog and is_free(self._chain[0]) else 0
         paused = _paused(self._chain, states, now)
         return ProviderState(
             enabled=True,
@@ -109,11 +109,11 @@ class ProviderWatch:
             through_at=backlog_through(waiting, free, interval, now) if waiting else None,
         )
 
-    def _queued(self, view: Glance) -> int:
+    async def _queued(self, session: AsyncSession) -> int:
         """How many posts of everybody's wait, or did a moment ago: the longer the queue, the longer that lasts."""
         began = self._monotonic()
         if began >= self._count_until:
-            self._waiting = provider.count_queued(view)
+            self._waiting = await overview.count_queued(session)
             counted = self._monotonic()
             self._count_until = counted + min(KEEP_TIMES * (counted - began), LONGEST_KEPT)
         return self._waiting
