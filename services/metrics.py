@@ -15,7 +15,7 @@ from services.availability.model_choice import pause_reason
 from services.availability.model_names import is_free
 from services.availability.model_states import load_states
 from services.availability.provider_status import Quota, free_quota
-from services.availability.rate_limit import FREE_SCOPE, LimitState, limit_state
+from services.availability.rate_limit import FREE_SCOPE, limit_state
 from services.clock import Clock
 from storage import outbox
 from storage.db.engine import Database
@@ -119,7 +119,7 @@ class Gauges:
         queue = await metrics.look_at_queue(session, now)
         states = await load_states(session) if self._enabled else {}
         rows = await limits.load(session)
-        free = limit_state(rows[FREE_SCOPE]) if FREE_SCOPE in rows else LimitState()
+        free = limit_state(rows.get(FREE_SCOPE))
         paused = pause_reason(self._chain, states, now)
         return Reading(
             posts=_by_status(counts),

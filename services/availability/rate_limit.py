@@ -121,6 +121,8 @@ class SharedRateLimits:
         return slot
 
 
-def limit_state(row: Row[Any]) -> LimitState:
-    """A scope's row as a value."""
+def limit_state(row: Row[Any] | None) -> LimitState:
+    """A scope's row as a value; of a scope without a row nothing is known."""
+    if row is None:
+        return LimitState()
     return LimitState(row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)

@@ -7,15 +7,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, CursorResult, and_, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.glance import Glance
 from storage.db.inserts import insert
 from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User
-from storage.schema.types import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +36,22 @@ class Known:
     told: bool
 
 
-Standing = Select[*tuple[Any, ...]]
-
-
-def standing_query(columns: OptionalColumns) -> Standing:
-    """What `standing` asks; it is built once, since which columns there are does not change while we run."""
-    who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
-    allowed = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
-    known = [Person.__table__.c[each.name] for each in fields(Known)]
-    return (
-        select(Person.__table__.c.telegram_id.is_not(None), *known, User.__table__.c.id, allowed)
+async def find_person_and_account(
+    session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
+) -> tuple[Known | None, Account | None]:
+    """What is known of a person, and their users row, in one statement: every update asks for both."""
+    who = select(literal(telegram_id, BigInteger).label("telegram_id")).subquery()
+    person, user = Person.__table__.c, User.__table__.c
+    known = [person[field.name] for field in fields(Known)]
+    query = (
+        select(person.telegram_id.is_not(None), *known, user.id, parser_tables.may_use_clause(columns, now=now))
         .select_from(who)
-        .outerjoin(Person.__table__, Person.telegram_id == who.c.telegram_id)
-        .outerjoin(User.__table__, User.telegram_id == who.c.telegram_id)
+        .outerjoin(Person.__table__, person.telegram_id == who.c.telegram_id)
+        .outerjoin(User.__table__, user.telegram_id == who.c.telegram_id)
     )
-
-
-def standing(glance: Glance, query: Standing, telegram_id: int, now: datetime) -> tuple[Known | None, Account | None]:
-    """What is known of a person, and their users row."""
-    found = glance.rows(query, {"telegram_id": telegram_id, "now": now})
-    # There is always a row, and more only where the parser's table holds a person twice.
-    is_known, *known, user_id, may_use = found[0]
-    return Known(*known) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
+    # `who` gives at least one row; there are more where the parser's table holds a Telegram id twice.
+    is_known, *values, user_id, may_use = (await session.execute(query)).fetchall()[0]
+    return Known(*values) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
 
 
 async def take_turns(session: AsyncSession, key: int) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
+from sqlalchemy import CursorResult, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.inserts import insert
@@ -15,13 +14,7 @@ from storage.schema.tables import BudgetRow
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
     """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
-    return {row.lane: row for row in await session.execute(everything())}
-
-
-@cache
-def everything() -> Executable:
-    """The statement of `load`."""
-    return select(BudgetRow.__table__)
+    return {row.lane: row for row in await session.execute(select(BudgetRow.__table__))}
 
 
 async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: timedelta) -> bool:

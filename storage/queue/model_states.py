@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Row, func, or_, select, update
+from sqlalchemy import CursorResult, Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.tables import UpstreamRow
@@ -18,13 +17,7 @@ ADVISORY_LOCK = 0x4D45544B42
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
     """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
-    return (await session.execute(everything())).all()
-
-
-@cache
-def everything() -> Executable:
-    """The statement of `load`."""
-    return select(UpstreamRow.__table__)
+    return (await session.execute(select(UpstreamRow.__table__))).all()
 
 
 async def lock(session: AsyncSession) -> None:

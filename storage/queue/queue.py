@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from functools import cache, lru_cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -20,7 +19,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    null,
     select,
     update,
 )
@@ -28,7 +26,6 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.channels import hashtags
-from storage.db.prepared import execute_many
 from storage.db.row_locks import locked
 from storage.queue.claim import claim_statement, due_at, is_due
 from storage.schema.index_conditions import QUEUED, REUSABLE, WAITS
@@ -38,7 +35,6 @@ from storage.schema.tables import Attempt, OutboxRow, Post
 _POSTS, _ATTEMPTS = cast("Table", Post.__table__), cast("Table", Attempt.__table__)
 #: Of so many posts with the same text, the newest, at least one has tags that can be used.
 MOST_ALIKE = 5
-_LEASE = ("lease_token", "lease_expires_at")
 
 
 class Priority(IntEnum):
@@ -214,15 +210,17 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
         return Settled(frozenset(), frozenset(), frozenset(), frozenset())
     found = await _locked_rows(session, [post.id for post, _ in settled])
     written = frozenset(post.claim for post, _ in settled if _is_ours(post, found.get(post.id)))
-    alike: dict[tuple[frozenset[str], frozenset[str]], list[dict[str, Any]]] = {}
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
-            kept = {name: value for name, value in values.items() if value is not None}
-            emptied = frozenset(values.keys() - kept.keys())
-            row = {"settled_id": post.id, "settled_token": post.token, **kept}
-            alike.setdefault((emptied, frozenset(kept)), []).append(row)
-    for (emptied, _), rows in alike.items():
-        await execute_many(session, _settle(emptied), rows)
+            row = {"settled_id": post.id, "settled_token": post.token, **values}
+            alike.setdefault(tuple(values), []).append(row)
+    for columns, rows in alike.items():
+        # The rows are locked and the leases ours: to ask for the lease here again costs nothing.
+        is_ours = and_(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
+        new = {name: bindparam(name) for name in columns}
+        statement = update(_POSTS).where(is_ours).values({**new, "lease_token": None, "lease_expires_at": None})
+        await session.execute(statement, rows)
     awaited = frozenset(post_id for post_id, (_, _, is_awaited, _) in found.items() if is_awaited)
     hashtagged = frozenset(post_id for post_id, (_, _, _, is_hashtagged) in found.items() if is_hashtagged)
     if hashtagged:
@@ -236,40 +234,18 @@ def _is_ours(post: ClaimedPost, row: tuple[Any, ...] | None) -> bool:
 
 async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Those that exist: id → (lease, text, awaited, hashtagged). They stay locked, on SQLite as everything is."""
-    rows = await session.execute(_rows_to_lock(), {"ids": ids})
-    return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}
-
-
-@cache
-def _rows_to_lock() -> Any:
     waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
     hashtagged = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
-    columns = (_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
-    query = select(*columns, waiting.label("awaited"), hashtagged.label("hashtagged"))
-    return query.where(_POSTS.c.id.in_(bindparam("ids", expanding=True))).order_by(_POSTS.c.id).with_for_update()
-
-
-@lru_cache(maxsize=64)
-def _settle(emptied: frozenset[str]) -> Any:
-    """For many rows, each of which names the same columns besides.
-
-    What is emptied, most of a tagged post's columns, is no parameter: each would be worked on for each row.
-    """
-    nothing = dict.fromkeys(sorted({*_LEASE, *emptied}), null())
-    # The row is locked, and the lease was ours: that it is asked for here again costs nothing.
-    is_ours = and_(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
-    return update(_POSTS).where(is_ours).values(nothing)
+    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting, hashtagged).where(_POSTS.c.id.in_(ids))
+    rows = await session.execute(query.order_by(_POSTS.c.id).with_for_update())
+    return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """Append to `metka_attempts`; all of the rows have the same keys."""
-    await execute_many(session, _insert_attempts(), rows)
-
-
-@cache
-def _insert_attempts() -> Any:
-    # Their ids are of no use: else PostgreSQL would send them.
-    return insert(_ATTEMPTS).inline()
+    if rows:
+        # `inline`: else PostgreSQL would send their ids, which nobody needs.
+        await session.execute(insert(_ATTEMPTS).inline(), rows)
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
@@ -277,18 +253,12 @@ async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tup
 
     Several of each: one whose tags another program took away, or whose text was edited since, must not hide the others.
     """
-    rows = await session.execute(_tagged_alike(), {"keys": list(keys)})
-    return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
-
-
-@cache
-def _tagged_alike() -> Any:
     columns = _POSTS.c
-    wanted = columns.text_key.in_(bindparam("keys", expanding=True))
-    place = func.row_number().over(partition_by=columns.text_key, order_by=columns.id.desc())
-    placed = select(columns.id, place.label("place")).where(wanted, sql(REUSABLE)).subquery()
+    place = func.row_number().over(partition_by=columns.text_key, order_by=columns.id.desc()).label("place")
+    placed = select(columns.id, place).where(columns.text_key.in_(keys), sql(REUSABLE)).subquery()
     newest = select(placed.c.id).where(placed.c.place <= MOST_ALIKE)
-    return select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest)).order_by(columns.id)
+    query = select(columns.text_key, columns.text, columns.tags).where(columns.id.in_(newest)).order_by(columns.id)
+    return [(row.text_key, row.text or "", tuple(row.tags)) for row in await session.execute(query)]
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:

@@ -66,7 +66,7 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     ),
     "/stats all: next": (lambda session: overview.next_attempt_at(session, None, NOW), {"ix_metka_posts_due"}),
     "the backlog": (
-        lambda session: session.execute(overview.queued()),
+        overview.count_queued,
         {"ix_metka_posts_due", "ix_metka_posts_queue", "ix_metka_posts_unfinished"},
     ),
     "/failed: how many": (lambda session: overview.count_failed(session, 1), {"ix_metka_posts_unfinished"}),
