@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, CursorResult, and_, func, literal, or_, select, update
+from sqlalchemy import BigInteger, CursorResult, and_, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.inserts import insert
+from storage.db.locks import lock_number
+from storage.db.upsert import upsert
 from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User
@@ -54,12 +55,6 @@ async def find_person_and_account(
     return Known(*values) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
 
 
-async def take_turns(session: AsyncSession, key: int) -> None:
-    """Until this transaction ends, nobody else gets past here with that key (SQLite has one writer anyway)."""
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(select(func.pg_advisory_xact_lock(key)))
-
-
 async def find_account(
     session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
 ) -> Account | None:
@@ -73,7 +68,7 @@ async def open_account(
     session: AsyncSession, telegram_id: int, *, name: str | None, username: str | None, now: datetime
 ) -> int:
     """The id of the users row of a Telegram id: made active, or inserted."""
-    await take_turns(session, telegram_id)
+    await lock_number(session, telegram_id)
     user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
     if user_id is None:
         return await parser_tables.insert_user(
@@ -101,7 +96,7 @@ async def find(session: AsyncSession, telegram_id: int) -> Person | None:
 async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
     """Set these columns of a person, who may be new; the others stay."""
     values = {**values, "updated_at": now}
-    statement = insert(session, Person).values(telegram_id=telegram_id, **values)
+    statement = upsert(session, Person).values(telegram_id=telegram_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
 
 

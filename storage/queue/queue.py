@@ -26,7 +26,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.channels import hashtags
-from storage.db.row_locks import locked
+from storage.db.locks import locked_posts
 from storage.queue.claim import claim_statement, due_at, is_due
 from storage.schema.index_conditions import QUEUED, REUSABLE, WAITS
 from storage.schema.source_tables import HashtagRow
@@ -169,7 +169,7 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
         ids = [post.id for post in posts if post.token == token]
         await session.execute(
             update(Post)
-            .where(Post.id.in_(locked(and_(Post.id.in_(ids), Post.lease_token == token))))
+            .where(Post.id.in_(locked_posts(and_(Post.id.in_(ids), Post.lease_token == token))))
             .values(lease_expires_at=until)
             .execution_options(synchronize_session=False)
         )
@@ -218,7 +218,7 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     for columns, rows in alike.items():
         # The rows are locked and the leases ours: to ask for the lease here again costs nothing.
         is_ours = and_(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
-        new = {name: bindparam(name) for name in columns}
+        new: dict[str, Any] = {name: bindparam(name) for name in columns}
         statement = update(_POSTS).where(is_ours).values({**new, "lease_token": None, "lease_expires_at": None})
         await session.execute(statement, rows)
     awaited = frozenset(post_id for post_id, (_, _, is_awaited, _) in found.items() if is_awaited)

@@ -36,7 +36,7 @@ async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[st
     return {status: posts for status, posts in found.items() if posts}
 
 
-def _of_user(query: Select[Any], user_id: int | None) -> Select[Any]:
+def _of_user(query: Any, user_id: int | None) -> Any:
     return query if user_id is None else query.where(Post.user_id == user_id)
 
 
@@ -57,7 +57,7 @@ async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) ->
     """Posts that have tags without being 'success': asked for anew, say. A small partial index holds them."""
     tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
-    return (await session.execute(_of_user(query, user_id))).scalar_one()
+    return cast("int", (await session.execute(_of_user(query, user_id))).scalar_one())
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
