@@ -22,7 +22,7 @@ from storage.db.locks import lock_number
 from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import Stored, StoredText
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.llm.prompts import estimated_tokens
 from services.tagging.retry_policy import Trail
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.
 TOKENS_A_REQUEST = 5000

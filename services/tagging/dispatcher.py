@@ -33,9 +33,9 @@ from services.tagging.prefilter import LOOK_AGAIN, Triage
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.retry_policy import Policy, Trail
 from services.tags.reuse import Worth
-from storage.queue import limits, queue
+from storage.queue import claim, leases, limits
 from storage.queue import model_states as upstream_rows
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
@@ -111,7 +111,7 @@ class Dispatcher:
         if not room.requests:
             return Plan(wait=room.wait)
         left = self._retries.left(time.monotonic()) - sum(start.is_retry for start in held.ready)
-        claimed = await queue.claim(
+        claimed = await claim.claim_posts(
             session,
             limit=room.requests * room.batch_size,
             now=now,
@@ -154,7 +154,7 @@ class Dispatcher:
             return
         if not have_left:
             await self._count_free(session, starts, now, sign=-1)
-        await queue.release(session, [post for start in starts for post in start.posts])
+        await leases.release(session, [post for start in starts for post in start.posts])
         for start in starts:
             if start.is_probe:
                 await upstream_rows.end_probe(session, start.models[0])
@@ -187,7 +187,7 @@ class Dispatcher:
         return _Room(free, self._batch_size)
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
-        due = await queue.next_due_at(session, now, retries=retries)
+        due = await claim.next_due_at(session, now, retries=retries)
         # Due, yet not claimed: another process held the rows for the moment, or their user is gone.
         self._misses = self._misses + 1 if due == now else 0
         wait = min(MOST_MISSED, 2.0 ** (self._misses - 1)) if due == now else _seconds(due, now)
@@ -232,7 +232,7 @@ class Dispatcher:
                 surplus += posts
             elif await self._may_start(session, start, view):
                 starts.append(start)
-        await queue.release(session, surplus)
+        await leases.release(session, surplus)
         await self._count_free(session, starts, view.now)
         return starts
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.availability.budget import LaneState
 from services.availability.circuit_breaker import ModelState
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 
 
 class Start(NamedTuple):

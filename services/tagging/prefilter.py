@@ -16,8 +16,8 @@ from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy, Trail, settled_attempts
 from services.tags.reuse import Worth, sift
 from storage import outbox
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import attempt_log, leases
+from storage.queue.claim import ClaimedPost
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -38,7 +38,7 @@ class Triage:
         """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
         sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
         if sifted.settled:
-            settled = await queue.settle(session, sifted.settled)
+            settled = await leases.settle(session, sifted.settled)
             await outbox.outcome_ready(session, list(settled.awaited), view.now)
             view.told.extend(settled.awaited | settled.hashtagged)
         await self.postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
@@ -49,7 +49,7 @@ class Triage:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
         if post.doubted_since is None:
             return post
-        attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
+        attempts = settled_attempts(post.attempts, post.doubted_since, await attempt_log.last_success_at(session))
         # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
         counts = attempts > post.attempts
         is_used_up = counts and attempts >= self._policy.max_attempts
@@ -89,4 +89,4 @@ class Triage:
             )
             for post in posts
         ]
-        await queue.settle(session, later)
+        await leases.settle(session, later)

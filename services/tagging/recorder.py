@@ -26,9 +26,9 @@ from services.tagging.retry_policy import AskAgain, Company, GiveUp, Policy, Ret
 from services.tagging.row_values import Verdict, attempt_row, failed_values, log_verdict, post_values
 from storage import outbox
 from storage.accounts import people as people_rows
-from storage.queue import limits, queue
+from storage.queue import attempt_log, leases, limits, provider_waits
 from storage.queue import model_states as upstream_rows
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +146,7 @@ class Recorder:
         """When nobody has been served for long, a suspect's fault is as good a sign of an outage as any."""
         if not any(post.suspect for finished in group for post in finished.posts):
             return group
-        if _is_lately(await queue.last_success_at(session), now):
+        if _is_lately(await attempt_log.last_success_at(session), now):
             return group
         return [
             finished._replace(posts=tuple(post._replace(suspect=False) for post in finished.posts))
@@ -169,7 +169,7 @@ class Recorder:
         detail = next((outcome.reason for outcome in outcomes if outcome.kind is not Kind.TAGGED), "")
         await self._alerts.changed(session, before, after, detail, now)
         if after is None and before in _OUTAGES:
-            await queue.upstream_is_back(session)
+            await provider_waits.provider_is_back(session)
 
     def _observe(
         self, states: dict[str, ModelState], group: Sequence[Finished], now: datetime
@@ -219,7 +219,7 @@ class Recorder:
         return Upstream(
             models=[model for model in self._chain if model not in gone],
             is_down=pause_reason(self._chain, states, now) is not None,
-            last_success_at=now if served else await queue.last_success_at(session),
+            last_success_at=now if served else await attempt_log.last_success_at(session),
         )
 
     async def _upstream_of_suspects(
@@ -234,7 +234,7 @@ class Recorder:
         ]
         if not any(post.suspect for post in down) or not _is_lately(upstream.last_success_at, now):
             return upstream
-        others = not all(post.suspect for post in down) or await queue.others_failed(
+        others = not all(post.suspect for post in down) or await attempt_log.others_failed(
             session, [kind.value for kind in DOWN_KINDS], upstream.last_success_at
         )
         return replace(upstream, only_suspects_fail=not others)
@@ -263,8 +263,8 @@ class Recorder:
     async def _settle(
         self, session: AsyncSession, verdicts: Sequence[Verdict], recorded: Recorded, now: datetime
     ) -> None:
-        settled = await queue.settle(session, [(verdict.post, post_values(verdict, now)) for verdict in verdicts])
-        await queue.log_attempts(session, [attempt_row(v) for v in verdicts if v.post.id in settled.alive])
+        settled = await leases.settle(session, [(verdict.post, post_values(verdict, now)) for verdict in verdicts])
+        await attempt_log.log_attempts(session, [attempt_row(v) for v in verdicts if v.post.id in settled.alive])
         told = []
         for verdict in verdicts:
             if settled.wrote(verdict.post):
@@ -296,7 +296,7 @@ class Recorder:
     async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
         """A claimed post fails without another request: 'refused' by all that are left, or 'exhausted'."""
         values = {**failed_values(post, kind, error), "last_tagging_attempt": now, "tagging_attempts": post.attempts}
-        if (await queue.settle(session, [(post, values)])).wrote(post):
+        if (await leases.settle(session, [(post, values)])).wrote(post):
             log.warning("post_failed", post_id=post.id, kind=kind, error=error)
             await self._notify(session, post, now)
             await outbox.outcome_ready(session, [post.id], now)

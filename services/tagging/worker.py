@@ -25,8 +25,8 @@ from services.tagging.plans import Held, Plan, Start
 from services.tagging.recorder import Finished, Recorded, Recorder
 from services.tagging.tempo import MOST_READY, SILENCE_SECONDS, Tempo
 from storage.db.engine import Database, is_unavailable
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import leases, provider_waits
+from storage.queue.claim import ClaimedPost
 
 log = structlog.get_logger(__name__)
 
@@ -181,7 +181,7 @@ class Worker:
             are_lost = bool(self._ready) and now >= self._sure_until
             is_renewed, renewed_at = await self._renew(session, now), time.monotonic()
             if recorded.tagged and self._maybe_waiting:
-                await queue.upstream_serves(session)
+                await provider_waits.provider_serves(session)
             states = await load_states(session) if recorded.states is None else recorded.states
             self._tempo.learn([finished.call.seconds for finished in group], len(self._flights))
             ahead = self._tempo.ahead(self._dispatcher.concurrency)
@@ -285,7 +285,7 @@ class Worker:
         held = self._held()
         is_time = time.monotonic() - self._renewed_at >= self._lease / 3
         if held and is_time:
-            await queue.renew(session, held, now + timedelta(seconds=self._lease))
+            await leases.renew(session, held, now + timedelta(seconds=self._lease))
         return is_time or not held
 
     def _held(self) -> list[ClaimedPost]:
@@ -384,7 +384,7 @@ class Worker:
     async def _renew_for_the_end(self) -> None:
         until = self._clock() + timedelta(seconds=max(self._lease, self._stop_seconds + 5))
         async with self._database.write() as session:
-            await queue.renew(session, self._held(), until)
+            await leases.renew(session, self._held(), until)
 
     async def _give_back(self) -> None:
         async with self._database.write() as session:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.llm.prompts import has_text
 from services.tagging.row_values import tagged_values, through_values
 from services.tags.text_equality import same_words, text_key
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.posts import equal_texts
+from storage.queue.claim import ClaimedPost
 
 
 class Worth(NamedTuple):
@@ -75,6 +75,6 @@ async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str,
     """Words → tags. By the words, since two texts may share a key by chance."""
     if not keys:
         return {}
-    found = await queue.tagged_alike(session, keys)
+    found = await equal_texts.tagged_alike(session, keys)
     # A post whose edit brought no new tags still has those of the text before.
     return {same_words(text): tags for key, text, tags in found if tags and text_key(text) == key}

@@ -12,8 +12,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import locked_posts
-from storage.queue.claim import in_order_of_work
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority, in_order_of_work
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Batch, BatchPost, Post
 

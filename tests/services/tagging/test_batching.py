@@ -8,7 +8,7 @@ import pytest
 
 from services.tagging.batching import Candidate, batches, most_together
 from services.tagging.retry_policy import Trail
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 BATCH = 10
 POST = ClaimedPost(1, 1, "текст", (), 0, Priority.FRESH, None, None, "token")

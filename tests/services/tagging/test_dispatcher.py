@@ -19,7 +19,7 @@ from services.tagging.plans import Held, Plan, Start
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 
