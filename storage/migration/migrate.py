@@ -152,7 +152,7 @@ async def _back_up(database: Database, connection: AsyncConnection, now: datetim
 
 
 def _run_revisions(connection: Connection) -> None:
-    from alembic import command  # noqa: PLC0415 - Alembic takes a third of a second to import, and few starts migrate
+    from alembic import command  # noqa: PLC0415 - half a second of start-up, and few starts migrate
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
