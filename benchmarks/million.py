@@ -32,7 +32,7 @@ from services.metrics import Gauges
 from services.notifications.tagging_alerts import AlertWatch
 from storage import outbox
 from storage.db.engine import Database
-from storage.queue import queue, retry_requests
+from storage.queue import claim, retry_requests
 from storage.reads import lists
 
 CHAIN = ("google/gemini-2.0-flash-exp:free",)
@@ -110,7 +110,7 @@ def _of_everybody(database: Database) -> dict[str, Question]:
     provider = ProviderWatch(database, CHAIN, RateLimit(None), utc_now)
     return {
         "the claim of 10 posts": lambda user: _undone(database, _claim, user),
-        "when the next post is due": lambda _: _read(database, queue.next_due_at, utc_now()),
+        "when the next post is due": lambda _: _read(database, claim.next_due_at, utc_now()),
         "/stats all": lambda _: overview.stats(None),
         "the provider's state": lambda _: provider.state(backlog=True),
         "/retry, everybody's": lambda _: _undone(database, _retry, None),
@@ -137,7 +137,7 @@ async def _undone(database: Database, work: Callable[..., Awaitable[Any]], *valu
 
 
 async def _claim(session: AsyncSession, after_user: int) -> None:
-    await queue.claim(session, limit=10, now=utc_now(), lease_seconds=60, token="t", after_user=after_user)
+    await claim.claim_posts(session, limit=10, now=utc_now(), lease_seconds=60, token="t", after_user=after_user)
 
 
 async def _retry(session: AsyncSession, user: int | None) -> None:

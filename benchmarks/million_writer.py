@@ -20,7 +20,7 @@ from benchmarks.million_rows import POSTS, USERS
 from benchmarks.posts import text_of
 from services.clock import utc_now
 from storage.db.engine import Database, parse_url
-from storage.queue import queue
+from storage.queue import claim
 from storage.schema.tables import Post
 
 #: So many at a time, so often.
@@ -78,7 +78,7 @@ async def _parse(database: Database, written: Written) -> None:
 
 async def _tag(database: Database, written: Written) -> None:
     async with database.write() as session:
-        posts = await queue.claim(
+        posts = await claim.claim_posts(
             session, limit=AT_ONCE, now=utc_now(), lease_seconds=60, token=uuid4().hex, after_user=0
         )
     async with database.write() as session:

@@ -11,7 +11,7 @@ from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
 from services.metrics import ModelGauge, Reading
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 from tests.storage.rows import NOW
 
 CHAIN = ("first/model", "second/model")

@@ -14,7 +14,7 @@ from bot.web import schemas
 from bot.web.schemas import Readiness
 from services.tagging.service import TaggingService
 from storage.db.engine import Database, is_unavailable
-from storage.migration.migrate import is_current
+from storage.migration.inspection import is_current
 
 log = structlog.get_logger(__name__)
 

@@ -59,8 +59,6 @@ class People:
         self._database = database
         self._admin_ids = admin_ids
         self._clock = clock
-        # Which columns the parser's users have does not change while we run.
-        self._columns: parser_tables.OptionalColumns | None = None
 
     @property
     def has_admins(self) -> bool:
@@ -71,7 +69,7 @@ class People:
         """Somebody wrote or pressed: who they are. Writes only what is new; an administrator gets an account."""
         name, username = storable(name), storable(username) if username else None
         async with self._database.read() as session:
-            columns = await self._optional(session)
+            columns = await parser_tables.optional_columns(session)
             person, account = await rows.find_person_and_account(session, telegram_id, columns, self._clock())
         language = _language(language_code, person.language if person else None)
         is_admin = telegram_id in self._admin_ids
@@ -164,12 +162,9 @@ class People:
         return account.id if account else await self._open_account(session, telegram_id, None, None)
 
     async def _account(self, session: AsyncSession, telegram_id: int) -> rows.Account | None:
-        return await rows.find_account(session, telegram_id, await self._optional(session), self._clock())
-
-    async def _optional(self, session: AsyncSession) -> parser_tables.OptionalColumns:
-        if self._columns is None:
-            self._columns = await parser_tables.optional_columns(session)
-        return self._columns
+        return await rows.find_account(
+            session, telegram_id, await parser_tables.optional_columns(session), self._clock()
+        )
 
     async def _open_account(
         self, session: AsyncSession, telegram_id: int, name: str | None, username: str | None

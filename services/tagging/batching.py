@@ -8,7 +8,7 @@ from dataclasses import replace
 from services.llm.prompts import estimated_tokens
 from services.tagging.retry_policy import AttemptTrail
 from services.tagging.tagging_request import TaggingRequest
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.
 TOKENS_A_REQUEST = 5000

@@ -25,9 +25,9 @@ from services.tagging.prefilter import LOOK_AGAIN, Prefilter
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.retry_policy import AttemptTrail, Policy
 from services.tagging.tagging_request import Plan, TaggingRequest
-from storage.queue import limits, queue
+from storage.queue import claim, leases, limits
 from storage.queue import model_states as model_rows
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
@@ -91,7 +91,7 @@ class Dispatcher:
         if not admission.requests:
             return Plan(wait=admission.wait)
         retries = self._admission.retries()
-        claimed = await queue.claim(
+        claimed = await claim.claim_posts(
             session,
             limit=admission.requests * admission.batch_size,
             now=now,
@@ -122,13 +122,13 @@ class Dispatcher:
 
     async def give_back(self, session: AsyncSession, broken_off: Sequence[TaggingRequest]) -> None:
         """These requests are broken off: their posts and probes are free at once."""
-        await queue.release(session, [post for request in broken_off for post in request.posts])
+        await leases.release(session, [post for request in broken_off for post in request.posts])
         for request in broken_off:
             if request.is_probe:
                 await model_rows.end_probe(session, request.models[0])
 
     async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
-        due = await queue.next_due_at(session, now, retries=retries)
+        due = await claim.next_due_at(session, now, retries=retries)
         # Due, yet not claimed: another process held the rows for the moment, or their user is gone.
         self._misses = self._misses + 1 if due == now else 0
         wait = min(MOST_MISSED, 2.0 ** (self._misses - 1)) if due == now else seconds_until(due, now)
@@ -181,7 +181,7 @@ class Dispatcher:
                 surplus += request.posts
             elif await self._reserve(session, request, view):
                 found.append(request)
-        await queue.release(session, surplus)
+        await leases.release(session, surplus)
         if free := sum(is_free(request.models[0]) for request in found):
             await limits.count(session, FREE_SCOPE, utc_day(view.now), free)
         return found

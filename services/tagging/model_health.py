@@ -20,7 +20,7 @@ from services.clock import utc_day
 from services.llm.response_classifier import Kind, Limit
 from services.notifications.tagging_alerts import PauseAlerts
 from services.tagging.tagging_request import FinishedRequest
-from storage.queue import limits, queue
+from storage.queue import attempt_log, limits, provider_waits
 from storage.queue import model_states as model_rows
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class ModelHealth:
         """When no post has been served for long, a suspect's fault is as good a sign of an outage as any."""
         if not any(post.suspect for finished in group for post in finished.posts):
             return group
-        if is_lately(await queue.last_success_at(session), now):
+        if is_lately(await attempt_log.last_success_at(session), now):
             return group
         return [_unsuspected(finished) for finished in group]
 
@@ -115,7 +115,7 @@ class ModelHealth:
         detail = next((outcome.reason for outcome in outcomes if outcome.kind is not Kind.TAGGED), "")
         await self._alerts.changed(session, before, after, detail, now)
         if after is None and before in _OUTAGES:
-            await queue.upstream_is_back(session)
+            await provider_waits.provider_is_back(session)
 
 
 def is_lately(success_at: datetime | None, now: datetime) -> bool:

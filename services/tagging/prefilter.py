@@ -22,8 +22,9 @@ from services.tagging.row_values import tagged_values, through_values
 from services.tagging.tagging_request import TaggingRequest
 from services.tags.text_equality import same_words, text_key
 from storage import outbox
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.posts import equal_texts
+from storage.queue import attempt_log, leases
+from storage.queue.claim import ClaimedPost
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -72,7 +73,7 @@ class Prefilter:
     ) -> bool:
         if not done:
             return False
-        settled = await queue.settle(session, done)
+        settled = await leases.settle(session, done)
         await outbox.outcome_ready(session, list(settled.awaited), now)
         return bool(settled.awaited | settled.hashtagged)
 
@@ -80,7 +81,7 @@ class Prefilter:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
         if post.doubted_since is None:
             return post
-        attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
+        attempts = settled_attempts(post.attempts, post.doubted_since, await attempt_log.last_success_at(session))
         # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
         counts = attempts > post.attempts
         is_used_up = counts and attempts >= self._policy.max_attempts
@@ -119,7 +120,7 @@ class Prefilter:
             )
             for post in posts
         ]
-        await queue.settle(session, later)
+        await leases.settle(session, later)
 
 
 def _without_request(post: ClaimedPost) -> dict[str, Any] | None:
@@ -143,6 +144,6 @@ async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str,
     """Words → tags. By the words, since two texts may share a key by chance."""
     if not keys:
         return {}
-    found = await queue.tagged_alike(session, keys)
+    found = await equal_texts.tagged_alike(session, keys)
     # A post whose edit brought no new tags still has those of the text before.
     return {same_words(text): tags for key, text, tags in found if tags and text_key(text) == key}

@@ -25,8 +25,8 @@ from services.tagging.row_values import PostOutcome, attempt_row, failed_values,
 from services.tagging.tagging_request import FinishedRequest
 from storage import outbox
 from storage.accounts import people as people_rows
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue import attempt_log, leases
+from storage.queue.claim import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Recorder:
     async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
         """A claimed post fails without another request: 'refused' by all models left, or 'exhausted'."""
         values = {**failed_values(post, kind, error), "last_tagging_attempt": now, "tagging_attempts": post.attempts}
-        if (await queue.settle(session, [(post, values)])).wrote(post):
+        if (await leases.settle(session, [(post, values)])).wrote(post):
             log.warning("post_failed", post_id=post.id, kind=kind, error=error)
             await self._notify(session, post, now)
             await outbox.outcome_ready(session, [post.id], now)
@@ -109,7 +109,7 @@ class Recorder:
         return Upstream(
             models=[model for model in self._chain if model not in gone],
             is_down=pause_reason(self._chain, states, now) is not None,
-            last_success_at=now if served else await queue.last_success_at(session),
+            last_success_at=now if served else await attempt_log.last_success_at(session),
         )
 
     async def _upstream_of_suspects(
@@ -124,7 +124,7 @@ class Recorder:
         ]
         if not any(post.suspect for post in down) or not is_lately(upstream.last_success_at, now):
             return upstream
-        others = not all(post.suspect for post in down) or await queue.others_failed(
+        others = not all(post.suspect for post in down) or await attempt_log.others_failed(
             session, [kind.value for kind in DOWN_KINDS], upstream.last_success_at
         )
         return replace(upstream, only_suspects_fail=not others)
@@ -155,8 +155,8 @@ class Recorder:
     async def _settle(
         self, session: AsyncSession, results: Sequence[PostOutcome], recorded: Recorded, now: datetime
     ) -> None:
-        settled = await queue.settle(session, [(result.post, post_values(result, now)) for result in results])
-        await queue.log_attempts(
+        settled = await leases.settle(session, [(result.post, post_values(result, now)) for result in results])
+        await attempt_log.log_attempts(
             session, [attempt_row(result) for result in results if result.post.id in settled.alive]
         )
         told = []

@@ -14,7 +14,7 @@ from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
 from services.tagging.retry_policy import AskAgain, Decision, GiveUp, RetryAt, Tagged
 from services.tags.text_equality import text_key
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 

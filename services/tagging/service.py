@@ -21,7 +21,7 @@ from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import received_updates
-from storage.queue import queue, retry_requests
+from storage.queue import attempt_log, provider_waits, retry_requests
 from storage.schema import parser_tables
 from storage.schema.tables import Batch
 
@@ -272,7 +272,7 @@ class TaggingService:
     async def clean_up(self) -> None:
         """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
         now = self._clock()
-        pruned = await self._prune(queue.prune_attempts, now - ATTEMPTS_KEPT)
+        pruned = await self._prune(attempt_log.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
             await retry_requests.prune_batches(session, now)
@@ -292,7 +292,7 @@ class TaggingService:
     async def probe(self) -> None:
         """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""
         async with self._database.write() as session:
-            await queue.upstream_is_back(session)
+            await provider_waits.provider_is_back(session)
         self._probe()
 
     async def provider_state(self, *, backlog: bool = False) -> ProviderState:

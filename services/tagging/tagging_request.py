@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from services.llm.client import Call
 from services.llm.response_classifier import Kind, Usage
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.tagging_request import FinishedRequest, Plan, TaggingRequest
 from storage.db.engine import Database, is_unavailable
-from storage.queue import queue
+from storage.queue import leases, provider_waits
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +126,7 @@ class Worker:
             recorded = await self._recorder.record(session, group)
             self._dispatcher.recorded(recorded)
             if recorded.tagged and self._maybe_waiting:
-                await queue.upstream_serves(session)
+                await provider_waits.provider_serves(session)
             # After rows may have been waited for: leases hold from here on.
             now = self._clock()
             is_renewed = await self._renew(session, now)
@@ -205,7 +205,7 @@ class Worker:
         return is_time or not self._under_way
 
     async def _prolong(self, session: AsyncSession, until: datetime) -> None:
-        await queue.renew(session, [post for request in self._under_way.values() for post in request.posts], until)
+        await leases.renew(session, [post for request in self._under_way.values() for post in request.posts], until)
 
     async def _finish(self) -> None:
         """Let the requests in flight end, record them, and give the others back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage.db import sqlite
+from storage.schema.parser_tables import COLUMNS_KEY
 
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
@@ -89,36 +90,31 @@ class Database:
     """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
-        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: as long as it likes."""
+        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: no limit."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
-        self._writing = self.engine.execution_options(metka_write=True)
+        # What all sessions share: `parser_tables` keeps the tables' columns there.
+        self._session_info: dict[str, Any] = {COLUMNS_KEY: {}}
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
-        self._writer = asyncio.Lock() if self.is_sqlite else None
+        self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session for reading; whatever it changed is rolled back."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._session() as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on an exception."""
-        if self._writer is None:
-            async with self._transaction() as session:
-                yield session
-            return
-        async with self._writer, self._transaction() as session:
+        async with self._writer, self._session() as session, session.begin():
+            # Begin now: a caller that asks for the time must do so after the wait for a lock or a new connection.
+            await session.connection(execution_options={"metka_write": True})
             yield session
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
-            # A lock of another program's, or a dead connection, may take long: what time it is is asked after that.
-            await session.connection()
-            yield session
+    def _session(self) -> AsyncSession:
+        return AsyncSession(self.engine, expire_on_commit=False, info=self._session_info)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, AdaptedConnection, Connection, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 #: How long a statement waits for another program's transaction on the file.
@@ -40,4 +42,10 @@ def _on_begin(connection: Connection) -> None:
     # A reader that becomes a writer may fail with "database is locked", whatever the timeout
     # (https://www.sqlite.org/isolation.html).
     is_writer = connection.get_execution_options().get("metka_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+    statement = "BEGIN IMMEDIATE" if is_writer else "BEGIN"
+    adapted = cast("AdaptedConnection", connection.connection.dbapi_connection)
+    try:
+        # One call into the connection's thread, where a cursor of SQLAlchemy's takes three.
+        adapted.run_async(lambda driver: driver.execute(statement))
+    except sqlite3.OperationalError as error:
+        raise OperationalError(statement, None, error) from error

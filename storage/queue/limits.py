@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.inserts import insert
+from storage.db.upsert import upsert
 from storage.schema.tables import BudgetRow
 
 
@@ -52,7 +52,7 @@ async def ensure(session: AsyncSession, lanes: list[str]) -> None:
     """Make the rows of these lanes; those that exist stay as they are."""
     present = set((await session.execute(select(BudgetRow.lane).where(BudgetRow.lane.in_(lanes)))).scalars())
     for lane in sorted(set(lanes) - present):
-        await session.execute(insert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
+        await session.execute(upsert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
 
 
 async def _update(session: AsyncSession, lane: str, condition: Any, **values: Any) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, func, or_, select, update
+from sqlalchemy import CursorResult, Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.db.locks import lock_number
 from storage.schema.tables import UpstreamRow
 
 #: Any constant number, other than the migrations': whoever changes a model's state holds it until the commit.
@@ -25,8 +26,7 @@ async def lock(session: AsyncSession) -> None:
 
     On SQLite the transaction itself is the only writer.
     """
-    if session.get_bind().dialect.name != "sqlite":
-        await session.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    await lock_number(session, ADVISORY_LOCK)
 
 
 async def start_probe(session: AsyncSession, model: str, now: datetime, until: datetime) -> bool:

@@ -19,8 +19,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.queue.claim import due_at
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority, due_at
 from storage.schema.index_conditions import QUEUED
 from storage.schema.tables import Post
 from storage.schema.types import UtcDateTime

@@ -21,7 +21,7 @@ from services.metrics import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import BudgetRow, OutboxRow
 from tests.storage.rows import NOW, add_posts, add_user
 

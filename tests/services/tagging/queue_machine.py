@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from services.llm.response_classifier import Kind, Outcome
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Post as Row
 from tests.services.tagging.queue_model import LEASE, LONGEST_WAIT, POLICY, QUEUED, Claim, Model, Post, own_tags
 from tests.services.tagging.queue_world import USERS, Flight, World

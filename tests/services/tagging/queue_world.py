@@ -19,8 +19,8 @@ from services.tagging.recorder import Recorder
 from services.tagging.service import TaggingService
 from services.tagging.tagging_request import FinishedRequest, Plan, TaggingRequest
 from storage.db.engine import Database, parse_url
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import leases, provider_waits
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Base, Post
 from tests.services.tagging.queue_model import CHAIN, LEASE, POLICY, ProviderSeen
 from tests.storage.rows import add_user
@@ -180,7 +180,7 @@ class World:
             recorded = await worker.recorder.record(session, group)
             worker.dispatcher.recorded(recorded)
             if recorded.tagged and worker.maybe_waiting:
-                await queue.upstream_is_back(session)
+                await provider_waits.provider_is_back(session)
         worker.maybe_waiting = worker.maybe_waiting and not recorded.tagged
         worker.flights = [flight for flight in worker.flights if flight not in [each for each, _ in answers]]
 
@@ -193,4 +193,4 @@ class World:
     async def renew(self, worker: Process) -> None:
         """Prolong the leases of what is in flight."""
         async with self.database.write() as session:
-            await queue.renew(session, [flight.post for flight in worker.flights], self.now + LEASE)
+            await leases.renew(session, [flight.post for flight in worker.flights], self.now + LEASE)

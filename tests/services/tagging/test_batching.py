@@ -10,7 +10,7 @@ import pytest
 from services.tagging.batching import batches, most_together
 from services.tagging.retry_policy import AttemptTrail
 from services.tagging.tagging_request import TaggingRequest
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 BATCH = 10
 POST = ClaimedPost(1, 1, "текст", (), 0, Priority.FRESH, None, None, "token")

@@ -19,7 +19,7 @@ from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.tagging_request import Plan
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 

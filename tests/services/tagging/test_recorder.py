@@ -16,8 +16,8 @@ from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from storage.db.engine import Database
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import claim
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -34,7 +34,7 @@ async def posts(database: Database) -> list[ClaimedPost]:
         await add_posts(session, 1, 1, first=9, tagging_status="success")
         values = {"request_id": "r", "model_asked": "m", "outcome": "tagged", "seconds": 1.0}
         await session.execute(insert(Attempt).values(post_id=9, at=NOW - timedelta(seconds=30), **values))
-        return await queue.claim(session, limit=9, now=NOW, lease_seconds=300, token="t", after_user=0)
+        return await claim.claim_posts(session, limit=9, now=NOW, lease_seconds=300, token="t", after_user=0)
 
 
 def finished(posts: list[ClaimedPost], *outcomes: Outcome) -> FinishedRequest:
