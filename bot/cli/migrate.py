@@ -7,7 +7,8 @@ import click
 from bot.errors import StartError
 from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from services.clock import utc_now
-from storage.migration.migrate import MigrationError, describe, migrate
+from storage.migration.migrate import MigrationError, migrate
+from storage.migration.report import describe
 
 
 async def run_migrate() -> int:
