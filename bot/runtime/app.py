@@ -18,11 +18,11 @@ from bot.monitoring.metrics import Metrics
 from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import settings_or_stop
 from bot.runtime.engine import Engine, open_engine, run_until, set_up_process
+from bot.runtime.http import serve_http
 from bot.runtime.leader import Leader, Reception, Services
 from bot.runtime.signals import Signal
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
-from bot.web.app import serve_http
 from services.accounts.people import People
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
