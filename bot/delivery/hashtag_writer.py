@@ -1,4 +1,4 @@
-"""Writes hashtags into channels' messages. The database says what is to be written."""
+"""Writes hashtags into channels' messages. The queue of edits is in the database."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Exports that people sent to the bot: downloaded, imported one after the other, and shown in their messages.
 
-The database says what is to be imported, so it goes on after a restart.
+The queue of imports is in the database, so they go on after a restart.
 """
 
 from __future__ import annotations

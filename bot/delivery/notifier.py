@@ -37,7 +37,7 @@ Result = Literal["sent", "postponed", "refused", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Delivered:
     """A notice that Telegram has taken, as message `message_id`."""
 
     notice: Notice
@@ -70,7 +70,7 @@ class Notifier(BackgroundTask):
         # Outbox rows that are being sent, or wait for their turn.
         self._in_hand: set[int] = set()
         # Outbox rows that Telegram has taken, which the database was away to hear.
-        self._taken: dict[int, Taken] = {}
+        self._taken: dict[int, Delivered] = {}
         self._pause = 0.0
 
     def wake_soon(self) -> None:
@@ -150,9 +150,9 @@ class Notifier(BackgroundTask):
             return
         self._pause = 0.0
         self._count(notice, "sent")
-        await self._record(Taken(notice, message_id, message.final))
+        await self._record(Delivered(notice, message_id, message.final))
 
-    async def _record(self, taken: Taken) -> None:
+    async def _record(self, taken: Delivered) -> None:
         """Mark the notice as sent. If the database is away, only this is repeated, not the message."""
         self._taken |= dict.fromkeys(taken.notice.ids, taken)
         await self._outbox.sent(taken.notice, taken.message_id, final=taken.final)

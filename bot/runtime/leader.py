@@ -98,7 +98,7 @@ class Leader:
 
     @asynccontextmanager
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
-        """Receive updates, send what is to be sent, and run the daily jobs while the block runs.
+        """Receive updates, deliver messages, read channels and run the daily jobs while the block runs.
 
         `step_down` is called when another process is seen to receive the same updates.
         """
@@ -117,7 +117,7 @@ class Leader:
             yield
 
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
-        """Start what sends by itself. Returns the dispatcher, whose handlers give it work."""
+        """Start the tasks that send messages. Returns the dispatcher, whose handlers wake them."""
         services, i18n = self._services, self._services.i18n
         messages = NoticeMessages(services.overview, i18n, self._engine.settings.admin_ids)
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)

@@ -35,7 +35,7 @@ class UpdatesInProgress:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         # Channel → its latest update in progress.
         self._latest: dict[int, asyncio.Task[None]] = {}
-        #: Handled updates. Whoever tells the source removes them.
+        #: Handled updates that the source has not been told of. The caller removes them.
         self.handled: set[int] = set()
         self._has_room = asyncio.Event()
         self._is_over = False
