@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import structlog
 
-from services.llm.connections import QuietConnector
 from services.llm.request import request_body
 from services.llm.response_classifier import (
     Classified,
@@ -96,7 +95,8 @@ class Provider:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),
-            connector=QuietConnector(),
+            # A connection per request: a late answer can then never be read as the next request's.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
