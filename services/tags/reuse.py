@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.llm.prompts import has_text
 from services.tagging.row_values import tagged_values, through_values
 from services.tags.text_equality import same_words, text_key
+from services.text import has_text
 from storage.queue import queue
 from storage.queue.queue import ClaimedPost
 

@@ -16,7 +16,7 @@ from sandbox.provider.hostile_wire import HOSTILE_WIRE
 from sandbox.servers import serve
 from services.clock import utc_now
 from services.llm.client import MOST_BYTES, Call, Provider, Request
-from services.llm.response_classifier import Kind, Usage
+from services.llm.outcomes import Kind, Usage
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
 TEXT = "Новая станция метро открылась сегодня"
