@@ -79,6 +79,7 @@ _MODEL_GONE = _any(
     r"no models? loaded",
     r"free (?:variant|period) has ended",
 )
+_NO_JSON = _any(r"json_validate_failed", r"failed to generate json")
 _ADDRESS = _any(
     r"unexpected endpoint or method", r"(?:page|path|route|url|endpoint) (?:was )?not found", r"cannot post /"
 )
@@ -125,6 +126,11 @@ RULES: tuple[Rule, ...] = (
         Kind.SERVER_ERROR,
         "the provider failed (nothing answers at this address: is /v1 missing in OPENROUTER_BASE_URL?)",
         lambda e: e.code in {404, 405, 410} or e.says(_ADDRESS),
+    ),
+    Rule(
+        Kind.MALFORMED,
+        "no usable answer (the model made no valid JSON)",
+        lambda e: e.code in _REQUEST_CODES and e.says(_NO_JSON),
     ),
     Rule(Kind.UNSUPPORTED, "the request was not accepted", lambda e: e.code in _REQUEST_CODES),
     Rule(Kind.TIMEOUT, "the provider timed out", lambda e: e.code in {408, 504, 524}),
