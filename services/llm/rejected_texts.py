@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 
 from services.llm.outcomes import Kind
 
-#: This many texts refused with none accepted in between: the fault is the configuration's.
+#: This many posts refused one after the other: the fault is the configuration's.
 _SEVERAL = 3
 _MOST_TEXTS = 1000
 
 
 @dataclass(slots=True)
 class _Model:
-    """Texts (hashes) refused by one model, with how many answers it had given by then."""
+    """Answers of one model so far, how many when it last refused a request, and when it refused each text."""
 
     answers: int = 0
+    at_last_refusal: int = 0
     refused: OrderedDict[int, int] = field(default_factory=OrderedDict)
 
 
@@ -29,24 +30,24 @@ class RejectedTexts:
 
     def accepted(self, model: str) -> None:
         """The model answered a request."""
-        if model in self._models:
-            self._models[model].answers += 1
+        self._models.setdefault(model, _Model()).answers += 1
 
     def kind(self, model: str, texts: Sequence[str]) -> Kind:
-        """What an unexplained refusal of these texts is.
+        """What an unexplained refusal of a request about these texts is.
 
-        REFUSED if the model answered others since it refused one of these; FORBIDDEN if it refuses text after text;
-        else a passing SERVER_ERROR, after which the posts wait for their next attempt.
+        REFUSED if the model answers others: of a batch one post is to blame, a post alone is when it was refused
+        before. FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
         """
         known = self._models.setdefault(model, _Model())
-        before = [known.refused.get(hash(text)) for text in texts]
-        for text in texts:
-            known.refused[hash(text)] = known.answers
-            known.refused.move_to_end(hash(text))
-        while len(known.refused) > _MOST_TEXTS:
+        answers_others = known.answers > known.at_last_refusal
+        known.at_last_refusal = known.answers
+        if len(texts) > 1:
+            return Kind.REFUSED if answers_others else Kind.SERVER_ERROR
+        before = known.refused.pop(hash(texts[0]), None)
+        known.refused[hash(texts[0])] = known.answers
+        if len(known.refused) > _MOST_TEXTS:
             known.refused.popitem(last=False)
-        if any(answers is not None and answers < known.answers for answers in before):
-            return Kind.REFUSED
+        if before is not None:
+            return Kind.REFUSED if before < known.answers else Kind.SERVER_ERROR
         in_a_row = sum(answers == known.answers for answers in known.refused.values())
-        is_new = all(answers is None for answers in before)
-        return Kind.FORBIDDEN if is_new and in_a_row >= _SEVERAL else Kind.SERVER_ERROR
+        return Kind.FORBIDDEN if in_a_row >= _SEVERAL else Kind.SERVER_ERROR

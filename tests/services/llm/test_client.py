@@ -165,3 +165,20 @@ async def test_an_unexplained_refusal_of_one_text_is_that_posts() -> None:
         assert await settled(asked, TEXTS[0]) is Kind.SERVER_ERROR
         assert await settled(asked, TEXTS[1]) is Kind.TAGGED
         assert await settled(asked, TEXTS[0]) is Kind.REFUSED
+
+
+async def test_an_unexplained_refusal_of_a_batch_is_narrowed_down() -> None:
+    """REFUSED splits a batch; that needs a sign that the model answers others."""
+    async with asking("") as asked:
+        asked.script = lambda body: UNHELPFUL if TEXTS[0] in body["messages"][1]["content"] else None
+        batch = Request(TEXTS[:5], MODELS[:1])
+        kinds = []
+        for _ in range(2):
+            await settled(asked, TEXTS[5])
+            while (kind := (await asked.client.ask(batch)).outcome.kind) is Kind.UNSUPPORTED:
+                assert len(asked.bodies) < 100
+            kinds.append(kind)
+            while (kind := (await asked.client.ask(batch)).outcome.kind) is Kind.UNSUPPORTED:
+                assert len(asked.bodies) < 100
+            kinds.append(kind)
+        assert kinds == [Kind.REFUSED, Kind.SERVER_ERROR] * 2
