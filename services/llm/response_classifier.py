@@ -16,12 +16,9 @@ from typing import Any, NamedTuple
 from services.llm.answer_checks import Problem
 from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.error_rules import rule_of
-from services.llm.outcomes import DOWN_KINDS, Kind, Limit, Outcome, Usage
+from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
 from services.llm.server_errors import ServerError, find_error
-
-# The outcome types are also imported from here.
-__all__ = ["DOWN_KINDS", "Classified", "Kind", "Limit", "Outcome", "Reply", "Usage", "classify"]
 
 #: Characters of an unreadable answer that are kept to explain it later.
 EXCERPT = 1000
