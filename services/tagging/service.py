@@ -16,7 +16,7 @@ from services.availability.model_choice import candidates, choose_model, models_
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Provider, Request
-from services.llm.response_classifier import Outcome
+from services.llm.outcomes import Outcome
 from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database

@@ -13,7 +13,6 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from services.clock import Clock, utc_now
-from services.llm.connections import QuietConnector
 from services.sources.base import (
     UNKNOWN,
     Delivery,
@@ -140,7 +139,7 @@ class Preview:
                 headers=self._headers,
                 # The one limit on time is asyncio.timeout in `ask`.
                 timeout=aiohttp.ClientTimeout(total=None),
-                connector=QuietConnector(),
+                connector=aiohttp.TCPConnector(force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
