@@ -41,7 +41,7 @@ from services.library.feeds import Feeds
 from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
-from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
+from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
 #: Handlers in progress may end; then the term is over, whatever still runs.
@@ -139,7 +139,7 @@ class Leader:
 
     def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
-        preview = Preview(__version__, settings.tme_base_url or TELEGRAMS_ADDRESS)
+        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
         stack.push_async_callback(preview.aclose)
         reader = Reader(
             self._engine.database,
