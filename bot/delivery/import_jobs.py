@@ -112,7 +112,7 @@ class Importer:
             path = Path(folder) / "result.json"
             try:
                 if await self._unless_stopped(self._download(work, path)):
-                    await self._store(work, ExportFile(path, part=PART), t)
+                    await self._store(work, ExportFile(path, max_delivery=PART), t)
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:

@@ -52,7 +52,7 @@ class World:
         """From where it is to the end."""
         work = await self.begin(path, user_id)
         done = work.done
-        async for step in self.imports.steps(work, ExportFile(path, part=part)):
+        async for step in self.imports.steps(work, ExportFile(path, max_delivery=part)):
             done = step
         await self.imports.finish(work)
         return done
@@ -60,7 +60,7 @@ class World:
     async def break_off(self, path: Path, after: int) -> None:
         """As a kill between two transactions."""
         work = await self.begin(path)
-        async with aclosing(self.imports.steps(work, ExportFile(path, part=2))) as steps:
+        async with aclosing(self.imports.steps(work, ExportFile(path, max_delivery=2))) as steps:
             async for done in steps:
                 if done.messages >= after:
                     return
@@ -157,7 +157,7 @@ async def test_a_damaged_file_is_told_and_begins_anew(world: World, tmp_path: Pa
     path = write(tmp_path, whole[:-30])
     for new in (4, 0):
         work = await world.begin(path)
-        steps = world.imports.steps(work, ExportFile(path, part=3))
+        steps = world.imports.steps(work, ExportFile(path, max_delivery=3))
         assert [(done.new, done.messages) for done in (await anext(steps), await anext(steps))][-1] == (new, 4)
         with pytest.raises(ExportError, match="after 4 messages"):
             await anext(steps)
@@ -173,7 +173,7 @@ async def test_two_at_the_same_import_do_not_count_twice(world: World, tmp_path:
     async def run(work: Import) -> Summary | None:
         done = None
         try:
-            async for step in world.imports.steps(work, ExportFile(path, part=2)):
+            async for step in world.imports.steps(work, ExportFile(path, max_delivery=2)):
                 done = step
         except ImportTakenError:
             return None
