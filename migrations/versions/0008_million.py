@@ -1,7 +1,7 @@
 """Indexes for a million posts: a claim and whatever is looked at read their part of one, and little else.
 
 Counts come from two of them: how many posts a user has, and how many of these are not through (few, usually); the
-rest have their tags. `docs/decisions/0003` says what was measured.
+rest have their tags. `docs/development/decisions/0003` says what was measured.
 """
 
 from __future__ import annotations
