@@ -16,9 +16,9 @@ from services.accounts.people import Caller
 from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.library.overview import Overview
-from services.llm.prompts import has_text
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
+from services.text import has_text
 
 
 async def forwarded(

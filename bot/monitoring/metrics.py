@@ -22,7 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
 from services.llm.client import Call
-from services.llm.response_classifier import Kind
+from services.llm.outcomes import Kind
 from services.metrics import ModelGauge, Reading
 from services.notifications.outbox import Kind as NoticeKind
 from services.tagging.tagging_request import FinishedRequest

@@ -14,7 +14,7 @@ from services.accounts.people import People, storable
 from services.clock import Clock
 from services.hashtags import messages
 from services.hashtags.formatting import Original, without_line
-from services.llm.prompts import has_text
+from services.text import has_text
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.people import storable
 from services.hashtags.formatting import without_line
-from services.llm.prompts import has_text
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
+from services.text import has_text
 from storage.channels import hashtags
 from storage.channels.identity import find_twin
 from storage.db.locks import lock_number

@@ -18,14 +18,14 @@ from benchmarks.standins.faults import Deck
 from benchmarks.standins.http import Request
 from benchmarks.standins.provider import ProviderStandIn
 from services.llm.answer_parser import read_answer
-from services.llm.prompts import answer_schema, build_messages
+from services.llm.prompts import answer_schema, messages
 
 Json = dict[str, Any]
 
 
 def _body(*numbers: int, model: str = "one/model", **more: object) -> Json:
     texts = [text_of(number) for number in numbers]
-    return {"model": model, "messages": build_messages(texts), "response_format": answer_schema(len(texts)), **more}
+    return {"model": model, "messages": messages(texts), "response_format": answer_schema(len(texts)), **more}
 
 
 def _asked(provider: ProviderStandIn, path: str, body: Json) -> tuple[Any, int]:

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sandbox.provider import ProviderSandbox, RequestRecord, expected_tags
 from services.accounts.people import People
 from services.ingest.channel_posts import IncomingPost, Intake
-from services.llm.prompts import PROMPT_TEXT_LIMIT, build_messages, has_text, rules
+from services.llm.prompts import messages, rules
 from services.tags.normalisation import clean_tags
+from services.text import PROMPT_TEXT_LIMIT, has_text
 from storage.db.engine import Database
 from storage.schema.tables import Post, User
 from tests.services.engine import running
@@ -21,7 +22,7 @@ from tests.storage.rows import add_posts, add_user
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CHANNEL, OWNER = -1001234567890, 7
 BYSTANDER = "Бобры построили плотину у набережной, бобров снимали прохожие"
-FORGED_WORD = re.findall(r"END ([a-z]+)", build_messages(["hello"])[1]["content"])[0]
+FORGED_WORD = re.findall(r"END ([a-z]+)", messages(["hello"])[1]["content"])[0]
 
 WITH_NUL = {
     "nul": "погода\x00 завтра\x00 солнечная",
