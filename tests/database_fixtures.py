@@ -21,7 +21,8 @@ import pytest
 from sqlalchemy import make_url
 
 from storage.db.engine import Database, parse_url
-from storage.migration.migrate import VERSION_TABLE, migrate
+from storage.migration.inspection import VERSION_TABLE
+from storage.migration.migrate import migrate
 
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 

@@ -23,13 +23,13 @@ from bot.delivery.export_jobs import Exports
 from bot.delivery.import_jobs import Importer
 from bot.delivery.retry_progress import Progress
 from bot.handlers import make_routers
-from bot.i18n import LANGUAGES, I18n
+from bot.i18n import I18n
 from bot.telegram.call_retry import insist
 from bot.telegram.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.telegram.rate_limit import Pace
 from bot.telegram.session import QuickSession
 from bot.views import help as help_views
-from services.accounts.people import People
+from services.accounts.people import LANGUAGES, People
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import Intake

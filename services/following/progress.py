@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.following import schedule
 from services.following.channel_update import Visit
 from services.following.schedule import Back, Mark
-from services.ingest.store import Tally, take_turns
+from services.ingest.store import Tally, lock_channels
 from services.notifications.preview_alerts import PreviewAlerts
 from services.sources.base import (
     UNKNOWN,
@@ -151,7 +151,7 @@ class Readings:
         channel = await session.get(Channel, task.channel_id)
         if channel is None:
             return None
-        await take_turns(session, SourceChannel(channel.channel_id, task.name, ""))
+        await lock_channels(session, SourceChannel(channel.channel_id, task.name, ""))
         source = await follows.hold(session, task.channel_id)
         if source is None:
             return None

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
 from services.following import schedule
-from services.ingest.store import take_turns
+from services.ingest.store import lock_channels
 from services.sources.base import SourceChannel
 from storage.channels import cards, follows
 from storage.db.engine import Database
@@ -139,7 +139,7 @@ class Channels:
     async def _add(self, user_id: int, name: str, chat_id: int | None) -> Addition:
         now = self._clock()
         async with self._database.write() as session:
-            await take_turns(session, SourceChannel(None, name, ""))
+            await lock_channels(session, SourceChannel(None, name, ""))
             channel_id = await channel_posts.channel_row(session, None, username=name, title="", now=now)
             source = await self._source(session, channel_id, name, now)
             known = await follows.follow(session, user_id, channel_id)

@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.ingest.store import storable_channel, store_in, take_turns
+from services.ingest.store import lock_channels, storable_channel, store_in
 from services.library.lists import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
@@ -126,7 +126,7 @@ async def _channel_ids(session: AsyncSession, given: Sequence[SourceChannel], no
     """The ids of the channels' rows; until the transaction ends nobody else stores posts of them."""
     channels = _each_once(given)
     known = await _known(session, channels.values())
-    await take_turns(session, *channels.values(), *known.values())
+    await lock_channels(session, *channels.values(), *known.values())
     # Whoever has both names first: the others are found by either then.
     ordered = sorted(channels.items(), key=lambda item: None in item[0])
     return {

@@ -10,11 +10,11 @@ from enum import StrEnum
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.accounts.people import People, storable
+from services.accounts.people import People
 from services.clock import Clock
 from services.hashtags import messages
 from services.hashtags.formatting import Original, without_line
-from services.text import has_text
+from services.text import has_text, storable
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.accounts.people import storable
 from services.clock import Clock
 from services.ingest.store import Tally, store
 from services.sources.base import Delivery, Source
+from services.text import storable
 from storage.db.engine import Database
 from storage.posts import imports as rows
 from storage.queue.claim import Priority

@@ -11,11 +11,10 @@ from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.accounts.people import storable
 from services.hashtags.formatting import without_line
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
-from services.text import has_text
+from services.text import has_text, storable
 from storage.channels import hashtags
 from storage.channels.identity import find_twin
 from storage.db.locks import lock_number
@@ -66,7 +65,7 @@ async def store(
         neutral: `legacy.required_values` of posts, by who stores many deliveries.
     """
     channel = storable_channel(delivery.channel)
-    await take_turns(session, channel)
+    await lock_channels(session, channel)
     if channel.telegram_id is not None:
         await _know_again(session, channel.telegram_id, channel.title, delivery)
     channel_id = await rows.channel_row(
@@ -95,7 +94,7 @@ async def store_in(
     work_class: Priority = Priority.FRESH,
     neutral: parser_tables.NeutralValues | None = None,
 ) -> Tally:
-    """As `store`, of a channel whose row is known, after `take_turns`."""
+    """As `store`, of a channel whose row is known, after `lock_channels`."""
     # Some know the channel by its number, some by its name.
     await rows.hold_channel(session, channel_id)
     posts = await _without_hashtags(session, channel_id, _each_once(delivery.posts))
@@ -125,7 +124,7 @@ async def store_in(
     )
 
 
-async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
+async def lock_channels(session: AsyncSession, *channels: SourceChannel) -> None:
     """Until this transaction ends nobody else stores posts of these channels; all are to be named in one call."""
     names = {crc32(channel.username.lower().encode()) for channel in channels if channel.username}
     numbers = {channel.telegram_id for channel in channels if channel.telegram_id is not None}

@@ -17,12 +17,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from bot import views
-from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
+from bot.i18n import LOCALES, I18n, Texts
 from bot.views import access, channels, imports, posts, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_news
-from bot.views.common import shorten, units
+from bot.views.common import shorten
+from services.accounts.people import LANGUAGES
 from services.availability.provider_status import ModelAside, ProviderState
 from services.following.channel_names import Reason, Unusable
 from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
@@ -31,6 +32,7 @@ from services.ingest.imports import Import, Summary
 from services.library.overview import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
+from services.text import units
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]
