@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.tables import Attempt, Post
 
-_ATTEMPTS = cast("Table", Attempt.__table__)
+# `inline`: else PostgreSQL would send their ids, which nobody needs.
+_INSERT = insert(cast("Table", Attempt.__table__)).inline()
 
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """Append to `metka_attempts`; all of the rows have the same keys."""
     if rows:
-        # `inline`: else PostgreSQL would send their ids, which nobody needs.
-        await session.execute(insert(_ATTEMPTS).inline(), rows)
+        await session.execute(_INSERT, rows)
 
 
 async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:

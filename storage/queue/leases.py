@@ -19,6 +19,21 @@ from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import OutboxRow, Post
 
 _POSTS = cast("Table", Post.__table__)
+# Built once: each of a worker's turns executes them, and to build them takes longer.
+_IS_AWAITED = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
+_IS_HASHTAGGED = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
+_LOCK_ROWS = (
+    select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, _IS_AWAITED, _IS_HASHTAGGED)
+    .where(_POSTS.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_POSTS.c.id)
+    .with_for_update()
+)
+# The rows are locked and the leases ours: to ask for the lease here again costs nothing.
+_SETTLE = (
+    update(_POSTS)
+    .where(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
+    .values(lease_token=None, lease_expires_at=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,9 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
         if post.claim in written:
             row = {"settled_id": post.id, "settled_token": post.token, **values}
             alike.setdefault(tuple(values), []).append(row)
-    # The rows are locked and the leases ours: to ask for the lease here again costs nothing.
-    is_ours = and_(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
-    statement = update(_POSTS).where(is_ours).values(lease_token=None, lease_expires_at=None)
     for rows in alike.values():
         # The rows' keys become columns to set.
-        await session.execute(statement, rows)
+        await session.execute(_SETTLE, rows)
     awaited = frozenset(post_id for post_id, (_, _, is_awaited, _) in found.items() if is_awaited)
     hashtagged = frozenset(post_id for post_id, (_, _, _, is_hashtagged) in found.items() if is_hashtagged)
     if hashtagged:
@@ -97,8 +109,5 @@ def _is_ours(post: ClaimedPost, row: tuple[Any, ...] | None) -> bool:
 
 async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Those that exist: id → (lease, text, awaited, hashtagged). They stay locked, on SQLite as everything is."""
-    waiting = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
-    hashtagged = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
-    query = select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, waiting, hashtagged).where(_POSTS.c.id.in_(ids))
-    rows = await session.execute(query.order_by(_POSTS.c.id).with_for_update())
+    rows = await session.execute(_LOCK_ROWS, {"ids": ids})
     return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}

@@ -14,11 +14,12 @@ from storage.schema.tables import UpstreamRow
 
 #: Any constant number, other than the migrations': whoever changes a model's state holds it until the commit.
 ADVISORY_LOCK = 0x4D45544B42
+_ALL = select(UpstreamRow.__table__)
 
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
     """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
-    return (await session.execute(select(UpstreamRow.__table__))).all()
+    return (await session.execute(_ALL)).all()
 
 
 async def lock(session: AsyncSession) -> None:
