@@ -32,7 +32,7 @@ from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.library.feeds import Feeds
 from services.library.overview import Overview
@@ -58,7 +58,7 @@ def make_dispatcher(
     *,
     people: People,
     overview: Overview,
-    intake: Intake,
+    channel_posts: ChannelPosts,
     outbox: Outbox,
     tagging: TaggingService,
     channels: Channels,
@@ -79,7 +79,7 @@ def make_dispatcher(
         disable_fsm=True,
         people=people,
         overview=overview,
-        intake=intake,
+        channel_posts=channel_posts,
         outbox=outbox,
         tagging=tagging,
         channels=channels,
