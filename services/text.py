@@ -1,4 +1,4 @@
-"""PURE: a post's text: whether it says anything, and what of it a model gets to see."""
+"""PURE: helpers for texts: whether there is anything to tag, lengths, and what databases and models accept."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def has_text(text: str | None) -> bool:
 def sendable(text: str) -> str:
     """The part of a post's text that a model gets to see."""
     return _UNSENDABLE.sub("", text)[:PROMPT_TEXT_LIMIT]
+
+
+def storable(text: str) -> str:
+    """Text without what PostgreSQL refuses: NUL and lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 units, as Telegram counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def is_blank(char: str) -> bool:

@@ -30,7 +30,7 @@ from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import PASSING, insist, is_token_refusal, name_of
 from bot.views import imports as views
 from services.accounts.people import People
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.export.file import ExportError, ExportFile
 from storage.db.engine import is_unavailable
 
@@ -112,7 +112,7 @@ class Importer:
             path = Path(folder) / "result.json"
             try:
                 if await self._unless_stopped(self._download(work, path)):
-                    await self._store(work, ExportFile(path, part=PART), t)
+                    await self._store(work, ExportFile(path, max_delivery=PART), t)
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:
@@ -173,7 +173,7 @@ class Importer:
             await self._end(work, views.finished(t, work, done), None)
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
-    async def _show(self, work: Import, done: Summary, t: Texts, source: ExportFile) -> None:
+    async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
         """How far it is, now and then; that a message could not be edited is no harm."""
         if time.monotonic() < self._not_before:
             return

@@ -16,7 +16,7 @@ from bot.keyboards.channels import Follow
 from bot.views import channels as views
 from services.accounts.people import Caller
 from services.following.channel_names import channel_names, is_name
-from services.following.service import Added, Addition, Channels
+from services.following.service import AddOutcome, AddResult, Channels
 
 #: So many channels that are added at once have a message each that shows what came of it.
 MOST_MESSAGES = 5
@@ -40,10 +40,10 @@ async def add(message: Message, command: CommandObject, bot: Bot, t: Texts, call
 
 
 async def _show_readings(
-    bot: Bot, t: Texts, caller: Caller, channels: Channels, added: list[Addition], chat_id: int
-) -> list[Addition]:
+    bot: Bot, t: Texts, caller: Caller, channels: Channels, added: list[AddResult], chat_id: int
+) -> list[AddResult]:
     """A message for each new channel, unless they are many; the outcomes of the others come as they are."""
-    new = [each for each in added if each.outcome is Added.NEW and each.channel_id is not None]
+    new = [each for each in added if each.outcome is AddOutcome.NEW and each.channel_id is not None]
     if len(new) > MOST_MESSAGES:
         return []
     for each in new:

@@ -14,7 +14,7 @@ from bot.views import help as help_views
 from bot.views import posts as views
 from services.accounts.people import Caller
 from services.following.service import Channels
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
@@ -25,7 +25,7 @@ async def forwarded(
     message: Message,
     t: Texts,
     caller: Caller,
-    intake: Intake,
+    channel_posts: ChannelPosts,
     overview: Overview,
     outbox: Outbox,
     tagging: TaggingService,
@@ -44,7 +44,7 @@ async def forwarded(
         if message.media_group_id is None:
             await message.answer(help_views.no_text(t))
         return
-    receipt = await intake.forwarded(post, user_of(caller), message.chat.id)
+    receipt = await channel_posts.forwarded(post, user_of(caller), message.chat.id)
     if receipt.post_id is None:
         return
     follow = await not_followed(origin.chat.username, caller, channels)

@@ -28,9 +28,9 @@ from services.accounts.people import People
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import Channels
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from services.library.export import Exporting
 from services.library.feeds import Feeds
 from services.library.overview import Overview
@@ -71,7 +71,7 @@ async def run_bot() -> int:
 def make_reception(engine: Engine) -> Reception:
     """What receives updates: `inbox.receive` is for the webhook's route, `health` for whoever asks."""
     arrivals = Bell()
-    return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
+    return Reception(ReceivedUpdates(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
 
 
 def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: Reception) -> None:
@@ -110,7 +110,7 @@ def make_services(engine: Engine) -> Services:
     return Services(
         people=people,
         overview=Overview(database, utc_now),
-        intake=Intake(database, people, worker.wake, utc_now),
+        channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
         channels=Channels(database, to_read.ring, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(

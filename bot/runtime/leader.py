@@ -30,18 +30,18 @@ from bot.telegram.stored_updates import InboxReader
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
 from services.clock import utc_now
-from services.following.poller import Reader
+from services.following.poller import Poller
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from services.library.export import Exporting
 from services.library.feeds import Feeds
 from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
-from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
+from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
 #: Handlers in progress may end; then the term is over, whatever still runs.
@@ -54,7 +54,7 @@ class Services:
 
     people: People
     overview: Overview
-    intake: Intake
+    channel_posts: ChannelPosts
     channels: Channels
     outbox: Outbox
     tagging: TaggingService
@@ -70,7 +70,7 @@ class Services:
 class Reception:
     """What a term needs to receive updates: what a webhook brought, the bell that it rings, how Telegram does."""
 
-    inbox: Inbox
+    inbox: ReceivedUpdates
     arrivals: Bell
     health: TelegramHealth
 
@@ -139,9 +139,9 @@ class Leader:
 
     def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
-        preview = Preview(__version__, settings.tme_base_url or TELEGRAMS_ADDRESS)
+        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
         stack.push_async_callback(preview.aclose)
-        reader = Reader(
+        reader = Poller(
             self._engine.database,
             preview,
             settings.admin_ids,
@@ -186,7 +186,7 @@ class Leader:
             bot,
             people=services.people,
             overview=services.overview,
-            intake=services.intake,
+            channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,
             channels=services.channels,

@@ -1,4 +1,4 @@
-"""PURE: a message of a channel's → what the intake stores."""
+"""PURE: a message of a channel's → what the channel_posts stores."""
 
 from __future__ import annotations
 

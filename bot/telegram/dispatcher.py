@@ -23,16 +23,16 @@ from bot.delivery.export_jobs import Exports
 from bot.delivery.import_jobs import Importer
 from bot.delivery.retry_progress import Progress
 from bot.handlers import make_routers
-from bot.i18n import LANGUAGES, I18n
+from bot.i18n import I18n
 from bot.telegram.call_retry import insist
 from bot.telegram.middlewares import AnswerPresses, Handler, MeasureUpdates, Throttle, UntilStored, WhoCalls, on_error
 from bot.telegram.rate_limit import Pace
 from bot.telegram.session import QuickSession
 from bot.views import help as help_views
-from services.accounts.people import People
+from services.accounts.people import LANGUAGES, People
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.library.feeds import Feeds
 from services.library.overview import Overview
@@ -58,7 +58,7 @@ def make_dispatcher(
     *,
     people: People,
     overview: Overview,
-    intake: Intake,
+    channel_posts: ChannelPosts,
     outbox: Outbox,
     tagging: TaggingService,
     channels: Channels,
@@ -79,7 +79,7 @@ def make_dispatcher(
         disable_fsm=True,
         people=people,
         overview=overview,
-        intake=intake,
+        channel_posts=channel_posts,
         outbox=outbox,
         tagging=tagging,
         channels=channels,

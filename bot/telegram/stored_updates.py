@@ -9,7 +9,7 @@ import structlog
 from aiogram import Bot, Dispatcher
 
 from bot.telegram.updates import MOST_AT_ONCE, InProgress
-from services.ingest.received_updates import Inbox, WaitingUpdate
+from services.ingest.received_updates import ReceivedUpdates, WaitingUpdate
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class InboxReader:
     """
 
     def __init__(
-        self, bot: Bot, dispatcher: Dispatcher, inbox: Inbox, *, on_rival: Callable[[], None] = lambda: None
+        self, bot: Bot, dispatcher: Dispatcher, inbox: ReceivedUpdates, *, on_rival: Callable[[], None] = lambda: None
     ) -> None:
         """`on_rival` is called when another process is seen to handle the same updates."""
         self._inbox = inbox

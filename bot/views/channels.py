@@ -8,7 +8,15 @@ from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from services.following.channel_names import MOST_NAMES, Reason, Unusable, is_name
-from services.following.service import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Parsed, Problem
+from services.following.service import (
+    MOST_CHANNELS,
+    AddOutcome,
+    AddResult,
+    ChannelCard,
+    ChannelPage,
+    FetchResult,
+    Problem,
+)
 
 #: Words without a channel that are told of one /add.
 UNUSABLE_SHOWN = 10
@@ -167,19 +175,19 @@ def reading(t: Texts, name: str) -> Html:
     return t._("⏳ Reading @{name}…", name=name)
 
 
-def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable]) -> Html:
+def additions(t: Texts, added: Sequence[AddResult], unusable: Sequence[Unusable]) -> Html:
     """What came of the names of an /add."""
-    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in Added}
+    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in AddOutcome}
     told = {
-        Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
-        Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
-        Added.TOO_MANY: t._(
+        AddOutcome.NEW: t._("⏳ Reading: {names}", names=names[AddOutcome.NEW]),
+        AddOutcome.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[AddOutcome.KNOWN]),
+        AddOutcome.TOO_MANY: t._(
             "🚫 You follow {most} channels, the maximum. Remove one first, then add {names}",
             most=MOST_CHANNELS,
-            names=names[Added.TOO_MANY],
+            names=names[AddOutcome.TOO_MANY],
         ),
     }
-    return lines(*(told[outcome] for outcome in Added if names[outcome]), *_unusable(t, unusable))
+    return lines(*(told[outcome] for outcome in AddOutcome if names[outcome]), *_unusable(t, unusable))
 
 
 def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
@@ -222,19 +230,19 @@ def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
     ]
 
 
-def followed(t: Texts, added: Addition) -> str:
+def followed(t: Texts, added: AddResult) -> str:
     """The answer to a press on Follow."""
     name = added.name
     match added.outcome:
-        case Added.NEW:
+        case AddOutcome.NEW:
             return t.plain("Reading…")
-        case Added.KNOWN:
+        case AddOutcome.KNOWN:
             return t.plain("You follow @{name} already.", name=name)
-        case Added.TOO_MANY:
+        case AddOutcome.TOO_MANY:
             return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)
 
 
-def fetched(t: Texts, found: Parsed | None) -> str:
+def fetched(t: Texts, found: FetchResult | None) -> str:
     """What came of a wish to read a channel now, for a toast."""
     if found is None or not found.done:
         return t.plain("Reading…")

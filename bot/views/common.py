@@ -8,15 +8,11 @@ from typing import Any
 from bot.i18n import Html, Texts, escape, join
 from services.availability.provider_status import ProviderState
 from services.library.overview import PostCard
+from services.text import units
 
 #: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}
 TITLE_UNITS = 80
-
-
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def shorten(text: str, most: int) -> str:

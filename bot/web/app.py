@@ -29,7 +29,7 @@ from bot.web.routers.webhook import TelegramWebhook, make_router
 from bot.web.server import serve
 from services.accounts.tokens import Tokens
 from services.clock import utc_now
-from services.ingest.api_posts import Submissions
+from services.ingest.api_posts import ApiPosts
 from services.library.lists import Listing
 from services.metrics import Gauges
 
@@ -111,7 +111,7 @@ def _backend(engine: Engine, services: Services, reception: Reception, expositio
     return Backend(
         authenticator=Authenticator(api_token, Tokens(database, services.people, utc_now)),
         listing=Listing(database),
-        submissions=Submissions(database, engine.worker.wake, utc_now),
+        api_posts=ApiPosts(database, engine.worker.wake, utc_now),
         feeds=services.feeds,
         i18n=services.i18n,
         tagging=services.tagging,

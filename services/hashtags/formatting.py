@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.text import units
+
 #: Of one hashtag, with its sign: Telegram knows longer ones, nobody reads them.
 LONGEST = 64
 #: Of a message's text, and of the caption of a photo or the like.
@@ -46,11 +48,6 @@ class Original:
     def limit(self) -> int:
         """How long the text may become."""
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
-
-
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def hashtag(tag: str) -> str | None:

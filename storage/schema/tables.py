@@ -167,7 +167,7 @@ class Post(Base):
         partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
         # Posts that wait for the provider to come back: nearly always none.
         partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
-        # A post of a channel by its message: intake stores it once.
+        # A post of a channel by its message: channel_posts stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         # Tags for a text that was tagged already.
         partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),

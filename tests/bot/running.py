@@ -28,7 +28,7 @@ from services.accounts.people import People
 from services.clock import utc_now
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.library.export import Exporting
 from services.library.feeds import Feeds
@@ -121,7 +121,7 @@ async def running_bot(
             bot,
             people=people,
             overview=overview,
-            intake=Intake(database, people, engine.worker.wake, utc_now),
+            channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
             channels=Channels(database, lambda: None, utc_now),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.text import PROMPT_TEXT_LIMIT, has_text, sendable
+from services.text import PROMPT_TEXT_LIMIT, has_text, sendable, storable
 
 
 @pytest.mark.parametrize("text", ["a", "7", "🔥", "\u0301", "\u200b.\u200b", "\U0001fae9"])
@@ -27,3 +27,7 @@ def test_what_cannot_be_seen_is_none(text: str | None) -> None:
 def test_sendable_is_all_but_nul_and_surrogates(text: str) -> None:
     kept = [char for char in text if char != "\x00" and not "\ud800" <= char <= "\udfff"]
     assert sendable(text) == "".join(kept)[:PROMPT_TEXT_LIMIT]
+
+
+def test_what_postgresql_refuses_is_cut() -> None:
+    assert storable("a\x00b\ud800c👍") == "abc👍"

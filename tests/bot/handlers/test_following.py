@@ -15,7 +15,7 @@ from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList, Fo
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.following.poller import Reader
+from services.following.poller import Poller
 from services.following.service import Channels
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
@@ -50,10 +50,10 @@ def shelf() -> Shelf:
 
 
 async def read(bot: Running, shelf: Shelf) -> None:
-    """Let the reader do all that is due, while the bot sends what comes of it."""
+    """Let the poller do all that is due, while the bot sends what comes of it."""
     nothing = {"on_posts": lambda: None, "on_news": lambda: None}
-    reader = Reader(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
-    while not await reader.step():
+    poller = Poller(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
+    while not await poller.work():
         pass
 
 

@@ -14,8 +14,8 @@ from tests.end_to_end.process import ROOT, environment
 
 TELEGRAM, HTTP = {"aiogram", "apscheduler.schedulers"}, {"fastapi", "starlette", "uvicorn", "h11"}
 MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel"}
-#: Broken answers, imported files; and each dialect is for those who use it.
-SELDOM = {"json_repair", "ijson", "sqlite3", "sqlalchemy.dialects.postgresql"}
+#: Broken answers; and each dialect is for those who use it.
+SELDOM = {"json_repair", "sqlite3", "sqlalchemy.dialects.postgresql"}
 
 OPEN = """
 from bot.runtime.database_startup import open_database, settings_or_stop
