@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.reads import overview
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User, UserChannel
-from storage.schema.types import UtcDateTime, distinct_in_each, is_tag
+from storage.schema.types import UtcDateTime, is_tag, strings_in
 
 #: Posts that are looked through in one statement, so that none takes long; and that are read at least.
 PIECE, FEWEST = 2000, 20
@@ -85,14 +85,16 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
     """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
-    counted: Counter[Any] = Counter()
+    counted: Counter[str] = Counter()
     async for texts in _tags_in_pieces(session, user_id):
-        counted.update(chain.from_iterable(distinct_in_each(texts)))
+        for text in texts:
+            # One by one: thousands of lists at once would set off a full garbage collection, in which the loop stands.
+            counted.update(set(strings_in(text)))
     by_count = sorted(counted, key=counted.__getitem__, reverse=True)
     found: list[tuple[str, int]] = []
     # Only the names that are asked for are put in order, and looked at.
     for count, names in groupby(by_count, key=counted.__getitem__):
-        found += [(tag, count) for tag in sorted(name for name in names if isinstance(name, str) and is_tag(name))]
+        found += [(tag, count) for tag in sorted(filter(is_tag, names))]
         if len(found) >= limit:
             break
     return found[:limit]

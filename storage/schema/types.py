@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import from_json
 from sqlalchemy import ColumnElement, DateTime, Dialect, String, Text, cast, type_coerce
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -93,18 +91,6 @@ def strings_in(value: Any) -> list[str]:
         except (ValueError, RecursionError):
             return []
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def distinct_in_each(texts: Sequence[str]) -> Iterable[set[Any]]:
-    """What may be tags in many values, each once, and perhaps other things that are no text; read in one go.
-
-    The texts are JSON. One after the other they would take three times as long.
-    """
-    try:
-        return list(map(set, [value for value in from_json(f"[{','.join(texts)}]") if isinstance(value, list)]))
-    except (ValueError, RecursionError, TypeError):
-        # JSON that is not read (nested too deep, half a surrogate pair), or lists in lists.
-        return [set(strings_in(text)) for text in texts]
 
 
 def is_tag(item: str) -> bool:
