@@ -141,7 +141,7 @@ async def _claim(session: AsyncSession, after_user: int) -> None:
 
 
 async def _retry(session: AsyncSession, user: int | None) -> None:
-    await retry_requests.make_batch(session, user_id=user, telegram_id=1001, limit=50, force=False, now=utc_now())
+    await retry_requests.start_run(session, user_id=user, telegram_id=1001, limit=50, force=False, now=utc_now())
 
 
 async def _nightly(session: AsyncSession) -> None:

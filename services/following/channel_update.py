@@ -12,7 +12,7 @@ from services.ingest.store import Tally, storable_channel, store_in
 from services.sources.base import Delivery, SourceChannel
 from storage import outbox
 from storage.channels.follows import Follower
-from storage.channels.identity import find_twin, has_posts, join_readings, take_over
+from storage.channels.identity import find_same_channel, has_posts, merge_follows, take_over
 from storage.posts import channel_posts
 from storage.queue.claim import Priority
 from storage.schema.parser_tables import NeutralValues
@@ -53,12 +53,12 @@ class Visit:
         holder = await channel_posts.find_named(self.session, name)
         if holder is not None and holder.id != self._channel.id:
             await self._tell_renamed(name)
-            await join_readings(self.session, self._channel.id, holder.id)
+            await merge_follows(self.session, self._channel.id, holder.id)
             return True
         messages = {post.message_id: post.posted_at for post in delivery.posts}
         number, own = self._channel.channel_id, self._channel.id
         if not await has_posts(self.session, own):
-            twin = await find_twin(self.session, channel.title, messages, besides=own, number=number)
+            twin = await find_same_channel(self.session, channel.title, messages, besides=own, number=number)
             if twin is not None and await take_over(self.session, self._channel, twin, name):
                 return True
         await self._take_name(channel, name)

@@ -17,7 +17,7 @@ from services.llm.prompts import has_text
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
 from storage.channels import hashtags
-from storage.channels.identity import find_twin
+from storage.channels.identity import find_same_channel
 from storage.db.locks import lock_number
 from storage.posts import bulk
 from storage.posts import channel_posts as rows
@@ -79,7 +79,7 @@ async def _know_again(session: AsyncSession, number: int, title: str, delivery: 
     """A channel that has come by its name alone so far: an export knows only its number."""
     if not await rows.is_known(session, number):
         messages = {post.message_id: post.posted_at for post in delivery.posts}
-        twin = await find_twin(session, title, messages, besides=None, number=number)
+        twin = await find_same_channel(session, title, messages, besides=None, number=number)
         if twin is not None:
             twin.channel_id = number
             await session.flush()

@@ -20,7 +20,7 @@ SAME_MOMENT = timedelta(seconds=1)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def find_twin(
+async def find_same_channel(
     session: AsyncSession, title: str, messages: Mapping[int, datetime], *, besides: int | None, number: int | None
 ) -> Channel | None:
     """A channel of that title whose stored posts are these: the same numbers, posted at the same moments.
@@ -86,7 +86,7 @@ async def _move_follows(session: AsyncSession, old: int, new: int) -> None:
         )
 
 
-async def join_readings(session: AsyncSession, channel_id: int, into: int) -> None:
+async def merge_follows(session: AsyncSession, channel_id: int, into: int) -> None:
     """Two readings turned out to be of one channel: who follows `channel_id` follows the other, which is read alone."""
     await _move_follows(session, channel_id, into)
     is_read = exists().where(Follow.channel_id == into)

@@ -12,7 +12,7 @@ import pytest
 
 from bot.telegram.health import TelegramState
 from storage.db.engine import Database, parse_url
-from storage.schema.tables import UpstreamRow
+from storage.schema.tables import ModelStateRow
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post
@@ -71,7 +71,7 @@ async def test_a_pause_is_said_and_no_error(database: Database) -> None:
         async with database.write() as session:
             until = NOW.replace(year=2099)
             for model in CHAIN:
-                session.add(UpstreamRow(model=model, aside_until=until, reason="account", faults=1, pauses=1))
+                session.add(ModelStateRow(model=model, aside_until=until, reason="account", faults=1, pauses=1))
         for path in ("/posts/1/regenerate_tags", "/users/1/posts/retry_tagging"):
             status, answer = await ask(web, "POST", path)
             assert status == 202
