@@ -16,9 +16,10 @@ from services.clock import Clock
 from services.following import schedule
 from services.ingest.store import take_turns
 from services.sources.base import SourceChannel
-from storage.channels import cards, follows
+from storage.channels import follows
 from storage.db.engine import Database
 from storage.posts import channel_posts
+from storage.reads import channel_cards
 from storage.schema.source_tables import Follow, SourceRow
 
 #: Posts that are read when a channel is added, and with each press of the button for more.
@@ -178,7 +179,7 @@ class Channels:
     async def page(self, user_id: int, page: int) -> ChannelPage:
         """The user's channels: those followed, and those they have posts of. Beyond the last page: the last."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id)
+            rows = await channel_cards.cards(session, user_id)
         pages = max(1, -(-len(rows) // PAGE))
         page = min(max(page, 1), pages)
         shown = rows[(page - 1) * PAGE : page * PAGE]
@@ -187,7 +188,7 @@ class Channels:
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
         """One of them; None: not the user's."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id, channel_id)
+            rows = await channel_cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
 
     async def named(self, user_id: int, name: str) -> ChannelCard | None:
@@ -225,7 +226,7 @@ class Channels:
     async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[Parsed]:
         since = self._clock()
         async with self._database.read() as session:
-            last = await cards.last_post(session)
+            last = await channel_cards.last_post(session)
         due = await self._make_due(user_id, channel_ids, since)
         rows = await self._looks(due)
         deadline = time.monotonic() + wait_seconds
@@ -233,12 +234,12 @@ class Channels:
             await asyncio.sleep(LOOK_SECONDS)
             rows = await self._looks(due)
         async with self._database.read() as session:
-            posts = await cards.posts_after(session, user_id, due, last)
+            posts = await channel_cards.posts_after(session, user_id, due, last)
         return [_parsed(row, posts.get(row.channel_id, 0), since) for row in rows]
 
     async def _looks(self, channel_ids: Sequence[int]) -> Sequence[Any]:
         async with self._database.read() as session:
-            return await cards.looks(session, channel_ids)
+            return await channel_cards.looks(session, channel_ids)
 
     async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:

@@ -1,1 +1,1 @@
-"""Channels: which one is which, who follows it, what people see of it, and hashtags written into it."""
+"""Channels: which one is which, who follows it, and hashtags written into it."""
