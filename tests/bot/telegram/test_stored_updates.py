@@ -26,7 +26,7 @@ from services.ingest.received_updates import ReceivedUpdates
 from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
 from storage.posts import received_updates
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.bot.running import ANNA, until
 from tests.bot.telegram.noting import Handlers
 from tests.proxy import proxied
@@ -81,7 +81,7 @@ async def reading(
 async def rows(database: Database) -> list[tuple[int, str | None, bool]]:
     """Id, body, and whether it is handled."""
     async with database.read() as session:
-        found = (await session.execute(select(UpdateRow).order_by(UpdateRow.update_id))).scalars()
+        found = (await session.execute(select(ReceivedUpdateRow).order_by(ReceivedUpdateRow.update_id))).scalars()
         return [(row.update_id, row.body, row.handled_at is not None) for row in found]
 
 
@@ -209,7 +209,7 @@ async def test_what_cannot_be_read_is_skipped(database: Database, telegram: Tele
     handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     await inbox.receive(message(1, "x"))
     async with database.write() as session:
-        await session.execute(update(UpdateRow).values(body=body))
+        await session.execute(update(ReceivedUpdateRow).values(body=body))
     with capture_logs() as lines:
         async with reading(database, handlers, telegram):
             await until_handled(database)
