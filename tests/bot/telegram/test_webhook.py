@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from bot.monitoring.metrics import Metrics
 from bot.runtime.app import make_reception, make_services, start
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.engine import open_engine
 from bot.runtime.leader import Leader, Reception
+from bot.runtime.signals import Signal
 from bot.settings import Settings
 from bot.telegram import stored_updates
 from sandbox.provider import ProviderSandbox
@@ -86,21 +86,21 @@ class World:
     @asynccontextmanager
     async def running(self, settings: Settings, *, receives: bool = True) -> AsyncIterator[Reception]:
         """A process of the bot while the block runs."""
-        bell = Bell()
+        news = Signal()
         async with open_engine(settings) as engine:
             reception = make_reception(engine)
             if receives:
                 self.reception = reception
-            loops = Loops()
+            tasks = BackgroundTasks()
             token, metrics = settings.bot_token or SecretStr(""), Metrics(settings.models, "1")
-            leader = Leader(token, engine, make_services(engine), bell, reception, metrics)
-            start(engine, loops, leader, bell, reception)
+            leader = Leader(token, engine, make_services(engine), news, reception, metrics)
+            start(engine, tasks, leader, news, reception)
             try:
                 yield reception
             finally:
                 if receives:
                     self.reception = None
-                await loops.stop(20)
+                await tasks.stop(20)
 
 
 @pytest.fixture
