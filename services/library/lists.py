@@ -39,7 +39,7 @@ class UnknownUserError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A row of users, without what is the parser's own (credentials)."""
+    """A row of users, without the parser's own columns (credentials)."""
 
     id: int
     telegram_id: int
@@ -52,7 +52,10 @@ class ListedUser:
 
 @dataclass(frozen=True, slots=True)
 class ListedChannel:
-    """A channel that a user follows, or has posts of. `is_active`: whether the parser reads it for them."""
+    """A channel that a user follows, or has posts of.
+
+    `id` is channels.id, `channel_id` Telegram's. `is_active`: whether the parser reads it for them.
+    """
 
     id: int
     channel_username: str
@@ -74,7 +77,7 @@ class TagCount:
 # Not frozen, since a page makes a thousand: that would take six times as long.
 @dataclass(slots=True)
 class ListedPost:
-    """A post with the columns that the parser's users know; a number that cannot be read is None or 0."""
+    """A post. `channel_id` is channels.id. A number that another program wrote and that cannot be read is null or 0."""
 
     id: int
     user_id: int
@@ -92,7 +95,7 @@ class ListedPost:
 
 @dataclass(frozen=True, slots=True)
 class ListedAttempt:
-    """One request for a post, and what came of it. `tokens`, `cost` of the whole request, on its first post only."""
+    """One request to a model for a post. Tokens and cost are of the whole request, and stand at its first post only."""
 
     at: datetime
     model_asked: str
@@ -108,14 +111,14 @@ class ListedAttempt:
 
 @dataclass(slots=True)
 class PostWithAttempts(ListedPost):
-    """A post and the requests for it, the latest first."""
+    """A post, and the requests for its tags, the latest first."""
 
     attempts: list[ListedAttempt]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Posts, and the `before` of the page behind them (None: there is none)."""
+    """A page of posts, the newest first. `next` is the `before` of the next page; null: this is the last."""
 
     posts: list[ListedPost]
     next: str | None

@@ -35,7 +35,6 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
-_ONLY_ASKED = f" AND {_CLASS} = 0"
 #: The index's order where its first column is given; SQLite would not see that it is that of the whole index.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
@@ -154,12 +153,12 @@ def in_order_of_work() -> tuple[Any, ...]:
 
 
 @cache
-def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
+def claim_statement(dialect: str, *, retries: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    With `asked` only what a person asked for. See `claim_posts`.
+    See `claim_posts`.
     """
-    due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
+    due = _IS_DUE + ("" if retries else _NO_RETRY)
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
@@ -222,7 +221,6 @@ async def claim_posts(
     token: str,
     after_user: int,
     retries: bool = True,
-    asked: bool = False,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
@@ -230,7 +228,7 @@ async def claim_posts(
     their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
     share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
     anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream
-    are left where they are; with `asked`, all but what a person asked for.
+    are left where they are.
     """
     values = {
         "limit": limit,
@@ -239,7 +237,7 @@ async def claim_posts(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))

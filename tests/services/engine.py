@@ -50,7 +50,7 @@ class Engine:
         """Wait until the database says so (a test's own timeout ends it otherwise)."""
         async with asyncio.timeout(60):
             while not await condition():  # noqa: ASYNC110 - the condition is in the database
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
 
     async def settled(self) -> None:
         """Wait until no post is pending or retrying."""
