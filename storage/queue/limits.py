@@ -27,14 +27,9 @@ async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: t
 
 
 async def count(session: AsyncSession, lane: str, day: str, requests: int) -> None:
-    """So many requests of the lane start on that day (UTC); a negative number: were counted, and do not."""
-    is_that_day = BudgetRow.day == day
-    if requests >= 0:
-        used = case((is_that_day, BudgetRow.day_used), else_=0) + requests
-        await _update(session, lane, None, day=day, day_used=used)
-    else:
-        left = BudgetRow.day_used + requests
-        await _update(session, lane, is_that_day, day_used=case((left > 0, left), else_=0))
+    """So many requests of the lane start on that day (UTC)."""
+    used = case((BudgetRow.day == day, BudgetRow.day_used), else_=0) + requests
+    await _update(session, lane, None, day=day, day_used=used)
 
 
 async def learn(session: AsyncSession, lane: str, **values: Any) -> None:
