@@ -35,7 +35,6 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
-_ONLY_ASKED = f" AND {_CLASS} = 0"
 #: The index's order after its first column, which is given: SQLite does not use the index for the whole order.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
@@ -148,12 +147,12 @@ def in_order_of_work() -> tuple[Any, ...]:
 
 
 @cache
-def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
+def claim_statement(dialect: str, *, retries: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    With `asked` only what a person asked for. See `claim_posts`.
+    See `claim_posts`.
     """
-    due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
+    due = _IS_DUE + ("" if retries else _NO_RETRY)
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
@@ -213,14 +212,13 @@ async def claim_posts(
     token: str,
     after_user: int,
     retries: bool = True,
-    asked: bool = False,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
     By order of work; within one, users in turn, beginning after `after_user` (one post of each, then their second
     ones, …); of one user the newest first. Each user gets at most their share of the last order of work: the claim may
     take fewer posts than are due, and the next one takes the rest. `retries=False` leaves out posts after an upstream
-    fault; `asked=True` takes only posts that a person asked for.
+    fault.
     """
     values = {
         "limit": limit,
@@ -229,7 +227,7 @@ async def claim_posts(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))

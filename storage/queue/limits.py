@@ -25,14 +25,9 @@ async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: t
 
 
 async def count(session: AsyncSession, lane: str, day: str, requests: int) -> None:
-    """Count requests of the lane on that day (UTC); a negative number takes back requests that did not start."""
-    is_that_day = RateLimitRow.day == day
-    if requests >= 0:
-        used = case((is_that_day, RateLimitRow.day_used), else_=0) + requests
-        await _update(session, lane, None, day=day, day_used=used)
-    else:
-        left = RateLimitRow.day_used + requests
-        await _update(session, lane, is_that_day, day_used=case((left > 0, left), else_=0))
+    """Count requests of the lane on that day (UTC)."""
+    used = case((RateLimitRow.day == day, RateLimitRow.day_used), else_=0) + requests
+    await _update(session, lane, None, day=day, day_used=used)
 
 
 async def learn(session: AsyncSession, lane: str, **values: Any) -> None:
