@@ -141,7 +141,7 @@ class Leader:
         settings = self._engine.settings
         preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
         stack.push_async_callback(preview.aclose)
-        reader = Poller(
+        poller = Poller(
             self._engine.database,
             preview,
             settings.admin_ids,
@@ -150,8 +150,8 @@ class Leader:
             on_posts=self._engine.worker.wake,
             on_news=self._bell.ring,
         )
-        stack.enter_context(self._services.to_read.heard_by(reader.wake))
-        loops.add(reader.run(), reader.stop)
+        stack.enter_context(self._services.to_read.heard_by(poller.wake))
+        loops.add(poller.run(), poller.stop)
 
     def _receive(
         self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
