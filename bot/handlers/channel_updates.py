@@ -8,7 +8,7 @@ from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import ChatMemberUpdated, Message
 
-from bot.delivery.hashtag_writer import can_edit
+from bot.delivery.hashtag_edit import can_edit
 from bot.i18n import I18n
 from bot.telegram.channel_message import incoming_post
 from bot.views import help as views

@@ -7,17 +7,18 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.delivery.export_jobs import Exports
-from bot.handlers.replies import Toast, chat_of, show
+from bot.delivery.export_jobs import ExportJobs
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import ExportAs, NewFeedLink
+from bot.telegram.middlewares import Toast
 from bot.views import exports as views
 from services.accounts.people import Caller
 from services.library.export import Form
 from services.library.feeds import LONGEST_TAG, Feeds
 
 
-async def export(message: Message, command: CommandObject, t: Texts, caller: Caller, exports: Exports) -> None:
+async def export(message: Message, command: CommandObject, t: Texts, caller: Caller, exports: ExportJobs) -> None:
     """The file at once, or the choice of its kind."""
     wanted = (command.args or "").strip().lower()
     if not wanted:
@@ -29,7 +30,7 @@ async def export(message: Message, command: CommandObject, t: Texts, caller: Cal
 
 
 async def export_as(
-    press: CallbackQuery, callback_data: ExportAs, t: Texts, caller: Caller, exports: Exports, toast: Toast
+    press: CallbackQuery, callback_data: ExportAs, t: Texts, caller: Caller, exports: ExportJobs, toast: Toast
 ) -> None:
     """The kind was chosen."""
     if not exports.begin(caller, chat_of(press), callback_data.form):

@@ -9,10 +9,11 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
 
-from bot.handlers.replies import Toast, chat_of, user_of
+from bot.handlers.replies import chat_of, user_of
 from bot.i18n import Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import Follow
+from bot.telegram.middlewares import Toast
 from bot.views import channels as views
 from services.accounts.people import Caller
 from services.following.channel_names import channel_names, is_name

@@ -9,10 +9,11 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
-from bot.delivery.hashtag_writer import may_edit
-from bot.handlers.replies import Toast, owner_scope, show
+from bot.delivery.hashtag_edit import may_edit
+from bot.handlers.replies import owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import HashtagList, Hashtags, HashtagUndo
+from bot.telegram.middlewares import Toast
 from bot.views import hashtags as views
 from bot.views import posts as post_views
 from services.accounts.people import Caller

@@ -8,9 +8,10 @@ from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards
 from bot.handlers.arguments import parse_post_id
-from bot.handlers.replies import Toast, chat_of, owner_scope, show
+from bot.handlers.replies import chat_of, owner_scope, show
 from bot.i18n import Texts
 from bot.keyboards import Action, Failed, PostButton
+from bot.telegram.middlewares import Toast
 from bot.views import help as help_views
 from bot.views import posts as views
 from services.accounts.people import Caller

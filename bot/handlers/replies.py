@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiogram import Bot
-from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from services.accounts.people import Caller
-
-
-@dataclass
-class Toast:
-    """The short text that Telegram shows over the chat; the middleware answers every press with it."""
-
-    text: str = ""
-
-
-def is_private(event: TelegramObject) -> bool:
-    """Whether a message or press is of a chat with one person; a press may come without its message."""
-    chat = getattr(event.message if isinstance(event, CallbackQuery) else event, "chat", None)
-    return chat is None or chat.type == ChatType.PRIVATE
 
 
 def owner_scope(caller: Caller) -> int | None:

@@ -7,11 +7,12 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
-from bot.delivery.retry_progress import Progress
+from bot.delivery.retry_progress import ProgressMessages
 from bot.handlers.arguments import parse_retry
-from bot.handlers.replies import Toast, chat_of, show
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import Retry, StopRetry
+from bot.telegram.middlewares import Toast
 from bot.views import help as help_views
 from bot.views import stats as views
 from services.accounts.people import Caller
@@ -19,7 +20,12 @@ from services.tagging.service import LIMITS, RetryReceipt, TaggingService
 
 
 async def retry(
-    message: Message, command: CommandObject, t: Texts, caller: Caller, tagging: TaggingService, progress: Progress
+    message: Message,
+    command: CommandObject,
+    t: Texts,
+    caller: Caller,
+    tagging: TaggingService,
+    progress: ProgressMessages,
 ) -> None:
     """Queue what lacks tags; the answer then shows the progress."""
     wanted = parse_retry(command.args)
@@ -47,7 +53,7 @@ async def retry_all(
     t: Texts,
     caller: Caller,
     tagging: TaggingService,
-    progress: Progress,
+    progress: ProgressMessages,
 ) -> None:
     """The same by a button, for all of one's failed posts."""
     receipt = await tagging.retry_failed_posts(
@@ -74,7 +80,7 @@ async def stop(
     t: Texts,
     caller: Caller,
     tagging: TaggingService,
-    progress: Progress,
+    progress: ProgressMessages,
     toast: Toast,
 ) -> None:
     """Take the rest out of the queue; the message's last state follows from the database."""

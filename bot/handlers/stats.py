@@ -7,9 +7,10 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards
-from bot.handlers.replies import Toast, show
+from bot.handlers.replies import show
 from bot.i18n import Html, Texts
 from bot.keyboards import Refresh
+from bot.telegram.middlewares import Toast
 from bot.views import help as help_views
 from bot.views import stats as views
 from services.accounts.people import Caller

@@ -12,7 +12,7 @@ from services.ingest.store import StoreResult, storable_channel, store_in
 from services.sources.base import Delivery, SourceChannel
 from storage import outbox
 from storage.channels.follows import Follower
-from storage.channels.identity import find_same_channel, has_posts, merge_sources, take_over
+from storage.channels.identity import find_same_channel, has_posts, merge_follows, take_over
 from storage.posts import channel_posts
 from storage.queue.claim import Priority
 from storage.schema.source_tables import SourceRow
@@ -51,7 +51,7 @@ class ChannelUpdate:
         holder = await channel_posts.find_named(self.session, name)
         if holder is not None and holder.id != self._channel.id:
             await self._tell_renamed(name)
-            await merge_sources(self.session, self._channel.id, holder.id)
+            await merge_follows(self.session, self._channel.id, holder.id)
             return True
         messages = {post.message_id: post.posted_at for post in delivery.posts}
         number, own = self._channel.channel_id, self._channel.id

@@ -16,9 +16,10 @@ from services.clock import Clock
 from services.following.coverage import EVERYTHING
 from services.ingest.store import lock_channels
 from services.sources.base import SourceChannel
-from storage.channels import cards, follows
+from storage.channels import follows
 from storage.db.engine import Database
 from storage.posts import channel_posts
+from storage.reads import channel_cards
 from storage.schema.source_tables import Follow, SourceRow
 
 #: Posts read when a channel is added, and with each press of the button for older ones.
@@ -182,7 +183,7 @@ class Channels:
     async def page(self, user_id: int, page: int) -> ChannelPage:
         """A page of the channels that the user follows or has posts of; the last page for a number beyond it."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id)
+            rows = await channel_cards.cards(session, user_id)
         pages = max(1, -(-len(rows) // PAGE))
         page = min(max(page, 1), pages)
         shown = rows[(page - 1) * PAGE : page * PAGE]
@@ -191,7 +192,7 @@ class Channels:
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
         """One of the user's channels; None if it is not theirs."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id, channel_id)
+            rows = await channel_cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
 
     async def named(self, user_id: int, name: str) -> ChannelCard | None:
@@ -229,7 +230,7 @@ class Channels:
     async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[FetchResult]:
         since = self._clock()
         async with self._database.read() as session:
-            last = await cards.last_post(session)
+            last = await channel_cards.last_post(session)
         due = await self._make_all_due(user_id, channel_ids, since)
         rows = await self._states(due)
         deadline = time.monotonic() + wait_seconds
@@ -237,12 +238,12 @@ class Channels:
             await asyncio.sleep(LOOK_SECONDS)
             rows = await self._states(due)
         async with self._database.read() as session:
-            posts = await cards.posts_after(session, user_id, due, last)
+            posts = await channel_cards.posts_after(session, user_id, due, last)
         return [_fetch_result(row, posts.get(row.channel_id, 0), since) for row in rows]
 
     async def _states(self, channel_ids: Sequence[int]) -> Sequence[Any]:
         async with self._database.read() as session:
-            return await cards.looks(session, channel_ids)
+            return await channel_cards.looks(session, channel_ids)
 
     async def _make_all_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:

@@ -10,7 +10,7 @@ from typing import Any
 from services.clock import Clock
 from storage.db.engine import Database
 from storage.posts import received_updates as rows
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 
 #: Telegram's update_id, as a BIGINT can hold it.
 IDS = range(-(2**63), 2**63)
@@ -79,7 +79,7 @@ def read(raw: bytes) -> tuple[int, str]:
     return update_id, body
 
 
-def _decoded(row: UpdateRow) -> dict[str, Any]:
+def _decoded(row: ReceivedUpdateRow) -> dict[str, Any]:
     try:
         raw = json.loads(row.body or "")
     except (ValueError, RecursionError):

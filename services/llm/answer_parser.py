@@ -21,7 +21,7 @@ class ParsedAnswer:
 
 
 def read_answer(
-    content: str, count: int, texts: Sequence[str], finish_reason: str | None, *, json_only: bool = False
+    content: str, count: int, texts: Sequence[str], *, cut: bool = False, json_only: bool = False
 ) -> ParsedAnswer:
     """Read the tags of posts 1…`count`, whose texts are `texts`, out of a model's words. Never raises.
 
@@ -29,6 +29,7 @@ def read_answer(
     last one counts: models draft first.
 
     Args:
+        cut: the answer ran into its token limit.
         json_only: a list in prose is no answer.
     """
     numbers = range(1, count + 1)
@@ -36,7 +37,6 @@ def read_answer(
     if not answer:
         return _all(numbers, Problem.ONLY_THINKING if content.strip() else Problem.NOTHING)
     values = json_values(answer, numbered=count > 1)
-    cut = finish_reason == "length"
     first: ParsedAnswer | None = None
     for candidates in candidates_in(values, count):
         parsed = _checked(candidates, count, texts, cut=cut)

@@ -28,11 +28,26 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 #: OpenRouter's codes and words for models that the account's own settings exclude.
 _EXCLUDED_CODES = frozenset({"privacy_restricted", "region_restricted", "constraint_filtered"})
-_EXCLUDED = _any(r"data policy", r"settings/privacy", r"guardrail restrictions", r"no allowed providers")
+_EXCLUDED = _any(
+    r"data policy",
+    r"settings/privacy",
+    r"guardrail restrictions",
+    r"no allowed providers",
+    r"\bin your (?:region|country)",
+    r"location is not supported",
+)
 _PARAMETERS = _any(r"no endpoints found that (?:can handle|support)")
-_KEY = _any(r"(?:incorrect|invalid) api[ _]key", r"api key not valid", r"api_key_invalid", r"no auth credentials")
+_KEY = _any(
+    r"(?:incorrect|invalid) api[ _]key",
+    r"api key (?:not valid|was|has been|is (?:invalid|disabled|expired))",
+    r"api_key_invalid",
+    r"no auth credentials",
+)
 _NO_CREDIT = _any(
-    r"insufficient[_ ](?:quota|balance|credit|funds)",
+    r"insufficient[_ ](?:user[_ ])?(?:quota|balance|credit|funds)",
+    r"balance is (?:insufficient|not enough)",
+    r"n['’]t have any credits|out of credits|key limit exceeded|budget has been exceeded|budget_exceeded",
+    r"欠费|余额不足|额度不足",
     r"billing[_ ](?:not[_ ]active|hard[_ ]limit)",
     r"credit balance is too low",
     r"exceeded your monthly included credits",
@@ -67,6 +82,7 @@ _TOO_LONG = _any(
     r"reduce the length",
     r"exceeds? the (?:maximum|model's|available) (?:number of tokens|input|context)",
     r"string_above_max_length",
+    r"max_new_tokens`? must be",
 )
 _ID = r"[\s:/`'\"“(=]*[^\s`'\"”,;]{0,200}[`'\"”),:]*\s*"
 _MODEL_GONE = _any(
@@ -76,8 +92,14 @@ _MODEL_GONE = _any(
     rf"\bmodels?\b{_ID}(?:is |was |has |been |does |do |could )*(?:currently )?"
     r"(?:not (?:be )?found|not exist|n['’]t exist|not available|no longer|decommissioned|removed|retired|deprecated)",
     r"(?:invalid|unknown|unrecognized|no such|not a valid) model\b",
+    r"free (?:variant|period) has ended|unavailable for free",
+    r"模型不存在",
+)
+_NOT_LOADED = _any(
     r"no models? loaded",
-    r"free (?:variant|period) has ended",
+    r"failed to load (?:the )?model",
+    r"model (?:is |was )?(?:currently )?(?:loading|unloaded|crashed)",
+    r"model has (?:crashed|unloaded)",
 )
 _NO_JSON = _any(r"json_validate_failed", r"failed to generate json")
 _ADDRESS = _any(
@@ -115,6 +137,11 @@ RULES: tuple[Rule, ...] = (
     Rule(Kind.LIMITED, "the day's quota is used up", lambda e: e.code == 429 and e.is_daily),
     Rule(Kind.LIMITED, "too many requests", lambda e: e.code == 429),
     Rule(Kind.SERVER_ERROR, "the model has no capacity", lambda e: bool(e.availability.get("retryable"))),
+    Rule(
+        Kind.SERVER_ERROR,
+        "the provider failed (the model is not loaded)",
+        lambda e: e.code in _MODEL_CODES and e.says(_NOT_LOADED),
+    ),
     Rule(Kind.MODEL_GONE, "no such model", lambda e: e.code in _MODEL_CODES and e.says(_MODEL_GONE)),
     Rule(Kind.FORBIDDEN, "access was forbidden", lambda e: e.code == 403),
     Rule(

@@ -52,7 +52,9 @@ _NAMED = {
         r"only (?:support )?user (?:and|or) assistant|\.role\b|['\"`]system['\"`]"
     ),
     Feature.MAX_COMPLETION_TOKENS: re.compile(r"\bmax_completion_tokens\b"),
-    Feature.MAX_TOKENS: re.compile(r"\bmax_tokens\b|in the completion|output tokens|completion tokens"),
+    Feature.MAX_TOKENS: re.compile(
+        r"\bmax_tokens\b|in the completion|output tokens|completion tokens|\bmax_new_tokens\b"
+    ),
 }
 _USE_THE_SUBSTITUTE = re.compile(r"use\W{1,3}max_completion_tokens")
 

@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 from services.llm.answer_checks import Problem
 from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.error_rules import rule_of
-from services.llm.outcomes import DOWN_KINDS, Kind, Limit, Outcome, Usage
+from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
 from services.llm.server_errors import ServerError, find_error
-
-# The outcome types are also imported from here.
-__all__ = ["DOWN_KINDS", "Classified", "Kind", "Limit", "Outcome", "Reply", "Usage", "classify"]
 
 #: Characters of an unreadable answer that are kept to explain it later.
 EXCERPT = 1000
 
 #: JSON's escapes of NUL and of halves of surrogate pairs, which no database stores.
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+#: finish_reason of an answer that ran into its token limit.
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 _FILTERED = re.compile(
     r"filter|safety|polic|recitation|prohibited|blocklist|spii|sensitive|refusal|guardrail|moderat", re.IGNORECASE
 )
@@ -138,12 +138,15 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     has_no_content = not content.strip()
     if _FILTERED.search(reason) or (has_no_content and (message.get("refusal") or _FILTERED.search(native))):
         return (Outcome(Kind.REFUSED, "the model refuses the text"),) * count, False
-    parsed = read_answer(content, count, texts, reason)
+    cut = bool(_CUT & {reason.lower(), native.lower()})
+    parsed = read_answer(content, count, texts, cut=cut)
     if not parsed.tags:
         parsed = next((found for found in _elsewhere(message, texts) if found.tags), parsed)
+    if has_no_content and not parsed.tags and any(message.get(name) for name in _REASONING):
+        parsed = ParsedAnswer({}, dict.fromkeys(parsed.problems, Problem.ONLY_THINKING))
     outcomes = tuple(_of_post(parsed, number, content) for number in range(1, count + 1))
     said_nothing = not parsed.tags and set(parsed.problems.values()) <= {Problem.NOTHING, Problem.ONLY_THINKING}
-    return outcomes, said_nothing and reason == "length"
+    return outcomes, said_nothing and cut
 
 
 def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
@@ -161,9 +164,9 @@ def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[Parsed
     for call in calls if isinstance(calls, list) else ():
         arguments = _mapping(_mapping(call).get("function")).get("arguments")
         said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
-        yield read_answer(said, len(texts), texts, None)
-    for name in ("reasoning_content", "reasoning", "thinking"):
-        yield read_answer(_text(message.get(name)), len(texts), texts, None, json_only=True)
+        yield read_answer(said, len(texts), texts)
+    for name in _REASONING:
+        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True)
 
 
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:

@@ -14,7 +14,8 @@ LATEST = timedelta(days=2)
 
 #: "Please try again in 7m26.4s", "Please retry in 34.07s", "try again in 120ms".
 _IN_WORDS = re.compile(
-    r"(?:try again|retry)(?: after| in) (?:(\d{1,3})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)(ms|s\b|sec))?"
+    r"(?:try again|retry|wait)(?: after| in| for)? (?:(\d{1,3})h)?(?:(\d{1,4})m(?!s))?"
+    r"(?:(\d{1,6}(?:\.\d{1,9})?) ?(ms|s\b|sec))?"
 )
 
 

@@ -74,8 +74,9 @@ def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerErro
     raw = body.get("error") or _choice_error(body)
     if raw:
         return _parsed(raw, body, status, lower)
-    is_fine = 200 <= status < 300 and not (body.get("object") == "error" and body.get("message"))
-    return None if is_fine else _parsed(body, body, status, lower)
+    says_why = any(isinstance(body.get(name), str) for name in ("message", "detail"))
+    is_answer = 200 <= status < 300 and ("choices" in body or not says_why)
+    return None if is_answer else _parsed(body, body, status, lower)
 
 
 def _choice_error(body: dict[str, Any]) -> Any:

@@ -41,7 +41,7 @@ def test_each_post_gets_the_tags_that_only_it_can_have() -> None:
         body = _body(*numbers)
         value, status = _asked(ProviderStandIn(), "/api/v1/chat/completions", body)
         content = value["choices"][0]["message"]["content"]
-        reading = read_answer(content, len(numbers), [text_of(number) for number in numbers], "stop")
+        reading = read_answer(content, len(numbers), [text_of(number) for number in numbers])
         assert status == 200
         assert reading.tags == {at: tuple(tags_of(marker(number))) for at, number in enumerate(numbers, start=1)}
 

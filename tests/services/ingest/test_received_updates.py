@@ -13,7 +13,7 @@ from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
 from services.ingest.received_updates import BadUpdateError, ReceivedUpdates, read
 from storage.db.engine import Database, is_unavailable, parse_url
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.services.engine import running
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 async def stored(database: Database) -> dict[int, str | None]:
     async with database.read() as session:
-        rows = (await session.execute(select(UpdateRow).order_by(UpdateRow.update_id))).scalars()
+        rows = (await session.execute(select(ReceivedUpdateRow).order_by(ReceivedUpdateRow.update_id))).scalars()
         return {row.update_id: row.body for row in rows}
 
 

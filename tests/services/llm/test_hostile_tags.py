@@ -66,7 +66,7 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
 @pytest.mark.parametrize(("tags", "expected"), [row[1:] for row in TAGS], ids=[row[0] for row in TAGS])
 def test_hostile_tags(tags: Any, expected: tuple[str, ...] | str) -> None:
     """Cleaned, or refused with a reason."""
-    reading = read_answer(json.dumps({"tags": tags}), 1, [LONG if tags == [LONG] else POST], "stop")
+    reading = read_answer(json.dumps({"tags": tags}), 1, [LONG if tags == [LONG] else POST])
     check(reading, 1)
     assert (reading.tags or reading.problems)[1] == expected
 
@@ -86,7 +86,7 @@ PARTS = ["новый год", "уже рядом", "с нами", "дороги�
 )
 def test_a_post_taken_apart_is_an_echo_however_it_is_decorated(post: str, first: str) -> None:
     """Short tags that are the post's own sentence, one after the other."""
-    reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post], "stop")
+    reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post])
     assert reading.problems == {1: Problem.ECHO_POST}
 
 
@@ -94,10 +94,10 @@ def test_a_post_taken_apart_is_an_echo_however_it_is_decorated(post: str, first:
 def test_a_neighbour_of_hostile_tags_has_its_own(tags: Any) -> None:
     """What one post is given says nothing about the next one."""
     posts = [{"id": 1, "tags": tags}, {"id": 2, "tags": ["сосед"]}]
-    reading = read_answer(json.dumps({"posts": posts}), 2, [POST, "text"], "stop")
+    reading = read_answer(json.dumps({"posts": posts}), 2, [POST, "text"])
     check(reading, 2)
     assert reading.tags[2] == ("сосед",)
-    assert reading.tags.get(1) == read_answer(json.dumps({"tags": tags}), 1, [POST], "stop").tags.get(1)
+    assert reading.tags.get(1) == read_answer(json.dumps({"tags": tags}), 1, [POST]).tags.get(1)
 
 
 def check(reading: ParsedAnswer, count: int) -> None:
@@ -134,7 +134,6 @@ HOSTILE_JSON = st.recursive(
     max_leaves=15,
 )
 COUNT = st.integers(1, 4)
-REASON = st.sampled_from(["stop", "length", None])
 
 
 @given(st.lists(HOSTILE_TEXT))
@@ -143,18 +142,18 @@ def test_clean_tags_of_any_text(candidates: list[str]) -> None:
     check_clean(clean_tags(candidates))
 
 
-@given(HOSTILE_TEXT, COUNT, REASON)
-def test_any_text_is_read(content: str, count: int, reason: str | None) -> None:
+@given(HOSTILE_TEXT, COUNT, st.booleans())
+def test_any_text_is_read(content: str, count: int, ends: bool) -> None:
     """It never raises."""
-    check(read_answer(content, count, [POST] * count, reason), count)
+    check(read_answer(content, count, [POST] * count, cut=ends), count)
 
 
-@given(HOSTILE_JSON, st.integers(0, 200), COUNT, REASON)
-def test_any_json_is_read_whole_or_cut(value: Any, cut: int, count: int, reason: str | None) -> None:
+@given(HOSTILE_JSON, st.integers(0, 200), COUNT, st.booleans())
+def test_any_json_is_read_whole_or_cut(value: Any, cut: int, count: int, ends: bool) -> None:
     """Whatever stands where tags are expected, also when its end is missing."""
     content = json.dumps(value, ensure_ascii=False)
-    check(read_answer(content, count, [POST] * count, reason), count)
-    check(read_answer(content[:cut], count, [POST] * count, reason), count)
+    check(read_answer(content, count, [POST] * count, cut=ends), count)
+    check(read_answer(content[:cut], count, [POST] * count, cut=ends), count)
 
 
 SPELLINGS: list[tuple[Any, int | None]] = [
@@ -184,7 +183,7 @@ def test_only_its_own_number_gives_a_post_its_tags(spellings: list[tuple[Any, in
     """Numbers of any type: those that were not asked about, or are no number, give nothing to anybody."""
     words = ["альфа", "бета", "гамма", "дельта", "эпсилон", "дзета"]
     posts = [{"id": spelling, "tags": [word]} for (spelling, _), word in zip(spellings, words, strict=False)]
-    reading = read_answer(json.dumps({"posts": posts} if wrapped else posts), 3, ["text"] * 3, "stop")
+    reading = read_answer(json.dumps({"posts": posts} if wrapped else posts), 3, ["text"] * 3)
     check(reading, 3)
     for number, tags in reading.tags.items():
         assert tags == tuple(word for (_, own), word in zip(spellings, words, strict=False) if own == number)
@@ -204,6 +203,6 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch, piece: str, count: int
         return real(text, **options)
 
     monkeypatch.setattr(json_repair, "loads", counting)
-    read_answer(piece * (2**20 // len(piece)), count, [POST] * count, "stop")
+    read_answer(piece * (2**20 // len(piece)), count, [POST] * count)
     assert max(mended, default=0) <= 32 * 1024
     assert sum(mended) <= 512 * 1024
