@@ -14,8 +14,8 @@ from services.following.service import (
     AddResult,
     ChannelCard,
     ChannelPage,
+    ChannelProblem,
     FetchResult,
-    Problem,
 )
 
 #: Words without a channel that are told of one /add.
@@ -97,16 +97,16 @@ def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     return [*([t._("checked {ago}", ago=t.ago(shown.checked_at))] if shown.checked_at else []), *older]
 
 
-def _problem(t: Texts, shown: ChannelCard, problem: Problem) -> Html:
+def _problem(t: Texts, shown: ChannelCard, problem: ChannelProblem) -> Html:
     words = {
-        Problem.GONE: t._(
+        ChannelProblem.GONE: t._(
             "⚠️ cannot be read: there is no such public channel, or it is private, or its owner has switched off the "
             "preview. Check the name, or remove it"
         ),
-        Problem.UNREADABLE: t._(
+        ChannelProblem.UNREADABLE: t._(
             "⚠️ cannot be read: Telegram's page has a form that I do not know. The administrators know; I keep trying"
         ),
-        Problem.UNAVAILABLE: t._("⚠️ Telegram's page does not answer. Nothing to do: I keep trying"),
+        ChannelProblem.UNAVAILABLE: t._("⚠️ Telegram's page does not answer. Nothing to do: I keep trying"),
     }
     since = shown.problem_since
     return words[problem] if since is None else t._("{problem} (since {at})", problem=words[problem], at=since)

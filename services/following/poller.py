@@ -14,7 +14,7 @@ import structlog
 from services.background_task import BackgroundTask
 from services.clock import Clock
 from services.following import schedule
-from services.following.progress import PageRequest, Progress
+from services.following.progress import PollProgress, PollRequest
 from services.sources.base import Delivery, Source, SourceError, SourceUnavailableError
 from storage.db.engine import Database, is_unavailable
 
@@ -68,7 +68,7 @@ class Poller(BackgroundTask):
         """
         super().__init__()
         self._previews = previews
-        self._progress = Progress(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
+        self._progress = PollProgress(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
         self._clock = clock
         self._random = random
         self._pause = Pause()
@@ -84,7 +84,7 @@ class Poller(BackgroundTask):
         await self._poll(request)
         return 0.0
 
-    async def _poll(self, request: PageRequest) -> None:
+    async def _poll(self, request: PollRequest) -> None:
         if request.even_if_unchanged:
             self._previews.forget(request.name)
         try:
@@ -99,11 +99,11 @@ class Poller(BackgroundTask):
             self._pause = Pause()
             await self._store(request, delivery)
 
-    async def _fetch(self, request: PageRequest) -> Delivery | None:
+    async def _fetch(self, request: PollRequest) -> Delivery | None:
         async with aclosing(self._previews.channel(request.name).deliveries(request.position)) as pages:
             return await anext(pages, None)
 
-    async def _store(self, request: PageRequest, delivery: Delivery | None) -> None:
+    async def _store(self, request: PollRequest, delivery: Delivery | None) -> None:
         try:
             await self._progress.store(request, delivery, self._clock())
         except Exception as error:

@@ -50,7 +50,7 @@ class PageKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class PollRequest:
     """One request to the preview.
 
     Attributes:
@@ -65,7 +65,7 @@ class PageRequest:
     even_if_unchanged: bool = False
 
 
-class Progress:
+class PollProgress:
     """How far the followed channels are read, in the database."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Progress:
         self._last_backlog = (0, 0)
         self._requests = 0
 
-    async def next_request(self, now: datetime) -> PageRequest | None:
+    async def next_request(self, now: datetime) -> PollRequest | None:
         """The next page: of due channels, and every BACKLOG_EVERY requests of gaps and older posts first."""
         async with self._database.read() as session:
             if not await follows.may_be_due(session, now):
@@ -103,24 +103,24 @@ class Progress:
             await follows.drop_unread(session)
         return None
 
-    async def _newest_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PageRequest | None:
+    async def _newest_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PollRequest | None:
         source = await follows.due_check(session, audience, now)
         if source is None:
             return None
         is_asked_for = source.interval_seconds is None
-        return PageRequest(source.channel_id, source.name, PageKind.NEWEST, even_if_unchanged=is_asked_for)
+        return PollRequest(source.channel_id, source.name, PageKind.NEWEST, even_if_unchanged=is_asked_for)
 
-    async def _backlog_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PageRequest | None:
+    async def _backlog_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PollRequest | None:
         found = await follows.due_backlog(session, audience, now, self._last_backlog)
         if found is None:
             return None
         source, follow = found
         self._last_backlog = (follow.channel_id, follow.user_id)
         if follow.gap_before is not None and not follow.is_new:
-            return PageRequest(source.channel_id, source.name, PageKind.GAP, follow.gap_before)
-        return PageRequest(source.channel_id, source.name, PageKind.OLDER, follow.oldest_id or 0)
+            return PollRequest(source.channel_id, source.name, PageKind.GAP, follow.gap_before)
+        return PollRequest(source.channel_id, source.name, PageKind.OLDER, follow.oldest_id or 0)
 
-    async def store(self, request: PageRequest, delivery: Delivery | None, now: datetime) -> None:
+    async def store(self, request: PollRequest, delivery: Delivery | None, now: datetime) -> None:
         """Store a page for all followers; None: the channel has nothing new, or nothing there."""
         results: list[StoreResult] = []
         async with self._database.write() as session:
@@ -135,7 +135,7 @@ class Progress:
             self._on_posts()
         self._on_news()
 
-    async def store_failure(self, request: PageRequest, error: SourceError, now: datetime) -> None:
+    async def store_failure(self, request: PollRequest, error: SourceError, now: datetime) -> None:
         """Store why a channel cannot be read and when it is polled again; tell people what is new to them."""
         async with self._database.write() as session:
             update = await self._open(session, request, now)
@@ -155,14 +155,14 @@ class Progress:
             log.warning("channel_not_read", channel=request.name, problem=problem, error=str(error))
         self._on_news()
 
-    async def postpone(self, request: PageRequest, now: datetime) -> None:
+    async def postpone(self, request: PollRequest, now: datetime) -> None:
         """Poll a channel later, since its page could not be stored."""
         async with self._database.write() as session:
             source = await follows.hold(session, request.channel_id)
             if source is not None:
                 _put_off(source, now, schedule.backoff(source.failures + 1, self._random))
 
-    async def _open(self, session: AsyncSession, request: PageRequest, now: datetime) -> ChannelUpdate | None:
+    async def _open(self, session: AsyncSession, request: PollRequest, now: datetime) -> ChannelUpdate | None:
         """The channel, locked until the transaction ends; None if it was removed."""
         channel = await session.get(Channel, request.channel_id)
         if channel is None:
@@ -175,7 +175,7 @@ class Progress:
         return ChannelUpdate(session, source, channel, followers, now)
 
     async def _store_for(
-        self, update: ChannelUpdate, request: PageRequest, follower: Follower, delivery: Delivery | None
+        self, update: ChannelUpdate, request: PollRequest, follower: Follower, delivery: Delivery | None
     ) -> StoreResult:
         """Store what a follower lacks of the page."""
         follow = follower.follow
@@ -221,7 +221,7 @@ class Progress:
             follow.is_new, follow.older_read, follow.chat_id, follow.message_id = False, 0, None, None
         return result
 
-    async def _finish(self, update: ChannelUpdate, request: PageRequest, delivery: Delivery | None) -> None:
+    async def _finish(self, update: ChannelUpdate, request: PollRequest, delivery: Delivery | None) -> None:
         """Store when the channel is polled next, and that it can be read."""
         source, now = update.source, update.now
         if request.kind is PageKind.NEWEST:

@@ -45,7 +45,7 @@ class AddOutcome(StrEnum):
     TOO_MANY = "too_many"
 
 
-class Problem(StrEnum):
+class ChannelProblem(StrEnum):
     """Why a channel cannot be read now."""
 
     #: No such channel (any more), a private one, or one without a preview.
@@ -90,7 +90,7 @@ class ChannelCard:
     tagged: int
     checked_at: datetime | None
     next_check_at: datetime | None
-    problem: Problem | None
+    problem: ChannelProblem | None
     problem_since: datetime | None
     older_wanted: int
     older_read: int
@@ -120,7 +120,7 @@ class FetchResult:
     name: str
     posts: int
     done: bool
-    problem: Problem | None
+    problem: ChannelProblem | None
 
 
 class Channels:
@@ -293,7 +293,7 @@ def _fetch_result(row: Any, posts: int, since: datetime) -> FetchResult:
         name=row.name,
         posts=posts,
         done=row.next_check_at > since,
-        problem=Problem(row.problem) if row.problem else None,
+        problem=ChannelProblem(row.problem) if row.problem else None,
     )
 
 
@@ -317,7 +317,7 @@ def _card(row: Any) -> ChannelCard:
         tagged=row.posts - row.untagged,
         checked_at=source.checked_at if reads else None,
         next_check_at=source.next_check_at if reads else None,
-        problem=Problem(source.problem) if reads and source.problem else None,
+        problem=ChannelProblem(source.problem) if reads and source.problem else None,
         problem_since=source.problem_since if reads else None,
         older_wanted=follow.older_wanted if reads and not follow.is_new else 0,
         older_read=follow.older_read if reads and not follow.is_new else 0,

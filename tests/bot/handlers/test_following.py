@@ -306,7 +306,8 @@ async def test_remove_asks_about_one_and_keeps_the_posts_of_several(
     await follow(bot, "gorod", "selo", "later")
     shelf.fill("later", range(1, 3))
     await read(bot, shelf)
-    await bot.shows(BEN, "All selo (@selo)")
+    for name in ("gorod", "selo", "later"):
+        await bot.shows(BEN, f"All {name} (@{name})")
     assert "Usage" in (await bot.say(BEN, "/remove"))["text"]
     assert "Not among" in (await bot.say(BEN, "/remove @nobody"))["text"]
     asked = await bot.say(BEN, "/remove https://t.me/GOROD/12")

@@ -26,7 +26,7 @@ from bot.views.common import shorten
 from services.accounts.people import LANGUAGES
 from services.availability.provider_status import ModelAside, ProviderState
 from services.following.channel_names import Reason, Unusable
-from services.following.service import AddOutcome, AddResult, ChannelCard, ChannelPage, Problem
+from services.following.service import AddOutcome, AddResult, ChannelCard, ChannelPage, ChannelProblem
 from services.hashtags.service import HashtagChannel, HashtagChannels
 from services.ingest.imports import Import, ImportResult
 from services.library.overview import AttemptView, FailedPage, PostCard, Stats
@@ -212,7 +212,7 @@ def channel(**values: object) -> ChannelCard:
         "tagged": 10**9 - 1,
         "checked_at": NOW - timedelta(days=400),
         "next_check_at": NOW,
-        "problem": Problem.GONE,
+        "problem": ChannelProblem.GONE,
         "problem_since": NOW - timedelta(days=400),
         "older_wanted": 10**9,
         "older_read": 10**9,
@@ -225,7 +225,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
     """Every view of channels, with the worst values."""
     yield channels.channels(t, ChannelPage([channel()] * 6, 33, 34, 200))
     yield channels.channels(t, ChannelPage([], 1, 1, 0))
-    for problem in (*Problem, None):
+    for problem in (*ChannelProblem, None):
         yield channels.card(t, channel(problem=problem))
     for values in ({"is_read": False}, {"is_paused": True}, {"posts": 0}, {"username": None, "title": ""}):
         yield channels.card(t, channel(**values))

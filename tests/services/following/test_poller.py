@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.following.service import Problem
+from services.following.service import ChannelProblem
 from services.sources.base import SourceGoneError, SourceUnavailableError, SourceUnreadableError
 from storage.db.engine import Database
 from storage.queue.claim import Priority
@@ -129,7 +129,7 @@ async def test_a_channel_that_goes_and_comes_back_is_told_once_each(world: World
     assert [told["text"] for told in await world.told(FIRST)] == ["gone"]
     card = await world.channels.card(world.users[FIRST], channel)
     assert card is not None
-    assert (card.problem, card.posts) == (Problem.GONE, 10)
+    assert (card.problem, card.posts) == (ChannelProblem.GONE, 10)
     world.shelf.errors.clear()
     await world.later(hours=7)
     assert [told["text"] for told in await world.told(FIRST)] == ["back"]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, event, select, update
 
 from services.following import service as product
-from services.following.progress import Progress
+from services.following.progress import PollProgress
 from services.following.service import ALL, MOST_CHANNELS, AddOutcome
 from services.sources.base import SourceGoneError
 from storage.db.engine import Database
@@ -236,7 +236,7 @@ async def test_a_channel_is_added_while_its_page_is_requested(world: World) -> N
     await world.add(FIRST, "news")
     await world.settle()
     world.now += timedelta(hours=7)
-    progress = Progress(world.database, {ADMIN}, Random(1), on_posts=lambda: None, on_news=lambda: None)
+    progress = PollProgress(world.database, {ADMIN}, Random(1), on_posts=lambda: None, on_news=lambda: None)
     request = await progress.next_request(world.now)
     assert request is not None
     await world.add(SECOND, "news")
