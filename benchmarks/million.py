@@ -26,9 +26,9 @@ from benchmarks.processes import ROOT, ending
 from services.availability.budget import Pace
 from services.availability.provider_status import ProviderWatch
 from services.clock import utc_now
-from services.library.lists import Listing
-from services.library.overview import Overview
-from services.metrics import Gauges
+from services.library.api_queries import ApiQueries
+from services.library.bot_queries import BotQueries
+from services.metrics import MetricsReader
 from services.notifications.tagging_alerts import AlertWatch
 from storage import outbox
 from storage.db.engine import Database
@@ -86,7 +86,7 @@ async def _measure(name: str, url: str) -> list[Figure]:
 
 
 def _of_users(database: Database) -> dict[str, Question]:
-    overview, listing = Overview(database, utc_now), Listing(database)
+    overview, listing = BotQueries(database, utc_now), ApiQueries(database)
     half_a_year_ago = (utc_now() - timedelta(days=180)).isoformat()
     return {
         "/stats": overview.stats,
@@ -105,7 +105,7 @@ def _of_users(database: Database) -> dict[str, Question]:
 
 
 def _of_everybody(database: Database) -> dict[str, Question]:
-    overview, listing = Overview(database, utc_now), Listing(database)
+    overview, listing = BotQueries(database, utc_now), ApiQueries(database)
     alerts = AlertWatch(database, CHAIN, {1}, 20.0, utc_now)
     provider = ProviderWatch(database, CHAIN, Pace(None), utc_now)
     return {
@@ -119,7 +119,7 @@ def _of_everybody(database: Database) -> dict[str, Question]:
         "API: a post": lambda user: listing.post(user * 997, None),
         "what is to be told": lambda _: _read(database, outbox.anything_due, utc_now()),
         "the look at the alerts": lambda _: alerts.check(),
-        "/metrics": lambda _: Gauges(database, CHAIN, enabled=True, clock=utc_now).read(),
+        "/metrics": lambda _: MetricsReader(database, CHAIN, enabled=True, clock=utc_now).read(),
     }
 
 

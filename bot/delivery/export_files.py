@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.library.export import Block, Form, heading
+from services.library.export import ExportChunk, ExportFormat, heading
 
 #: What a bot may send is 50 MB, with a little around it: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000
@@ -25,7 +25,9 @@ class Parcel:
     posts: int
 
 
-async def packed(blocks: AsyncIterable[Block], form: Form, folder: Path, largest: int = LARGEST) -> list[Parcel]:
+async def packed(
+    blocks: AsyncIterable[ExportChunk], form: ExportFormat, folder: Path, largest: int = LARGEST
+) -> list[Parcel]:
     """Write the blocks into files in the folder, none of them larger than that; none at all without posts."""
     plain = folder / "all"
     # Where each block ends, so that the parts can be cut there.
@@ -44,7 +46,7 @@ async def packed(blocks: AsyncIterable[Block], form: Form, folder: Path, largest
     return await _compressed(plain, form, sizes, largest)
 
 
-async def _compressed(plain: Path, form: Form, sizes: list[tuple[int, int]], largest: int) -> list[Parcel]:
+async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, int]], largest: int) -> list[Parcel]:
     parcels: list[Parcel] = []
     waiting = deque(sizes)
     with plain.open("rb") as source:

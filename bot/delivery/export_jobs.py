@@ -18,10 +18,10 @@ from aiogram.types import FSInputFile
 from bot.delivery.export_files import LARGEST, Parcel, packed
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import PASSING, insist, name_of
+from bot.views import errors
 from bot.views import exports as views
-from bot.views import help as help_views
-from services.accounts.people import Caller
-from services.library.export import Exporting, Form
+from services.accounts.people import CurrentUser
+from services.library.export import Exporter, ExportFormat
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class Exports:
     """Makes the files, sends them, and says it when that fails."""
 
     def __init__(
-        self, bot: Bot, exporting: Exporting, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
+        self, bot: Bot, exporting: Exporter, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
     ) -> None:
         """`largest`: bytes of a file that Telegram takes."""
         self._bot = bot
@@ -51,20 +51,15 @@ class Exports:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
-    def begin(self, caller: Caller, chat_id: int, form: Form) -> bool:
-        """Say so, make a file of the caller's tagged posts, and send it; False: one of theirs is being made."""
-        if caller.telegram_id in self._tasks or self._stopping.is_set():
+    def begin(self, user: CurrentUser, chat_id: int, form: ExportFormat) -> bool:
+        """Say so, make a file of the user's tagged posts, and send it; False: one of theirs is being made."""
+        if user.telegram_id in self._tasks or self._stopping.is_set():
             return False
-        t = self._i18n.texts(caller.language)
-        task = asyncio.create_task(self._export(t, caller.user_id or 0, chat_id, form))
-        self._tasks[caller.telegram_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(caller.telegram_id))
+        t = self._i18n.texts(user.language)
+        task = asyncio.create_task(self._export(t, user.owner_id, chat_id, form))
+        self._tasks[user.telegram_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(user.telegram_id))
         return True
-
-    @property
-    def are_under_way(self) -> bool:
-        """Whether any is being made."""
-        return bool(self._tasks)
 
     def stop(self) -> None:
         """Break off what is being made, and say so to whoever waits for it."""
@@ -78,7 +73,7 @@ class Exports:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _export(self, t: Texts, user_id: int, chat_id: int, form: Form) -> None:
+    async def _export(self, t: Texts, user_id: int, chat_id: int, form: ExportFormat) -> None:
         try:
             await self._tell(chat_id, views.export_begun(t))
             async with self._slots:
@@ -91,16 +86,16 @@ class Exports:
         except Exception as error:
             await self._tell(chat_id, self._failed(t, error))
 
-    async def _make(self, t: Texts, user_id: int, chat_id: int, form: Form) -> bool:
+    async def _make(self, t: Texts, user_id: int, chat_id: int, form: ExportFormat) -> bool:
         with TemporaryDirectory(prefix="metka-export-") as folder:
-            async with aclosing(self._exporting.blocks(user_id, form)) as blocks:
-                parcels = await packed(blocks, form, Path(folder), self._largest)
+            async with aclosing(self._exporting.chunks(user_id, form)) as chunks:
+                parcels = await packed(chunks, form, Path(folder), self._largest)
             for number, parcel in enumerate(parcels, 1):
                 await self._send(t, chat_id, form, parcel, number, len(parcels))
         log.info("exported", user_id=user_id, posts=sum(parcel.posts for parcel in parcels), files=len(parcels))
         return bool(parcels)
 
-    async def _send(self, t: Texts, chat_id: int, form: Form, parcel: Parcel, number: int, count: int) -> None:
+    async def _send(self, t: Texts, chat_id: int, form: ExportFormat, parcel: Parcel, number: int, count: int) -> None:
         part = f"-{number}-of-{count}" if count > 1 else ""
         name = f"metka-{self._clock():%Y-%m-%d}{part}.{form}{parcel.path.suffix}"
         caption = views.exported(t, parcel.posts, number, count)
@@ -117,7 +112,7 @@ class Exports:
             log.warning("export_not_made", error=name_of(error))
             return views.export_not_made(t)
         log.error("export_failed", exc_info=error)
-        return help_views.went_wrong(t)
+        return errors.went_wrong(t)
 
     async def _tell(self, chat_id: int, text: Html) -> None:
         with suppress(TimeoutError):

@@ -32,7 +32,7 @@ from aiogram.types import (
 
 from bot.telegram.call_retry import name_of, next_pause
 from bot.telegram.rate_limit import Pace
-from services.hashtags.service import ChannelHashtags, Edit
+from services.hashtags.service import ChannelHashtags, MessageEdit
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -148,7 +148,7 @@ class HashtagWriter:
             self._caught_up = is_late or not info.pending_update_count
         return self._caught_up
 
-    async def _write(self, edit: Edit) -> bool:
+    async def _write(self, edit: MessageEdit) -> bool:
         """False: nothing can be written now, in whichever channel; there was a pause."""
         await self._pace.turn(None)
         self._not_before[edit.chat_id] = self._monotonic() + CHAT_SECONDS
@@ -164,7 +164,7 @@ class HashtagWriter:
         self._pause = 0.0
         return True
 
-    async def _try(self, edit: Edit) -> None:
+    async def _try(self, edit: MessageEdit) -> None:
         """Written, or refused for good.
 
         Raises:
@@ -184,7 +184,7 @@ class HashtagWriter:
         log.warning("hashtags_wait_for_telegram", error=name_of(error), seconds=self._pause)
         await self._rest(self._pause)
 
-    async def _postpone(self, edit: Edit, error: TelegramAPIError) -> None:
+    async def _postpone(self, edit: MessageEdit, error: TelegramAPIError) -> None:
         """Leave this channel alone for a while; after many tries, its message for good."""
         last = self._trouble.get(edit.chat_id)
         if last is None or last.post_id != edit.post_id:
@@ -206,7 +206,7 @@ class HashtagWriter:
             return False
         return True
 
-    async def _edit(self, edit: Edit) -> datetime | None:
+    async def _edit(self, edit: MessageEdit) -> datetime | None:
         """When Telegram says that it was edited; None: it was so already."""
         call = self._edit_caption if edit.original.is_caption else self._edit_text
         try:
@@ -218,7 +218,7 @@ class HashtagWriter:
         edited_at = message.edit_date if isinstance(message, Message) else None
         return datetime.fromtimestamp(edited_at, UTC) if edited_at else None
 
-    async def _edit_text(self, edit: Edit) -> Message | bool:
+    async def _edit_text(self, edit: MessageEdit) -> Message | bool:
         options = edit.original.options
         preview = options.get("link_preview_options") or {"is_disabled": False}
         return await self._bot.edit_message_text(
@@ -231,7 +231,7 @@ class HashtagWriter:
             reply_markup=_markup(options),
         )
 
-    async def _edit_caption(self, edit: Edit) -> Message | bool:
+    async def _edit_caption(self, edit: MessageEdit) -> Message | bool:
         options = edit.original.options
         return await self._bot.edit_message_caption(
             chat_id=edit.chat_id,
@@ -275,7 +275,7 @@ def can_edit(event: ChatMemberUpdated) -> bool:
     return isinstance(member, ChatMemberAdministrator) and bool(member.can_edit_messages)
 
 
-def _entities(edit: Edit) -> list[MessageEntity]:
+def _entities(edit: MessageEdit) -> list[MessageEntity]:
     return [MessageEntity.model_validate(entity) for entity in edit.original.entities]
 
 

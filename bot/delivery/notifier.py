@@ -20,15 +20,18 @@ from aiogram.exceptions import (
 )
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import keyboards
 from bot.i18n import Html, I18n, Texts
-from bot.keyboards import channels as channel_keyboards
+from bot.keyboards import access as access_keyboards
+from bot.keyboards import alerts as alert_keyboards
+from bot.keyboards import posts as keyboards
+from bot.keyboards.channel_news import channel_news as channel_news_keyboard
+from bot.keyboards.following import with_follow
 from bot.telegram.rate_limit import Pace
-from bot.views import access as access_views
+from bot.views import alerts as alert_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news
-from services.library.overview import Overview, PostCard
-from services.notifications.outbox import Kind, Notice, Outbox
+from services.library.bot_queries import BotQueries, PostCard
+from services.notifications.outbox import Notice, NoticeKind, Outbox
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -71,12 +74,12 @@ class Notifier:
         self,
         bot: Bot,
         outbox: Outbox,
-        overview: Overview,
+        queries: BotQueries,
         i18n: I18n,
         admin_ids: Collection[int],
         clock: Callable[[], datetime],
         pace: Pace,
-        on_sent: Callable[[Kind, Result], None] | None = None,
+        on_sent: Callable[[NoticeKind, Result], None] | None = None,
     ) -> None:
         """Take what it works with; `pace` knows of all of the bot's messages.
 
@@ -84,7 +87,7 @@ class Notifier:
         """
         self._bot = bot
         self._outbox = outbox
-        self._overview = overview
+        self._queries = queries
         self._i18n = i18n
         self._admin_ids = admin_ids
         self._clock = clock
@@ -289,13 +292,13 @@ class Notifier:
             case "result":
                 return await self._render_result(t, notice)
             case "channel":
-                return Rendered(channel_news(t, notice.payload), channel_keyboards.channel_news(t, notice.payload))
+                return Rendered(channel_news(t, notice.payload), channel_news_keyboard(t, notice.payload))
             case _:
-                return Rendered(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
+                return Rendered(alert_views.alert(t, notice.payload), _admin_buttons(t, notice))
 
     async def _render_failed(self, t: Texts, notice: Notice) -> Rendered | None:
         listed = notice.post_ids[: views.LISTED]
-        posts = await self._overview.posts(listed)
+        posts = await self._queries.posts(listed)
         total = len(notice.post_ids) - len(listed) + len(posts)
         if not posts:
             return None
@@ -304,14 +307,12 @@ class Notifier:
         return Rendered(views.failed_several(t, posts, total), keyboards.failed_several(t))
 
     async def _render_result(self, t: Texts, notice: Notice) -> Rendered:
-        card = await self._overview.post(notice.post_ids[0], user_id=None) if notice.post_ids else None
+        card = await self._queries.post(notice.post_ids[0], user_id=None) if notice.post_ids else None
         if card is None:
             return Rendered(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
         final = card.status not in {"pending", "retrying"}
         buttons = self._buttons(t, card, notice) if final else None
-        return Rendered(
-            views.result(t, card), channel_keyboards.with_follow(t, buttons, notice.payload.get("follow")), final
-        )
+        return Rendered(views.result(t, card), with_follow(t, buttons, notice.payload.get("follow")), final)
 
     def _buttons(self, t: Texts, card: PostCard, notice: Notice) -> InlineKeyboardMarkup | None:
         return keyboards.post(t, card, details=True, admin=notice.telegram_id in self._admin_ids)
@@ -325,8 +326,8 @@ def _raise_first(tasks: Iterable[asyncio.Task[None]]) -> None:
 def _admin_buttons(t: Texts, notice: Notice) -> InlineKeyboardMarkup | None:
     person = notice.payload.get("person")
     if notice.payload.get("text") == "access" and isinstance(person, int):
-        return keyboards.access(t, person)
-    return keyboards.try_now(t) if notice.payload.get("text") == "account" else None
+        return access_keyboards.access_request(t, person)
+    return alert_keyboards.try_now(t) if notice.payload.get("text") == "account" else None
 
 
 def _is_unreachable(error: TelegramAPIError) -> bool:

@@ -19,9 +19,9 @@ from aiogram.exceptions import (
 )
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import keyboards
 from bot.i18n import I18n
-from bot.views import stats as views
+from bot.keyboards import retry as keyboards
+from bot.views import retry as views
 from services.accounts.people import People
 from services.tagging.service import RetryProgress, TaggingService
 from storage.db.engine import is_unavailable

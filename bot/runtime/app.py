@@ -33,9 +33,9 @@ from services.following.service import Channels
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox
-from services.library.export import Exporting
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage import outbox
@@ -120,7 +120,7 @@ def make_services(engine: Engine) -> Services:
     to_read = Bell()
     return Services(
         people=people,
-        overview=Overview(database, utc_now),
+        queries=BotQueries(database, utc_now),
         intake=Intake(database, people, worker.wake, utc_now),
         channels=Channels(database, to_read.ring, utc_now),
         outbox=Outbox(database, utc_now),
@@ -137,7 +137,7 @@ def make_services(engine: Engine) -> Services:
             random=Random(),
         ),
         imports=Imports(database, worker.wake, utc_now),
-        exporting=Exporting(database),
+        exporting=Exporter(database),
         feeds=Feeds(database, people, settings.public_url, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,

@@ -36,9 +36,9 @@ from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
 from services.ingest.received_updates import Inbox
-from services.library.export import Exporting
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
@@ -53,13 +53,13 @@ class Services:
     """The use cases that handlers call."""
 
     people: People
-    overview: Overview
+    queries: BotQueries
     intake: Intake
     channels: Channels
     outbox: Outbox
     tagging: TaggingService
     imports: Imports
-    exporting: Exporting
+    exporting: Exporter
     feeds: Feeds
     i18n: I18n
     #: Rung when a public channel is to be read at once.
@@ -115,7 +115,7 @@ class Leader:
     def _start(self, bot: Bot, pace: Pace, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
         services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
         notified = self._metrics.notified
-        notifier = Notifier(bot, services.outbox, services.overview, i18n, admins, utc_now, pace, notified)
+        notifier = Notifier(bot, services.outbox, services.queries, i18n, admins, utc_now, pace, notified)
         hashtags = ChannelHashtags(self._engine.database, self._bell.ring, utc_now)
         writer = HashtagWriter(bot, hashtags, pace)
 
@@ -185,7 +185,7 @@ class Leader:
         return make_dispatcher(
             bot,
             people=services.people,
-            overview=services.overview,
+            queries=services.queries,
             intake=services.intake,
             outbox=services.outbox,
             tagging=services.tagging,

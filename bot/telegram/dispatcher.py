@@ -34,8 +34,8 @@ from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
+from services.library.bot_queries import BotQueries
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 
@@ -57,7 +57,7 @@ def make_dispatcher(
     bot: Bot,
     *,
     people: People,
-    overview: Overview,
+    queries: BotQueries,
     intake: Intake,
     outbox: Outbox,
     tagging: TaggingService,
@@ -78,7 +78,7 @@ def make_dispatcher(
     dispatcher = Dispatcher(
         disable_fsm=True,
         people=people,
-        overview=overview,
+        queries=queries,
         intake=intake,
         outbox=outbox,
         tagging=tagging,

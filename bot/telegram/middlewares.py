@@ -19,8 +19,8 @@ from bot.handlers.replies import Toast, is_private
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import PASSING, insist
 from bot.views import access as access_views
-from bot.views import help as help_views
-from services.accounts.people import Access, Caller, People
+from bot.views import errors
+from services.accounts.people import CurrentUser, People, Role
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class Throttle(BaseMiddleware):
         if count == MOST_UPDATES + 1:
             log.info("throttled", person=who.id)
             if isinstance(event, Message) and is_private(event):
-                await event.answer(help_views.too_many(self._i18n.texts(who.language_code)))
+                await event.answer(errors.too_many(self._i18n.texts(who.language_code)))
         return None
 
     async def _pass(self, person: int, handling: Awaitable[Any]) -> Any:
@@ -117,14 +117,14 @@ class Throttle(BaseMiddleware):
 
 
 class WhoCalls(BaseMiddleware):
-    """In private chats: gives handlers `caller` and `t`, and turns strangers away."""
+    """In private chats: gives handlers `user` and `t`, and turns strangers away."""
 
     def __init__(self, people: People, i18n: I18n, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._people = people
         self._i18n = i18n
         self._monotonic = monotonic
         # Stranger, and how their request stood → when a further /start was answered so; dropped after an hour.
-        self._answered: dict[tuple[int, Access], float] = {}
+        self._answered: dict[tuple[int, Role], float] = {}
         # A lock lives as long as somebody holds or awaits it.
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -140,40 +140,40 @@ class WhoCalls(BaseMiddleware):
     async def _may_use(self, event: TelegramObject, who: User, data: dict[str, Any]) -> bool:
         # One update of a person at a time: a burst of a stranger's is told one thing once.
         async with self._turns.setdefault(who.id, asyncio.Lock()):
-            caller = await self._people.seen(
+            user = await self._people.seen(
                 who.id, language_code=who.language_code, name=who.full_name, username=who.username
             )
-            data["caller"], data["t"] = caller, self._i18n.texts(caller.language)
-            if not caller.may_use:
-                await self._refuse(event, caller, who, data)
-        return caller.may_use
+            data["user"], data["t"] = user, self._i18n.texts(user.language)
+            if not user.may_use:
+                await self._refuse(event, user, who, data)
+        return user.may_use
 
-    async def _refuse(self, event: TelegramObject, caller: Caller, who: User, data: dict[str, Any]) -> None:
+    async def _refuse(self, event: TelegramObject, user: CurrentUser, who: User, data: dict[str, Any]) -> None:
         if isinstance(event, Message):
-            await self._turn_away(event, caller, who)
+            await self._turn_away(event, user, who)
         elif isinstance(toast := data.get("toast"), Toast):
             toast.text = data["t"].plain("This bot is private.")
 
-    async def _turn_away(self, message: Message, caller: Caller, who: User) -> None:
-        t = self._i18n.texts(caller.language)
+    async def _turn_away(self, message: Message, user: CurrentUser, who: User) -> None:
+        t = self._i18n.texts(user.language)
         is_start = (message.text or "").split(maxsplit=1)[:1] == ["/start"]
-        admins = await self._people.ask_access(caller, who.full_name, who.username) if is_start else []
+        admins = await self._people.ask_access(user, who.full_name, who.username) if is_start else []
         if admins:
             words = access_views.asked(t)
-        elif not caller.told or (is_start and self._may_answer_again(caller)):
+        elif not user.told or (is_start and self._may_answer_again(user)):
             words = (
-                _standing(t, caller.access)
+                _standing(t, user.role)
                 if self._people.has_admins
-                else access_views.no_administrators(t, caller.telegram_id)
+                else access_views.no_administrators(t, user.telegram_id)
             )
         else:
             return
-        if not caller.told:
-            await self._people.mark_told(caller.telegram_id)
+        if not user.told:
+            await self._people.mark_told(user.telegram_id)
         await message.answer(words)
 
-    def _may_answer_again(self, caller: Caller) -> bool:
-        now, key = self._monotonic(), (caller.telegram_id, caller.access)
+    def _may_answer_again(self, user: CurrentUser) -> bool:
+        now, key = self._monotonic(), (user.telegram_id, user.role)
         self._answered = {known: at for known, at in self._answered.items() if now - at < START_AGAIN_AFTER}
         if key in self._answered:
             return False
@@ -181,12 +181,12 @@ class WhoCalls(BaseMiddleware):
         return True
 
 
-def _standing(t: Texts, access: Access) -> Html:
+def _standing(t: Texts, role: Role) -> Html:
     """What a stranger is told of their request."""
-    match access:
-        case Access.ASKED:
+    match role:
+        case Role.ASKED:
             return access_views.asked_already(t)
-        case Access.DECLINED:
+        case Role.DECLINED:
             return access_views.declined(t)
         case _:
             return access_views.stranger(t)
@@ -268,7 +268,7 @@ async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
     if source is None or source.from_user is None or not is_private(source):
         return
     t = i18n.texts(source.from_user.language_code)
-    text = help_views.unavailable(t) if is_unavailable(event.exception) else help_views.went_wrong(t)
+    text = errors.unavailable(t) if is_unavailable(event.exception) else errors.went_wrong(t)
     if isinstance(source, CallbackQuery) and await answer_press(source, text):
         return
     await bot.send_message(source.from_user.id, text)

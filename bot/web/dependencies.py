@@ -14,8 +14,9 @@ from bot.i18n import I18n
 from bot.web.access import Caller, Gate
 from services.following.service import Channels
 from services.ingest.api_posts import Submissions
+from services.library.api_queries import ApiQueries
+from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
-from services.library.lists import MAX_ID, Listing
 from services.tagging.service import TaggingService
 
 
@@ -24,7 +25,7 @@ class Backend:
     """The use cases that the API calls, and who may call them."""
 
     gate: Gate
-    listing: Listing
+    listing: ApiQueries
     submissions: Submissions
     feeds: Feeds
     i18n: I18n

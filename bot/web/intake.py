@@ -29,7 +29,7 @@ async def take_posts(user_id: OwnUser, backend: TheBackend, request: Request) ->
     A post is known again by its channel and its message's number: sent twice it is stored once, and a text that has
     changed is tagged anew. Of several of the same message in one call the last counts.
     """
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     # Read here, after the caller is known: a stranger's body costs nothing.
     body = await request.body()
     # In a thread: a thousand long posts take a while.

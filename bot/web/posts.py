@@ -10,7 +10,7 @@ from bot.web import schemas
 from bot.web.dependencies import Backend, Limit, OwnUser, PostId, TheBackend, TheCaller, known_query, no_such_post
 from bot.web.schemas import problems
 from services.availability.provider_status import ProviderState
-from services.library.lists import CURSOR
+from services.library.cursor import CURSOR
 
 #: PostgreSQL cannot even compare a text with NUL.
 PRINTABLE = r"^[^\x00]+$"
@@ -41,7 +41,7 @@ async def retry_tagging(
     """
     if force and not caller.is_admin:
         raise HTTPException(403, "force is the administrator's alone")
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     _refuse_when_disabled(backend)
     # Before the work: what was done is not to be answered by an error.
     state = await backend.tagging.provider_state()

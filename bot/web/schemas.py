@@ -1,7 +1,7 @@
 """What the HTTP API answers, field by field.
 
-What `services.library.lists` gives out is described here, and goes out as it is (`as_json`): a page of 1,000 posts
-that is built once more, and validated, keeps everybody waiting.
+What `services.library.api_queries` gives out is described here, and goes out as it is (`as_json`): a page of 1,000
+posts that is built once more, and validated, keeps everybody waiting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from starlette.responses import Response
 from services.clock import to_utc
 from services.following.service import Parsed
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
-from services.library import lists
+from services.library import api_queries as lists
+from services.library import cursor
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
@@ -140,16 +141,16 @@ def _read_number(number: int) -> int:
 
 
 def _read_moment(value: object) -> datetime:
-    if not isinstance(value, str) or not re.fullmatch(lists.MOMENT, value):
+    if not isinstance(value, str) or not re.fullmatch(cursor.MOMENT, value):
         raise ValueError("no time: ISO 8601, such as 2026-01-31T12:00:00Z")
-    return lists.read_moment(value)
+    return cursor.read_moment(value)
 
 
 _NUMBER = {"type": "integer", "description": "Telegram's number of the channel: -100…, or what follows that"}
 _NUMBERS = [{"minimum": 1, "maximum": PREFIX - 1}, {"minimum": 1 - 2 * PREFIX, "maximum": -1 - PREFIX}]
 _TIME = {
     "type": "string",
-    "pattern": f"^{lists.MOMENT}$",
+    "pattern": f"^{cursor.MOMENT}$",
     "description": "ISO 8601; without an offset it is UTC's",
     "examples": ["2026-01-31T12:00:00Z"],
 }

@@ -22,8 +22,8 @@ from bot.web.webhook import Hook
 from services.accounts.tokens import Tokens
 from services.clock import utc_now
 from services.ingest.api_posts import Submissions
-from services.library.lists import Listing
-from services.metrics import Gauges
+from services.library.api_queries import ApiQueries
+from services.metrics import MetricsReader
 
 
 @asynccontextmanager
@@ -31,7 +31,9 @@ async def served(
     listener: socket.socket, engine: Engine, services: Services, reception: Reception, metrics: Metrics
 ) -> AsyncIterator[None]:
     """Answer on the listener while the block runs."""
-    gauges = Gauges(engine.database, engine.settings.models, enabled=engine.settings.tagging_enabled, clock=utc_now)
+    gauges = MetricsReader(
+        engine.database, engine.settings.models, enabled=engine.settings.tagging_enabled, clock=utc_now
+    )
     try:
         async with serve(_app(engine, services, reception, Exposition(metrics, gauges)), listener):
             yield
@@ -44,7 +46,7 @@ def _app(engine: Engine, services: Services, reception: Reception, exposition: E
     token = settings.api_token.get_secret_value() if settings.api_token else None
     backend = Backend(
         gate=Gate(token, Tokens(database, services.people, utc_now)),
-        listing=Listing(database),
+        listing=ApiQueries(database),
         submissions=Submissions(database, engine.worker.wake, utc_now),
         feeds=services.feeds,
         i18n=services.i18n,

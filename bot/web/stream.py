@@ -15,7 +15,7 @@ from bot.web import schemas
 from bot.web.dependencies import OwnUser, TheBackend, known_query
 from bot.web.posts import PRINTABLE
 from bot.web.schemas import problems
-from services.library.lists import ListedPost, UnknownUserError
+from services.library.api_queries import ListedPost, UnknownUserError
 
 MEDIA_TYPE = "application/x-ndjson"
 #: Posts that are read at once, and about how many bytes are sent at once.

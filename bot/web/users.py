@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from bot.web import schemas
 from bot.web.dependencies import Limit, OwnUser, TheBackend, TheCaller, known_query
 from bot.web.schemas import problems
-from services.library.lists import MAX_ID
+from services.library.cursor import MAX_ID
 
 #: So long the answer to a wish to fetch waits for what comes of it.
 READ_SECONDS = 3.0
@@ -42,7 +42,7 @@ async def parse_channels(user_id: OwnUser, backend: TheBackend) -> schemas.Parse
     At most one request a second is made, so that what is not read within a few seconds is `queued`, and comes by
     itself. New posts are tagged as any others.
     """
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     readings = await backend.channels.fetch_all(user_id, wait_seconds=READ_SECONDS)
     return schemas.ParseQueued(
         user_id=user_id,

@@ -30,9 +30,9 @@ from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import Intake
 from services.ingest.imports import Imports
-from services.library.export import Exporting
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
@@ -108,19 +108,19 @@ async def running_bot(
         bot = make_bot(telegram.token, telegram.url, pace)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)
-        outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
+        outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
         notified = None if metrics is None else metrics.notified
-        notifier = Notifier(bot, outbox, overview, i18n, admins, utc_now, pace, notified)
+        notifier = Notifier(bot, outbox, queries, i18n, admins, utc_now, pace, notified)
         progress = Progress(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = Importer(bot, imports, people, i18n)
         hashtags = ChannelHashtags(database, lambda: None, utc_now)
         writer = HashtagWriter(bot, hashtags, pace)
-        exports = Exports(bot, Exporting(database), i18n, utc_now, largest=LARGEST_FILE)
+        exports = Exports(bot, Exporter(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
             bot,
             people=people,
-            overview=overview,
+            queries=queries,
             intake=Intake(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,

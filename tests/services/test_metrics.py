@@ -17,7 +17,7 @@ from services.availability.budget import FREE_LANE
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.availability.provider_status import Quota
-from services.metrics import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
+from services.metrics import KEEP_SECONDS, KEEP_TIMES, MetricsReader, ModelMetrics
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
@@ -43,8 +43,8 @@ class Seconds:
         return self.now
 
 
-def gauges(database: Database, *, enabled: bool = True, chain: tuple[str, ...] = CHAIN, **more: Any) -> Gauges:
-    return Gauges(database, chain, enabled=enabled, clock=lambda: NOW, **more)
+def gauges(database: Database, *, enabled: bool = True, chain: tuple[str, ...] = CHAIN, **more: Any) -> MetricsReader:
+    return MetricsReader(database, chain, enabled=enabled, clock=lambda: NOW, **more)
 
 
 async def add(session: AsyncSession, first: int, count: int = 1, **values: Any) -> None:
@@ -60,7 +60,7 @@ async def test_an_empty_installation(database: Database) -> None:
     assert dict(reading.oldest_due) == {"pending": 0.0, "retrying": 0.0}
     assert (reading.leased, reading.outbox_waiting, reading.paused, reading.pause_ends) == (0, 0, None, None)
     assert reading.quota is None
-    assert reading.models == tuple(ModelGauge(model, None, half_open=False, faults=0) for model in CHAIN)
+    assert reading.models == tuple(ModelMetrics(model, None, half_open=False, faults=0) for model in CHAIN)
 
 
 async def test_posts_by_status(database: Database) -> None:
@@ -137,13 +137,13 @@ async def test_models_set_aside_and_the_pause(database: Database) -> None:
         gone = ModelState("old/model", ago(days=-1), Aside.GONE, "gone", BEFORE)
         await save_states(session, [down, gone])
     reading = await gauges(database).read()
-    assert reading.models[0] == ModelGauge("first/model", Aside.DOWN, half_open=False, faults=4)
-    assert reading.models[1] == ModelGauge("second/model:free", None, half_open=False, faults=0)
+    assert reading.models[0] == ModelMetrics("first/model", Aside.DOWN, half_open=False, faults=4)
+    assert reading.models[1] == ModelMetrics("second/model:free", None, half_open=False, faults=0)
     assert (reading.paused, reading.pause_ends) == (None, None)
     async with database.write() as session:
         await save_states(session, [ModelState("second/model:free", BEFORE, Aside.DOWN, "HTTP 503", BEFORE, faults=3)])
     reading = await gauges(database).read()
-    assert reading.models[1] == ModelGauge("second/model:free", None, half_open=True, faults=3)
+    assert reading.models[1] == ModelMetrics("second/model:free", None, half_open=True, faults=3)
     assert (reading.paused, reading.pause_ends) == (Aside.DOWN, BEFORE)
 
 
@@ -208,8 +208,8 @@ def counted(database: Database) -> Counted:
     return made
 
 
-def counting(counted: Counted, **more: Any) -> Gauges:
-    return Gauges(counted, CHAIN, enabled=True, clock=lambda: NOW, monotonic=counted.clock, **more)  # type: ignore[arg-type]
+def counting(counted: Counted, **more: Any) -> MetricsReader:
+    return MetricsReader(counted, CHAIN, enabled=True, clock=lambda: NOW, monotonic=counted.clock, **more)  # type: ignore[arg-type]
 
 
 async def test_many_scrapers_cost_one_look(counted: Counted) -> None:

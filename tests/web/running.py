@@ -31,10 +31,10 @@ from services.availability.budget import Pace
 from services.clock import utc_now
 from services.following.service import Channels
 from services.ingest.api_posts import Submissions
+from services.library.api_queries import ApiQueries
 from services.library.feeds import Feeds
-from services.library.lists import Listing
 from services.llm.client import Provider
-from services.metrics import Gauges
+from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, FAST
@@ -83,10 +83,10 @@ async def serving(
         submissions = Submissions(database, woken.set, utc_now)
         feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
-        backend = Backend(Gate(api_token, tokens), Listing(database), submissions, feeds, i18n, tagging, channels, 5)
+        backend = Backend(Gate(api_token, tokens), ApiQueries(database), submissions, feeds, i18n, tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         watch = Watch(database, tagging, lambda: web.telegram)
-        exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now))
+        exposition = Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now))
         app = make_web_app(backend, watch, exposition, hook=hook, rate=rate, patience_seconds=patience_seconds)
         async with serve(app, listen("127.0.0.1", 0), limits=limits) as port:
             web.url = f"http://127.0.0.1:{port}"

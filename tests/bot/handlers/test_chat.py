@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
-from bot.keyboards import Action, PostButton
+from bot.keyboards.posts import PostAction, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
@@ -77,15 +77,15 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     await bot.shows(BEN, "❌ #11 · failed · ", card["message_id"])
     await telegram.press(BEN, card["message_id"], "🔁 Retry")
     await bot.shows(BEN, "✅ #11", card["message_id"])
-    again = PostButton(action=Action.RETRY, post=11, here=True).pack()
+    again = PostButton(action=PostAction.RETRY, post=11, here=True).pack()
     await telegram.press(BEN, card["message_id"], again, forge=True, inaccessible=True)
 
 
 async def test_who_may_press(bot: Running, telegram: TelegramSandbox) -> None:
     mine = await bot.say(ANNA, "/failed")
-    foreign = PostButton(action=Action.RETRY, post=11, here=False).pack()
+    foreign = PostButton(action=PostAction.RETRY, post=11, here=False).pack()
     assert "нет" in (await telegram.press(ANNA, mine["message_id"], foreign, forge=True)).text
-    force = PostButton(action=Action.FORCE, post=3, here=False).pack()
+    force = PostButton(action=PostAction.FORCE, post=3, here=False).pack()
     assert "администратор" in (await telegram.press(ANNA, mine["message_id"], force, forge=True)).text
     for junk in ("post:retry:0:1", f"post:retry:{2**40}:1", "stop:-1", "access:5:1", "try", "x"):
         answer = await telegram.press(ANNA, mine["message_id"], junk, forge=True)

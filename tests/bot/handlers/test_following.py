@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList, Follow
+from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelListButton
+from bot.keyboards.following import FollowButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -159,7 +160,7 @@ async def test_a_forwarded_post_offers_to_follow_its_channel(bot: Running, teleg
     telegram.send_forward(BEN, CHANNEL, 5, "The city opens a new library", 1_700_000_000)
     saved = await bot.shows(BEN, "✅ #")
     assert words(telegram, saved) == ["➕ Follow @gorod"]
-    data = Follow(name="gorod").pack()
+    data = FollowButton(name="gorod").pack()
     assert (await telegram.press(BEN, saved["message_id"], data)).text == "Reading…"
     await bot.shows(BEN, "Reading @gorod")
     await telegram.wait_for(lambda: not words(telegram, saved))
@@ -274,7 +275,7 @@ async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandb
     await telegram.wait_for(lambda: "⏸ Pause" in words(telegram, second))
     await telegram.press(BEN, at, "⬅️ Back")
     await bot.shows(BEN, "page 2 of 2", at)
-    await telegram.press(BEN, at, ChannelList(page=1_000_000, here=True).pack(), forge=True)
+    await telegram.press(BEN, at, ChannelListButton(page=1_000_000, here=True).pack(), forge=True)
     await bot.shows(BEN, "page 2 of 2", at)
     await telegram.press(BEN, at, "🗑 7")
     await bot.shows(BEN, "Remove chan7 (@chan7)?", at)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery import hashtag_writer as product
-from bot.keyboards import Hashtags, HashtagUndo
+from bot.keyboards.hashtags import HashtagSwitchButton, RemoveHashtagsButton
 from bot.telegram.dispatcher import make_bot
 from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
@@ -213,7 +213,7 @@ async def test_undo_puts_the_post_back_for_good(bot: Running, telegram: Telegram
     await bot.shows(BEN, f"✅ The hashtags of #{row.post_id} are removed")
     shown = message(bot, number)
     assert (shown["text"], shown["entities"]) == (TEXT, [BOLD])
-    again = HashtagUndo(post=row.post_id, here=True).pack()
+    again = RemoveHashtagsButton(post=row.post_id, here=True).pack()
     assert "any more" in (await telegram.press(BEN, card["message_id"], again, forge=True)).text
     assert telegram.buttons(BEN, (await bot.say(BEN, f"/post {row.post_id}"))["message_id"]) == []
     answer = await bot.say(BEN, f"/regen {row.post_id}")
@@ -260,11 +260,11 @@ async def test_nobody_else_may_press(bot: Running, telegram: TelegramSandbox) ->
     for person in (ANNA, BOSS):
         mine = await bot.say(person, "/hashtags")
         for button in (
-            Hashtags(channel=CHANNEL, on=False, sure=True),
-            Hashtags(channel=CHANNEL, on=True, sure=False),
-            Hashtags(channel=OTHER, on=True, sure=True),
-            HashtagUndo(post=row.post_id, here=True),
-            HashtagUndo(post=999, here=True),
+            HashtagSwitchButton(channel=CHANNEL, on=False, sure=True),
+            HashtagSwitchButton(channel=CHANNEL, on=True, sure=False),
+            HashtagSwitchButton(channel=OTHER, on=True, sure=True),
+            RemoveHashtagsButton(post=row.post_id, here=True),
+            RemoveHashtagsButton(post=999, here=True),
         ):
             answer = await telegram.press(person, mine["message_id"], button.pack(), forge=True)
             assert answer.text in {"Это не ваш канал.", "This is not your channel."}

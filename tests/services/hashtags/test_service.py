@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from services.accounts.people import People
-from services.hashtags.formatting import Original
-from services.hashtags.service import ChannelHashtags, Edit, Switched, Undo
+from services.hashtags.formatting import EditableMessage
+from services.hashtags.service import ChannelHashtags, MessageEdit, SwitchResult, UndoResult
 from services.ingest.channel_posts import IncomingPost, Intake, Stored
 from services.ingest.store import store
-from services.library.overview import Overview
+from services.library.bot_queries import BotQueries
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.queue.queue import Priority, claim, settle
@@ -32,7 +32,7 @@ POST = IncomingPost(
     message_id=10,
     text="Hello",
     posted_at=NOW,
-    original=Original("Hello", [BOLD]),
+    original=EditableMessage("Hello", [BOLD]),
 )
 
 
@@ -56,7 +56,7 @@ class World:
             values = {"tagging_status": "success", "tags": list(tags), "requested_at": None}
             self.settled = await settle(session, [(post, values) for post in claimed])
 
-    async def written(self, seconds: int = 10) -> Edit:
+    async def written(self, seconds: int = 10) -> MessageEdit:
         """What is to be edited, and Telegram takes it so many seconds after the post."""
         (edit,) = await self.hashtags.due()
         await self.hashtags.written(edit, NOW + timedelta(seconds=seconds))
@@ -65,7 +65,7 @@ class World:
     async def edited(self, text: str, seconds: int = 20, **changes: Any) -> Stored:
         """A person's edit, so many seconds after the post."""
         at = NOW + timedelta(seconds=seconds)
-        post = replace(POST, text=text or None, edited_at=at, original=Original(text) if text else None)
+        post = replace(POST, text=text or None, edited_at=at, original=EditableMessage(text) if text else None)
         return (await self.intake.channel_edit(replace(post, **changes))).outcome
 
     async def row(self) -> HashtagRow:
@@ -89,7 +89,7 @@ async def world(database: Database) -> World:
         session.add_all([User(telegram_id=OWNER), User(telegram_id=READER)])
     made = World(database)
     await made.intake.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=True)
-    assert await made.hashtags.switch(OWNER, CHANNEL, on=True) is Switched.DONE
+    assert await made.hashtags.switch(OWNER, CHANNEL, on=True) is SwitchResult.DONE
     await made.intake.channel_post(POST)
     return made
 
@@ -121,7 +121,7 @@ async def test_better_tags_are_written_and_the_same_are_not(world: World) -> Non
 
 
 async def test_one_message_of_a_channel_at_a_time(world: World) -> None:
-    later = replace(POST, message_id=11, text="Later", original=Original("Later"))
+    later = replace(POST, message_id=11, text="Later", original=EditableMessage("Later"))
     await world.intake.channel_post(later)
     await world.tagged("кот")
     assert [edit.message_id for edit in await world.hashtags.due()] == [10]
@@ -134,7 +134,7 @@ async def test_our_own_edit_is_none_of_the_post(world: World, when: str) -> None
     (edit,) = await world.hashtags.due()
     if when == "after":
         await world.hashtags.written(edit, NOW + timedelta(seconds=10))
-    ours = Original(edit.text, [BOLD, {"type": "hashtag", "offset": 7, "length": 4}])
+    ours = EditableMessage(edit.text, [BOLD, {"type": "hashtag", "offset": 7, "length": 4}])
     assert await world.edited(edit.text, 10, original=ours) is Stored.KNOWN
     assert (await world.post()).tagging_status == "success"
     await world.hashtags.written(edit, NOW + timedelta(seconds=10))
@@ -187,7 +187,7 @@ async def test_an_edit_that_better_tags_wrote_over_is_put_back(world: World, sec
     ours = await world.written(30)
     assert await world.edited("Changed\n\n#кот", seconds) is Stored.EDITED
     if is_echoed:
-        assert await world.edited(ours.text, 30, original=Original(ours.text, [BOLD])) is Stored.KNOWN
+        assert await world.edited(ours.text, 30, original=EditableMessage(ours.text, [BOLD])) is Stored.KNOWN
     await world.tagged("пёс")
     assert (await world.written(40)).text == "Changed\n\n#пёс"
     assert (await world.row()).state == "written"
@@ -205,7 +205,7 @@ async def test_an_edit_that_an_undo_wrote_over_is_put_back(
     await world.written(30)
     assert await world.edited(f"Changed{line}", seconds) is Stored.EDITED
     if is_echoed:
-        assert await world.edited("Hello", 30, original=Original("Hello", [BOLD])) is Stored.KNOWN
+        assert await world.edited("Hello", 30, original=EditableMessage("Hello", [BOLD])) is Stored.KNOWN
     assert (await world.written(40)).text == "Changed"
     assert [notice["text"] for notice in await world.notices()] == ["hashtags_removed"]
     assert (await world.row()).state == "undone"
@@ -214,9 +214,12 @@ async def test_an_edit_that_an_undo_wrote_over_is_put_back(
 
 
 @pytest.mark.parametrize(
-    "original", [Original("Hello\n\n#кот"), Original("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})]
+    "original",
+    [EditableMessage("Hello\n\n#кот"), EditableMessage("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})],
 )
-async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(world: World, original: Original) -> None:
+async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(
+    world: World, original: EditableMessage
+) -> None:
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
@@ -232,21 +235,21 @@ async def test_our_own_earlier_edit_changes_nothing(world: World) -> None:
     first = await world.written(10)
     await world.tagged("пёс")
     second = await world.written(30)
-    assert await world.edited(first.text, 10, original=Original(first.text, [BOLD])) is Stored.KNOWN
+    assert await world.edited(first.text, 10, original=EditableMessage(first.text, [BOLD])) is Stored.KNOWN
     assert await world.hashtags.due() == []
     await world.hashtags.undo(OWNER, first.post_id)
     await world.written(40)
-    assert await world.edited(second.text, 30, original=Original(second.text, [BOLD])) is Stored.KNOWN
+    assert await world.edited(second.text, 30, original=EditableMessage(second.text, [BOLD])) is Stored.KNOWN
     assert await world.hashtags.due() == []
 
 
 async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: World) -> None:
-    await world.edited("Photo", 5, original=Original("Photo", is_caption=True))
+    await world.edited("Photo", 5, original=EditableMessage("Photo", is_caption=True))
     async with world.database.write() as session:
         await session.execute(update(HashtagRow).values(is_caption=True))
     await world.tagged("кот")
     await world.written(10)
-    await world.edited("", 9, original=Original("", is_caption=True))
+    await world.edited("", 9, original=EditableMessage("", is_caption=True))
     assert (await world.written(30)).text == ""
     assert (await world.row()).state == "undone"
 
@@ -254,7 +257,7 @@ async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: Wo
 async def test_an_edit_before_ours_that_must_not_be_edited_is_left_alone(world: World) -> None:
     await world.tagged("кот")
     await world.written(10)
-    await world.edited("Changed", 9, original=Original("Changed", obstacle="custom emoji"))
+    await world.edited("Changed", 9, original=EditableMessage("Changed", obstacle="custom emoji"))
     await world.tagged("кот")
     assert await world.hashtags.due() == []
     assert (await world.row()).state == "refused"
@@ -281,12 +284,12 @@ async def test_undo_is_for_good_and_for_the_owner(world: World) -> None:
     await world.tagged("кот")
     await world.written()
     post_id = (await world.row()).post_id
-    assert await world.hashtags.undo(READER, post_id) is Undo.NOT_THEIRS
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.BEGUN
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.BEGUN
+    assert await world.hashtags.undo(READER, post_id) is UndoResult.NOT_THEIRS
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.BEGUN
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.BEGUN
     assert (await world.written(30)).text == "Hello"
     assert (await world.row()).state == "undone"
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.NOTHING
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.NOTHING
     assert await world.edited("Hello\n\n#кот", 40) is Stored.KNOWN
     await world.tagged("пёс")
     assert await world.hashtags.due() == []
@@ -320,11 +323,11 @@ async def test_after_a_refusal_the_hashtags_from_before_can_be_removed(world: Wo
     await world.tagged("пёс")
     (edit,) = await world.hashtags.due()
     await world.hashtags.refused(edit, "MESSAGE_TOO_LONG", is_gone=is_gone)
-    card = await Overview(world.database, lambda: NOW).post(edit.post_id, user_id=None)
+    card = await BotQueries(world.database, lambda: NOW).post(edit.post_id, user_id=None)
     assert card is not None
     assert card.hashtags_of == (None if is_gone else OWNER)
     assert (await world.hashtags.channels(OWNER)).last_written == (None if is_gone else edit.post_id)
-    assert await world.hashtags.undo(OWNER, edit.post_id) is (Undo.NOTHING if is_gone else Undo.BEGUN)
+    assert await world.hashtags.undo(OWNER, edit.post_id) is (UndoResult.NOTHING if is_gone else UndoResult.BEGUN)
     if not is_gone:
         assert (await world.written(30)).text == "Hello"
         assert (await world.row()).state == "undone"
@@ -344,22 +347,22 @@ async def test_without_the_right_it_is_off_and_told_once(world: World, how: str)
     text = "taken_out" if how == "removed" else "hashtags_off"
     assert await world.notices() == [{"text": text, "title": "News"}]
     assert await world.hashtags.due() == []
-    assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {Switched.NO_RIGHT, Switched.NOT_THEIRS}
+    assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {SwitchResult.NO_RIGHT, SwitchResult.NOT_THEIRS}
 
 
 async def test_a_change_of_other_rights_leaves_it_on(world: World) -> None:
     await world.intake.bot_added(CHANNEL, "News", "TheNews", READER, can_edit=True)
     assert (await world.hashtags.channels(OWNER)).channels[0].is_on
-    assert await world.hashtags.switch(READER, CHANNEL, on=False) is Switched.NOT_THEIRS
+    assert await world.hashtags.switch(READER, CHANNEL, on=False) is SwitchResult.NOT_THEIRS
 
 
 async def test_posts_from_before_get_none(world: World) -> None:
-    assert await world.hashtags.switch(OWNER, CHANNEL, on=False) is Switched.DONE
+    assert await world.hashtags.switch(OWNER, CHANNEL, on=False) is SwitchResult.DONE
     await world.tagged("кот")
     world.now += timedelta(minutes=1)
     await world.hashtags.switch(OWNER, CHANNEL, on=True)
     assert await world.edited("Changed", 90) is Stored.EDITED
-    await world.intake.channel_edit(replace(POST, message_id=5, original=Original("Old"), text="Old"))
+    await world.intake.channel_edit(replace(POST, message_id=5, original=EditableMessage("Old"), text="Old"))
     await world.tagged("кот")
     assert await world.hashtags.due() == []
 
