@@ -114,7 +114,7 @@ class HashtagRow(Base):
     #: Text and entities (the Bot API's JSON) without what we appended.
     text: Mapped[str] = mapped_column(Text)
     entities: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: What an edit has to repeat (`services.hashtags.formatting.Original.options`).
+    #: What an edit has to repeat (`services.hashtags.formatting.EditableMessage.options`).
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: The line that stands in the channel now; NULL: none.
     line: Mapped[str | None] = mapped_column(Text)
