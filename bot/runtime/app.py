@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -25,7 +23,7 @@ from bot.runtime.engine import Engine, open_engine, run_until, set_up_process
 from bot.runtime.leader import Leader, Reception, Services
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
-from bot.web.listener import listen
+from bot.web.app import serve_http
 from services.accounts.people import People
 from services.availability.budget import Pace
 from services.clock import utc_now
@@ -45,12 +43,6 @@ from storage.posts import received_updates
 
 log = structlog.get_logger(__name__)
 
-#: The HTTP side is imported when Telegram has answered, or after this: people's messages come first.
-TELEGRAM_FIRST_SECONDS = 1.0
-
-#: `bot.web.site.served`.
-Served = Callable[[socket.socket, Engine, Services, Reception, Metrics], AbstractAsyncContextManager[None]]
-
 
 async def run_bot() -> int:
     """Run until SIGTERM or SIGINT. Returns the exit status.
@@ -64,14 +56,11 @@ async def run_bot() -> int:
     bell, metrics = Bell(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
-        with _address_of(settings):
-            listener = stack.enter_context(closing(listen(settings.http_host, settings.http_port)))
         services, reception = make_services(engine), make_reception(engine)
+        with _address_of(settings):
+            await stack.enter_async_context(serve_http(engine, services, reception, metrics))
         loops = Loops()
         start(engine, loops, Leader(token, engine, services, bell, reception, metrics), bell, reception)
-        served = await _after_telegram(reception, _import_site)
-        with _address_of(settings):
-            await stack.enter_async_context(served(listener, engine, services, reception, metrics))
         collector.settle()
         log.info("started", version=__version__)
         await run_until(stopping, loops)
@@ -142,19 +131,6 @@ def make_services(engine: Engine) -> Services:
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )
-
-
-async def _after_telegram(reception: Reception, load: Callable[[], Served]) -> Served:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(TELEGRAM_FIRST_SECONDS):
-            await reception.health.known.wait()
-    return await asyncio.to_thread(load)
-
-
-def _import_site() -> Served:
-    from bot.web.site import served  # noqa: PLC0415 - half a second, and 15 MB
-
-    return served
 
 
 @contextmanager

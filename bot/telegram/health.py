@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -36,8 +35,6 @@ class TelegramHealth:
         self._clock = clock
         self._now = TelegramState("standby")
         self._said_token = False
-        #: Set once Telegram has answered, or failed to.
-        self.known = asyncio.Event()
 
     def look(self) -> TelegramState:
         """How things stand."""
@@ -55,12 +52,10 @@ class TelegramHealth:
         """Telegram answered as it should."""
         self._said_token = False
         self._enter("ok")
-        self.known.set()
 
     def failed(self, error: Exception) -> None:
         """Telegram did not. That it refuses the token is said once, in words: it does not mend by itself."""
         self._enter("failing", name_of(error))
-        self.known.set()
         if is_token_refusal(error) and not self._said_token:
             self._said_token = True
             log.error("bot_token_refused", todo="Telegram does not accept BOT_TOKEN: copy it again from BotFather")

@@ -1,4 +1,4 @@
-"""What the handlers of the HTTP API are given."""
+"""What FastAPI hands to the handlers: the services, the caller, and checked parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from bot.i18n import I18n
-from bot.web.access import Caller, Gate
+from bot.monitoring.exposition import Exposition
+from bot.web.auth import Authenticator, Caller
+from bot.web.readiness import ReadinessCheck
 from services.following.service import Channels
 from services.ingest.api_posts import Submissions
 from services.library.api_queries import ApiQueries
@@ -22,19 +24,21 @@ from services.tagging.service import TaggingService
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The use cases that the API calls, and who may call them."""
+    """What the handlers call."""
 
-    gate: Gate
+    authenticator: Authenticator
     listing: ApiQueries
     submissions: Submissions
     feeds: Feeds
     i18n: I18n
     tagging: TaggingService
     channels: Channels
+    readiness: ReadinessCheck
+    exposition: Exposition
     max_attempts: int
 
 
-#: It only describes the header in the OpenAPI document; `Gate` reads it.
+#: Only describes the header in the OpenAPI document; `Authenticator` reads it.
 _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="API_TOKEN, or a token of a single user")
 
 
@@ -42,50 +46,45 @@ def _backend(request: Request) -> Backend:
     return cast("Backend", request.app.state.backend)
 
 
-TheBackend = Annotated[Backend, Depends(_backend)]
+BackendDep = Annotated[Backend, Depends(_backend)]
 
 
-async def _caller(request: Request, backend: TheBackend, _described: Annotated[object, Security(_bearer)]) -> Caller:
-    return await backend.gate.caller(request)
+async def _caller(request: Request, backend: BackendDep, _described: Annotated[object, Security(_bearer)]) -> Caller:
+    return await backend.authenticator.caller(request)
 
 
-TheCaller = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 
 
-async def known_query(request: Request, _caller: TheCaller) -> None:
-    """Refuses a parameter that the operation does not have: a filter that is misspelt must not list everything."""
-    route: APIRoute = request.scope["route"]
-    known = {field.alias for field in route.dependant.query_params}
-    if unknown := [name for name in dict.fromkeys(request.query_params) if name not in known]:
-        raise RequestValidationError(
-            [
-                {"loc": ("query", name[:100]), "msg": "There is no such parameter", "type": "extra_forbidden"}
-                for name in unknown
-            ]
-        )
-
-
-async def _admin(caller: TheCaller) -> Caller:
+async def _admin(caller: CallerDep) -> Caller:
     if not caller.is_admin:
         raise HTTPException(403, "This is the administrator's alone")
     return caller
 
 
-Admin = Annotated[Caller, Depends(_admin)]
+AdminDep = Annotated[Caller, Depends(_admin)]
 
 
-async def _own_user(user_id: Annotated[int, Path(ge=1, le=MAX_ID)], caller: TheCaller) -> int:
-    """A user of whom the caller may see everything. Whether another exists is nobody else's business."""
+async def _own_user_id(user_id: Annotated[int, Path(ge=1, le=MAX_ID)], caller: CallerDep) -> int:
+    # Also 403 if the user does not exist: which users exist is not told.
     if not caller.is_admin and caller.user_id != user_id:
         raise HTTPException(403, "The token is another user's")
     return user_id
 
 
-OwnUser = Annotated[int, Depends(_own_user)]
+OwnUserId = Annotated[int, Depends(_own_user_id)]
 PostId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+#: PostgreSQL cannot compare a text with NUL.
+TagFilter = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"^[^\x00]+$")]
 
 
-def no_such_post(post_id: int) -> HTTPException:
-    """The same for one that is another user's."""
-    return HTTPException(404, f"There is no post {post_id}")
+async def known_query(request: Request, _caller: CallerDep) -> None:
+    """Refuse query parameters that the operation does not have: a misspelt filter must not list everything."""
+    route: APIRoute = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    if unknown := [name for name in dict.fromkeys(request.query_params) if name not in known]:
+        message = "There is no such parameter"
+        raise RequestValidationError(
+            [{"loc": ("query", name[:100]), "msg": message, "type": "extra_forbidden"} for name in unknown]
+        )

@@ -27,7 +27,7 @@ class UnknownUserError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A row of users without the parser's credentials."""
+    """A row of users, without the parser's own columns (credentials)."""
 
     id: int
     telegram_id: int
@@ -40,7 +40,10 @@ class ListedUser:
 
 @dataclass(frozen=True, slots=True)
 class ListedChannel:
-    """A channel that a user follows or has posts of. `is_active`: the parser reads it for this user."""
+    """A channel that a user follows, or has posts of.
+
+    `id` is channels.id, `channel_id` Telegram's. `is_active`: whether the parser reads it for them.
+    """
 
     id: int
     channel_username: str
@@ -62,7 +65,7 @@ class TagCount:
 # Not frozen: creating a frozen one takes six times as long, and a page has a thousand.
 @dataclass(slots=True)
 class ListedPost:
-    """A post with the parser's columns; a value that is not a number becomes None or 0."""
+    """A post. `channel_id` is channels.id. A number that another program wrote and that cannot be read is null or 0."""
 
     id: int
     user_id: int
@@ -80,7 +83,7 @@ class ListedPost:
 
 @dataclass(frozen=True, slots=True)
 class ListedAttempt:
-    """A request for a post and its outcome. The request's tokens and cost are on its first post only."""
+    """One request to a model for a post. Tokens and cost are of the whole request, and stand at its first post only."""
 
     at: datetime
     model_asked: str
@@ -96,14 +99,14 @@ class ListedAttempt:
 
 @dataclass(slots=True)
 class PostWithAttempts(ListedPost):
-    """A post and its requests, the latest first."""
+    """A post, and the requests for its tags, the latest first."""
 
     attempts: list[ListedAttempt]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Posts, and the `before` of the next page (None: this is the last)."""
+    """A page of posts, the newest first. `next` is the `before` of the next page; null: this is the last."""
 
     posts: list[ListedPost]
     next: str | None

@@ -1,4 +1,4 @@
-"""The HTTP side over real HTTP, on a real database, without the rest of the bot."""
+"""The HTTP server on a real socket and database, without the rest of the bot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -16,15 +17,12 @@ from bot.i18n import I18n
 from bot.monitoring.exposition import Exposition
 from bot.monitoring.metrics import Metrics
 from bot.telegram.health import TelegramState
-from bot.web.access import Gate
-from bot.web.admission import PATIENCE_SECONDS
 from bot.web.app import make_web_app
+from bot.web.auth import Authenticator
 from bot.web.dependencies import Backend
-from bot.web.health import Watch
-from bot.web.listener import listen
-from bot.web.protocol import Limits
+from bot.web.readiness import ReadinessCheck
+from bot.web.routers.webhook import TelegramWebhook
 from bot.web.server import serve
-from bot.web.webhook import Hook
 from services.accounts.people import People
 from services.accounts.tokens import Tokens
 from services.availability.budget import Pace
@@ -36,7 +34,8 @@ from services.library.feeds import Feeds
 from services.llm.client import Provider
 from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
-from storage.db.engine import Database
+from storage.db.engine import Database, parse_url
+from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN, FAST
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -47,16 +46,35 @@ BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
 
 @dataclass
 class Web:
-    """A server at work. `telegram` is what /readyz is told."""
+    """A running server. `telegram` is the state that /readyz reads."""
 
     url: str
     http: aiohttp.ClientSession
     tokens: Tokens
     database: Database
     telegram: TelegramState
-    #: Set when the worker is told of work by what was handed in.
+    #: Set when new posts wake the worker.
     woken: asyncio.Event
     feeds: Feeds
+
+
+async def ask(web: Web, method: str, path: str) -> tuple[int, Any]:
+    """Return status and JSON of a request as the administrator."""
+    answer = await web.http.request(method, web.url + path, headers=BEARER)
+    assert answer.headers["Content-Type"] == "application/json"
+    return answer.status, await answer.json()
+
+
+@asynccontextmanager
+async def behind_proxy(migrated_url: str) -> AsyncIterator[tuple[Web, Proxy]]:
+    """Serve over a proxy to the database, which can be cut."""
+    async with proxied(migrated_url) as (proxy, address):
+        database = Database(parse_url(address))
+        try:
+            async with serving(database) as web:
+                yield web, proxy
+        finally:
+            await database.close()
 
 
 @asynccontextmanager
@@ -67,12 +85,10 @@ async def serving(
     public_url: str | None = PUBLIC_URL,
     enabled: bool = True,
     rate: float = 10_000,
-    hook: Hook | None = None,
+    webhook: TelegramWebhook | None = None,
     fill: bool = True,
-    patience_seconds: float = PATIENCE_SECONDS,
-    limits: Limits | None = None,
 ) -> AsyncIterator[Web]:
-    """User 1 with posts 1–5, user 2 with posts 101–102. No worker is at work, so that nothing changes by itself."""
+    """Serve user 1 with posts 1–5 and user 2 with posts 101–102. No worker runs."""
     if fill:
         await _fill(database)
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
@@ -82,13 +98,20 @@ async def serving(
         woken = asyncio.Event()
         submissions = Submissions(database, woken.set, utc_now)
         feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
-        i18n = I18n(ZoneInfo("UTC"), utc_now)
-        backend = Backend(Gate(api_token, tokens), ApiQueries(database), submissions, feeds, i18n, tagging, channels, 5)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
-        watch = Watch(database, tagging, lambda: web.telegram)
-        exposition = Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now))
-        app = make_web_app(backend, watch, exposition, hook=hook, rate=rate, patience_seconds=patience_seconds)
-        async with serve(app, listen("127.0.0.1", 0), limits=limits) as port:
+        backend = Backend(
+            authenticator=Authenticator(api_token, tokens),
+            listing=ApiQueries(database),
+            submissions=submissions,
+            feeds=feeds,
+            i18n=I18n(ZoneInfo("UTC"), utc_now),
+            tagging=tagging,
+            channels=channels,
+            readiness=ReadinessCheck(database, tagging, lambda: web.telegram),
+            exposition=Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now)),
+            max_attempts=5,
+        )
+        async with serve(make_web_app(backend, webhook=webhook, rate=rate), "127.0.0.1", 0) as port:
             web.url = f"http://127.0.0.1:{port}"
             yield web
 

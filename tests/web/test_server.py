@@ -1,122 +1,106 @@
-"""How the server starts and stops, and what of it is in the log."""
+"""How the server starts and stops, and what it does with what is not HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import structlog
-import uvicorn
+from fastapi import FastAPI
 
 from bot.runtime.logs import configure_logging
-from bot.web.listener import listen
+from bot.web.request_id import RequestId
 from bot.web.server import serve
-from tests.web.wire import (
-    GET,
-    LARGE,
-    LONG,
-    Client,
-    answered,
-    at_work,
-    complaints,
-    forever,
-    made_app,
-    post,
-    rest,
-)
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+#: Seconds; waited for what comes at once, or never.
+LONG = 20
 
 
-async def test_who_is_still_waiting_at_a_stop_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """And it is no traceback. Other connections end without a word, whatever they were doing."""
-    began = asyncio.Event()
+def make_app(began: asyncio.Event) -> RequestId:
+    """GET / answers at once, GET /endless never."""
+    app = FastAPI()
 
-    async def slow() -> None:
+    async def root() -> str:
+        return "here"
+
+    async def endless() -> None:
         began.set()
-        await forever()
+        await asyncio.Event().wait()
 
-    readers = []
-    app = made_app(slow)
-    async with serve(app, listen("127.0.0.1", 0), stop_seconds=0) as port:
-        client = Client(port)
-        reader, _ = await client.open(post("/slow"))
+    app.get("/")(root)
+    app.get("/endless")(endless)
+    return RequestId(app)
+
+
+async def ask(port: int, sent: bytes) -> bytes:
+    """Send bytes, and return all that is answered until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(LONG):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_a_request_that_outlasts_a_stop_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    began = asyncio.Event()
+    async with serve(make_app(began), "127.0.0.1", 0, stop_seconds=0) as port:
+        asked = asyncio.create_task(ask(port, GET.replace(b"/ ", b"/endless ", 1)))
         await asyncio.wait_for(began.wait(), LONG)
-        for sent in (b"", b"GET", LARGE):
-            readers.append((await client.open(sent))[0])
-        async with asyncio.timeout(LONG):
-            await readers[-1].readuntil(b"\r\n\r\n")
-    status, headers, found = await answered(reader)
-    assert (status, found) == (503, {"detail": "Metka is stopping: try again in a moment"})
-    assert headers["retry-after"].isdecimal()
-    assert "x-request-id" in headers
-    for each in (reader, *readers):
-        await rest(each)
-    client.close()
-    assert [each.getMessage() for each in caplog.records if each.exc_info] == []
-    assert len(complaints(caplog)) == 1  # uvicorn's word that it cancels
-
-
-async def test_a_refusal_not_yet_taken_does_not_hinder_the_stop(caplog: pytest.LogCaptureFixture) -> None:
-    """Its connection is ending, in a state in which h11 has nothing to say."""
-    too_long = b"POST / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n"
-    async with serve(made_app(forever), listen("127.0.0.1", 0), stop_seconds=0) as port:
-        client = Client(port)
-        reader, writer = await client.open(LARGE)
-        async with asyncio.timeout(LONG):
-            await reader.readuntil(b"\r\n\r\n")
-        writer.write(too_long)
-        assert (await answered((await client.open(GET))[0]))[0] == 200
-    client.close()
+    answer = await asked
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"\r\nretry-after: 5\r\n" in answer
+    assert b"\r\nx-request-id: " in answer
+    assert answer.endswith(b'{"detail":"Metka is stopping: try again in a moment"}')
     assert [each.getMessage() for each in caplog.records if each.exc_info] == []
 
 
-async def test_what_a_bug_cancels_is_no_stop() -> None:
-    async def slow() -> None:
-        raise asyncio.CancelledError
+async def test_idle_connections_do_not_delay_a_stop() -> None:
+    async with asyncio.timeout(LONG), serve(make_app(asyncio.Event()), "127.0.0.1", 0, stop_seconds=600) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert (await ask(port, GET)).startswith(b"HTTP/1.1 200")
+    assert await reader.read() == b""
+    writer.close()
 
-    async with at_work(slow) as client:
-        assert (await client.ask(post("/slow", "Connection: close"))).startswith(b"HTTP/1.1 500")
+
+async def test_a_taken_port_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        async with serve(make_app(asyncio.Event()), "127.0.0.1", taken.getsockname()[1]):
+            pytest.fail("the port is taken")
 
 
-async def test_strangers_write_no_lines_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither by nonsense nor by asking for a WebSocket."""
+async def test_connections_above_the_limit_get_503() -> None:
+    async with serve(make_app(asyncio.Event()), "127.0.0.1", 0, connections=2) as port:
+        _, idle = await asyncio.open_connection("127.0.0.1", port)
+        assert (await ask(port, GET)).startswith(b"HTTP/1.1 503")
+        idle.close()
+        async with asyncio.timeout(LONG):
+            while not (await ask(port, GET)).startswith(b"HTTP/1.1 200"):
+                pass
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000,
+    ],
+)
+async def test_what_is_not_http_is_refused_and_writes_no_log(sent: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     with logging_as_in_the_process():
-        async with at_work() as client:
-            await client.ask(b"nonsense\r\n\r\n")
-            reader, _ = await client.open(
-                GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-            )
-            assert (await answered(reader))[0] == 200
+        async with serve(make_app(asyncio.Event()), "127.0.0.1", 0) as port:
             capsys.readouterr()
+            assert (await ask(port, sent)).startswith(b"HTTP/1.1 400")
+            assert capsys.readouterr().err == ""
             logging.getLogger("uvicorn.error").error("worth a line")
-        written = capsys.readouterr().err
-    assert "worth a line" in written
-    assert len(written.splitlines()) == 1
-
-
-async def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fails(_self: uvicorn.Server, sockets: Any = None) -> None:
-        raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(uvicorn.Server, "startup", fails)
-    async with asyncio.timeout(LONG):
-        with pytest.raises(OSError, match="Too many open files"):
-            async with serve(made_app(forever), listen("127.0.0.1", 0)):
-                pytest.fail("there is no server")
-
-
-async def test_nor_is_one_that_ends_as_it_starts_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ends(_self: uvicorn.Server, sockets: Any = None) -> None:
-        pass
-
-    monkeypatch.setattr(uvicorn.Server, "serve", ends)
-    async with asyncio.timeout(LONG):
-        with pytest.raises(RuntimeError, match="ended"):
-            async with serve(made_app(forever), listen("127.0.0.1", 0)):
-                pytest.fail("there is no server")
+    assert "worth a line" in capsys.readouterr().err
 
 
 @contextmanager

@@ -1,46 +1,46 @@
-"""The pages that show the OpenAPI document, with all their files: nothing comes from another server."""
+"""Swagger UI and ReDoc for the OpenAPI document. Nothing comes from another server."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
 HERE = Path(__file__).parent
-#: Swagger UI and ReDoc themselves come with this package.
-PACKAGE = "fastapi_standalone_docs"
-# Both write styles into the page; ReDoc searches in a worker of its own making, Swagger UI has images in its styles.
+# Both write styles into the page. ReDoc starts a worker from a blob; Swagger UI has images in its styles.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
 )
+router = APIRouter(include_in_schema=False)
 
 
-class _Files(StaticFiles):
-    def file_response(self, *args: object, **kwargs: object) -> Response:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "public, max-age=3600"
-        return response
+@router.get("/")
+async def root() -> Response:
+    """Redirect to Swagger UI."""
+    return RedirectResponse("docs")
+
+
+@router.get("/docs")
+async def swagger() -> Response:
+    """Swagger UI."""
+    return _page("swagger.html")
+
+
+@router.get("/redoc")
+async def redoc() -> Response:
+    """ReDoc."""
+    return _page("redoc.html")
 
 
 def add_pages(app: FastAPI) -> None:
-    """/docs, /redoc, and a way to them from /."""
-
-    async def root() -> Response:
-        return RedirectResponse("docs")
-
-    async def swagger() -> Response:
-        return _page("swagger.html")
-
-    async def redoc() -> Response:
-        return _page("redoc.html")
-
-    for path, page in (("/", root), ("/docs", swagger), ("/redoc", redoc)):
-        app.get(path, include_in_schema=False)(page)
-    app.mount("/docs-files", _Files(directory=HERE / "static", packages=[(PACKAGE, "static")]))
+    """Serve the pages, and the files they load."""
+    app.include_router(router)
+    files = StaticFiles(directory=HERE / "static", packages=[("fastapi_standalone_docs", "static")])
+    app.mount("/docs-files", files)
 
 
 def _page(name: str) -> Response:

@@ -14,8 +14,8 @@ from tests.end_to_end.process import ROOT, environment
 
 TELEGRAM, HTTP = {"aiogram", "apscheduler.schedulers"}, {"fastapi", "starlette", "uvicorn", "h11"}
 MIGRATIONS, METRICS, TEXTS = {"alembic", "mako"}, {"prometheus_client"}, {"babel"}
-#: Broken answers, imported files, feeds; and each dialect is for those who use it.
-SELDOM = {"json_repair", "ijson", "feedgenerator", "sqlite3", "sqlalchemy.dialects.postgresql"}
+#: Broken answers, imported files; and each dialect is for those who use it.
+SELDOM = {"json_repair", "ijson", "sqlite3", "sqlalchemy.dialects.postgresql"}
 
 OPEN = """
 from bot.runtime.database_startup import open_database, settings_or_stop
@@ -46,9 +46,7 @@ async def imported(program: str, settings: dict[str, str] | None = None) -> set[
         ("import bot.cli.doctor", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.cli.import_file", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
         ("import bot.cli.tokens", TELEGRAM | HTTP | MIGRATIONS | METRICS | TEXTS),
-        # HTTP comes when Telegram was asked.
-        ("import bot.runtime.app", HTTP | MIGRATIONS | SELDOM),
-        ("import bot.web.site", MIGRATIONS | SELDOM),
+        ("import bot.runtime.app", MIGRATIONS | SELDOM),
     ],
 )
 async def test_a_command_imports_what_it_needs(program: str, needless: set[str]) -> None:

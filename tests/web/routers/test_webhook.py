@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-from bot.web.admission import LARGEST_BODY
-from bot.web.webhook import SECRET_HEADER, Hook
+from bot.web.body_limit import MAX_BODY
+from bot.web.routers.webhook import SECRET_HEADER, TelegramWebhook
 from services.ingest.received_updates import Inbox
 from storage.db.engine import Database
 from tests.storage.rows import NOW
@@ -22,8 +22,8 @@ SECRET = {SECRET_HEADER: "a-secret_1"}
 @pytest.fixture
 async def web(database: Database) -> AsyncIterator[Web]:
     inbox = Inbox(database, lambda: NOW)
-    hook = Hook("/hooks/telegram", "a-secret_1", inbox.receive)
-    async with serving(database, hook=hook, rate=5) as made:
+    webhook = TelegramWebhook("/hooks/telegram", "a-secret_1", inbox.receive)
+    async with serving(database, webhook=webhook, rate=5) as made:
         yield made
 
 
@@ -61,11 +61,11 @@ async def test_what_is_no_update_is_not_sent_again(database: Database, web: Web)
 
 
 async def test_a_large_body_is_refused(database: Database, web: Web) -> None:
-    large = b" " * (LARGEST_BODY + 1)
+    large = b" " * (MAX_BODY + 1)
     assert await post(web, large, SECRET) == 413
     answer = await web.http.post(f"{web.url}/hooks/telegram", data=in_pieces(large), headers=SECRET)
     assert (answer.status, "detail" in await answer.json()) == (413, True)
-    assert await post(web, b'{"update_id": 7}' + b" " * (LARGEST_BODY - 100), SECRET) == 200
+    assert await post(web, b'{"update_id": 7}' + b" " * (MAX_BODY - 100), SECRET) == 200
     assert await stored(database) == [7]
 
 

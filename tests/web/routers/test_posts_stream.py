@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.web.stream import PAGE
+from bot.web.routers.posts_stream import PAGE
 from storage.db.engine import Database, parse_url
 from tests.proxy import proxied
 from tests.storage.rows import add_posts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.web.access import foreign
+from bot.web.auth import why_not_local
 from storage.db.engine import Database
 from tests.web.running import API_TOKEN, BEARER, serving
 
@@ -25,7 +25,7 @@ MINE, THEIRS = "/users/1/posts/tagging_stats", "/users/2/posts/tagging_stats"
     ],
 )
 def test_programs_on_this_machine(client: str, headers: dict[str, str]) -> None:
-    assert foreign(client, headers) is None
+    assert why_not_local(client, headers) is None
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_programs_on_this_machine(client: str, headers: dict[str, str]) -> None:
     ],
 )
 def test_what_comes_from_elsewhere(client: str | None, headers: dict[str, str]) -> None:
-    assert foreign(client, headers) is not None
+    assert why_not_local(client, headers) is not None
 
 
 def test_what_a_proxy_of_few_words_passes_on() -> None:
     """nginx speaks HTTP/1.0 to what is behind it, and may add no header at all."""
-    assert foreign("127.0.0.1", LOCAL, "1.0") is not None
+    assert why_not_local("127.0.0.1", LOCAL, "1.0") is not None
 
 
 async def test_without_a_token_loopback_is_the_administrator(database: Database) -> None:

@@ -1,0 +1,43 @@
+"""Middleware that limits how many requests a second one address may send."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from aiolimiter import AsyncLimiter
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: Requests a second from one address, and how many may come at once.
+RATE, BURST = 20.0, 20
+ADDRESSES_KEPT = 1000
+
+
+class RateLimit:
+    """ASGI middleware. Answers 429 above the rate."""
+
+    def __init__(self, app: ASGIApp, is_exempt: Callable[[Scope], bool], rate: float = RATE) -> None:
+        self._app = app
+        self._is_exempt = is_exempt
+        self._rate = rate
+        # The least recently used first.
+        self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if not self._is_exempt(scope):
+            limiter = self._limiter(scope["client"][0] if scope["client"] else "")
+            if not limiter.has_capacity():
+                detail = f"More than {self._rate:.0f} requests a second: slow down"
+                await JSONResponse({"detail": detail}, 429, {"Retry-After": "1"})(scope, receive, send)
+                return
+            await limiter.acquire()
+        await self._app(scope, receive, send)
+
+    def _limiter(self, address: str) -> AsyncLimiter:
+        limiter = self._limiters.pop(address, None) or AsyncLimiter(BURST, BURST / self._rate)
+        self._limiters[address] = limiter
+        if len(self._limiters) > ADDRESSES_KEPT:
+            self._limiters.popitem(last=False)
+        return limiter

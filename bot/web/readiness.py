@@ -1,0 +1,61 @@
+"""Whether the process can do its work, for /readyz."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bot.telegram.health import TelegramState
+from bot.web.schemas import DatabaseCheck, ProviderCheck, Readiness, TelegramCheck
+from services.tagging.service import TaggingService
+from storage.db.engine import Database, is_unavailable
+from storage.migration.migrate import is_current
+
+log = structlog.get_logger(__name__)
+
+#: Anybody may ask as often as they like, so a result is given again for this long.
+FRESH_SECONDS = 1.0
+DATABASE_TIMEOUT_SECONDS = 5.0
+
+
+class ReadinessCheck:
+    """Checks database, Telegram and provider. Callers at the same time share one check."""
+
+    def __init__(self, database: Database, tagging: TaggingService, telegram: Callable[[], TelegramState]) -> None:
+        self._database = database
+        self._tagging = tagging
+        self._telegram = telegram
+        self._lock = asyncio.Lock()
+        self._last: Readiness | None = None
+        self._checked_at = 0.0
+
+    async def check(self) -> Readiness:
+        """Return a result that is at most FRESH_SECONDS old."""
+        async with self._lock:
+            if self._last is None or time.monotonic() - self._checked_at >= FRESH_SECONDS:
+                self._last = await self._check()
+                self._checked_at = time.monotonic()
+            return self._last
+
+    async def _check(self) -> Readiness:
+        database, provider = DatabaseCheck(ok=False, migrated=False), None
+        try:
+            async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
+                database = DatabaseCheck(ok=True, migrated=await is_current(self._database))
+                if database.migrated:
+                    provider = ProviderCheck.model_validate(await self._tagging.provider_state())
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("readiness_without_database", error=type(error).__name__)
+        telegram = self._telegram()
+        ready = provider is not None and telegram.state in {"ok", "standby"}
+        return Readiness(
+            status="ready" if ready else "unready",
+            database=database,
+            telegram=TelegramCheck.model_validate(telegram),
+            provider=provider,
+        )

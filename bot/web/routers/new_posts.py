@@ -1,0 +1,61 @@
+"""Posts from other programs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from bot.web.dependencies import BackendDep, OwnUserId, known_query
+from bot.web.schemas import PROBLEMS, NewPost, NewPosts, PostsTaken, TakenPost
+from services.ingest.api_posts import Submission
+from services.sources.base import SourceChannel, SourcePost
+
+router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
+#: Errors that one answer names.
+MAX_PROBLEMS = 100
+_BODY = {"required": True, "content": {"application/json": {"schema": NewPosts.json_schema()}}}
+
+
+@router.post(
+    "/users/{user_id}/posts",
+    status_code=202,
+    openapi_extra={"requestBody": _BODY},
+)
+async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) -> PostsTaken:
+    """Store posts of channels for a user, and queue them for tags: all of them, or (with an error) none.
+
+    A post is known again by its channel and its message's number: sent twice it is stored once, and a text that has
+    changed is tagged anew. Of several of the same message in one call the last counts.
+    """
+    await backend.listing.check_user(user_id)
+    # FastAPI would read a body of 32 MiB before it knows the caller, and parse it in the event loop.
+    given = await asyncio.to_thread(_parse, await request.body())
+    receipt = await backend.submissions.take(user_id, [_submission(post) for post in given.posts])
+    return PostsTaken(
+        user_id=user_id,
+        received=len(given.posts),
+        new=receipt.new,
+        known=receipt.known,
+        edited=receipt.edited,
+        queued=receipt.queued,
+        posts=[TakenPost.model_validate(taken) for taken in receipt.posts],
+    )
+
+
+def _parse(body: bytes) -> NewPosts:
+    try:
+        return NewPosts.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
+
+
+def _submission(post: NewPost) -> Submission:
+    username = (post.channel_username or "").lstrip("@") or None
+    return Submission(
+        SourceChannel(post.channel_id, username, post.channel_title or ""),
+        SourcePost(post.telegram_message_id, post.text, post.posted_at, url=post.url, views=post.views),
+    )

@@ -1,0 +1,44 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.telegram.health import TelegramState
+from storage.db.engine import Database
+from tests.storage.rows import NOW
+from tests.web.running import ask, behind_proxy, serving
+
+
+async def test_readiness(database: Database) -> None:
+    async with serving(database) as web:
+        assert await ask(web, "GET", "/healthz") == (200, {"status": "ok"})
+        assert await ask(web, "GET", "/readyz") == (
+            200,
+            {
+                "status": "ready",
+                "database": {"ok": True, "migrated": True},
+                "telegram": {"state": "ok", "since": "2026-01-01T12:00:00Z"},
+                "provider": {"state": "open", "until": None},
+            },
+        )
+
+
+@pytest.mark.parametrize("state", ["failing", "starting"])
+async def test_not_ready_without_telegram(database: Database, state: Any) -> None:
+    async with serving(database) as web:
+        web.telegram = TelegramState(state, NOW, "TelegramUnauthorizedError")
+        status, answer = await ask(web, "GET", "/readyz")
+        assert (status, answer["status"], answer["telegram"]["state"]) == (503, "unready", state)
+        assert "Unauthorized" not in str(answer)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_not_ready_without_the_database(migrated_url: str) -> None:
+    async with behind_proxy(migrated_url) as (web, proxy):
+        proxy.cut()
+        status, answer = await ask(web, "GET", "/readyz")
+        assert (status, answer["status"], answer["provider"]) == (503, "unready", None)
+        assert answer["database"] == {"ok": False, "migrated": False}
