@@ -1,4 +1,4 @@
-"""What people write after commands, and in groups."""
+"""Arguments of commands, and messages in groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What buttons carry: anybody can send anything in its place."""
+"""Callback data: anybody can send any text in its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from services.library.export import ExportFormat
 
 MOST_BYTES = 64
 
-#: Every kind of button with every value it may carry.
+#: Class of button → all its values.
 BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     PostButton: st.builds(
         PostButton, action=st.sampled_from(PostAction), post=st.integers(1, MAX_ID), here=st.booleans()
@@ -67,7 +67,7 @@ NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     RemoveHashtagsButton: lambda button: isinstance(button, RemoveHashtagsButton) and 1 <= button.post <= MAX_ID,
 }
 
-#: Of what a forger would put together: what is right, nearly right, and rubbish.
+#: Parts of forged data: valid, nearly valid, and random.
 part = st.one_of(
     st.sampled_from(
         [
@@ -104,7 +104,7 @@ forged = st.one_of(st.text(max_size=MOST_BYTES), st.lists(part, max_size=6).map(
 @example(text="follow:durov\n")
 @example(text="follow:дуров")
 def test_forged_data_is_refused_or_in_range(kind: type[CallbackData], text: str) -> None:
-    """Whatever comes is refused by the errors that aiogram's filter expects, or holds values that a row may have."""
+    """Any text is refused with an error that aiogram's filter expects, or holds values in range."""
     try:
         button = kind.unpack(text)
     except (TypeError, ValueError):
@@ -116,7 +116,7 @@ def test_forged_data_is_refused_or_in_range(kind: type[CallbackData], text: str)
 @pytest.mark.parametrize("kind", BUTTONS, ids=lambda kind: kind.__prefix__)
 @given(data=st.data())
 def test_a_button_comes_back_as_it_was(kind: type[CallbackData], data: st.DataObject) -> None:
-    """Every value that a button may carry fits into Telegram's 64 bytes, and is read again; by no other kind."""
+    """Every value fits into Telegram's 64 bytes, and only its own class can read it."""
     button = data.draw(BUTTONS[kind])
     packed = button.pack()
     assert len(packed.encode()) <= MOST_BYTES

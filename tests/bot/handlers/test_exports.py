@@ -40,7 +40,7 @@ def documents(telegram: TelegramSandbox, person: int) -> list[dict[str, Any]]:
 
 
 async def sent(telegram: TelegramSandbox, person: int, count: int = 1) -> list[tuple[dict[str, Any], bytes]]:
-    """Wait for so many files, with their bytes."""
+    """Wait for `count` files, and return their contents."""
     await telegram.wait_for(lambda: len(documents(telegram, person)) >= count or None, 20)
     found = documents(telegram, person)
     return [(message, telegram.world.files[message["document"]["file_id"]]) for message in found]
@@ -58,7 +58,7 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
 
 async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
-    # A Russian Excel does not take commas by a double click.
+    # A Russian Excel does not split columns at commas.
     assert "Данные → Из текстового/CSV-файла, разделитель — запятая" in asked["text"]
     await telegram.press(ANNA, asked["message_id"], "🧩 JSON Lines")
     ((message, data),) = await sent(telegram, ANNA)
@@ -74,10 +74,10 @@ async def test_nothing_to_export_is_said(bot: Running, telegram: TelegramSandbox
 
 
 async def test_large_ones_are_compressed_and_cut(bot: Running, telegram: TelegramSandbox) -> None:
-    """Each part is a file by itself, with its own heading."""
+    """Each part is a complete file with its own heading."""
     async with bot.database.write() as session:
         for number in range(1, 1001):
-            # Of hex digits half of the size is left.
+            # Hex digits compress to half of their size.
             text = Random(number).randbytes(512).hex()
             await add_posts(session, 1, 1, first=1000 + number, tagging_status="success", tags=["a"], text=text)
     await bot.say(ANNA, "/export csv")
@@ -114,7 +114,7 @@ async def test_one_at_a_time_and_the_bot_goes_on(
     assert "3 поста" in (await bot.say(ANNA, "/stats"))["text"]
     go_on.set()
     assert len(await sent(telegram, ANNA)) == 1
-    # The first is over within moments of its file.
+    # The first export ends shortly after its file was sent.
     while "уже готовится" in (await bot.say(ANNA, "/export csv"))["text"]:
         pass
     await sent(telegram, ANNA, 2)

@@ -1,4 +1,4 @@
-"""Every text exists in both languages, and none can break a message."""
+"""Every text exists in both languages, and no value can break a message."""
 
 from __future__ import annotations
 
@@ -102,19 +102,19 @@ def test_how_long_ago_is_said_in_the_persons_language() -> None:
     assert texts("en").ago(NOW - timedelta(minutes=5)) == "5 minutes ago"
     assert texts("ru").ago(NOW - timedelta(minutes=5)) == "5 минут назад"
     assert texts("ru").ago(NOW - timedelta(hours=21)) == "21 час назад"
-    # Clocks of several machines are not quite the same.
+    # Clocks of several machines differ.
     assert texts("en").ago(NOW + timedelta(minutes=1)) == "1 second ago"
 
 
 def test_hashtags_are_told_in_clear_words() -> None:
-    """`may not` would also be read as `perhaps not`; a channel's title is set off from the question."""
+    """`may not` can also mean `perhaps not`; a channel's title is in quotes."""
     assert hashtag_views.no_right(texts("en"), "X").startswith("I am not allowed to edit messages in")
     assert not [msgid for msgid in map(str, used()) if "I may not" in msgid]
     assert "в «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
 
 
 def test_channels_are_told_in_natural_words() -> None:
-    """Plurals of both languages, and what a reader wants to know first."""
+    """Plurals in both languages, and the most important fact first."""
     english, russian = texts("en"), texts("ru")
     usual = channel(
         title="Город", username="gorod", posts=120, tagged=114, problem=None, older_wanted=0, checked_at=NOW
@@ -142,7 +142,7 @@ def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones
     [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, but not all of it worked", "/failed")],
 )
 def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
-    """It says so at once, and where the reasons are."""
+    """It says so in the first line, and where the reasons are."""
     state = RetryProgress(1, 1, 1, 1, 5, 5 - failed, failed, 0, 0, True, False, None, False)
     text = retry.progress(texts("en"), state, paused=False)
     assert text.startswith(first)
@@ -164,7 +164,7 @@ def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
 
 
 def card(**values: object) -> PostCard:
-    """The longest post there can be."""
+    """A post with values of extreme length."""
     attempt = AttemptView(NOW, NASTY * 50, NASTY * 50, NASTY * 20, 503, 61.234, NASTY * 99)
     worst: dict[str, object] = {
         "id": 2**31 - 1,
@@ -195,7 +195,7 @@ def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str,
 
 
 def channel(**values: object) -> ChannelCard:
-    """The longest channel there can be."""
+    """A channel with values of extreme length."""
     worst: dict[str, object] = {
         "id": 2**31 - 1,
         "title": NASTY * 50,
@@ -216,7 +216,7 @@ def channel(**values: object) -> ChannelCard:
 
 
 def channel_messages(t: Texts) -> Iterator[str]:
-    """Every view of channels, with the worst values."""
+    """All messages about channels, with extreme values."""
     yield channels.channels(t, ChannelPage([channel()] * 6, 33, 34, 200))
     yield channels.channels(t, ChannelPage([], 1, 1, 0))
     for problem in (*Problem, None):
@@ -240,7 +240,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
 
 
 def messages(t: Texts) -> Iterator[str]:
-    """Every view, with the worst values."""
+    """All messages, with extreme values."""
     state = ProviderState(
         True, "open", None, NOW, NASTY * 99, (NASTY * 50,) * 5, (ModelAside(NASTY * 99, "gone", NOW),) * 9
     )

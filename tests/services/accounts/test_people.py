@@ -1,4 +1,4 @@
-"""Who may use the bot, and what is remembered of them."""
+"""Who may use the bot, and requests for access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags → hashtags, below a text and off it again."""
+"""Tags as hashtags: appended to a text and removed again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from services.hashtags.formatting import (
     without_line,
 )
 
-#: As Telegram gives it: without white space at the ends, and not empty.
+#: Like Telegram's texts: not empty, no white space at the ends.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).map(str.strip).filter(bool)
 tags = st.lists(st.text(max_size=30), max_size=12)
-#: Lengths about the limits, in characters of one and of two units.
+#: Lengths around the limits, of characters with one and with two units.
 long_texts = st.builds(
     lambda char, count: "x" + char * count, st.sampled_from("aя😀"), st.integers(0, TEXT_UNITS + 10)
 ).filter(lambda text: units(text) <= TEXT_UNITS)
@@ -61,7 +61,7 @@ def test_a_tag_becomes_a_hashtag(tag: str, expected: str | None) -> None:
 
 @given(st.text(max_size=300))
 def test_a_hashtag_is_one_for_telegram(tag: str) -> None:
-    """The sign, then letters, marks, digits, underscores and joiners, with a letter among them; not too long."""
+    """# and then letters, marks, digits, underscores and joiners, at least one letter; not too long."""
     found = hashtag(tag)
     if found is None:
         return
@@ -100,7 +100,7 @@ def test_what_is_appended_comes_off_again(text: str, given_tags: list[str]) -> N
 
 @given(long_texts, tags, st.booleans())
 def test_lengths_are_telegrams(text: str, given_tags: list[str], is_caption: bool) -> None:
-    """As many as fit, and never more; what does not fit does not keep a shorter one out."""
+    """As many hashtags as fit; one that does not fit does not keep a shorter one out."""
     original = EditableMessage(text, is_caption=is_caption)
     limit = CAPTION_UNITS if is_caption else TEXT_UNITS
     line = line_for(original, given_tags)

@@ -1,4 +1,4 @@
-"""Hashtags in channels: what is to be edited, what came of it, and what messages say afterwards."""
+"""Hashtags in channels: edits to make, their outcomes, and edits by people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ POST = IncomingPost(
 
 
 class World:
-    """The use cases on one database, with a clock of their own."""
+    """The use cases on one database, with a clock."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -47,7 +47,7 @@ class World:
         self.hashtags = ChannelHashtags(database, lambda: None, lambda: self.now)
 
     async def tagged(self, *tags: str) -> None:
-        """Every post has these tags, by the way that a worker takes."""
+        """Give these tags to every post, as a worker does."""
         async with self.database.write() as session:
             await session.execute(
                 update(Post).values(tagging_status="pending", requested_at=self.now, lease_token=None)
@@ -57,13 +57,13 @@ class World:
             self.settled = await settle(session, [(post, values) for post in claimed])
 
     async def written(self, seconds: int = 10) -> MessageEdit:
-        """What is to be edited, and Telegram takes it so many seconds after the post."""
+        """The due edit, which Telegram accepts `seconds` after the post."""
         (edit,) = await self.hashtags.due()
         await self.hashtags.written(edit, NOW + timedelta(seconds=seconds))
         return edit
 
     async def edited(self, text: str, seconds: int = 20, **changes: Any) -> Stored:
-        """A person's edit, so many seconds after the post."""
+        """A person's edit, `seconds` after the post."""
         at = NOW + timedelta(seconds=seconds)
         post = replace(POST, text=text or None, edited_at=at, original=EditableMessage(text) if text else None)
         return (await self.intake.channel_edit(replace(post, **changes))).outcome
@@ -168,7 +168,7 @@ async def test_a_text_that_was_deleted_is_not_written_again(world: World) -> Non
 
 
 async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> None:
-    """It happened before ours, and the bot heard of it afterwards."""
+    """The person's edit precedes ours, but its update arrives later."""
     await world.tagged("кот")
     await world.written(10)
     assert await world.edited("Changed", 9) is Stored.EDITED
@@ -180,7 +180,7 @@ async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> No
 @pytest.mark.parametrize("seconds", [29, 30])
 @pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
 async def test_an_edit_that_better_tags_wrote_over_is_put_back(world: World, seconds: int, is_echoed: bool) -> None:
-    """It carries the hashtags from before, which stand in the channel no more."""
+    """The person's edit contains the earlier hashtags, which ours has replaced."""
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
@@ -273,7 +273,7 @@ async def test_an_edit_that_comes_while_ours_is_on_its_way(world: World) -> None
 
 
 async def test_a_persons_edit_after_a_crash_in_between(world: World) -> None:
-    """Telegram took our edit, and nobody noted it."""
+    """Telegram accepted our edit, but the process died before it was recorded."""
     await world.tagged("кот")
     await world.hashtags.due()
     assert await world.edited("Changed\n\n#кот") is Stored.EDITED
@@ -317,7 +317,7 @@ async def test_a_refusal_ends_it_for_the_post(world: World) -> None:
 
 @pytest.mark.parametrize("is_gone", [False, True])
 async def test_after_a_refusal_the_hashtags_from_before_can_be_removed(world: World, is_gone: bool) -> None:
-    """Unless there is no message any more."""
+    """Unless the message is gone."""
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
@@ -385,7 +385,7 @@ async def test_the_preview_and_forwards_show_the_post_without_our_line(world: Wo
 
 
 async def test_edits_and_results_at_the_same_time(world: World) -> None:
-    """Each comes to the post and to its message in its own order: nobody waits for ever."""
+    """They lock the post and its HashtagRow in different order, without a deadlock."""
     await world.tagged("кот")
     await world.written()
     edits = [world.edited(f"Changed {number}\n\n#кот", 20 + number) for number in range(8)]

@@ -1,4 +1,4 @@
-"""Pages of posts, tags and their counts, channels, users."""
+"""Queries of the HTTP API: pages of posts, tags, channels, users, counts."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_page_goes_on_where_its_last_post_was_deleted(database: Database
 
 
 async def test_pages_tell_nothing_of_other_users_posts(listing: ApiQueries) -> None:
-    """Whether another's post with the id exists makes no difference."""
+    """A cursor with the id of another user's post behaves like one with an unknown id."""
     for post_id in (100, 101, 999):
         page = await listing.posts(1, before=f"1000-01-01T00:00:00Z_{post_id}", limit=9)
         assert page.posts == []
@@ -159,7 +159,7 @@ async def test_posts_by_status_and_tag(database: Database, listing: ApiQueries) 
     assert await walk(listing, 9, tag="go") == []
     assert await walk(listing, 9, tag="' OR 1=1 --") == []
     assert await walk(listing, 1, status="success", tag="Go") == [4, 2]
-    # What a parser's column without a default says of a new post.
+    # A new post in a parser's column without a default.
     assert await walk(listing, 2, status="pending") == [7, 6, 5, 3, 1]
     assert (await listing.posts(1, status="pending", limit=9)).posts[-1].tagging_status == "pending"
 
@@ -177,7 +177,7 @@ SPELLINGS = [
 async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
     database: Database, listing: ApiQueries, monkeypatch: pytest.MonkeyPatch, piece: int, fewest: int
 ) -> None:
-    """And whatever looks like it is passed over, however many posts that are."""
+    """Posts that only look similar are skipped, however many they are."""
     monkeypatch.setattr(lists, "PIECE", piece)
     monkeypatch.setattr(lists, "FEWEST", fewest)
     async with database.write() as session:
@@ -208,7 +208,7 @@ async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
 async def test_a_tag_is_found_however_programs_escape_it(
     database: Database, listing: ApiQueries, tag: str, spelling: str
 ) -> None:
-    """JSON in ASCII alone, as Python, PHP, Go and .NET write it."""
+    """JSON with escapes, as Python, PHP, Go and .NET write it."""
     async with database.write() as session:
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 3"), {"t": spelling})
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 4"), {"t": r'["\u0434\u0430"]'})
@@ -233,7 +233,7 @@ async def test_tags_are_counted_whatever_the_column_holds(database: Database, li
 
 
 async def test_a_tag_is_listed_where_its_post_shows_it(database: Database, listing: ApiQueries) -> None:
-    """One rule for both, and for the filter: no blank ones, none that cannot be stored everywhere."""
+    """Counts, posts and the filter agree: blank and unstorable tags are left out."""
     async with database.write() as session:
         for post_id, tags in enumerate(ODD_TAGS, start=1):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
@@ -316,7 +316,7 @@ async def test_only_posts_with_attempts_left_need_a_retry(database: Database, li
 async def test_counts_are_of_one_moment(
     database: Database, listing: ApiQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tags that come between the statements are counted in none: there are never more with tags than posts."""
+    """Tags stored between the statements are not counted: `with_tags` never exceeds `total`."""
     count_by_status = overview.count_by_status
 
     async def then_tagged(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
@@ -333,7 +333,7 @@ async def test_counts_are_of_one_moment(
     assert (await listing.tagging_counts(1, 5)).total == 16
 
 
-#: Column of posts → what another program may put there on SQLite, and what is shown.
+#: Column of posts → a value of another program on SQLite, and what is shown.
 ODD_VALUES: list[tuple[str, str, Any]] = [
     ("text", "X'fffe'", "\ufffd\ufffd"),
     ("text", "CAST(X'EDA080' AS TEXT)", "\ufffd\ufffd\ufffd"),

@@ -1,4 +1,4 @@
-"""Counts, cards and pages."""
+"""Queries of the bot: counts, cards, failed posts."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def test_no_cell_is_a_formula(database: Database, text: str) -> None:
         await session.execute(update(Channel).where(Channel.id == 1).values(channel_title=text))
     row = list(csv.reader(io.StringIO(await exported(database, ExportFormat.CSV), newline="")))[1]
     assert [row[2], row[6], row[7]] == [f"'{text}"] * 3
-    # Programs get what there is.
+    # Programs get the text unchanged.
     assert json.loads((await exported(database, ExportFormat.JSONL)).splitlines()[0])["text"] == text
 
 
@@ -94,14 +94,14 @@ async def test_many_pages_lose_nothing_while_posts_come_and_go(database: Databas
     count = 3 * PAGE
     async with database.write() as session:
         await add_posts(session, 1, count, first=1001, **TAGGED)
-        # Many of one time.
+        # Many posts of one time.
         await session.execute(update(Post).where(Post.id > 1000).values(posted_at=NOW + timedelta(days=1)))
     found: list[int] = []
     async with aclosing(Exporter(database).chunks(1, ExportFormat.JSONL)) as blocks:
         async for block in blocks:
             found += [json.loads(line)["id"] for line in block.data.splitlines()]
             async with database.write() as session:
-                # The one where the next page goes on, and a new one.
+                # The post at which the next page starts is deleted, and a new one is stored.
                 await session.execute(delete(Post).where(Post.id == found[-1], Post.user_id == 1))
                 await add_posts(session, 1, 1, first=5000 + len(found), **TAGGED)
     assert found == [*range(1000 + count, 1000, -1), 2, 1]

@@ -1,4 +1,4 @@
-"""Feeds: who reads what, and the document."""
+"""Feeds: who can read which posts, and the RSS document."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def fill(database: Database) -> None:
         await add_posts(session, 1, 60, **TAGGED)
         await add_posts(session, 1, 30, first=101)
         await add_posts(session, 2, 1, first=201, **TAGGED)
-        # Asked for anew: it keeps its tags meanwhile.
+        # New tags are wanted; the old ones stay meanwhile.
         values = {"tags": ["река", "город"], "tagging_status": "pending"}
         await session.execute(update(Post).where(Post.id == 60).values(**values))
 
@@ -163,7 +163,7 @@ def test_an_item_names_its_channel() -> None:
 
 
 def test_a_feed_is_dated_by_what_changed_in_it() -> None:
-    """One without posts by when it was made: the document is the same each time."""
+    """A feed without posts by its creation: the document does not change."""
     empty = Feed([], "тег", NOW, "ru")
     made = document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»\x00")
     assert made == document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»")

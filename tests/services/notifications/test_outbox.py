@@ -1,4 +1,4 @@
-"""What is due to be told, to whom, and when."""
+"""Which notices are due, for whom, and when."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_a_postponed_notice_waits(world: World) -> None:
     world.wait(2)
     [notice] = await world.outbox.due()
     await world.outbox.postpone(notice, world.now + timedelta(seconds=90))
-    # A flood wait holds for the person's newer failures, too.
+    # A flood wait also delays the person's newer failures.
     await world.fail(world.posts[1])
     world.wait(89)
     assert await world.outbox.due() == []
