@@ -1,9 +1,9 @@
-"""What keeps the process from starting, or a command from being done."""
+"""Errors that end the process or a command with a message for the operator."""
 
 
 class StartError(Exception):
-    """The message says, in a line or two, what is wrong and what to do; the exit status is 1."""
+    """The process cannot start. The message says what is wrong and what to do; the exit status is 1."""
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked; the message says why, the exit status is 1."""
+    """A command failed. The message says why; the exit status is 1."""

@@ -1,4 +1,4 @@
-"""Texts in a person's language: gettext catalogues, numbers and times. English is the language of the msgids."""
+"""Texts in a person's language: gettext catalogues, numbers and times. The msgids are English."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ LANGUAGES = ("en", "ru")
 
 
 class Html(str):
-    """A string that is HTML already: its values were escaped when it was made."""
+    """A string of HTML whose values are escaped."""
 
     __slots__ = ()
 
 
 def escape(value: object) -> Html:
-    """The one place where text of users, channels and providers becomes HTML."""
+    """Escape a text of users, channels or providers; the only place that does."""
     return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
 
 
 def join(separator: str, parts: list[Html] | tuple[Html, ...]) -> Html:
-    """Parts that are HTML, joined."""
+    """Join parts that are HTML."""
     return Html(separator.join(parts))
 
 
 class Texts:
-    """One language: texts with their values put in, numbers and times as its speakers write them."""
+    """Texts, numbers and times of one language."""
 
     def __init__(
         self, language: str, catalogue: gettext.NullTranslations, timezone: ZoneInfo, clock: Callable[[], datetime]
@@ -46,11 +46,11 @@ class Texts:
         self._catalogue = catalogue
         self._timezone = timezone
         self._clock = clock
-        # Babel reads the locale's pattern anew for every number.
+        # Babel would parse the locale's pattern for every number.
         self._percent = format_percent(0, locale=language).replace("0", "{}")
 
     def _(self, message: str, /, **values: object) -> Html:
-        """A text as HTML: `{name}` stands for a value, which is escaped."""
+        """A text as HTML; `{name}` becomes the escaped value."""
         return self._fill(self._catalogue.gettext(message), values)
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> Html:
@@ -58,37 +58,37 @@ class Texts:
         return self._fill(self._catalogue.ngettext(one, many, count), {"count": count, **values})
 
     def plain(self, message: str, /, **values: object) -> str:
-        """A text that Telegram shows as it is: a button's, or an answer to a press."""
+        """A text that Telegram shows without formatting: on a button, or as the answer to a press."""
         shown = {name: self._show(value) for name, value in values.items()}
         return self._catalogue.gettext(message).format(**shown)
 
     def number(self, value: float) -> str:
         """12345 → 12,345 or 12 345."""
         if isinstance(value, int) and 0 <= value < 1000:
-            # As everywhere: there is nothing to group.
+            # No grouping: the same in every language.
             return str(value)
         return format_decimal(value, locale=self.language)
 
     def percent(self, part: int, whole: int) -> str:
-        """A share of a whole, without decimals; a part that is there is never 0 %, and only the whole is 100 %."""
+        """A share without decimals: 0 % only for none, 100 % only for the whole."""
         share = part / whole if whole else 0.0
         sign = "<" if 0 < share < 0.01 else ""
         shown = max(round(share * 100), 1) if part else 0
         return sign + self._percent.format(min(shown, 99) if part < whole else shown)
 
     def seconds(self, value: float) -> str:
-        """A duration's number with one decimal."""
+        """Seconds with one decimal."""
         return format_decimal(value, format="#,##0.0", locale=self.language)
 
     def time(self, moment: datetime) -> str:
-        """HH:MM, with the date when it is not today, and with UTC named."""
+        """HH:MM, with the date unless it is today, and with UTC if that is the time zone."""
         local = moment.astimezone(self._timezone)
         today = self._clock().astimezone(self._timezone).date() == local.date()
         shown = format_datetime(local, "HH:mm" if today else "d MMM HH:mm", locale=self.language)
         return f"{shown} UTC" if self._timezone.key == "UTC" else shown
 
     def ago(self, moment: datetime) -> str:
-        """How long ago in one unit: "5 minutes ago"."""
+        """How long ago, in one unit: "5 minutes ago"."""
         passed = max(self._clock() - moment, timedelta(seconds=1))
         return format_timedelta(-passed, threshold=1, add_direction=True, locale=self.language)
 
@@ -102,7 +102,7 @@ class Texts:
 
 
 class I18n:
-    """Every language's texts; read once, at start."""
+    """The texts of all languages."""
 
     def __init__(self, timezone: ZoneInfo, clock: Callable[[], datetime], folder: Path = LOCALES) -> None:
         self._texts = {
@@ -111,7 +111,7 @@ class I18n:
         }
 
     def texts(self, language: str | None) -> Texts:
-        """The texts of a language by its code ("ru", "ru-RU"); of English for any other."""
+        """The texts for a language code ("ru", "ru-RU"); English for any other."""
         code = (language or "").replace("_", "-").split("-")[0].lower()
         return self._texts.get(code, self._texts["en"])
 
