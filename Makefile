@@ -2,12 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help setup install run demo test test-faults bench lint lock
+.PHONY: help setup install run demo test test-all coverage bench lint lock
 # Two targets never install into .venv at once.
 .NOTPARALLEL:
 
 help:
-	@echo "make demo | setup | run | test | test-faults | bench | lint | install | lock"
+	@echo "make demo | setup | run | test | test-all | coverage | bench | lint | install | lock"
 
 # $(1): a file of requirements/. An existing .venv keeps what is in it.
 define install_into_venv
@@ -38,11 +38,19 @@ demo: .venv/runtime
 	$(BIN)/python -m sandbox.demo
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# All scenarios: ten minutes or so, most of it waiting for pauses to end.
-test-faults: install
-	$(BIN)/python -m pytest -n 2 -m '' tests/faults
+# Also what is marked slow, and more examples of each property. Most of it waits, hence four processes.
+test-all: install
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m '' --hypothesis-profile=full
+
+# Branches of bot, services and storage that the tests reach in pytest's own processes.
+coverage: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7.10'
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
 
 # Some ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed

@@ -1,9 +1,8 @@
 """The floor: an aiohttp loop that makes the same requests, and stores nothing.
 
-    python -m benchmarks.bare URL POSTS IN_FLIGHT PAUSE < body.json
+    python -m benchmarks.bare URL POSTS IN_FLIGHT < body.json
 
-`body.json` is a request as the bot sent it; each post's has its own text. With one in flight and a pause of a second
-it is the loop of the program that the bot came from.
+`body.json` is a request as the bot sent it; each post's has its own text.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import aiohttp
 from benchmarks.bodies import bodies
 
 
-async def main(url: str, posts: int, in_flight: int, pause: float) -> None:
+async def main(url: str, posts: int, in_flight: int) -> None:
     """Ask about every post."""
     waiting = bodies(json.load(sys.stdin), posts)
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer sk-benchmark", "X-Title": "bare"}) as http:
@@ -27,10 +26,9 @@ async def main(url: str, posts: int, in_flight: int, pause: float) -> None:
                 async with http.post(f"{url}/chat/completions", json=body) as answer:
                     content = (await answer.json())["choices"][0]["message"]["content"]
                 assert json.loads(content)["tags"]
-                await asyncio.sleep(pause)
 
         await asyncio.gather(*(one_after_another() for _ in range(in_flight)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

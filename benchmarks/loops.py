@@ -19,12 +19,10 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "LITELLM_LOCAL_MODEL_COST_MAP": "True
 LOOK_SECONDS = 0.02
 
 
-async def bare(
-    provider: Provider, example: dict[str, Any], posts: int, plan: Plan, in_flight: int = CONCURRENCY, pause: float = 0
-) -> Run:
+async def bare(provider: Provider, example: dict[str, Any], posts: int, plan: Plan) -> Run:
     """The bare aiohttp loop, from the release of its first answers to its last answer."""
-    command = (sys.executable, "-m", "benchmarks.bare", provider.base_url, str(posts), str(in_flight), str(pause))
-    return await _timed(provider, example, posts, plan, in_flight, command)
+    command = (sys.executable, "-m", "benchmarks.bare", provider.base_url, str(posts), str(CONCURRENCY))
+    return await _timed(provider, example, posts, plan, command)
 
 
 async def litellm(provider: Provider, example: dict[str, Any], posts: int, plan: Plan) -> Run | None:
@@ -33,12 +31,10 @@ async def litellm(provider: Provider, example: dict[str, Any], posts: int, plan:
         return None
     program = "benchmarks.peers.litellm_router"
     command = (str(PEERS_PYTHON), "-m", program, provider.base_url, str(posts), str(CONCURRENCY))
-    return await _timed(provider, example, posts, plan, CONCURRENCY, command)
+    return await _timed(provider, example, posts, plan, command)
 
 
-async def _timed(
-    provider: Provider, example: dict[str, Any], posts: int, plan: Plan, in_flight: int, command: tuple[str, ...]
-) -> Run:
+async def _timed(provider: Provider, example: dict[str, Any], posts: int, plan: Plan, command: tuple[str, ...]) -> Run:
     await provider.plan(plan)
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=ENVIRONMENT, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
@@ -47,7 +43,7 @@ async def _timed(
     async with ending(process):
         process.stdin.write(json.dumps(example).encode())
         process.stdin.close()
-        await provider.until(requests=in_flight)
+        await provider.until(requests=CONCURRENCY)
         before = cpu_seconds(process.pid)
         await provider.release()
         used = before

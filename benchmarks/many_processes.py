@@ -1,4 +1,4 @@
-"""One, two and four workers on one PostgreSQL, no latency, beside procrastinate's no-op jobs on the same server."""
+"""One and four workers on one PostgreSQL, no latency, beside procrastinate's no-op jobs on the same server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.standins.process import Provider, provider
 from benchmarks.standins.provider import Plan
 from benchmarks.workers import CONCURRENCY
 
-PROCESSES = (1, 2, 4)
+PROCESSES = (1, 4)
 POSTS, JOBS = 1600, 1000
 
 

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migration.migrate import VERSION_TABLE
+from storage.migration.inspection import VERSION_TABLE
 from storage.schema.source_tables import SourceRow
 
 

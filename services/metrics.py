@@ -10,11 +10,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.budget import FREE_LANE, LaneState
-from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.model_choice import pause_reason
+from services.availability.model_names import is_free
 from services.availability.model_states import load_states
 from services.availability.provider_status import Quota, free_quota
-from services.availability.rate_limit import lane_state
+from services.availability.rate_limit import FREE_SCOPE, limit_state
 from services.clock import Clock
 from storage import outbox
 from storage.db.engine import Database
@@ -117,8 +118,8 @@ class MetricsReader:
         counts = await overview.count_by_status(session, None)
         queue = await metrics.look_at_queue(session, now)
         states = await load_states(session) if self._enabled else {}
-        lanes = await limits.load(session)
-        free = lane_state(lanes[FREE_LANE]) if FREE_LANE in lanes else LaneState()
+        rows = await limits.load(session)
+        free = limit_state(rows.get(FREE_SCOPE))
         paused = pause_reason(self._chain, states, now)
         return MetricsSnapshot(
             posts=_by_status(counts),

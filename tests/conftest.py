@@ -1,9 +1,10 @@
-"""The fixtures of all tests, from the modules that hold them, and Hypothesis's profile."""
+"""The fixtures of all tests, from the modules that hold them, and how much of everything is tried."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
@@ -13,5 +14,25 @@ pytest_plugins = [
 ]
 
 # How fast an example runs is the machine's load, not the code's behaviour.
-settings.register_profile("metka", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("metka")
+settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("quick"), max_examples=100)
+settings.register_profile("long", settings.get_profile("quick"), max_examples=2000)
+settings.load_profile("quick")
+
+#: Folders of tests for which one database is like the other.
+EITHER_DATABASE = ("bot", "web", "end_to_end", "sandbox")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of EITHER_DATABASE as slow on PostgreSQL when they also run on SQLite."""
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    on_sqlite = {item.function for item in functions if _backend(item) == "sqlite"}
+    for item in functions:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in EITHER_DATABASE and _backend(item) == "postgresql" and item.function in on_sqlite:
+            item.add_marker(pytest.mark.slow)
+
+
+def _backend(item: pytest.Function) -> object:
+    return item.callspec.params.get("backend") if hasattr(item, "callspec") else None

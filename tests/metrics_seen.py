@@ -10,8 +10,8 @@ from services.availability.provider_status import Quota
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
 from services.metrics import MetricsSnapshot, ModelMetrics
-from services.tagging.recorder import Finished
-from storage.queue.queue import ClaimedPost
+from services.tagging.tagging_request import FinishedRequest, TaggingRequest
+from storage.queue.claim import ClaimedPost
 from tests.storage.rows import NOW
 
 CHAIN = ("first/model", "second/model")
@@ -25,10 +25,10 @@ def call_of(
     return Call(request, outcomes, answered or model, 200, seconds, usage or Usage(), NOW)
 
 
-def finished(call: Call) -> Finished:
+def finished(call: Call) -> FinishedRequest:
     """The request as the worker hands it on."""
     posts = (ClaimedPost(number, 1, "text", (), 0, 1, None, None, "t") for number, _ in enumerate(call.outcomes, 1))
-    return Finished(tuple(posts), call)
+    return FinishedRequest(TaggingRequest(tuple(posts), (call.request.model,)), call)
 
 
 def everything_known(models: Sequence[str]) -> MetricsSnapshot:

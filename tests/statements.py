@@ -45,10 +45,7 @@ class Statements:
 
 @contextmanager
 def noted(database: Database) -> Iterator[Statements]:
-    """Every statement on the database, on whatever engine, while the block runs.
-
-    Without the short reads of SQLite (`storage.db.bare`), which are made for nobody but people who write.
-    """
+    """Every statement on the database, on whatever engine, while the block runs."""
     statements = Statements()
 
     def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

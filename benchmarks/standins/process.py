@@ -31,14 +31,14 @@ class StandIn:
         async with self._http.post(f"{self.url}/bench/{name}", json=body) as answer:
             return await answer.json()
 
-    async def until(self, seconds: float = 300, **counts: int) -> None:
+    async def until(self, seconds: float = 300, look_seconds: float = LOOK_SECONDS, **counts: int) -> None:
         """Wait until it has counted so many of each."""
         async with asyncio.timeout(seconds):
             while True:
                 counted = await self.call("counts")
                 if all(counted[name] >= wanted for name, wanted in counts.items()):
                     return
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(look_seconds)
 
 
 class Provider(StandIn):
@@ -84,9 +84,9 @@ async def provider() -> AsyncIterator[Provider]:
 class Telegram(StandIn):
     """The Bot API's stand-in."""
 
-    async def send(self, updates: int, people: int, text: str) -> None:
-        """Queue messages of these people."""
-        await self.call("send", {"updates": updates, "people": people, "text": text})
+    async def send(self, updates: int, people: int, text: str, *, first: int = 0) -> None:
+        """Queue messages of `people` people in turn, beginning with person `first`."""
+        await self.call("send", {"updates": updates, "people": people, "text": text, "first": first})
 
     async def report(self) -> telegram_stand_in.Report:
         """What happened since the last `send`."""

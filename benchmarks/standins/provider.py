@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,8 +18,6 @@ from typing import Any
 from benchmarks.posts import asked, tags_of
 from benchmarks.standins.faults import Deck, Json, error, fault, tagged
 from benchmarks.standins.http import Reply, Request, serve_for_ever
-
-MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +29,6 @@ class Plan:
     seed: int = 1
     dead: tuple[str, ...] = ()
     openrouter: bool = True
-    per_minute: int | None = None
     held: bool = False
 
 
@@ -76,7 +72,6 @@ class ProviderStandIn:
         self._cpu = time.process_time()
         self._held: list[Callable[[], None]] = []
         self._is_held = plan.held
-        self._minute: deque[float] = deque()
 
     def handle(self, request: Request, reply: Reply) -> None:
         """Answer, now or when the latency is over."""
@@ -126,47 +121,23 @@ class ProviderStandIn:
             answer()
 
     def _answer(self, body: Json, reply: Reply, arrived: float, report: Report) -> None:
-        value, status, outcome, posts, headers = self._decide(body)
-        reply(value, status, headers)
+        value, status, outcome, posts = self._decide(body)
+        reply(value, status)
         report.last_answer = time.monotonic()
         report.outcomes[outcome] = report.outcomes.get(outcome, 0) + 1
         if outcome == "ok":
             report.served.append((report.last_answer, report.last_answer - arrived, posts))
             self._posts += posts
 
-    def _decide(self, body: Json) -> tuple[Json, int, str, int, dict[str, str]]:
-        if (wait := self._limit()) > 0:
-            value, headers = _limited(self._plan.per_minute or 0, wait)
-            return value, 429, "limited", 0, headers
+    def _decide(self, body: Json) -> tuple[Json, int, str, int]:
         models = [body["model"], *(body.get("models") or [] if self._plan.openrouter else [])]
         model = next((name for name in models if name not in self._plan.dead), None)
         name = "http_503" if model is None else self._deck.deal()
         if name is not None or model is None:
             value, status = fault(name or "http_503", models[0])
-            return value, status, "dead" if model is None else str(name), 0, {}
+            return value, status, "dead" if model is None else str(name), 0
         posts = [(number, tags_of(mark)) for number, mark in asked(body["messages"][-1]["content"])]
-        return tagged(model, posts, single=_is_single(body, len(posts))), 200, "ok", len(posts), {}
-
-    def _limit(self) -> float:
-        """Seconds until the next request is allowed; 0: now, and it is counted."""
-        if self._plan.per_minute is None:
-            return 0.0
-        now = time.monotonic()
-        while self._minute and self._minute[0] <= now - MINUTE:
-            self._minute.popleft()
-        if len(self._minute) >= self._plan.per_minute:
-            return self._minute[0] + MINUTE - now
-        self._minute.append(now)
-        return 0.0
-
-
-def _limited(per_minute: int, wait: float) -> tuple[Json, dict[str, str]]:
-    headers = {
-        "X-RateLimit-Limit": str(per_minute),
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(int((time.time() + wait) * 1000)),
-    }
-    return error(429, "Rate limit exceeded: free-models-per-min. ", headers=headers, provider_name=None), headers
+        return tagged(model, posts, single=_is_single(body, len(posts))), 200, "ok", len(posts)
 
 
 def _is_single(body: Json, posts: int) -> bool:

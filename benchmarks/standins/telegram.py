@@ -2,7 +2,7 @@
 
     python -m benchmarks.standins.telegram
 
-prints its port. POST /bench/send {"updates", "people", "text"} queues private messages of so many people in turn,
+prints its port. POST /bench/send {"updates", "people", "text", "first"} queues private messages of people in turn,
 /bench/counts and /bench/report tell.
 """
 
@@ -34,6 +34,7 @@ class Report:
     messages: int = 0
     sent_at: float = 0.0
     first_handed_out: float = 0.0
+    first_message: float = 0.0
     last_message: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -71,11 +72,11 @@ class BotApiStandIn:
         self._report.cpu_seconds = time.process_time() - self._cpu
         return asdict(self._report)
 
-    def _send(self, updates: int, people: int, text: str) -> None:
+    def _send(self, updates: int, people: int, text: str, first: int = 0) -> None:
         polls = self._report.polls
         self._report, self._cpu = Report(polls=polls, sent_at=time.monotonic()), time.process_time()
-        first = len(self._updates) + 1
-        self._updates += [_update(first + n, IDS_FROM + 1 + n % people, text) for n in range(updates)]
+        number, person = len(self._updates) + 1, IDS_FROM + 1 + first
+        self._updates += [_update(number + n, person + n % people, text) for n in range(updates)]
         if self._waiting is not None:
             params, reply = self._waiting
             self._hand_out(params, reply)
@@ -104,6 +105,7 @@ class BotApiStandIn:
         report = self._report
         report.messages += 1
         report.last_message = time.monotonic()
+        report.first_message = report.first_message or report.last_message
         chat = {"id": int(params["chat_id"]), "type": "private", "first_name": "Anna"}
         message = {"message_id": report.messages, "date": DATE, "chat": chat, "from": BOT, "text": params["text"]}
         reply(_result(message))
@@ -120,7 +122,7 @@ def _update(number: int, person: int, text: str) -> Json:
         "chat": {"id": person, "type": "private", "first_name": "Anna"},
         "from": {"id": person, "is_bot": False, "first_name": "Anna", "language_code": "ru"},
         "text": text,
-        "entities": [{"type": "bot_command", "offset": 0, "length": len(text)}],
+        "entities": [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}],
     }
     return {"update_id": number, "message": message}
 

@@ -10,7 +10,7 @@ import click
 from bot.errors import StartError
 from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from bot.settings import APPOINT, Settings
-from storage.migration.migrate import inspect_state, is_current
+from storage.migration.inspection import inspect_state, is_current
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 

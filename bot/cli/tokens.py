@@ -12,7 +12,8 @@ from bot.runtime.database_startup import address, connect, current_database, rea
 from services.accounts.people import People
 from services.accounts.tokens import Tokens, UnknownPersonError
 from services.clock import utc_now
-from storage.migration.migrate import MigrationError, describe, migrate
+from storage.migration.migrate import MigrationError, migrate
+from storage.migration.report import describe
 
 
 async def run_migrate() -> int:

@@ -25,7 +25,7 @@ from services.llm.client import Call
 from services.llm.response_classifier import Kind
 from services.metrics import MetricsSnapshot, ModelMetrics
 from services.notifications.outbox import NoticeKind
-from services.tagging.recorder import Finished
+from services.tagging.tagging_request import FinishedRequest
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -87,7 +87,7 @@ class Metrics:
             for result in RESULTS:
                 self._notifications.labels(notice, result)
 
-    def finished(self, group: Sequence[Finished]) -> None:
+    def finished(self, group: Sequence[FinishedRequest]) -> None:
         """These requests ended, and what came of them is stored."""
         for finished in group:
             self._request(finished.call)

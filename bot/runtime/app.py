@@ -25,7 +25,7 @@ from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
 from bot.web.app import serve_http
 from services.accounts.people import People
-from services.availability.budget import Pace
+from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import Channels
 from services.ingest.channel_posts import Intake
@@ -118,7 +118,7 @@ def make_services(engine: Engine) -> Services:
             engine.provider,
             settings.models,
             engine.policy,
-            Pace(settings.tagging_requests_per_minute),
+            RateLimit(settings.tagging_requests_per_minute),
             enabled=settings.tagging_enabled,
             wake=worker.wake,
             probe=worker.probe,

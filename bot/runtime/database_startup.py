@@ -17,8 +17,10 @@ from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
-from storage.migration.migrate import MigrationError, describe, inspect_state, is_current, migrate
-from storage.queue import model_states, queue
+from storage.migration.inspection import inspect_state, is_current
+from storage.migration.migrate import MigrationError, migrate
+from storage.migration.report import describe
+from storage.queue import leases, model_states
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +156,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         async with database.write() as session:
             await model_states.reopen(session, utc_now())
             if database.is_sqlite:
-                await queue.release_all(session)
+                await leases.release_all(session)
                 await model_states.forget_probes(session)
         yield database
 

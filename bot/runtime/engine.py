@@ -16,13 +16,14 @@ from bot.runtime.bell import Bell
 from bot.runtime.database_startup import open_database
 from bot.runtime.logs import configure_logging
 from bot.settings import Settings
-from services.availability.budget import Pace
 from services.availability.daily_quota import QuotaWatch
+from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.llm.client import Provider
 from services.tagging.dispatcher import Dispatcher
-from services.tagging.recorder import Finished, Recorder
+from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
+from services.tagging.tagging_request import FinishedRequest
 from services.tagging.worker import Worker
 from storage.db.coordination import WORK_CHANNEL, Coordination, Duties, Listeners, Look
 from storage.db.engine import Database
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 #: The last resort at the end: the worker's 15 s for requests in flight, and the transaction that follows.
 STOP_SECONDS = 20.0
 
-OnFinished = Callable[[Sequence[Finished]], None]
+OnFinished = Callable[[Sequence[FinishedRequest]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,13 @@ def _worker(
     on_news: Callable[[], None],
     on_finished: OnFinished | None,
 ) -> Worker:
-    pace = Pace(settings.tagging_requests_per_minute)
-    recorder = Recorder(settings.models, policy, pace, settings.admin_ids, utc_now, Random())
+    rate_limit = RateLimit(settings.tagging_requests_per_minute)
+    recorder = Recorder(settings.models, policy, rate_limit, settings.admin_ids, utc_now, Random())
     dispatcher = Dispatcher(
         recorder,
         settings.models,
         policy,
-        pace,
+        rate_limit,
         concurrency=settings.tagging_concurrency,
         batch_size=settings.tagging_batch_size,
         lease_seconds=settings.lease_seconds,

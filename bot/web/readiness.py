@@ -12,7 +12,7 @@ from bot.telegram.health import TelegramState
 from bot.web.schemas import DatabaseCheck, ProviderCheck, Readiness, TelegramCheck
 from services.tagging.service import TaggingService
 from storage.db.engine import Database, is_unavailable
-from storage.migration.migrate import is_current
+from storage.migration.inspection import is_current
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,6 @@ from services.clock import Clock
 from storage import outbox
 from storage.accounts import people as rows
 from storage.db.engine import Database
-from storage.db.glance import glance
 from storage.schema import parser_tables
 
 LANGUAGES = ("ru", "en")
@@ -75,9 +74,6 @@ class People:
         self._database = database
         self._admin_ids = admin_ids
         self._clock = clock
-        # The columns of the parser's users table do not change while the process runs.
-        self._columns: parser_tables.OptionalColumns | None = None
-        self._query: rows.Standing | None = None
 
     @property
     def has_admins(self) -> bool:
@@ -89,7 +85,9 @@ class People:
     ) -> CurrentUser:
         """Who sent an update. Writes only what has changed; gives an administrator an account."""
         name, username = storable(name), storable(username) if username else None
-        person, account = await self._standing(telegram_id)
+        async with self._database.read() as session:
+            columns = await parser_tables.optional_columns(session)
+            person, account = await rows.find_person_and_account(session, telegram_id, columns, self._clock())
         language = _language(language_code, person.language if person else None)
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
@@ -180,20 +178,10 @@ class People:
             return account.id if account and account.may_use else None
         return account.id if account else await self._open_account(session, telegram_id, None, None)
 
-    async def _standing(self, telegram_id: int) -> tuple[rows.Known | None, rows.Account | None]:
-        if self._query is None:
-            async with self._database.read() as session:
-                self._query = rows.standing_query(await self._optional(session))
-        query, now = self._query, self._clock()
-        return await glance(self._database, lambda by: rows.standing(by, query, telegram_id, now))
-
     async def _account(self, session: AsyncSession, telegram_id: int) -> rows.Account | None:
-        return await rows.find_account(session, telegram_id, await self._optional(session), self._clock())
-
-    async def _optional(self, session: AsyncSession) -> parser_tables.OptionalColumns:
-        if self._columns is None:
-            self._columns = await parser_tables.optional_columns(session)
-        return self._columns
+        return await rows.find_account(
+            session, telegram_id, await parser_tables.optional_columns(session), self._clock()
+        )
 
     async def _open_account(
         self, session: AsyncSession, telegram_id: int, name: str | None, username: str | None

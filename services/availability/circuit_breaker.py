@@ -1,19 +1,19 @@
-"""PURE: what is known of each model, and what follows: whom to ask, or how long to wait.
+"""PURE: what a request's outcome changes in what is known of the models.
 
-A model is *set aside* until a time and for a reason; when nobody is left, tagging is paused until the first of
-those times. Aside for a fault it is a circuit breaker: after the pause one probe goes through (half-open), and
-only its success closes the breaker again.
+A model is *set aside* until a time and for a reason; with every model aside tagging is paused until the first of
+those times. After a fault it is a circuit breaker: when the pause ends one probe goes through (half-open), and only its
+success closes the breaker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from random import Random
 
+from services.availability.model_names import fell_back, is_free, plain_name
 from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
 
 FAULTS_TO_OPEN = 3
@@ -25,8 +25,6 @@ LONGEST_ACCOUNT_PAUSE = 3600.0
 FIRST_LIMIT_PAUSE = 15.0
 GONE_FOR = timedelta(days=1)
 FORBIDDEN_FOR = timedelta(minutes=10)
-#: OpenRouter refuses a longer `models` with a 400.
-MOST_MODELS = 3
 
 
 class Aside(StrEnum):
@@ -66,94 +64,7 @@ class ModelState:
         return self.probe_until is not None and self.probe_until > now
 
 
-@lru_cache(maxsize=64)
-def _unknown(model: str) -> ModelState:
-    """The state of a model of which nothing is known: it is up. Asked for at each answer."""
-    return ModelState(model)
-
-
 States = Mapping[str, ModelState]
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """How many requests may start: any number, one probe, or none before `until`."""
-
-    capacity: int | None
-    until: datetime | None = None
-
-
-def is_free(model: str) -> bool:
-    """Whether OpenRouter counts the model against the limits of free ones."""
-    return model.endswith(":free") or model == "openrouter/free"
-
-
-def is_router(model: str) -> bool:
-    """A router picks the model itself: whoever answers is no fault of it."""
-    return model.startswith("openrouter/")
-
-
-def candidates(chain: Sequence[str], states: States, now: datetime) -> list[str]:
-    """Models that may be asked now, in the chain's order; a half-open one only if no probe is out to it."""
-    return [model for model in chain if _may_ask(states.get(model), now)]
-
-
-def _may_ask(state: ModelState | None, now: datetime) -> bool:
-    if state is None:
-        return True
-    return not state.is_aside(now) and not (state.is_half_open(now) and state.is_probed(now))
-
-
-def choose_model(
-    chain: Sequence[str], allowed: Sequence[str], asked: Sequence[str], refused: Collection[str]
-) -> str | None:
-    """The next model for a post: after the last one asked, round the chain, untried ones first.
-
-    Args:
-        allowed: `candidates` of now. asked: the models this attempt has asked, in order.
-        refused: models that will not have this post, ever.
-    """
-    start = chain.index(asked[-1]) + 1 if asked and asked[-1] in chain else 0
-    turn = [*chain[start:], *chain[:start]]
-    fit = [model for model in turn if model in allowed and model not in refused]
-    return next((model for model in fit if model not in asked), fit[0] if fit else None)
-
-
-def models_to_send(
-    first: str, chain: Sequence[str], allowed: Sequence[str], refused: Collection[str]
-) -> tuple[str, ...]:
-    """`models` of the request: the first and what follows it in the chain, at most three."""
-    rest = [m for m in chain[chain.index(first) + 1 :] if m in allowed and m not in refused]
-    return (first, *rest)[:MOST_MODELS]
-
-
-def fell_back(sent: Sequence[str], answered: str | None) -> bool:
-    """Whether a later model of those sent answered, which is a fault of the first.
-
-    Not for routers, nor for another spelling of the first (`:free` gone, a date behind it).
-    """
-    if answered is None or answered == sent[0] or len(sent) < 2 or is_router(sent[0]):
-        return False
-    first, who = _plain(sent[0]), _plain(answered)
-    if who == first or who.startswith(f"{first}-"):
-        return False
-    return who in {_plain(model) for model in sent[1:]}
-
-
-def _plain(model: str) -> str:
-    return model.lower().partition(":")[0]
-
-
-def admission(chain: Sequence[str], states: States, now: datetime) -> Admission:
-    """Whether requests may start. Only half-open models left: one probe at a time, whichever model it goes to."""
-    known = [states.get(model) or _unknown(model) for model in chain]
-    half_open = [state for state in known if state.is_half_open(now)]
-    if any(not state.is_aside(now) for state in known if state not in half_open):
-        return Admission(None)
-    probed = [state.probe_until for state in known if state.probe_until and state.is_probed(now)]
-    if half_open:
-        return Admission(0, min(probed)) if probed else Admission(1)
-    return Admission(0, min((state.until for state in known if state.until), default=None))
 
 
 def observe(
@@ -175,7 +86,7 @@ def observe(
         is_probe: the request was a model's probe: only that may say that the probe is over.
         suspect: the post fails where others are served: its fault says little of a model that is up.
     """
-    asked = states.get(sent[0]) or _unknown(sent[0])
+    asked = states.get(sent[0]) or ModelState(sent[0])
     if is_probe:
         asked = replace(asked, probe_until=None)
     # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
@@ -184,7 +95,7 @@ def observe(
         changed = dict[str, ModelState]()
     else:
         changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
-    if is_probe and asked.model not in changed and asked != states.get(asked.model, _unknown(asked.model)):
+    if is_probe and asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
         changed[asked.model] = asked
     return changed
 
@@ -247,7 +158,7 @@ def _all_down(states: States, chain: Sequence[str], faulty: ModelState, now: dat
 def _answered(states: States, sent: Sequence[str], answered: str | None, outcome: Outcome) -> dict[str, ModelState]:
     if outcome.kind is not Kind.TAGGED or answered is None:
         return {}
-    later = next((model for model in sent[1:] if _plain(model) == _plain(answered)), None)
+    later = next((model for model in sent[1:] if plain_name(model) == plain_name(answered)), None)
     return {later: ModelState(later)} if later in states and later is not None else {}
 
 
@@ -325,19 +236,3 @@ def quota_spent(states: States, chain: Sequence[str], until: datetime, now: date
         for state in found
         if not (state.is_aside(now) and (state.until or now) >= until) and state.reason is not Aside.GONE
     }
-
-
-def pause_reason(chain: Sequence[str], states: States, now: datetime) -> Aside | None:
-    """Why nobody may be asked freely (the most serious reason first); None while somebody may."""
-    if admission(chain, states, now).capacity is None:
-        return None
-    reasons = {states[model].reason for model in chain if model in states}
-    order = (Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.LIMITED, Aside.GONE)
-    return next((reason for reason in order if reason in reasons), None)
-
-
-def free_again_at(chain: Sequence[str], states: States, refused: Collection[str], now: datetime) -> datetime | None:
-    """When the first model that has not refused the post may be asked; None when none is set aside."""
-    known = [states[model] for model in chain if model not in refused and model in states]
-    times = [time for state in known for time in (state.until, state.probe_until) if time is not None]
-    return min((time for time in times if time > now), default=None)

@@ -1,4 +1,4 @@
-"""Learns the day's quota of requests to free models from `GET /key`, which costs no request of the quota.
+"""The day's quota of requests to free models: what is left of it, and what `GET /key` says, which costs no request.
 
 Source: https://openrouter.ai/docs/api/reference/limits
 """
@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from services.availability.budget import FREE_LANE, FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY
-from services.availability.circuit_breaker import is_free, quota_spent
+from services.availability.circuit_breaker import quota_spent
+from services.availability.model_names import is_free
 from services.availability.model_states import load_states, save_states
+from services.availability.rate_limit import FREE_SCOPE, LimitState
 from services.clock import Clock, day_ends, utc_day
 from services.llm.client import Provider
 from storage.db.engine import Database, is_unavailable
@@ -25,6 +26,8 @@ from storage.queue import model_states as upstream_rows
 
 log = structlog.get_logger(__name__)
 
+#: OpenRouter's quota on free models without bought credits, and with.
+FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY = 50, 1000
 #: All processes together ask so often.
 EVERY = timedelta(minutes=15)
 
@@ -37,8 +40,26 @@ class DayQuota:
     used: int | None
 
 
+def remaining_today(state: LimitState, now: datetime) -> int | None:
+    """Requests left of the day's quota; None when the quota is not known, or more were made than it allows."""
+    if state.day_limit is None:
+        return None
+    used = state.day_used if state.day == utc_day(now) else 0
+    return state.day_limit - used if used <= state.day_limit else None
+
+
+def backlog_through(requests: int, state: LimitState, interval: timedelta | None, now: datetime) -> datetime | None:
+    """When so many requests will have been made under the quota and the rate limit; None: no limit is known."""
+    remaining = remaining_today(state, now)
+    pause = interval or timedelta(0)
+    if remaining is None or requests <= remaining:
+        return now + pause * requests if interval else None
+    days, last = divmod(requests - remaining - 1, max(1, state.day_limit or 1))
+    return day_ends(now) + timedelta(days=days) + pause * (last + 1)
+
+
 def read_quota(answer: Any) -> DayQuota | None:
-    """The quota in an answer to `GET /key`; None when it says nothing of it."""
+    """The quota in an answer to `GET /key`; None when it names none."""
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict):
         return None
@@ -93,8 +114,8 @@ class QuotaWatch:
             return
         now = self._clock()
         async with self._database.write() as session:
-            await limits.ensure(session, [FREE_LANE])
-            if not await limits.claim_check(session, FREE_LANE, now, now - EVERY / 2):
+            await limits.ensure(session, [FREE_SCOPE])
+            if not await limits.claim_check(session, FREE_SCOPE, now, now - EVERY / 2):
                 return
         found = read_quota(await self._provider.key())
         if found is not None:
@@ -110,4 +131,4 @@ class QuotaWatch:
                 spent = quota_spent(states, self._chain, day_ends(now), now)
                 await save_states(session, list(spent.values()))
                 log.warning("quota_spent", limit=found.limit, until=day_ends(now).isoformat())
-            await limits.learn(session, FREE_LANE, day_limit=found.limit, **used)
+            await limits.learn(session, FREE_SCOPE, day_limit=found.limit, **used)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,12 +15,7 @@ from storage.queue import model_states as upstream_rows
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:
     """The models' states by name."""
-    return by_model(await upstream_rows.load(session))
-
-
-def by_model(rows: Iterable[Row[Any]]) -> dict[str, ModelState]:
-    """The same of rows that were read otherwise."""
-    return {row.model: _state(row) for row in rows}
+    return {row.model: _state(row) for row in await upstream_rows.load(session)}
 
 
 def _state(row: Row[Any]) -> ModelState:

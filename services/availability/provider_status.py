@@ -1,4 +1,4 @@
-"""Whether tagging goes on, and if not, since when, why and until when: what /stats shows of the provider."""
+"""Whether tagging goes on, and if not, since when, why and until when, as /stats shows it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
-from services.availability.budget import FREE_LANE, LaneState, Pace, backlog_through, remaining_today
-from services.availability.circuit_breaker import Aside, ModelState, is_free, pause_reason
-from services.availability.model_states import by_model
-from services.availability.rate_limit import lane_state
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.daily_quota import backlog_through, remaining_today
+from services.availability.model_choice import pause_reason
+from services.availability.model_names import is_free
+from services.availability.model_states import load_states
+from services.availability.rate_limit import FREE_SCOPE, LimitState, RateLimit, limit_state
 from services.clock import Clock, day_ends
 from storage.db.engine import Database
-from storage.db.glance import Glance, glance
-from storage.reads import provider
+from storage.queue import limits
+from storage.reads import overview
 
-#: A count of the queue serves for so many times as long as it took: of 10,000 posts some seconds. And for so many
-#: seconds at most, when it took long for other reasons.
+#: A count of the queue is kept for KEEP_TIMES as long as it took (some seconds for 10,000 posts), LONGEST_KEPT seconds
+#: at most.
 KEEP_TIMES, LONGEST_KEPT = 1000.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAside:
-    """A model that is not asked for now."""
+    """A model that is not asked now."""
 
     model: str
     reason: str
@@ -33,7 +36,7 @@ class ModelAside:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The day's quota of requests to free models (UTC's day)."""
+    """The quota of requests to free models for a day (UTC)."""
 
     limit: int
     remaining: int
@@ -44,7 +47,7 @@ class Quota:
 class ProviderState:
     """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
 
-    `through_at`: when everybody's backlog will have been asked about, as far as the known limits tell; where wanted.
+    `through_at`: when the known limits will have let requests about the whole backlog through, if it was asked for.
     """
 
     enabled: bool
@@ -62,24 +65,24 @@ _STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITE
 
 
 def disabled(chain: Sequence[str]) -> ProviderState:
-    """Without a key nobody is asked."""
+    """Without a key no model is asked."""
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
 class ProviderWatch:
-    """Looks at the state that all processes share."""
+    """Reads the state that all processes share."""
 
     def __init__(
         self,
         database: Database,
         chain: Sequence[str],
-        pace: Pace,
+        rate_limit: RateLimit,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._chain = tuple(chain)
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._clock = clock
         self._monotonic = monotonic
         self._waiting = 0
@@ -87,15 +90,14 @@ class ProviderWatch:
 
     async def state(self, *, backlog: bool) -> ProviderState:
         """As it is now; `backlog`: with `through_at`, for which the queue is counted."""
-        return await glance(self._database, partial(self._look, now=self._clock(), backlog=backlog))
-
-    def _look(self, view: Glance, *, now: datetime, backlog: bool) -> ProviderState:
-        states = by_model(provider.models(view))
-        rows = provider.lanes(view)
-        free = lane_state(rows[FREE_LANE]) if FREE_LANE in rows else LaneState()
-        lane = self._pace.lane(self._chain[0])
-        interval = self._pace.interval(lane, lane_state(rows[lane]) if lane in rows else LaneState(), now)
-        waiting = self._queued(view) if backlog and is_free(self._chain[0]) else 0
+        now = self._clock()
+        async with self._database.read() as session:
+            states = await load_states(session)
+            rows = await limits.load(session)
+            waiting = await self._queued(session) if backlog and is_free(self._chain[0]) else 0
+        free = limit_state(rows.get(FREE_SCOPE))
+        scope = self._rate_limit.scope(self._chain[0])
+        interval = self._rate_limit.interval(scope, limit_state(rows.get(scope)), now)
         paused = _paused(self._chain, states, now)
         return ProviderState(
             enabled=True,
@@ -109,11 +111,11 @@ class ProviderWatch:
             through_at=backlog_through(waiting, free, interval, now) if waiting else None,
         )
 
-    def _queued(self, view: Glance) -> int:
-        """How many posts of everybody's wait, or did a moment ago: the longer the queue, the longer that lasts."""
+    async def _queued(self, session: AsyncSession) -> int:
+        """How many posts of all users wait, counted anew when the last count is too old."""
         began = self._monotonic()
         if began >= self._count_until:
-            self._waiting = provider.count_queued(view)
+            self._waiting = await overview.count_queued(session)
             counted = self._monotonic()
             self._count_until = counted + min(KEEP_TIMES * (counted - began), LONGEST_KEPT)
         return self._waiting
@@ -150,7 +152,7 @@ def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime
     )
 
 
-def free_quota(free: LaneState, now: datetime) -> Quota | None:
-    """What is left of the day, by the lane of the free models; None when it is not known."""
+def free_quota(free: LimitState, now: datetime) -> Quota | None:
+    """What is left of the day's quota; None when it is not known."""
     remaining = remaining_today(free, now)
     return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

@@ -14,7 +14,7 @@ from storage import outbox
 from storage.channels.follows import Follower
 from storage.channels.identity import find_twin, has_posts, join_readings, take_over
 from storage.posts import channel_posts
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel

@@ -28,7 +28,7 @@ from services.sources.base import (
 from storage.channels import follows
 from storage.channels.follows import Audience, Follower
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel, Post

@@ -19,6 +19,7 @@ from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags
 from storage.db.engine import Database
+from storage.db.locks import lock_number
 from storage.posts import channel_posts as rows
 from storage.posts.channel_posts import StoredPost
 from storage.schema.tables import ChannelOwner
@@ -86,7 +87,7 @@ class Intake:
         as they may use the bot. Without the right to edit (`can_edit`) hashtags are off.
         """
         async with self._database.write() as session:
-            await people_rows.take_turns(session, channel_id)
+            await lock_number(session, channel_id)
             known = await rows.owner_of(session, channel_id)
             keep = known is not None and await self._people.may_use(session, known.owner_telegram_id)
             owner = ChannelOwner(
@@ -161,7 +162,7 @@ class Intake:
 
         `owner`: of the channel that the message came in; None: it was forwarded.
         """
-        await people_rows.take_turns(session, post.channel_telegram_id)
+        await lock_number(session, post.channel_telegram_id)
         now = self._clock()
         channel_id = await rows.channel_row(
             session,

@@ -13,7 +13,7 @@ from services.ingest.store import Tally, store
 from services.sources.base import Delivery, Source
 from storage.db.engine import Database
 from storage.posts import imports as rows
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post

@@ -16,13 +16,13 @@ from services.hashtags.formatting import without_line
 from services.llm.prompts import has_text
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
-from storage.accounts import people
 from storage.channels import hashtags
 from storage.channels.identity import find_twin
+from storage.db.locks import lock_number
 from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import Stored, StoredText
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 
@@ -131,7 +131,7 @@ async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
     numbers = {channel.telegram_id for channel in channels if channel.telegram_id is not None}
     # Always in this order, so that no two wait for each other.
     for key in [*sorted(names), *sorted(numbers)]:
-        await people.take_turns(session, key)
+        await lock_number(session, key)
 
 
 async def _without_hashtags(

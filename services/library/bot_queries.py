@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,8 @@ from typing import Any
 from services.clock import Clock
 from storage.channels import hashtags
 from storage.db.engine import Database
-from storage.db.glance import Glance, glance
 from storage.posts.channel_posts import nameless
-from storage.reads import overview, own
+from storage.reads import overview
 from storage.schema.tables import Attempt
 
 ATTEMPTS_SHOWN = 5
@@ -93,22 +92,15 @@ class BotQueries:
     async def stats(self, user_id: int | None) -> Stats:
         """Counts of a user's posts; None: of all posts."""
         now = self._clock()
-        if user_id is not None:
-            return await glance(self._database, lambda by: self._own_stats(by, user_id, now))
         async with self._database.read() as session:
-            counts = await overview.count_by_status(session, None)
-            unfinished = await overview.count_tagged_unfinished(session, None)
-            due_at = await overview.next_attempt_at(session, None, now)
-            users = await overview.count_users(session)
-        return _stats(counts, unfinished, due_at, users)
-
-    def _own_stats(self, by: Glance, user_id: int, now: datetime) -> Stats:
-        counts = own.by_status(by, user_id)
-        known = overview.by_status(counts)
-        is_all_tagged = sum(counts.values()) == known["success"]
-        unfinished = 0 if is_all_tagged else own.count_tagged_unfinished(by, user_id)
-        waits = known["pending"] or known["retrying"]
-        return _stats(counts, unfinished, own.next_attempt_at(by, user_id, now) if waits else None, 1)
+            counts = await overview.count_by_status(session, user_id)
+            by_status = overview.by_status(counts)
+            total, waiting = sum(counts.values()), by_status["pending"] + by_status["retrying"]
+            is_all_tagged = total == by_status["success"]
+            unfinished = 0 if is_all_tagged else await overview.count_tagged_unfinished(session, user_id)
+            due_at = await overview.next_attempt_at(session, user_id, now) if waiting else None
+            users = 1 if user_id is not None else await overview.count_users(session)
+        return Stats(total, by_status, by_status["success"] + unfinished, waiting, due_at, users)
 
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
         """A post with its last attempts; None if there is none, or not of this user (None: of any user)."""
@@ -136,18 +128,6 @@ class BotQueries:
             rows = await overview.failed_posts(session, user_id, PAGE_SIZE, (page - 1) * PAGE_SIZE)
         now = self._clock()
         return FailedPage(tuple(_card(row, now) for row in rows), page, pages, total)
-
-
-def _stats(counts: Mapping[str | None, int], unfinished: int, due_at: datetime | None, users: int) -> Stats:
-    by_status = overview.by_status(counts)
-    return Stats(
-        total=sum(counts.values()),
-        by_status=by_status,
-        with_tags=by_status["success"] + unfinished,
-        waiting=by_status["pending"] + by_status["retrying"],
-        next_attempt_at=due_at,
-        users=users,
-    )
 
 
 def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> PostCard:

@@ -16,8 +16,8 @@ from sqlalchemy import Row
 from services.accounts.people import People
 from services.clock import Clock
 from services.library.export import ExportedPost, exported_post
-from storage.accounts import people as people_rows
 from storage.db.engine import Database
+from storage.db.locks import lock_number
 from storage.reads import feeds, lists
 
 #: Posts in a feed.
@@ -61,7 +61,7 @@ class Feeds:
         if self._public_url is None:
             return None
         async with self._database.write() as session:
-            await people_rows.take_turns(session, telegram_id)
+            await lock_number(session, telegram_id)
             secret = await feeds.secret_of(session, user_id, telegram_id)
             if secret is None:
                 secret = secrets.token_urlsafe(32)
@@ -71,7 +71,7 @@ class Feeds:
     async def renew(self, user_id: int, telegram_id: int) -> None:
         """Replace the secret; existing links stop working."""
         async with self._database.write() as session:
-            await people_rows.take_turns(session, telegram_id)
+            await lock_number(session, telegram_id)
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
 
     async def has_posts(self, user_id: int, tag: str) -> bool:

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.circuit_breaker import Aside, pause_reason
+from services.availability.circuit_breaker import Aside
+from services.availability.model_choice import pause_reason
 from services.availability.model_states import load_states
 from services.clock import Clock
 from storage import outbox
 from storage.db.engine import Database
+from storage.queue import attempt_log
 from storage.queue import model_states as upstream_rows
-from storage.queue import queue
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +148,7 @@ async def _share(session: AsyncSession, now: datetime) -> FailedShare:
         since = now - number * QUERY_PERIOD
         # The last period has no end: the clock of another process may be ahead.
         until = since + QUERY_PERIOD if number > 1 else now + FAILING_WITHIN
-        for how, outcome, count in await queue.ended_lately(session, since, until):
+        for how, outcome, count in await attempt_log.ended_lately(session, since, until):
             attempts += count
             if how != "tagged":
                 failed[outcome] += count

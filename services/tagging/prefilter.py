@@ -1,55 +1,87 @@
-"""Claimed posts before a request is planned for them: what needs none is settled, what cannot go out is put off.
+"""Claimed posts before a request is planned for them: some need none, some cannot go out now.
 
-All of it in the caller's one transaction.
+A post needs no request without text, with its tags, or with a text that is tagged already. All of it in the caller's
+transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.circuit_breaker import Aside, free_again_at
-from services.tagging.plans import Start, View
+from services.availability.admission import ProviderView
+from services.availability.circuit_breaker import Aside
+from services.availability.model_choice import free_again_at
+from services.llm.prompts import has_text
 from services.tagging.recorder import Recorder
-from services.tagging.retry_policy import Policy, Trail, settled_attempts
-from services.tags.reuse import Worth, sift
+from services.tagging.retry_policy import AttemptTrail, Policy, settled_attempts
+from services.tagging.row_values import tagged_values, through_values
+from services.tagging.tagging_request import TaggingRequest
+from services.tags.text_equality import same_words, text_key
 from storage import outbox
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.posts import equal_texts
+from storage.queue import attempt_log, leases
+from storage.queue.claim import ClaimedPost
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
 
 
-class Triage:
-    """Says which posts need a model, and what becomes of those that need none or find none."""
+class Prefilter:
+    """Says which posts need a model, and settles or postpones the others."""
 
     def __init__(self, recorder: Recorder, chain: Sequence[str], policy: Policy) -> None:
-        """`recorder`: gives up what has used up its attempts, or is refused by all."""
+        """`recorder` gives up posts whose attempts are used up, or that every model refuses."""
         self._recorder = recorder
         self._chain = tuple(chain)
         self._policy = policy
 
-    async def worth_asking(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], held: Iterable[Start], view: View
-    ) -> list[Worth]:
-        """The posts that need a model, their attempts settled. The others are settled, or wait for an equal one."""
-        sifted = await sift(session, claimed, {key for start in held for key in start.keys if key is not None})
-        if sifted.settled:
-            settled = await queue.settle(session, sifted.settled)
-            await outbox.outcome_ready(session, list(settled.awaited), view.now)
-            view.told.extend(settled.awaited | settled.hashtagged)
-        await self.postpone(session, sifted.waiting, view.now + LOOK_AGAIN)
-        undoubted = [(await self._without_doubt(session, each.post, view), each.key) for each in sifted.worth_asking]
-        return [Worth(post, key) for post, key in undoubted if post is not None]
+    async def posts_to_ask(
+        self, session: AsyncSession, claimed: Sequence[ClaimedPost], under_way: Iterable[TaggingRequest], now: datetime
+    ) -> tuple[list[ClaimedPost], bool]:
+        """The posts that need a model, and whether somebody is to be told of one that is settled.
 
-    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, view: View) -> ClaimedPost | None:
+        A post whose text is in a request `under_way`, or in another post's, waits for its tags.
+        """
+        settled, waiting, to_ask = list[tuple[ClaimedPost, dict[str, Any]]](), list[ClaimedPost](), list[ClaimedPost]()
+        values = {post.id: _without_request(post) for post in claimed}
+        keys = {post.id: _shared_key(post) for post in claimed if values[post.id] is None}
+        known = await _known_tags(session, {key for key in keys.values() if key is not None})
+        asked = {_shared_key(post) for request in under_way for post in request.posts} - {None}
+        for post in claimed:
+            key = keys.get(post.id)
+            tags = known.get(same_words(post.text or "")) if known and key is not None else None
+            if (done := values[post.id]) is not None:
+                settled.append((post, done))
+            elif tags and key is not None:
+                settled.append((post, tagged_values(tags, key)))
+            elif key is not None and key in asked:
+                waiting.append(post)
+            else:
+                to_ask.append(post)
+                asked.update([] if key is None else [key])
+        is_told = await self._settle(session, settled, now)
+        await self.postpone(session, waiting, now + LOOK_AGAIN)
+        found = [await self._without_doubt(session, post, now) for post in to_ask]
+        return [post for post in found if post is not None], is_told or None in found
+
+    async def _settle(
+        self, session: AsyncSession, done: Sequence[tuple[ClaimedPost, dict[str, Any]]], now: datetime
+    ) -> bool:
+        if not done:
+            return False
+        settled = await leases.settle(session, done)
+        await outbox.outcome_ready(session, list(settled.awaited), now)
+        return bool(settled.awaited | settled.hashtagged)
+
+    async def _without_doubt(self, session: AsyncSession, post: ClaimedPost, now: datetime) -> ClaimedPost | None:
         """The post, with an attempt in doubt counted or not; None when that used up its attempts."""
         if post.doubted_since is None:
             return post
-        attempts = settled_attempts(post.attempts, post.doubted_since, await queue.last_success_at(session))
+        attempts = settled_attempts(post.attempts, post.doubted_since, await attempt_log.last_success_at(session))
         # An attempt beyond the limit that a /retry gave is in doubt, too: nothing is used up before it counts.
         counts = attempts > post.attempts
         is_used_up = counts and attempts >= self._policy.max_attempts
@@ -57,24 +89,23 @@ class Triage:
         post = post._replace(attempts=attempts, doubted_since=None, waits=post.waits and not counts)
         if not is_used_up:
             return post
-        await self._give_up(session, post, "exhausted", post.error or "the attempts are used up", view)
+        await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)
         return None
 
-    async def _give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, view: View) -> None:
-        await self._recorder.give_up(session, post, kind, error, view.now)
-        view.told.append(post.id)
+    async def no_model_to_ask(self, session: AsyncSession, post: ClaimedPost, view: ProviderView) -> bool:
+        """No model may be asked about the post now: it waits for the first that may.
 
-    async def nobody_to_ask(self, session: AsyncSession, post: ClaimedPost, view: View) -> None:
-        """No model may be asked about the post now: it waits for the first that may, or fails if none will have it."""
-        refused = Trail.from_json(post.trail).refused
-        gone = {m for m, state in view.states.items() if state.reason is Aside.GONE and state.is_aside(view.now)}
+        Returns whether it failed instead, since every model that is not gone refuses it.
+        """
+        refused = AttemptTrail.from_json(post.trail).refused
+        gone = {m for m, state in view.models.items() if state.reason is Aside.GONE and state.is_aside(view.now)}
         if refused and set(self._chain) - gone <= set(refused):
-            # Nobody is left to wait for.
             error = "every model that can be asked refuses the text"
-            await self._give_up(session, post, "refused", error, view)
-            return
-        at = free_again_at(self._chain, view.states, refused, view.now) or view.now + LOOK_AGAIN
+            await self._recorder.give_up(session, post, "refused", error, view.now)
+            return True
+        at = free_again_at(self._chain, view.models, refused, view.now) or view.now + LOOK_AGAIN
         await self.postpone(session, [post], at)
+        return False
 
     async def postpone(self, session: AsyncSession, posts: Sequence[ClaimedPost], at: datetime) -> None:
         """Give the posts back, to be looked at again then."""
@@ -89,4 +120,30 @@ class Triage:
             )
             for post in posts
         ]
-        await queue.settle(session, later)
+        await leases.settle(session, later)
+
+
+def _without_request(post: ClaimedPost) -> dict[str, Any] | None:
+    """What a row becomes without text, or with the tags that are wanted; else None."""
+    if not has_text(post.text):
+        status = "success" if post.tags else "skipped"
+    elif post.tags and not post.wants_new and (post.requested_at is None or post.text_key == text_key(post.text or "")):
+        # An edit asks for new tags, unless it changed nothing that matters.
+        status = "success"
+    else:
+        return None
+    return through_values(status)
+
+
+def _shared_key(post: ClaimedPost) -> int | None:
+    """The key of the text with which the post shares tags; None when a person wants tags for this very post."""
+    return None if post.wants_new else text_key(post.text or "")
+
+
+async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str, tuple[str, ...]]:
+    """Words → tags. By the words, since two texts may share a key by chance."""
+    if not keys:
+        return {}
+    found = await equal_texts.tagged_alike(session, keys)
+    # A post whose edit brought no new tags still has those of the text before.
+    return {same_words(text): tags for key, text, tags in found if tags and text_key(text) == key}

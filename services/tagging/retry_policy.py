@@ -12,11 +12,11 @@ from typing import Any
 from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
 
 LONGEST_BACKOFF = 3600.0
-#: So long a post on its last attempt waits for a sign that the upstream serves others after it has failed.
+#: Seconds that a post on its last attempt waits for a sign that the provider serves others after it has failed.
 LAST_DOUBT = 5.0
-#: So long a post waits at most while it is not known whether anybody is served: then it finds out itself.
+#: Seconds that a post waits at most while it is not known whether any post is served: then it is asked about again.
 LONGEST_DOUBT = 300.0
-#: Outcomes that say nothing of the post: it goes on, or waits, with nothing counted.
+#: Outcomes that say nothing of the post: it goes on, or waits, and nothing is counted.
 NOT_THE_POSTS = frozenset({Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.UNSUPPORTED})
 
 
@@ -31,10 +31,10 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
-    """The attempt under way: models asked that count, delayed retries so far, whether all of it was refusals.
+class AttemptTrail:
+    """The attempt under way: models asked that count, delayed retries so far, whether all outcomes were refusals.
 
-    `refused` outlives an attempt: a model that refused the post is never asked for it again.
+    `refused` outlives an attempt: a model that refused the post is never asked about it again.
     """
 
     asked: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Trail:
     answered: bool = False
     #: When the first request of the attempt that failed had left.
     started_at: datetime | None = None
-    #: How many posts the next request may be about at most, all of them with this number here; None: as any.
+    #: How many posts the next request may be about at most; None: no limit but the batch size.
     together: int | None = None
 
     def to_json(self) -> dict[str, Any] | None:
@@ -62,10 +62,10 @@ class Trail:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Trail:
-        """Tolerant: whatever cannot be read is an attempt that has just begun."""
+    def from_json(cls, value: Any) -> AttemptTrail:
+        """Tolerant: a value that cannot be read is an attempt that has just begun."""
         if not isinstance(value, dict):
-            return _BEGUN
+            return cls()
         try:
             started, together = value.get("started_at"), value.get("together")
             return cls(
@@ -78,19 +78,7 @@ class Trail:
                 together=max(1, int(together)) if together else None,
             )
         except (TypeError, ValueError):
-            return _BEGUN
-
-
-#: Of an attempt that has just begun, as nearly all are.
-_BEGUN = Trail()
-
-
-@dataclass(frozen=True, slots=True)
-class Company:
-    """The posts that went in one request: how many, and whether any of them got tags from the answer."""
-
-    posts: int = 1
-    any_tagged: bool = False
+            return cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +93,22 @@ class AskAgain:
     """The attempt goes on: at once (`at` None) or later. The post keeps its status and its place."""
 
     at: datetime | None
-    trail: Trail
+    trail: AttemptTrail
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
     """The attempt failed; another one follows.
 
-    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the upstream
-    is seen to have served another post since (`settled_attempts`).
-    `suspect`: others were served after the post had failed, so that its faults may be its own.
+    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the provider is
+    seen to have served another post since (`settled_attempts`).
+    `suspect`: others were served after the post had failed, so its faults may be its own.
     """
 
     at: datetime
     error: str
     counts: bool
-    trail: Trail
+    trail: AttemptTrail
     suspect: bool = False
 
 
@@ -137,8 +125,8 @@ Decision = Tagged | AskAgain | RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What matters of the rest of the world: the models that are not gone, whether none may be asked, when any post
-    last got its tags, and whether since then only suspects have met faults, this post among them."""
+    """How the provider is doing: the models that are not gone, whether none may be asked, when any post last got its
+    tags, and whether only suspects have met faults since then."""
 
     models: Collection[str]
     is_down: bool
@@ -169,7 +157,7 @@ def settled_attempts(attempts: int, doubted_since: datetime | None, last_success
 
 def decide(
     attempts: int,
-    trail: Trail,
+    trail: AttemptTrail,
     model: str,
     outcome: Outcome,
     upstream: Upstream,
@@ -177,20 +165,22 @@ def decide(
     began: datetime,
     now: datetime,
     random: Random,
-    company: Company = Company(),
+    *,
+    batch_size: int = 1,
+    any_tagged: bool = False,
 ) -> Decision:
     """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
 
     Args:
         began: when the request started.
-        company: what else the request was about.
+        batch_size: posts in the request. any_tagged: whether the answer gave tags to any of them.
     """
     if outcome.kind is Kind.TAGGED:
         return Tagged(outcome.tags)
     if outcome.kind in NOT_THE_POSTS:
         return AskAgain(None, trail)
-    together = _together_next(trail, outcome.kind, company)
-    if outcome.kind is Kind.REFUSED and company.posts > 1:
+    together = _together_next(trail, outcome.kind, batch_size, any_tagged=any_tagged)
+    if outcome.kind is Kind.REFUSED and batch_size > 1:
         # One of them is refused, nobody knows which: it says nothing of this one.
         return AskAgain(None, replace(trail, together=together))
     trail = replace(_extend(trail, model, outcome, began), together=together)
@@ -202,23 +192,22 @@ def decide(
     return _end_attempt(attempts, trail, error, upstream, policy, began, now, random)
 
 
-def _together_next(trail: Trail, kind: Kind, company: Company) -> int | None:
-    """With how many the post may share its next request.
+def _together_next(trail: AttemptTrail, kind: Kind, batch_size: int, *, any_tagged: bool) -> int | None:
+    """How many posts may share the next request about this one, itself included.
 
-    A refusal is narrowed down by halves. What failed as a whole is asked for once more as a whole; then by halves
-    after a fault of the upstream, and alone after an unreadable answer. A post that was left out of an answer with
-    others' tags is asked for alone at once.
+    A refusal is narrowed down by halves. A batch that failed as a whole goes once more as a whole; then by halves after
+    an upstream fault, one by one after an unreadable answer. A post that an answer left out goes alone at once.
     """
-    if company.posts == 1:
+    if batch_size == 1:
         return trail.together
     if kind is Kind.MALFORMED:
-        return 1 if company.any_tagged or trail.together else company.posts
+        return 1 if any_tagged or trail.together else batch_size
     if kind is Kind.REFUSED or trail.together:
-        return (company.posts + 1) // 2
-    return company.posts
+        return (batch_size + 1) // 2
+    return batch_size
 
 
-def _extend(trail: Trail, model: str, outcome: Outcome, began: datetime) -> Trail:
+def _extend(trail: AttemptTrail, model: str, outcome: Outcome, began: datetime) -> AttemptTrail:
     refused = outcome.kind is Kind.REFUSED
     return replace(
         trail,
@@ -230,7 +219,7 @@ def _extend(trail: Trail, model: str, outcome: Outcome, began: datetime) -> Trai
     )
 
 
-def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime, random: Random) -> AskAgain:
+def _next_request(trail: AttemptTrail, outcome: Outcome, policy: Policy, now: datetime, random: Random) -> AskAgain:
     if outcome.kind not in DOWN_KINDS:
         return AskAgain(None, trail)
     at = now + timedelta(seconds=retry_delay(policy, trail.delays, random))
@@ -239,7 +228,7 @@ def _next_request(trail: Trail, outcome: Outcome, policy: Policy, now: datetime,
 
 def _end_attempt(
     attempts: int,
-    trail: Trail,
+    trail: AttemptTrail,
     error: str,
     upstream: Upstream,
     policy: Policy,
@@ -252,7 +241,7 @@ def _end_attempt(
     is_last = attempts + 1 >= policy.max_attempts
     # What no answer about several posts was usable for goes alone from now on.
     alone = trail.together is not None and trail.answered
-    retry = partial(RetryAt, error=error, trail=Trail(refused=trail.refused), suspect=served_after or alone)
+    retry = partial(RetryAt, error=error, trail=AttemptTrail(refused=trail.refused), suspect=served_after or alone)
     wait = backoff(policy, attempts + 1, random)
     if not (trail.answered or is_own or (served_after and not upstream.is_down and not is_last)):
         # What was served before this failure says nothing of an outage that may just have begun.

@@ -1,24 +1,26 @@
-"""PURE but for the log: what one request meant for one post, as the columns of its row and of `metka_attempts`."""
+"""PURE but for the log: one outcome of one post as the columns of `posts` and of `metka_attempts`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
-from services.availability.circuit_breaker import fell_back
+from services.availability.model_names import fell_back
 from services.llm.client import Call
 from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
 from services.tagging.retry_policy import AskAgain, Decision, GiveUp, RetryAt, Tagged
 from services.tags.text_equality import text_key
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PostOutcome:
     """What a request gave a post, and what follows. `with_usage`: this post's row tells what the request cost."""
 
     post: ClaimedPost
@@ -27,14 +29,12 @@ class Verdict(NamedTuple):
     decision: Decision
     request_id: str
     with_usage: bool
-    #: Of the post's text, if it is known already.
-    text_key: int | None = None
 
 
-def post_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
-    """The columns of `posts` that a verdict sets."""
-    post, decision = verdict.post, verdict.decision
-    faulted = verdict.outcome.kind in DOWN_KINDS or None
+def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
+    """The columns of `posts` that an outcome sets."""
+    post, decision = result.post, result.decision
+    faulted = result.outcome.kind in DOWN_KINDS or None
     if isinstance(decision, AskAgain):
         return {
             "tagging_attempts": post.attempts,
@@ -59,8 +59,7 @@ def post_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
     tried = {"last_tagging_attempt": now, "tagging_attempts": post.attempts + 1}
     if isinstance(decision, GiveUp):
         return {**tried, **failed_values(post, decision.kind, decision.error)}
-    key = text_key(post.text or "") if verdict.text_key is None else verdict.text_key
-    return {**tried, **tagged_values(decision.tags, key)}
+    return {**tried, **tagged_values(decision.tags, text_key(post.text or ""))}
 
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
@@ -69,12 +68,12 @@ def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
 
 
 def through_values(status: str) -> dict[str, Any]:
-    """The columns of a post that is through, and has not failed."""
+    """The columns of a post whose work is over, and that has not failed."""
     return {**_OVER, "tagging_status": status, "tagging_error": None, "failure_kind": None, "nightly_retries": None}
 
 
 def failed_values(post: ClaimedPost, kind: str, error: str) -> dict[str, Any]:
-    """The columns of a post that is given up. Tags that it has stand: a failed wish for new ones loses nothing."""
+    """The columns of a post that is given up. It keeps the tags that it has: a failed /regen loses nothing."""
     status = "success" if post.tags else "failed"
     return {**_OVER, "tagging_status": status, "tagging_error": error, "failure_kind": kind}
 
@@ -92,13 +91,13 @@ _OVER: dict[str, Any] = {
 }
 
 
-def attempt_row(verdict: Verdict) -> dict[str, Any]:
+def attempt_row(result: PostOutcome) -> dict[str, Any]:
     """The row of `metka_attempts`."""
-    call, outcome = verdict.call, verdict.outcome
-    usage = call.usage if verdict.with_usage else Usage()
+    call, outcome = result.call, result.outcome
+    usage = call.usage if result.with_usage else Usage()
     return {
-        "post_id": verdict.post.id,
-        "request_id": verdict.request_id,
+        "post_id": result.post.id,
+        "request_id": result.request_id,
         "at": call.at,
         "model_asked": call.request.model,
         "model_answered": call.answered,
@@ -106,7 +105,7 @@ def attempt_row(verdict: Verdict) -> dict[str, Any]:
         "http_status": call.status,
         "seconds": round(call.seconds, 3),
         "error": outcome.reason or None,
-        "ended": _ended(verdict.decision),
+        "ended": _ended(result.decision),
         "answer": outcome.excerpt.replace("\x00", "") if outcome.excerpt else None,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -127,11 +126,11 @@ def _ended(decision: Decision) -> str | None:
             return None
 
 
-def log_verdict(verdict: Verdict, chain: Sequence[str]) -> None:
+def log_outcome(result: PostOutcome, chain: Sequence[str]) -> None:
     """One line, of a level that fits."""
-    call, outcome, decision = verdict.call, verdict.outcome, verdict.decision
+    call, outcome, decision = result.call, result.outcome, result.decision
     model = call.request.model
-    fields = {"post_id": verdict.post.id, "model": model, "outcome": outcome.kind.value, "http": call.status}
+    fields = {"post_id": result.post.id, "model": model, "outcome": outcome.kind.value, "http": call.status}
     match decision:
         case Tagged() if fell_back(call.request.models, call.answered) or model != chain[0]:
             log.info("fallback", answered=call.answered, **fields)

@@ -11,16 +11,17 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.budget import Pace
-from services.availability.circuit_breaker import ModelState, candidates, choose_model, models_to_send, observe
+from services.availability.circuit_breaker import ModelState, observe
+from services.availability.model_choice import candidates, choose_model, models_to_send
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
+from services.availability.rate_limit import RateLimit
 from services.llm.client import Provider, Request
 from services.llm.response_classifier import Outcome
-from services.tagging.retry_policy import AskAgain, Policy, Tagged, Trail, Upstream, decide
+from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import received_updates
-from storage.queue import queue, retry_requests
+from storage.queue import attempt_log, provider_waits, retry_requests
 from storage.schema import parser_tables
 from storage.schema.tables import Batch
 
@@ -107,7 +108,7 @@ class TaggingService:
         provider: Provider,
         chain: Sequence[str],
         policy: Policy,
-        pace: Pace,
+        rate_limit: RateLimit,
         *,
         enabled: bool,
         wake: Callable[[], None],
@@ -119,7 +120,7 @@ class TaggingService:
         self._provider = provider
         self._chain = tuple(chain)
         self._policy = policy
-        self._provider_watch = ProviderWatch(database, chain, pace, clock)
+        self._provider_watch = ProviderWatch(database, chain, rate_limit, clock)
         self.enabled = enabled
         self._wake = wake
         self._probe = probe
@@ -132,7 +133,7 @@ class TaggingService:
         Raises:
             TaggingFailedError: no model gave tags.
         """
-        trail, states, requests = Trail(), dict[str, ModelState](), 0
+        trail, states, requests = AttemptTrail(), dict[str, ModelState](), 0
         while requests <= self._policy.max_retries + len(self._chain):
             now = self._clock()
             allowed = candidates(self._chain, states, now)
@@ -193,13 +194,6 @@ class TaggingService:
             outbox_id = await self._watch(session, post_id, watcher)
         self._go(force=force)
         return Queued(post_id, outbox_id)
-
-    async def retry_posts(self, post_ids: Sequence[int], *, user_id: int | None = None) -> int:
-        """One more attempt for each of the posts; returns how many were queued."""
-        async with self._database.write() as session:
-            count = await retry_requests.ask_again(session, list(post_ids), user_id, self._clock(), force=False)
-        self._go(force=False)
-        return count
 
     async def retry_failed_posts(
         self, user_id: int | None = None, limit: int = 50, force: bool = False, *, by_telegram_id: int | None = None
@@ -278,7 +272,7 @@ class TaggingService:
     async def clean_up(self) -> None:
         """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
         now = self._clock()
-        pruned = await self._prune(queue.prune_attempts, now - ATTEMPTS_KEPT)
+        pruned = await self._prune(attempt_log.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
             await retry_requests.prune_batches(session, now)
@@ -298,7 +292,7 @@ class TaggingService:
     async def probe(self) -> None:
         """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""
         async with self._database.write() as session:
-            await queue.upstream_is_back(session)
+            await provider_waits.provider_is_back(session)
         self._probe()
 
     async def provider_state(self, *, backlog: bool = False) -> ProviderState:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, CursorResult, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, CursorResult, Executable, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.glance import Glance
-from storage.db.inserts import insert
+from storage.db.locks import lock_number
+from storage.db.upsert import upsert
 from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User
@@ -38,34 +39,29 @@ class Known:
     told: bool
 
 
-Standing = Select[*tuple[Any, ...]]
+async def find_person_and_account(
+    session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
+) -> tuple[Known | None, Account | None]:
+    """What is known of a person, and their users row, in one statement: every update asks for both."""
+    # There is at least one row, and there are more where the parser's table holds a Telegram id twice.
+    given = {"telegram_id": telegram_id, "now": now}
+    is_known, *values, user_id, may_use = (await session.execute(_person_and_account(columns), given)).fetchall()[0]
+    return Known(*values) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
 
 
-def standing_query(columns: OptionalColumns) -> Standing:
-    """What `standing` asks; it is built once, since which columns there are does not change while we run."""
+@cache
+def _person_and_account(columns: OptionalColumns) -> Executable:
+    # Built once: to build it takes as long as to ask it, and every update does.
     who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
-    allowed = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
-    known = [Person.__table__.c[each.name] for each in fields(Known)]
+    person, user = Person.__table__.c, User.__table__.c
+    known = [person[field.name] for field in fields(Known)]
+    may_use = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
     return (
-        select(Person.__table__.c.telegram_id.is_not(None), *known, User.__table__.c.id, allowed)
+        select(person.telegram_id.is_not(None), *known, user.id, may_use)
         .select_from(who)
-        .outerjoin(Person.__table__, Person.telegram_id == who.c.telegram_id)
-        .outerjoin(User.__table__, User.telegram_id == who.c.telegram_id)
+        .outerjoin(Person.__table__, person.telegram_id == who.c.telegram_id)
+        .outerjoin(User.__table__, user.telegram_id == who.c.telegram_id)
     )
-
-
-def standing(glance: Glance, query: Standing, telegram_id: int, now: datetime) -> tuple[Known | None, Account | None]:
-    """What is known of a person, and their users row."""
-    found = glance.rows(query, {"telegram_id": telegram_id, "now": now})
-    # There is always a row, and more only where the parser's table holds a person twice.
-    is_known, *known, user_id, may_use = found[0]
-    return Known(*known) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
-
-
-async def take_turns(session: AsyncSession, key: int) -> None:
-    """Until this transaction ends, nobody else gets past here with that key (SQLite has one writer anyway)."""
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def find_account(
@@ -81,7 +77,7 @@ async def open_account(
     session: AsyncSession, telegram_id: int, *, name: str | None, username: str | None, now: datetime
 ) -> int:
     """The id of the users row of a Telegram id: made active, or inserted."""
-    await take_turns(session, telegram_id)
+    await lock_number(session, telegram_id)
     user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
     if user_id is None:
         return await parser_tables.insert_user(
@@ -109,7 +105,7 @@ async def find(session: AsyncSession, telegram_id: int) -> Person | None:
 async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
     """Set these columns of a person, who may be new; the others stay."""
     values = {**values, "updated_at": now}
-    statement = insert(session, Person).values(telegram_id=telegram_id, **values)
+    statement = upsert(session, Person).values(telegram_id=telegram_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
@@ -14,11 +13,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Inva
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-if TYPE_CHECKING:
-    from storage.db.bare import BareReader
+from storage.db import sqlite
+from storage.schema.parser_tables import COLUMNS_KEY
 
-#: Name of the driver in the URL: `storage.db.sqlite`.
-SQLITE_DRIVER = "inline"
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: Its codes CORRUPT, NOTADB: of a file that is no database, or not any more.
@@ -53,7 +50,7 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(f"names no file: {allowed}")
-        return parsed.set(drivername=f"sqlite+{SQLITE_DRIVER}")
+        return parsed.set(drivername="sqlite+aiosqlite")
     if "@" in (parsed.host or ""):
         # What follows the password's own @ would be taken for the host, and be named in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
@@ -93,71 +90,53 @@ class Database:
     """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
-        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: as long as it likes."""
+        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: no limit."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
-        #: For `storage.db.glance`.
-        self.bare = _bare_reader(self.engine) if self.is_sqlite else None
-        self._writing = self.engine.execution_options(metka_write=True)
+        # What all sessions share: `parser_tables` keeps the tables' columns there.
+        self._session_info: dict[str, Any] = {COLUMNS_KEY: {}}
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
-        self._writer = asyncio.Lock() if self.is_sqlite else None
+        self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session for reading; whatever it changed is rolled back."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._session() as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on an exception."""
-        if self._writer is None:
-            async with self._transaction() as session:
-                yield session
-            return
-        async with self._writer, self._transaction() as session:
+        async with self._writer, self._session() as session, session.begin():
+            # Begin now: a caller that asks for the time must do so after the wait for a lock or a new connection.
+            await session.connection(execution_options={"metka_write": True})
             yield session
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
-            # A lock of another program's, or a dead connection, may take long: what time it is is asked after that.
-            await session.connection()
-            yield session
+    def _session(self) -> AsyncSession:
+        return AsyncSession(self.engine, expire_on_commit=False, info=self._session_info)
 
     async def close(self) -> None:
         """Close every connection."""
-        if self.bare is not None:
-            self.bare.close()
         await self.engine.dispose()
 
 
-def _bare_reader(engine: AsyncEngine) -> BareReader:
-    from storage.db.bare import BareReader  # noqa: PLC0415 - as below
-
-    return BareReader(engine)
-
-
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
-    # Without parameters: an error of the database's must not put the text of a post into the log.
-    if url.get_backend_name() != "sqlite":
-        engine = create_async_engine(
-            url,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
-            pool_size=5,
-            max_overflow=5,
-            pool_timeout=10,
-            hide_parameters=True,
-        )
-        event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
-        event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
-        event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
-        return engine
-    from storage.db.sqlite import make_engine  # noqa: PLC0415 - 2 MB that PostgreSQL does not need
-
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    return make_engine(url)
+    if url.get_backend_name() == "sqlite":
+        return sqlite.make_engine(url)
+    engine = create_async_engine(
+        url,
+        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=10,
+        # An error's parameters would put the text of a post into the log.
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
+    event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
+    event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
+    return engine
 
 
 def _on_postgresql_connect(connection: Any, _record: Any) -> None:

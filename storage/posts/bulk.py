@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.row_locks import locked
+from storage.db.locks import locked_posts
 from storage.posts.channel_posts import owned_by
 from storage.schema.parser_tables import NeutralValues
 from storage.schema.tables import Post
@@ -71,10 +71,10 @@ async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], ne
 
 
 async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Before several of them are changed in whatever order (`storage.db.row_locks`)."""
+    """Before several of them are changed in whatever order (`storage.db.locks`)."""
     ordered = sorted(post_ids)
     for start in range(0, len(ordered), CHUNK):
-        await session.execute(locked(Post.id.in_(ordered[start : start + CHUNK])))
+        await session.execute(locked_posts(Post.id.in_(ordered[start : start + CHUNK])))
 
 
 async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.inserts import insert
+from storage.db.upsert import upsert
 from storage.schema.tables import UpdateRow
 
 #: Notified with each update that is stored (PostgreSQL).
@@ -18,7 +18,7 @@ CHANNEL = "metka_updates"
 
 async def store(session: AsyncSession, update_id: int, body: str, now: datetime) -> bool:
     """Keep an update until it is handled, and tell the other processes; False when it came before."""
-    new = insert(session, UpdateRow).values(update_id=update_id, body=body, received_at=now)
+    new = upsert(session, UpdateRow).values(update_id=update_id, body=body, received_at=now)
     is_new = cast("CursorResult[Any]", await session.execute(new.on_conflict_do_nothing())).rowcount == 1
     if is_new and session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_notify(CHANNEL, "")))

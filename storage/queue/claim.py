@@ -1,18 +1,21 @@
-"""The claim's statement: which posts are next, by the order of work and users' turns.
+"""The claim: which posts are next, by the order of work and users' turns, and a lease on them.
 
-It walks the queue's index (order of work, user, newest first) in steps, each of which finds the next user who has
-something due: as many as posts are wanted, however many users and posts wait. It is written out, since to build it of
-SQLAlchemy's parts takes many times as long as to execute it.
+The statement walks the queue's index (order of work, user, newest first) in steps, each of which finds the next user
+who has something due: as many as posts are wanted, however many users and posts wait. It is written out as SQL, since
+SQLAlchemy's parts would hide how the index is used.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import IntEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal_column, or_
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal, literal_column, or_, select
 from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.index_conditions import DUE_AT, LONG_AGO, QUEUED
 from storage.schema.tables import Post
@@ -154,7 +157,7 @@ def in_order_of_work() -> tuple[Any, ...]:
 def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    With `asked` only what a person asked for. See `storage.queue.queue.claim`.
+    With `asked` only what a person asked for. See `claim_posts`.
     """
     due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
@@ -162,3 +165,114 @@ def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
     times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
     return sql(written).bindparams(*times).columns(*_RETURNED)
+
+
+class Priority(IntEnum):
+    """Order of work (`posts.work_class`): lower first. NULL in the row means FRESH."""
+
+    ASKED = 0
+    FRESH = 1
+    RETRY = 2
+    BULK = 3
+    BACKFILL = 4
+    NIGHTLY = 5
+
+
+class ClaimedPost(NamedTuple):
+    """A post under our lease, as it was when claimed.
+
+    A tuple, since thousands are made a second: to make a frozen dataclass of so many fields takes three times as long.
+    """
+
+    id: int
+    user_id: int
+    text: str | None
+    tags: tuple[str, ...]
+    attempts: int
+    work_class: int
+    requested_at: datetime | None
+    trail: Any
+    token: str
+    error: str | None = None
+    #: It waits for the provider to come back.
+    waits: bool = False
+    #: When the attempt ended that waits for the upstream to show whether the failure was the post's own.
+    doubted_since: datetime | None = None
+    #: The next request is a retry after a fault of the upstream.
+    is_retry: bool = False
+    #: Others were served after it had met such a fault.
+    suspect: bool = False
+    #: `services.tags.text_equality.text_key` of the text that its tags were given for.
+    text_key: int | None = None
+    #: Neither these tags are wanted nor another post's.
+    wants_new: bool = False
+
+    @property
+    def claim(self) -> tuple[int, str]:
+        """The post and the lease: no other claim of it is this one."""
+        return self.id, self.token
+
+
+async def claim_posts(
+    session: AsyncSession,
+    *,
+    limit: int,
+    now: datetime,
+    lease_seconds: float,
+    token: str,
+    after_user: int,
+    retries: bool = True,
+    asked: bool = False,
+) -> list[ClaimedPost]:
+    """Take up to `limit` due posts under a lease, in one statement.
+
+    First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
+    their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
+    share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
+    anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream
+    are left where they are; with `asked`, all but what a person asked for.
+    """
+    values = {
+        "limit": limit,
+        "now": now,
+        "after_user": after_user,
+        "token": token,
+        "until": now + timedelta(seconds=lease_seconds),
+    }
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
+    rows = (await session.execute(statement, values)).all()
+    # UPDATE … RETURNING promises no order.
+    return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
+
+
+def _claimed(row: Sequence[Any], token: str) -> ClaimedPost:
+    (post_id, user_id, text, tags, attempts, work_class, requested_at, trail, error, tried_at, *states) = row
+    waits, after_fault, suspect, text_key, wants_new = states
+    between_attempts = not (isinstance(trail, dict) and trail.get("asked"))
+    return ClaimedPost(
+        post_id,
+        user_id,
+        text,
+        tuple(tags),
+        attempts or 0,
+        Priority.FRESH if work_class is None else work_class,
+        requested_at,
+        trail,
+        token,
+        error,
+        waits=bool(waits),
+        doubted_since=tried_at if waits and between_attempts else None,
+        is_retry=bool(after_fault),
+        suspect=bool(suspect),
+        text_key=text_key,
+        wants_new=bool(wants_new),
+    )
+
+
+async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
+    """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
+    due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
+    if (await session.execute(due)).first() is not None:
+        return now
+    waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)
+    return (await session.execute(waiting)).scalar_one_or_none()

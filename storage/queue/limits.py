@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Row, case, or_, select, update
+from sqlalchemy import CursorResult, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.inserts import insert
+from storage.db.upsert import upsert
 from storage.schema.tables import BudgetRow
 
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
     """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
-    return {row.lane: row for row in await session.execute(everything())}
-
-
-@cache
-def everything() -> Executable:
-    """The statement of `load`."""
-    return select(BudgetRow.__table__)
+    return {row.lane: row for row in await session.execute(select(BudgetRow.__table__))}
 
 
 async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: timedelta) -> bool:
@@ -59,7 +52,7 @@ async def ensure(session: AsyncSession, lanes: list[str]) -> None:
     """Make the rows of these lanes; those that exist stay as they are."""
     present = set((await session.execute(select(BudgetRow.lane).where(BudgetRow.lane.in_(lanes)))).scalars())
     for lane in sorted(set(lanes) - present):
-        await session.execute(insert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
+        await session.execute(upsert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
 
 
 async def _update(session: AsyncSession, lane: str, condition: Any, **values: Any) -> int:

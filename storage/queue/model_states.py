@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Row, func, or_, select, update
+from sqlalchemy import CursorResult, Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.db.locks import lock_number
 from storage.schema.tables import UpstreamRow
 
 #: Any constant number, other than the migrations': whoever changes a model's state holds it until the commit.
 ADVISORY_LOCK = 0x4D45544B42
+_ALL = select(UpstreamRow.__table__)
 
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
     """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
-    return (await session.execute(everything())).all()
-
-
-@cache
-def everything() -> Executable:
-    """The statement of `load`."""
-    return select(UpstreamRow.__table__)
+    return (await session.execute(_ALL)).all()
 
 
 async def lock(session: AsyncSession) -> None:
@@ -32,8 +27,7 @@ async def lock(session: AsyncSession) -> None:
 
     On SQLite the transaction itself is the only writer.
     """
-    if session.get_bind().dialect.name != "sqlite":
-        await session.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    await lock_number(session, ADVISORY_LOCK)
 
 
 async def start_probe(session: AsyncSession, model: str, now: datetime, until: datetime) -> bool:

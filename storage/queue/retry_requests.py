@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, del
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.db.row_locks import locked
-from storage.queue.claim import in_order_of_work
-from storage.queue.queue import Priority
+from storage.db.locks import locked_posts
+from storage.queue.claim import Priority, in_order_of_work
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Batch, BatchPost, Post
 
@@ -258,6 +257,6 @@ async def prune_batches(session: AsyncSession, now: datetime) -> None:
 
 
 async def _update(session: AsyncSession, condition: ColumnElement[bool], values: dict[str, Any]) -> int:
-    chosen = update(Post).where(Post.id.in_(locked(condition)))
+    chosen = update(Post).where(Post.id.in_(locked_posts(condition)))
     statement = chosen.values(**values).execution_options(synchronize_session=False)
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

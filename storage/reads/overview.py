@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Boolean, ColumnElement, Executable, Row, Select, bindparam, func, literal, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Row, Select, func, literal, literal_column, select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,43 +14,35 @@ from storage.queue.claim import due_at
 from storage.schema import parser_tables
 from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
 from storage.schema.tables import Attempt, Channel, Post, User
-from storage.schema.types import UtcDateTime
 
 #: How much of a post's text a card needs.
 CARD_TEXT = 500
 STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
 
+#: Unfinished posts by status, and all posts together under 'success': the rest are success, by far the most. Two
+#: indexes alone answer it, at one moment. Grouped by user first: SQLite then needs no sorting.
+_COUNT_BY_STATUS = f"""
+SELECT status, sum(posts) FROM (
+    SELECT tagging_status AS status, count(*) AS posts FROM posts
+    WHERE {UNFINISHED} {{of_user}} GROUP BY user_id, tagging_status
+) AS unfinished GROUP BY status
+UNION ALL SELECT 'success', (SELECT count(*) FROM posts WHERE true {{of_user}})
+"""  # noqa: S608 - constants
+
+
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
-    """Status → posts, of one user or of all; from two indexes alone, of one moment."""
-    return counted(await session.execute(counts(own=user_id is not None), {"user_id": user_id}))
-
-
-@cache
-def counts(*, own: bool) -> Executable:
-    """The statement of `counted`, of :user_id's posts or of all.
-
-    What is not through is counted by status, and all posts together: the rest are 'success', by far the most.
-    """
-    every = select(func.count()).select_from(Post)
-    # Counted by user first: SQLite then needs no sorting.
-    grouped = select(Post.tagging_status.label("status"), func.count().label("posts")).where(unfinished())
-    if own:
-        every, grouped = every.where(_is_own()), grouped.where(_is_own())
-    part = grouped.group_by(Post.user_id, Post.tagging_status).subquery()
-    others = select(part.c.status, func.sum(part.c.posts)).group_by(part.c.status)
-    return others.union_all(select(literal("success"), every.scalar_subquery()))
-
-
-def counted(rows: Iterable[Any]) -> dict[str | None, int]:
-    """PURE: rows of `counts` → status → posts."""
+    """Status → posts, of one user or of all."""
+    of_user = "" if user_id is None else "AND user_id = :user_id"
+    given = {} if user_id is None else {"user_id": user_id}
+    rows = await session.execute(sql(_COUNT_BY_STATUS.format(of_user=of_user)), given)
     found: dict[str | None, int] = {status: int(posts) for status, posts in rows}
     found["success"] -= sum(posts for status, posts in found.items() if status != "success")
     return {status: posts for status, posts in found.items() if posts}
 
 
-def _is_own() -> ColumnElement[bool]:
-    return Post.user_id == bindparam("user_id")
+def _of_user(query: Any, user_id: int | None) -> Any:
+    return query if user_id is None else query.where(Post.user_id == user_id)
 
 
 def unfinished() -> ColumnElement[bool]:
@@ -68,47 +59,31 @@ def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
-    """Posts that have tags without being 'success': asked for anew, say. An index holds them and hardly any other."""
-    statement = tagged_unfinished(session.get_bind().dialect.name, own=user_id is not None)
-    return cast("int", (await session.execute(statement, {"user_id": user_id})).scalar_one())
-
-
-@cache
-def tagged_unfinished(dialect: str, *, own: bool) -> Executable:
-    """The statement of `count_tagged_unfinished`."""
-    tagged = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
+    """Posts that have tags without being 'success': asked for anew, say. A small partial index holds them."""
+    tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
-    return query.where(_is_own()) if own else query
+    return cast("int", (await session.execute(_of_user(query, user_id))).scalar_one())
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
     """When the next waiting post becomes due; None when one is due now, or none waits."""
-    is_due, first = waiting(own=user_id is not None)
-    if (await session.execute(is_due, {"user_id": user_id, "now": now})).first() is not None:
-        return None
-    return cast("datetime | None", (await session.execute(first, {"user_id": user_id})).scalar_one_or_none())
-
-
-@cache
-def waiting(*, own: bool) -> tuple[Executable, Executable]:
-    """The statements of `next_attempt_at`: a row if a post is due at :now; when the first of the others is."""
     conditions: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
-    # The order leads the database to the index: what is due stands first in it, or of a user in one for each.
+    # The order leads the database to the index: due posts stand first in it, or one user's in another one.
     order: tuple[Any, ...] = (due_at(Post),)
-    if own:
-        conditions += [unfinished(), _is_own()]
+    if user_id is not None:
+        conditions += [unfinished(), Post.user_id == user_id]
         first = select(func.min(Post.next_attempt_at))
         order = (Post.tagging_status, Post.posted_at)
-    moment = bindparam("now", type_=UtcDateTime)
-    is_due = select(literal(1)).where(*conditions, due_at(Post) <= moment).order_by(*order).limit(1)
-    return is_due, first.where(*conditions)
+    is_due = select(literal(1)).where(*conditions, due_at(Post) <= now).order_by(*order).limit(1)
+    if (await session.execute(is_due)).first() is not None:
+        return None
+    return cast("datetime | None", (await session.execute(first.where(*conditions))).scalar_one_or_none())
 
 
-@cache
-def queued() -> Executable:
-    """The statement that counts the posts in everybody's queue; from a partial index of its size."""
-    return select(func.count()).select_from(Post).where(sql(QUEUED))
+async def count_queued(session: AsyncSession) -> int:
+    """Posts in the queue, of all users; from a partial index of its size."""
+    return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
 
 
 async def count_users(session: AsyncSession) -> int:
@@ -125,15 +100,9 @@ async def find_post(session: AsyncSession, post_id: int, user_id: int | None) ->
 
 
 async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row[Any]]:
-    """The same of those of these posts that there are, of whomever, in this order."""
-    rows = await session.execute(_cards_of(), {"post_ids": list(post_ids)})
-    found = {row.id: row for row in rows}
+    """The columns of these posts' cards, of any user's, in this order; a post that is gone is left out."""
+    found = {row.id: row for row in await session.execute(_cards().where(Post.id.in_(post_ids)))}
     return [found[post_id] for post_id in post_ids if post_id in found]
-
-
-@cache
-def _cards_of() -> Executable:
-    return _cards().where(Post.id.in_(bindparam("post_ids", expanding=True)))
 
 
 async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list[Attempt]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
@@ -28,6 +27,9 @@ BLANK_CODES = (
 
 #: How JSON spells NUL and halves of surrogate pairs.
 ODD_ESCAPES = ("\\u0000", "\\ud", "\\uD")
+
+#: Key of `AsyncSession.info` under which `Database` keeps what `table_columns` has read.
+COLUMNS_KEY = "table_columns"
 
 #: Column → (a neutral value for it, its type).
 NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
@@ -130,11 +132,44 @@ class OptionalColumns:
     users_role: bool = False
 
 
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table as this installation has it.
+
+    `required`: column → type, where an INSERT must give a value (NOT NULL, no default, not part of the key).
+    """
+
+    names: frozenset[str]
+    required: dict[str, sa.types.TypeEngine[Any]]
+
+
+async def table_columns(session: AsyncSession, model: type[Base]) -> TableColumns:
+    """The columns of the model's table, inspected once for each `Database`."""
+    known: dict[str, TableColumns] = session.info.setdefault(COLUMNS_KEY, {})
+    name = model.__tablename__
+    if name not in known:
+        connection = await session.connection()
+        known[name] = await connection.run_sync(lambda sync: _inspect_columns(sa.inspect(sync), name))
+    return known[name]
+
+
+def _inspect_columns(inspector: Inspector, table: str) -> TableColumns:
+    columns = inspector.get_columns(table)
+    keys = set(inspector.get_pk_constraint(table)["constrained_columns"])
+    required = {
+        column["name"]: column["type"] for column in columns if column["name"] not in keys and _is_required(column)
+    }
+    return TableColumns(frozenset(column["name"] for column in columns), required)
+
+
+def _is_required(column: ReflectedColumn) -> bool:
+    generated = column.get("identity") or column.get("computed")
+    return not column["nullable"] and column["default"] is None and not generated
+
+
 async def optional_columns(session: AsyncSession) -> OptionalColumns:
-    """Look which optional columns this installation has."""
-    connection = await session.connection()
-    columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns(User.__tablename__))
-    names = {column["name"] for column in columns}
+    """Which optional columns this installation has."""
+    names = (await table_columns(session, User)).names
     return OptionalColumns(
         users_is_blocked="is_blocked" in names,
         users_block_expires="block_expires" in names,
@@ -180,22 +215,13 @@ async def insert_user(
     return int(row[0])
 
 
-async def insert_row(
-    session: AsyncSession,
-    model: type[Base],
-    values: dict[str, Any],
-    *,
-    now: datetime,
-    neutral: NeutralValues | None = None,
-) -> sa.Row[Any]:
+async def insert_row(session: AsyncSession, model: type[Base], values: dict[str, Any], *, now: datetime) -> sa.Row[Any]:
     """Insert a row into one of the parser's tables and return its primary key.
 
-    Columns that are unknown to us, NOT NULL and without a default get a neutral value; no others are named.
-    Who inserts many rows asks for these values once (`required_values`).
+    Required columns that Metka does not know get a neutral value.
     """
     table = cast("sa.Table", model.__table__)
-    if neutral is None:
-        neutral = await required_values(session, model, now=now, known=values)
+    neutral = await required_values(session, model, now=now)
     others = {name: pair for name, pair in neutral.items() if name not in values}
     keys = [column.name for column in table.primary_key]
     columns = [sa.column(name, table.c[name].type) for name in {**dict.fromkeys(keys), **values}]
@@ -205,29 +231,10 @@ async def insert_row(
     return (await session.execute(statement)).one()
 
 
-async def required_values(
-    session: AsyncSession, model: type[Base], *, now: datetime, known: Collection[str] = ()
-) -> NeutralValues:
-    """What an INSERT into the model's table must name besides the known columns (see `neutral_values`)."""
-    connection = await session.connection()
-    return await connection.run_sync(
-        lambda sync: neutral_values(sa.inspect(sync), model.__tablename__, now=now, known=known)
-    )
-
-
-def neutral_values(inspector: Inspector, table: str, *, now: datetime, known: Collection[str] = ()) -> NeutralValues:
-    """Column → (neutral value, type) of the columns that an INSERT of the known ones must name besides."""
-    keys = set(inspector.get_pk_constraint(table)["constrained_columns"])
-    return {
-        column["name"]: (_neutral(column["type"], now), column["type"])
-        for column in inspector.get_columns(table)
-        if column["name"] not in keys and column["name"] not in known and _is_required(column)
-    }
-
-
-def _is_required(column: ReflectedColumn) -> bool:
-    generated = column.get("identity") or column.get("computed")
-    return not column["nullable"] and column["default"] is None and not generated
+async def required_values(session: AsyncSession, model: type[Base], *, now: datetime) -> NeutralValues:
+    """A neutral value for each column of the model's table that an INSERT must name."""
+    required = (await table_columns(session, model)).required
+    return {name: (_neutral(kind, now), kind) for name, kind in required.items()}
 
 
 def _neutral(kind: sa.types.TypeEngine[Any], now: datetime) -> Any:

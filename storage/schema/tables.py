@@ -106,7 +106,7 @@ class Post(Base):
 
     #: When the post is due again; NULL: at once.
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Order of work (`storage.queue.queue.Priority`); NULL: a fresh row, as the parser inserts it.
+    #: Order of work (`storage.queue.claim.Priority`); NULL: a fresh row, as the parser inserts it.
     work_class: Mapped[int | None] = mapped_column(SmallInteger)
     #: When a person or the API asked for (new) tags; a post that has tags is worked on only if this is set.
     requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -59,14 +59,6 @@ def test_a_dead_model_is_passed_over_only_where_models_are_understood() -> None:
         assert _asked(provider, "/api/v1/chat/completions", body)[1] == expected
 
 
-def test_the_limit_is_enforced() -> None:
-    """One request more than a minute allows is a 429."""
-    provider = ProviderStandIn()
-    _asked(provider, "/bench/plan", {"per_minute": 2})
-    statuses = [_asked(provider, "/api/v1/chat/completions", _body(n))[1] for n in range(3)]
-    assert statuses == [200, 200, 429]
-
-
 def test_the_rate_of_faults_is_exact_and_repeatable() -> None:
     """15 of each 100, in the order of the seed."""
     first, again, other = Deck(0.15, 1), Deck(0.15, 1), Deck(0.15, 2)

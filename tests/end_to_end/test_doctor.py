@@ -47,7 +47,7 @@ async def test_without_administrators_the_bot_starts_and_says_so(
         assert await bot.stop() == 0
 
 
-@pytest.mark.parametrize("path", ["/proc/x/metka.db", "{folder}/README.md"])
+@pytest.mark.parametrize("path", [pytest.param("/proc/x/metka.db", marks=pytest.mark.slow), "{folder}/README.md"])
 async def test_a_bad_file_is_one_line_of_several(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox, path: str
 ) -> None:

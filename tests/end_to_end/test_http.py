@@ -73,7 +73,7 @@ async def test_the_examples_of_the_documentation(
         assert (queued["status"], queued["force_mode"], queued["requested_limit"]) == ("queued", True, 50)
         async with asyncio.timeout(60):
             while (await get_post(database, 391)).tagging_status != "success":  # noqa: ASYNC110 - it is in the database
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.02)
         before = await ask(http, "GET", f"{root}/posts/391")
         assert [attempt["outcome"] for attempt in before["attempts"]] == ["tagged"]
         assert (await ask(http, "POST", f"{root}/posts/391/regenerate_tags", 202))["status"] == "queued"
@@ -113,6 +113,7 @@ async def test_tokens_are_made_and_revoked_beside_the_running_bot(
         assert (status, "77" in output, len(output.strip().splitlines())) == (1, True, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["postgresql"])
 async def test_a_bot_behind_a_webhook(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
@@ -134,6 +135,7 @@ async def test_a_bot_behind_a_webhook(
     assert telegram.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -150,6 +152,7 @@ async def test_an_open_door_stops_the_start(
     assert (status, expected in output, len(output.strip().splitlines())) == (1, True, 1)
 
 
+@pytest.mark.slow
 async def test_a_taken_port_stops_the_start(
     tmp_path: Any, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

@@ -90,7 +90,7 @@ async def test_a_user_of_the_bots_can_be_named(settings: dict[str, str], databas
     assert (status, "New posts: 3" in output) == (0, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 async def test_the_same_command_goes_on_after_a_break(
     number: signal.Signals, settings: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
@@ -121,6 +121,7 @@ async def ended(command: Bot) -> int:
     return status
 
 
+@pytest.mark.slow
 async def test_it_runs_beside_the_bot_which_tags_what_comes(
     settings: dict[str, str], database: Database, tmp_path: Path
 ) -> None:

@@ -50,7 +50,7 @@ async def until_tagged(database: Database, seconds: float = 60) -> list[Post]:
             if posts and all(post.tagging_status == "success" for post in posts):
                 assert [post.tags for post in posts] == [expected_tags(post.text or "") for post in posts]
                 return posts
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.02)
 
 
 async def first_to_lead(*bots: Bot) -> tuple[Bot, Bot]:
@@ -90,6 +90,7 @@ async def test_another_leads_when_the_leader_is_killed(
     assert [error for error in telegram.errors if error.code == 409] == []
 
 
+@pytest.mark.slow
 async def test_a_leader_whose_connection_is_cut_hands_over(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -166,12 +167,13 @@ async def test_a_worker_that_stops_gives_its_leases_back(
         await fill(database, 30)
         async with asyncio.timeout(30):
             while provider.in_flight < 6:  # noqa: ASYNC110 - the condition is the stand-in's
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.02)
         assert await first.stop() == 0
         await until_tagged(database)
     assert len(provider.requests) == 30
 
 
+@pytest.mark.slow
 async def test_the_stop_takes_fifteen_seconds_at_most(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -182,7 +184,7 @@ async def test_the_stop_takes_fifteen_seconds_at_most(
         await bot.logs("leading")
         async with asyncio.timeout(30):
             while not provider.in_flight:  # noqa: ASYNC110 - the condition is the stand-in's
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.02)
         # The rest is for the last transaction and the interpreter's own end, on a busy machine.
         async with asyncio.timeout(19):
             assert await bot.stop() == 0
@@ -192,6 +194,7 @@ async def test_the_stop_takes_fifteen_seconds_at_most(
     assert (post.tagging_status, post.lease_token) == ("pending", None)
 
 
+@pytest.mark.slow
 async def test_processes_that_start_at_once_migrate_one_after_another(
     database_url: str, provider: ProviderSandbox
 ) -> None:
@@ -205,7 +208,7 @@ async def test_processes_that_start_at_once_migrate_one_after_another(
             workers = [await stack.enter_async_context(running_bot(settings, "worker")) for _ in range(3)]
             async with asyncio.timeout(60):
                 while await waiting_for_lock(session) < 3:  # noqa: ASYNC110 - the condition is in the database
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.02)
         for worker in workers:
             await worker.logs("started")
         assert [await worker.stop() for worker in workers] == [0, 0, 0]
@@ -232,6 +235,7 @@ async def test_a_worker_without_a_key_says_what_to_do(migrated_url: str, provide
     assert len(output.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_on_sqlite_a_worker_is_alone(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

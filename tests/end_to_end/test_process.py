@@ -38,7 +38,7 @@ async def until_tagged(database: Database, count: int) -> None:
     """Wait until so many posts have their tags."""
     async with asyncio.timeout(60):
         while await count_tagged(database) < count:  # noqa: ASYNC110 - the condition is in the database
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.02)
 
 
 async def until_settled(database: Database) -> list[Post]:
@@ -48,7 +48,7 @@ async def until_settled(database: Database) -> list[Post]:
             found = await posts(database)
             if found and all(post.tagging_status not in {"pending", "retrying"} for post in found):
                 return found
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.02)
 
 
 async def test_from_a_row_to_tags_in_the_chat(
@@ -72,6 +72,7 @@ async def test_from_a_row_to_tags_in_the_chat(
     assert telegram.errors == []
 
 
+@pytest.mark.slow
 async def test_a_failed_post_is_reported_and_retried_by_its_button(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -94,15 +95,15 @@ async def test_a_failed_post_is_reported_and_retried_by_its_button(
     assert telegram.errors == []
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
 async def test_kill_again_and_again(
-    database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
+    kills: int, database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
     """kill -9 with requests in flight: at the end every post has its own tags, and little was asked twice."""
     await fill(database, 60)
     provider.faults = FaultPlan(rate=0.1, seed=5)
     provider.latency = 0.05
     settings = environment(migrated_url, telegram, provider, TAGGING_CONCURRENCY="4")
-    kills = 3
     for _ in range(kills):
         done = await count_tagged(database)
         async with running_bot(settings) as bot:
@@ -133,6 +134,7 @@ async def test_a_second_process_on_one_file_is_refused(
         assert await bot.stop() == 0
 
 
+@pytest.mark.slow
 async def test_a_stranger_is_let_in_by_the_administrator(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -156,14 +158,14 @@ async def test_a_stranger_is_let_in_by_the_administrator(
     ("name", "value", "expected"),
     [
         ("BOT_TOKEN", "", "make demo"),
-        ("BOT_TOKEN", "nonsense", "BOT_TOKEN"),
-        ("TAGGING_MAX_RETRIES", "many", "TAGGING_MAX_RETRIES"),
-        ("DATABASE_URL", "mysql://a:hunter2@b/c", "DATABASE_URL"),
-        ("DATABASE_URL", "postgresql://a:se@hunter2@127.0.0.1/c", "%40"),
-        ("OPENROUTER_MODEL", "", "OPENROUTER_MODEL"),
-        ("HTTP_HOST", "0.0.0.0", "API_TOKEN"),
-        ("TIMEZONE", "Mars/X", "TIMEZONE"),
-        ("WEBHOOK_URL", "http://x/y", "WEBHOOK_SECRET"),
+        pytest.param("BOT_TOKEN", "nonsense", "BOT_TOKEN", marks=pytest.mark.slow),
+        pytest.param("TAGGING_MAX_RETRIES", "many", "TAGGING_MAX_RETRIES", marks=pytest.mark.slow),
+        pytest.param("DATABASE_URL", "mysql://a:hunter2@b/c", "DATABASE_URL", marks=pytest.mark.slow),
+        pytest.param("DATABASE_URL", "postgresql://a:se@hunter2@127.0.0.1/c", "%40", marks=pytest.mark.slow),
+        pytest.param("OPENROUTER_MODEL", "", "OPENROUTER_MODEL", marks=pytest.mark.slow),
+        pytest.param("HTTP_HOST", "0.0.0.0", "API_TOKEN", marks=pytest.mark.slow),
+        pytest.param("TIMEZONE", "Mars/X", "TIMEZONE", marks=pytest.mark.slow),
+        pytest.param("WEBHOOK_URL", "http://x/y", "WEBHOOK_SECRET", marks=pytest.mark.slow),
     ],
 )
 async def test_a_wrong_setting_stops_the_start(
@@ -178,6 +180,7 @@ async def test_a_wrong_setting_stops_the_start(
     assert "hunter2" not in output
 
 
+@pytest.mark.slow
 async def test_an_unreachable_database_is_named_without_its_password(
     telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from random import Random
 
 from sandbox.provider import ProviderSandbox
-from services.availability.budget import Pace
+from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.llm.client import Provider
 from services.tagging.dispatcher import Dispatcher
-from services.tagging.recorder import Finished, Recorder
+from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.service import TaggingService
+from services.tagging.tagging_request import FinishedRequest
 from services.tagging.worker import Worker
 from storage.db.engine import Database
 from storage.schema.tables import Post
@@ -49,7 +50,7 @@ class Engine:
         """Wait until the database says so (a test's own timeout ends it otherwise)."""
         async with asyncio.timeout(60):
             while not await condition():  # noqa: ASYNC110 - the condition is in the database
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
 
     async def settled(self) -> None:
         """Wait until no post is pending or retrying."""
@@ -91,17 +92,17 @@ async def running(
     per_minute: int | None = 0,
     stop_seconds: float = 15,
     tick_seconds: float = 1,
-    on_finished: Callable[[Sequence[Finished]], None] | None = None,
+    on_finished: Callable[[Sequence[FinishedRequest]], None] | None = None,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
-    random, pace = Random(1), Pace(per_minute)
+    random, rate_limit = Random(1), RateLimit(per_minute)
     async with Provider(provider.url, key, timeout_seconds, clock) as client:
-        recorder = Recorder(chain, policy, pace, frozenset({ADMIN}), clock, random)
+        recorder = Recorder(chain, policy, rate_limit, frozenset({ADMIN}), clock, random)
         dispatcher = Dispatcher(
             recorder,
             chain,
             policy,
-            pace,
+            rate_limit,
             concurrency=concurrency,
             batch_size=batch_size,
             lease_seconds=lease_seconds,
@@ -125,7 +126,7 @@ async def running(
             client,
             chain,
             policy,
-            pace,
+            rate_limit,
             enabled=True,
             wake=worker.wake,
             probe=worker.probe,

@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.availability.budget import FREE_LANE
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.availability.provider_status import Quota
+from services.availability.rate_limit import FREE_SCOPE
 from services.metrics import KEEP_SECONDS, KEEP_TIMES, MetricsReader, ModelMetrics
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import BudgetRow, OutboxRow
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -159,7 +159,7 @@ async def test_without_a_key_nothing_is_paused(database: Database) -> None:
 async def test_the_quota_of_free_models(database: Database) -> None:
     """Known once the provider has reported it, and only if the chain has free models."""
     async with database.write() as session:
-        await limits.ensure(session, [FREE_LANE])
+        await limits.ensure(session, [FREE_SCOPE])
         await session.execute(update(BudgetRow).values(day="2026-01-01", day_used=20, day_limit=50))
     quota = (await gauges(database).read()).quota
     assert isinstance(quota, Quota)

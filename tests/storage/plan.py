@@ -45,7 +45,7 @@ async def plans_of(
     made: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, is_many: bool) -> None:
-        if statement.lstrip().startswith(beginning) and not is_many:
+        if statement.lstrip().startswith(beginning) and statement != "BEGIN" and not is_many:
             made.append((statement, parameters))
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)

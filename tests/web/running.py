@@ -25,7 +25,7 @@ from bot.web.routers.webhook import TelegramWebhook
 from bot.web.server import serve
 from services.accounts.people import People
 from services.accounts.tokens import Tokens
-from services.availability.budget import Pace
+from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import Channels
 from services.ingest.api_posts import Submissions
@@ -122,7 +122,7 @@ def _tagging(database: Database, provider: Provider, *, enabled: bool) -> Taggin
         provider,
         CHAIN,
         FAST,
-        Pace(0),
+        RateLimit(0),
         enabled=enabled,
         wake=lambda: None,
         probe=lambda: None,

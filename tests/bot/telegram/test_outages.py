@@ -37,11 +37,10 @@ async def away(database: Database, seconds: float = 0.0) -> AsyncIterator[None]:
     port = server.sockets[0].getsockname()[1]
     nowhere = Database(parse_url(f"postgresql://nobody@127.0.0.1:{port}/nowhere"))
     engine, database.engine = database.engine, nowhere.engine
-    bare, database.bare = database.bare, nowhere.bare
     try:
         yield
     finally:
-        database.engine, database.bare = engine, bare
+        database.engine = engine
         server.close()
         await nowhere.close()
 

@@ -8,19 +8,16 @@ from random import Random
 
 import pytest
 
-from services.availability.circuit_breaker import (
-    Admission,
-    Aside,
-    ModelState,
-    admission,
+from services.availability.circuit_breaker import Aside, ModelState, observe, quota_spent
+from services.availability.model_choice import (
     candidates,
     choose_model,
-    fell_back,
+    is_paused,
     models_to_send,
-    observe,
+    next_probe_at,
     pause_reason,
-    quota_spent,
 )
+from services.availability.model_names import fell_back
 from services.llm.response_classifier import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -53,6 +50,10 @@ class World:
 
     def allowed(self) -> list[str]:
         return candidates(CHAIN, self.states, self.now)
+
+    def next_probe_at(self) -> datetime | None:
+        assert is_paused(CHAIN, self.states, self.now)
+        return next_probe_at(CHAIN, self.states, self.now)
 
 
 def test_a_breaker_opens_after_three_faults_in_a_row() -> None:
@@ -136,12 +137,11 @@ def test_an_account_fault_pauses_all_and_is_probed_slowly() -> None:
     world.see(CHAIN[0], Kind.ACCOUNT)
     world.see(CHAIN[1], Kind.ACCOUNT)  # was in flight
     assert pause_reason(CHAIN, world.states, world.now) is Aside.ACCOUNT
-    paused = admission(CHAIN, world.states, world.now)
-    assert (paused.capacity, paused.until) == (0, NOW + timedelta(seconds=60))
+    assert world.next_probe_at() == NOW + timedelta(seconds=60)
     world.now += timedelta(seconds=61)
-    assert admission(CHAIN, world.states, world.now).capacity == 1
+    assert world.next_probe_at() == world.now
     world.probe(CHAIN[0])
-    assert admission(CHAIN, world.states, world.now) == Admission(0, world.now + timedelta(seconds=65))
+    assert world.next_probe_at() == world.now + timedelta(seconds=65)
     world.see(CHAIN[0], Kind.TAGGED)
     assert pause_reason(CHAIN, world.states, world.now) is None
     assert world.allowed() == list(CHAIN)
@@ -209,7 +209,7 @@ def test_a_403_that_every_model_gives_is_the_accounts() -> None:
         assert pause_reason(CHAIN, world.states, world.now) is None
     world.see(CHAIN[-1], Kind.FORBIDDEN)
     assert pause_reason(CHAIN, world.states, world.now) is Aside.ACCOUNT
-    assert admission(CHAIN, world.states, world.now).until == NOW + timedelta(seconds=60)
+    assert world.next_probe_at() == NOW + timedelta(seconds=60)
 
 
 def test_a_limit_without_a_reset_doubles_its_pause() -> None:
@@ -252,9 +252,10 @@ def test_an_outage_of_all_models_costs_one_probe_a_pause() -> None:
             world.see(model, Kind.SERVER_ERROR)
     end = NOW + timedelta(hours=1)
     while True:
-        paused = admission(CHAIN, world.states, world.now)
-        if paused.capacity == 0 and paused.until is not None:
-            world.now = paused.until
+        probe_at = world.next_probe_at()
+        assert probe_at is not None
+        if probe_at > world.now:
+            world.now = probe_at
             continue
         if world.now > end:
             break

@@ -1,7 +1,9 @@
-"""The day's quota, learnt without spending any of it."""
+"""The day's quota: what is left of it, and how it is learnt without spending any."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +12,17 @@ from hypothesis import strategies as st
 
 from sandbox.provider import ProviderSandbox
 from services.availability.circuit_breaker import Aside
-from services.availability.daily_quota import DayQuota, QuotaWatch, read_quota
+from services.availability.daily_quota import DayQuota, QuotaWatch, backlog_through, read_quota, remaining_today
 from services.availability.model_states import load_states
+from services.availability.rate_limit import LimitState
 from services.clock import day_ends, utc_now
 from services.llm.client import Provider
 from storage.db.engine import Database
 from storage.queue import limits
 
 CHAIN = ("x/a:free", "x/paid")
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +89,33 @@ async def test_a_server_without_key_is_asked_once(database: Database, provider: 
         assert not client.tells_key
     async with database.read() as session:
         assert (await limits.load(session))["free"].day_limit is None
+
+
+def test_the_days_quota_is_new_at_midnight_utc() -> None:
+    """What was used yesterday does not count; without a known limit nothing is known."""
+    state = LimitState(day="2026-01-01", day_used=48, day_limit=50)
+    assert remaining_today(state, NOW) == 2
+    assert remaining_today(state, MIDNIGHT) == 50
+    assert remaining_today(replace(state, day_limit=None), NOW) is None
+    assert remaining_today(replace(state, day_used=50), NOW) == 0
+    assert remaining_today(replace(state, day_used=51), NOW) is None  # the limit was a wrong guess
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        (2, NOW + timedelta(seconds=6)),
+        (3, MIDNIGHT + timedelta(seconds=3)),
+        (52, MIDNIGHT + timedelta(seconds=150)),
+        (53, MIDNIGHT + timedelta(days=1, seconds=3)),
+    ],
+)
+def test_when_the_backlog_is_through(waiting: int, expected: datetime) -> None:
+    """Under 2 requests left today, 50 a day, one in 3 s."""
+    state = LimitState(day="2026-01-01", day_used=48, day_limit=50)
+    assert backlog_through(waiting, state, timedelta(seconds=3), NOW) == expected
+
+
+def test_without_any_limit_nobody_can_tell_when() -> None:
+    """Neither rate limit nor quota: it depends on the models' speed alone."""
+    assert backlog_through(10, LimitState(), None, NOW) is None

@@ -12,12 +12,11 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from sandbox.provider import ProviderSandbox, expected_tags
-from services.availability.budget import FREE_RETRIES
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import load_states, save_states
-from services.availability.slow_start import FIRST_REQUESTS
+from services.availability.retry_budget import FREE_RETRIES
 from services.clock import utc_now
-from services.tagging.retry_policy import Policy, Trail
+from services.tagging.retry_policy import AttemptTrail, Policy
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running
@@ -97,28 +96,26 @@ async def test_a_post_that_alone_is_not_served_fails_when_its_attempts_are_used_
     assert len(asked) <= 3
 
 
-@pytest.mark.parametrize(("fault", "most"), [("account_401", FIRST_REQUESTS), ("account_402", FIRST_REQUESTS)])
-async def test_a_refused_account_costs_few_requests(
-    database: Database, provider: ProviderSandbox, fault: str, most: int
+@pytest.mark.parametrize("fault", ["account_401", "account_402"])
+async def test_a_refused_account_costs_the_requests_in_flight(
+    database: Database, provider: ProviderSandbox, fault: str
 ) -> None:
-    """Not one for each place in flight: a start goes slowly."""
+    """Then tagging pauses."""
     all_models(provider, fault)
     await fill(database, 50)
-    async with running(database, provider) as engine:
+    async with running(database, provider, concurrency=4) as engine:
         await state_is(engine, "paused")
-    assert len(provider.requests) <= most
+    assert len(provider.requests) <= 4
 
 
-async def test_a_403_of_every_model_is_found_out_one_request_at_a_time(
-    database: Database, provider: ProviderSandbox
-) -> None:
-    """Then tagging pauses; 'Try now' ends the pause with one request, and all goes on."""
+async def test_after_a_403_requests_go_one_at_a_time(database: Database, provider: ProviderSandbox) -> None:
+    """When every model gives it tagging pauses; 'Try now' ends the pause with one request, and all goes on."""
     provider.openrouter = False
     all_models(provider, "forbidden_403")
     await fill(database, 50)
-    async with running(database, provider) as engine:
+    async with running(database, provider, concurrency=4) as engine:
         await state_is(engine, "paused")
-        assert len(provider.requests) <= FIRST_REQUESTS + len(CHAIN) - 1
+        assert len(provider.requests) <= 4 + len(CHAIN) - 1
         all_models(provider, None)
         await engine.tagging.probe()
         await engine.settled()
@@ -172,8 +169,8 @@ async def test_several_workers_share_one_pace(database: Database, provider: Prov
                 engine.worker.wake()
 
 
-async def test_after_a_pause_the_work_ramps_up(database: Database, provider: ProviderSandbox) -> None:
-    """The probe's success lets two go, these let four go: a sick upstream is not met by a burst."""
+async def test_after_an_outage_requests_start_slowly(database: Database, provider: ProviderSandbox) -> None:
+    """The probe's success lets two go, these let four go: a sick provider is not met by a burst."""
     await fill(database, 40)
     now = utc_now()
     async with database.write() as session:
@@ -211,12 +208,12 @@ async def test_nor_does_it_keep_the_others_from_being_stored_at_a_stop(
     database: Database, provider: ProviderSandbox
 ) -> None:
     """What was in flight is stored one by one."""
-    await fill(database, FIRST_REQUESTS)
+    await fill(database, 3)
     await refuse_tags_of(database, 2)
     provider.hold()
     with capture_logs():
         async with running(database, provider) as engine:
-            await requests_are(engine, FIRST_REQUESTS)
+            await requests_are(engine, 3)
             engine.worker.stop()
             provider.release()
     statuses = [post.tagging_status for post in await engine.posts()]
@@ -315,7 +312,7 @@ async def test_a_doubt_is_settled_once(database: Database, provider: ProviderSan
         post = await session.get_one(Post, 1)
         post.tagging_status, post.tagging_attempts, post.tagging_error = "retrying", 1, "HTTP 500"
         post.last_tagging_attempt, post.waits_for_upstream = now - timedelta(minutes=1), True
-        post.attempt_trail = Trail(refused=CHAIN[:1]).to_json()
+        post.attempt_trail = AttemptTrail(refused=CHAIN[:1]).to_json()
         tagged = {"post_id": 1, "request_id": "x", "at": now, "model_asked": "m", "outcome": "tagged", "seconds": 1.0}
         session.add(Attempt(**tagged))
     async with running(database, provider, chain=CHAIN[:2]) as engine:

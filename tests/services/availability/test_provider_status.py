@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.availability.budget import FREE_LANE, LaneState, Pace
 from services.availability.provider_status import KEEP_TIMES, LONGEST_KEPT, ProviderWatch
+from services.availability.rate_limit import FREE_SCOPE, LimitState, RateLimit
 from storage.db.engine import Database
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("x/a:free",)
-INTERVAL = Pace(None).interval(FREE_LANE, LaneState(), NOW) or timedelta(0)
+INTERVAL = RateLimit(None).interval(FREE_SCOPE, LimitState(), NOW) or timedelta(0)
 
 
 async def test_a_long_queue_is_not_counted_each_time(database: Database) -> None:
@@ -18,7 +18,7 @@ async def test_a_long_queue_is_not_counted_each_time(database: Database) -> None
     took = LONGEST_KEPT / KEEP_TIMES / 2
     over = took + KEEP_TIMES * took
     readings = iter([0.0, took, over - took, over, over, over, over])
-    watch = ProviderWatch(database, CHAIN, Pace(None), lambda: NOW, monotonic=lambda: next(readings))
+    watch = ProviderWatch(database, CHAIN, RateLimit(None), lambda: NOW, monotonic=lambda: next(readings))
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 5)
@@ -35,7 +35,7 @@ async def test_a_long_queue_is_not_counted_each_time(database: Database) -> None
 async def test_a_count_that_took_long_is_not_kept_for_long(database: Database) -> None:
     """The database was away for a while, and the queue is another one since."""
     readings = iter([0.0, 20.0, 20.0 + LONGEST_KEPT, 20.0 + LONGEST_KEPT])
-    watch = ProviderWatch(database, CHAIN, Pace(None), lambda: NOW, monotonic=lambda: next(readings))
+    watch = ProviderWatch(database, CHAIN, RateLimit(None), lambda: NOW, monotonic=lambda: next(readings))
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 5)
@@ -51,5 +51,5 @@ async def test_the_queue_is_counted_only_where_it_is_wanted(database: Database) 
     def never() -> float:
         raise AssertionError("counted")
 
-    assert (await ProviderWatch(database, CHAIN, Pace(None), lambda: NOW, never).state(backlog=False)).enabled
-    assert (await ProviderWatch(database, ("x/a",), Pace(None), lambda: NOW, never).state(backlog=True)).enabled
+    assert (await ProviderWatch(database, CHAIN, RateLimit(None), lambda: NOW, never).state(backlog=False)).enabled
+    assert (await ProviderWatch(database, ("x/a",), RateLimit(None), lambda: NOW, never).state(backlog=True)).enabled

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from services.following.service import Problem
 from services.sources.base import SourceGoneError, SourceUnavailableError, SourceUnreadableError
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Post, User
 from tests.services.following.channel_world import ADMIN, FIRST, SECOND, World
 

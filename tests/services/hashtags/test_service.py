@@ -18,7 +18,8 @@ from services.ingest.store import store
 from services.library.bot_queries import BotQueries
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
-from storage.queue.queue import Priority, claim, settle
+from storage.queue.claim import Priority, claim_posts
+from storage.queue.leases import settle
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import OutboxRow, Post, User
 
@@ -52,7 +53,7 @@ class World:
             await session.execute(
                 update(Post).values(tagging_status="pending", requested_at=self.now, lease_token=None)
             )
-            claimed = await claim(session, limit=9, now=self.now, lease_seconds=60, token="t", after_user=0)
+            claimed = await claim_posts(session, limit=9, now=self.now, lease_seconds=60, token="t", after_user=0)
             values = {"tagging_status": "success", "tags": list(tags), "requested_at": None}
             self.settled = await settle(session, [(post, values) for post in claimed])
 

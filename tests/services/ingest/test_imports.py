@@ -16,7 +16,7 @@ from services.ingest.imports import Import, Imports, ImportTakenError, Summary
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.sources.export.file import ExportError, ExportFile, fingerprint
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Channel, Post, User
 from tests.services.sources.export.exports import CHANNEL, POSTED, a_channel, a_message, a_service, an_account, write

@@ -16,8 +16,8 @@ from services.ingest.store import MAX_VIEWS, Tally, store
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import migrate
-from storage.queue import queue
-from storage.queue.queue import Priority
+from storage.queue import claim
+from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User
 from tests.legacy import POSTS, make_legacy
@@ -184,7 +184,7 @@ async def test_a_backfill_is_worked_on_after_all_that_is_fresh(users: Database) 
     claims = []
     for token in ("a", "b"):
         async with users.write() as session:
-            claimed = await queue.claim(session, limit=2, now=NOW, lease_seconds=60, token=token, after_user=0)
+            claimed = await claim.claim_posts(session, limit=2, now=NOW, lease_seconds=60, token=token, after_user=0)
         claims.append({(post.user_id, post.work_class) for post in claimed})
     assert claims == [{(ANNA, Priority.FRESH)}, {(BEN, Priority.BACKFILL)}]
 

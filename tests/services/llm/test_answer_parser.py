@@ -244,7 +244,7 @@ def as_sloppy(pairs: list[tuple[int, str]]) -> str:
 
 
 @example(numbers=[-1, 3, 3], spell=as_keys, cut=400, lost={1})
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(
     numbers=st.lists(st.integers(min_value=-1, max_value=9), max_size=8),
     spell=st.sampled_from([as_posts, as_keys, as_lines, as_sloppy]),
@@ -303,7 +303,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=settings().max_examples * 5)
 @given(
     st.lists(FRAGMENTS | st.text(max_size=5), max_size=40).map("".join),
     st.integers(min_value=1, max_value=3),

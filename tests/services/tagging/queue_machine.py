@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from services.llm.response_classifier import Kind, Outcome
-from storage.queue.queue import ClaimedPost
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Post as Row
 from tests.services.tagging.queue_model import LEASE, LONGEST_WAIT, POLICY, QUEUED, Claim, Model, Post, own_tags
 from tests.services.tagging.queue_world import USERS, Flight, World
@@ -100,15 +100,15 @@ class QueueMachine(RuleBasedStateMachine):
         may_probe = self.world.probe_asked
         plan = self.world.run(self.world.claim(self.world.workers[worker]))
         rows = self.world.run(self.world.rows())
-        started = {start.posts[0].id: start for start in plan.starts}
+        started = {request.posts[0].id: request for request in plan.requests}
         for post in list(self.model.posts.values()):
             settled = self.model.without_request(post, upstream, self.world.now)
             if post.id in started:
-                start = started[post.id]
+                request = started[post.id]
                 assert post.is_due(self.world.now), "claimed though it was not due"
                 assert settled is None, "a request that cannot help"
-                assert may_probe or not {start.models[0]} & (post.refused | upstream.gone), "asked in vain"
-                claim = self.new_claim(start.posts[0], start.models)
+                assert may_probe or not {request.models[0]} & (post.refused | upstream.gone), "asked in vain"
+                claim = self.new_claim(request.posts[0], request.models)
                 self.model.claimed(claim)
             elif _state(rows[post.id]) != _state(self.rows[post.id]):
                 assert post.is_due(self.world.now), "settled though it was not due"

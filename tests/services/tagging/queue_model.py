@@ -111,7 +111,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Upstream:
+class ProviderSeen:
     """Which models are gone, and whether nobody may be asked freely."""
 
     paused: bool
@@ -164,7 +164,7 @@ class Model:
         last = max(self.served.values(), default=None)
         return post.attempts + (post.doubt is not None and last is not None and last > post.doubt)
 
-    def without_request(self, post: Post, upstream: Upstream, now: datetime) -> Post | None:
+    def without_request(self, post: Post, upstream: ProviderSeen, now: datetime) -> Post | None:
         """What a claimed post becomes that no model has to see; None when one has to."""
         attempts = self.settled_attempts(post)
         settled = replace(post, attempts=attempts, claim=None, due=None)
@@ -184,7 +184,7 @@ class Model:
         post = self.posts[claim.post_id]
         claim.attempts, post.claim = self.settled_attempts(post), claim
 
-    def answered(self, answers: list[tuple[Claim, Outcome]], upstream: Upstream, now: datetime) -> None:
+    def answered(self, answers: list[tuple[Claim, Outcome]], upstream: ProviderSeen, now: datetime) -> None:
         """A group of outcomes; what came of a claim that stands no more, or of another text, is dropped."""
         tagged = [claim.post_id for claim, outcome in answers if outcome.kind is Kind.TAGGED]
         last = now if tagged else max(self.served.values(), default=None)

@@ -7,25 +7,22 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from types import SimpleNamespace
 from typing import Any, TypeVar, cast
-from unittest.mock import patch
 
 from sqlalchemy import delete, insert, select, text, update
 
-from services.availability.budget import Pace
+from services.availability.rate_limit import RateLimit
 from services.llm.client import Call, Provider, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
-from services.tagging import dispatcher as dispatch
 from services.tagging.dispatcher import Dispatcher
-from services.tagging.plans import Held, Plan, Start
-from services.tagging.recorder import Finished, Recorder
+from services.tagging.recorder import Recorder
 from services.tagging.service import TaggingService
+from services.tagging.tagging_request import FinishedRequest, Plan, TaggingRequest
 from storage.db.engine import Database, parse_url
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import leases, provider_waits
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Base, Post
-from tests.services.tagging.queue_model import CHAIN, LEASE, POLICY, Upstream
+from tests.services.tagging.queue_model import CHAIN, LEASE, POLICY, ProviderSeen
 from tests.storage.rows import add_user
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -39,9 +36,13 @@ Value = TypeVar("Value")
 class Flight:
     """A request of a worker's that has no answer yet."""
 
-    post: ClaimedPost
-    models: tuple[str, ...]
+    request: TaggingRequest
     began: datetime
+
+    @property
+    def post(self) -> ClaimedPost:
+        """Its one post."""
+        return self.request.posts[0]
 
 
 @dataclass
@@ -62,8 +63,6 @@ class World:
         self.probe_asked = False
         self._runner = asyncio.Runner()
         self._random = Random(1)
-        self._clock = patch.object(dispatch, "time", SimpleNamespace(monotonic=self._seconds))
-        self._clock.start()
         self.database = Database(parse_url(url))
         self.workers = [self._process(), self._process()]
         self.tagging = TaggingService(
@@ -72,7 +71,7 @@ class World:
             cast("Provider", None),
             CHAIN,
             POLICY,
-            Pace(0),
+            RateLimit(0),
             enabled=True,
             wake=lambda: None,
             probe=self._ask_probe,
@@ -89,7 +88,6 @@ class World:
         """Let go of everything."""
         self.run(self.database.close())
         self._runner.close()
-        self._clock.stop()
 
     def _seconds(self) -> float:
         return self.now.timestamp()
@@ -98,18 +96,19 @@ class World:
         self.probe_asked = True
 
     def _process(self) -> Process:
-        pace = Pace(0)
-        recorder = Recorder(CHAIN, POLICY, pace, frozenset({1}), lambda: self.now, self._random)
+        rate_limit = RateLimit(0)
+        recorder = Recorder(CHAIN, POLICY, rate_limit, frozenset({1}), lambda: self.now, self._random)
         dispatcher = Dispatcher(
             recorder,
             CHAIN,
             POLICY,
-            pace,
+            rate_limit,
             concurrency=CONCURRENCY,
             batch_size=1,
             lease_seconds=LEASE.total_seconds(),
             probe_seconds=65,
             sends_models=lambda: True,
+            monotonic=self._seconds,
         )
         return Process(recorder, dispatcher)
 
@@ -127,10 +126,12 @@ class World:
         async with self.database.read() as session:
             return {post.id: post for post in (await session.execute(select(Post))).scalars()}
 
-    async def upstream(self) -> Upstream:
+    async def upstream(self) -> ProviderSeen:
         """What is known of the models."""
         state = await self.tagging.provider_state()
-        return Upstream(state.state != "open", frozenset(each.model for each in state.aside if each.reason == "gone"))
+        return ProviderSeen(
+            state.state != "open", frozenset(each.model for each in state.aside if each.reason == "gone")
+        )
 
     # The parser's statements.
 
@@ -164,32 +165,32 @@ class World:
     async def claim(self, worker: Process) -> Plan:
         """Take what may go out, and hold it."""
         async with self.database.write() as session:
-            held = Held([Start((flight.post,), flight.models) for flight in worker.flights])
-            plan = await worker.dispatcher.plan(session, self.now, held, probe=self.probe_asked)
-        self.probe_asked = self.probe_asked and not plan.starts
-        for start in plan.starts:
-            worker.dispatcher.started(start)
-            worker.flights.append(Flight(start.posts[0], start.models, self.now))
+            under_way = [flight.request for flight in worker.flights]
+            plan = await worker.dispatcher.plan(session, self.now, under_way, probe=self.probe_asked)
+        self.probe_asked = self.probe_asked and not plan.requests
+        for request in plan.requests:
+            worker.dispatcher.started(request)
+            worker.flights.append(Flight(request, self.now))
         return plan
 
     async def record(self, worker: Process, answers: Sequence[tuple[Flight, Outcome]]) -> None:
         """Requests have ended: write what came of them."""
-        group = [Finished((flight.post,), self._call(flight, outcome)) for flight, outcome in answers]
+        group = [FinishedRequest(flight.request, self._call(flight, outcome)) for flight, outcome in answers]
         async with self.database.write() as session:
             recorded = await worker.recorder.record(session, group)
             worker.dispatcher.recorded(recorded)
             if recorded.tagged and worker.maybe_waiting:
-                await queue.upstream_is_back(session)
+                await provider_waits.provider_is_back(session)
         worker.maybe_waiting = worker.maybe_waiting and not recorded.tagged
         worker.flights = [flight for flight in worker.flights if flight not in [each for each, _ in answers]]
 
     def _call(self, flight: Flight, outcome: Outcome) -> Call:
-        answered = flight.models[0] if outcome.kind in {Kind.TAGGED, Kind.MALFORMED, Kind.EMPTY} else None
+        answered = flight.request.models[0] if outcome.kind in {Kind.TAGGED, Kind.MALFORMED, Kind.EMPTY} else None
         seconds = (self.now - flight.began).total_seconds()
-        request = Request((flight.post.text or "",), flight.models)
+        request = Request((flight.post.text or "",), flight.request.models)
         return Call(request, (outcome,), answered, None, seconds, Usage(), self.now)
 
     async def renew(self, worker: Process) -> None:
         """Prolong the leases of what is in flight."""
         async with self.database.write() as session:
-            await queue.renew(session, [flight.post for flight in worker.flights], self.now + LEASE)
+            await leases.renew(session, [flight.post for flight in worker.flights], self.now + LEASE)

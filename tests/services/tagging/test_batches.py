@@ -11,7 +11,7 @@ from sandbox.provider import FaultPlan, ProviderSandbox, RequestRecord, expected
 from sandbox.provider.malformed import MALFORMED
 from sandbox.provider.mixed import MIXED
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Attempt, Post, UpstreamRow
 from tests.faults.world import marker, text_of
 from tests.services.engine import CHAIN, FAST, running

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
 from services.llm.response_classifier import Kind
-from services.tagging.recorder import Finished, Recorded, Recorder
+from services.tagging.recorder import Recorded, Recorder
+from services.tagging.tagging_request import FinishedRequest
 from storage.db.engine import Database
 from storage.schema.tables import Attempt
 from tests.services.engine import running
@@ -22,9 +23,9 @@ class Told:
     """What the callback was given."""
 
     def __init__(self) -> None:
-        self.finished: list[Finished] = []
+        self.finished: list[FinishedRequest] = []
 
-    def __call__(self, group: Sequence[Finished]) -> None:
+    def __call__(self, group: Sequence[FinishedRequest]) -> None:
         assert group
         self.finished.extend(group)
 
@@ -68,7 +69,7 @@ async def test_what_is_rolled_back_counts_nothing(
     """A transaction that fails after everything was written is not told; its second try is, once."""
     record, failures = Recorder.record, 2
 
-    async def fails_first(self: Recorder, session: Any, group: Sequence[Finished]) -> Recorded:
+    async def fails_first(self: Recorder, session: Any, group: Sequence[FinishedRequest]) -> Recorded:
         nonlocal failures
         recorded = await record(self, session, group)
         if failures:
@@ -92,7 +93,7 @@ async def test_an_outcome_that_cannot_be_stored_is_not_told(
     """The others of its group are, one by one."""
     record = Recorder.record
 
-    async def never_the_first(self: Recorder, session: Any, group: Sequence[Finished]) -> Recorded:
+    async def never_the_first(self: Recorder, session: Any, group: Sequence[FinishedRequest]) -> Recorded:
         if any(post.id == 1 for finished in group for post in finished.posts):
             raise ValueError("cannot be written")
         return await record(self, session, group)

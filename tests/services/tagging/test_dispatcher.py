@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from services.availability.budget import Pace
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
-from services.tagging.dispatcher import MOST_MISSED, MOST_POSTS_AHEAD, Dispatcher, _last_in_turn, may_leave
-from services.tagging.plans import Held, Plan, Start
-from services.tagging.recorder import Recorded, Recorder
+from services.availability.rate_limit import RateLimit
+from services.tagging.dispatcher import MOST_MISSED, Dispatcher
+from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
+from services.tagging.tagging_request import Plan
 from storage.db.engine import Database
-from storage.queue.queue import ClaimedPost, Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 
@@ -29,13 +29,13 @@ PAST, LATER = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
 
 
 def dispatcher(*, per_minute: int = 0, batch_size: int = BATCH) -> Dispatcher:
-    pace, policy = Pace(per_minute), Policy()
-    recorder = Recorder(CHAIN, policy, pace, frozenset(), lambda: NOW, Random(1))
+    rate_limit, policy = RateLimit(per_minute), Policy()
+    recorder = Recorder(CHAIN, policy, rate_limit, frozenset(), lambda: NOW, Random(1))
     return Dispatcher(
         recorder,
         CHAIN,
         policy,
-        pace,
+        rate_limit,
         concurrency=10,
         batch_size=batch_size,
         lease_seconds=300,
@@ -52,7 +52,7 @@ async def fill(database: Database, count: int) -> None:
 
 async def plan(database: Database, made: Dispatcher, *, probe: bool = False) -> Plan:
     async with database.write() as session:
-        return await made.plan(session, NOW, Held(), probe=probe)
+        return await made.plan(session, NOW, [], probe=probe)
 
 
 async def untouched(database: Database) -> int:
@@ -66,7 +66,7 @@ async def test_a_paced_request_is_as_full_as_any(database: Database) -> None:
     """The limit is on requests: one a turn, about as many posts as may be."""
     await fill(database, 3 * BATCH)
     made = await plan(database, dispatcher(per_minute=20))
-    assert [len(start.posts) for start in made.starts] == [BATCH]
+    assert [len(request.posts) for request in made.requests] == [BATCH]
     assert await untouched(database) == 2 * BATCH
 
 
@@ -77,7 +77,7 @@ async def test_a_probe_is_about_one_post(database: Database, until: Any, asked_f
     async with database.write() as session:
         await save_states(session, [ModelState(model, until, Aside.DOWN, "x", PAST, 3, 1) for model in CHAIN])
     made = await plan(database, dispatcher(), probe=asked_for)
-    assert [(len(start.posts), start.is_probe) for start in made.starts] == [(1, True)]
+    assert [(len(request.posts), request.is_probe) for request in made.requests] == [(1, True)]
     assert await untouched(database) == BATCH - 1
 
 
@@ -87,7 +87,7 @@ async def test_beside_a_probe_the_others_go_to_a_model_that_is_up(database: Data
     async with database.write() as session:
         await save_states(session, [ModelState(CHAIN[0], PAST, Aside.DOWN, "x", PAST, 3, 1)])
     made = await plan(database, dispatcher(batch_size=1))
-    asked = sorted((start.models[0], start.is_probe) for start in made.starts)
+    asked = sorted((request.models[0], request.is_probe) for request in made.requests)
     assert asked == [(CHAIN[0], True), (CHAIN[1], False), (CHAIN[1], False)]
 
 
@@ -99,54 +99,11 @@ async def test_each_post_goes_where_its_own_attempt_says(database: Database) -> 
         for post_id, trail in trails.items():
             await session.execute(update(Post).where(Post.id == post_id).values(attempt_trail=trail))
     made = await plan(database, dispatcher(batch_size=1))
-    assert {start.posts[0].id: start.models[0] for start in made.starts} == {1: CHAIN[1], 2: CHAIN[1], 3: CHAIN[0]}
-
-
-async def test_posts_planned_ahead_are_counted_not_their_requests(database: Database) -> None:
-    """Or one transaction would be about more than the event loop can spare the time for."""
-    await fill(database, MOST_POSTS_AHEAD + 20 * BATCH)
-    made = dispatcher()
-    made.recorded(Recorded(answered=100))  # as many at once as are allowed
-    async with database.write() as session:
-        found = await made.plan(session, NOW, Held(ahead=1000), probe=False)
-    assert sum(len(start.posts) for start in found.starts) == MOST_POSTS_AHEAD + made.concurrency * BATCH
-
-
-@pytest.mark.parametrize(
-    ("states", "probe", "may"),
-    [
-        ([], False, True),
-        ([ModelState(CHAIN[0], LATER, Aside.LIMITED)], False, False),
-        ([ModelState(CHAIN[1], LATER, Aside.LIMITED)], False, False),
-        ([ModelState("third/model", LATER, Aside.LIMITED)], False, True),
-        ([ModelState(CHAIN[0], PAST, Aside.LIMITED)], False, True),
-        # Only a probe may go to it, beside which others may be named.
-        ([ModelState(CHAIN[0], PAST, Aside.DOWN)], False, False),
-        ([ModelState(CHAIN[0], PAST, Aside.DOWN)], True, True),
-        ([ModelState(CHAIN[1], PAST, Aside.DOWN)], False, True),
-    ],
-)
-def test_what_was_planned_is_looked_at_again(states: list[ModelState], probe: bool, may: bool) -> None:
-    """Whether it may leave still, with what is known of its models now."""
-    post = ClaimedPost(1, 1, "x", (), 0, Priority.FRESH, None, None, "t")
-    known = {state.model: state for state in states}
-    assert may_leave([Start((post,), ("fourth/model",)), Start((post,), CHAIN, probe)], known, NOW) is may
-
-
-@pytest.mark.parametrize(
-    ("claimed", "after", "last"),
-    [
-        ([(1, 5), (1, 7)], 3, 7),
-        ([(1, 5), (1, 2)], 3, 2),  # 5 came first, being beyond 3
-        ([(1, 3)], 3, 3),
-        ([(0, 9), (1, 4)], 3, 4),  # whose turn it was among the others says nothing
-        ([(0, 1), (4, 5), (4, 2)], 3, 2),
-    ],
-)
-def test_whose_turn_was_the_last(claimed: list[tuple[int, int]], after: int, last: int) -> None:
-    """The next claim begins after that user."""
-    posts = [ClaimedPost(user, user, "x", (), 0, work_class, None, None, "t") for work_class, user in claimed]
-    assert _last_in_turn(posts, after) == last
+    assert {request.posts[0].id: request.models[0] for request in made.requests} == {
+        1: CHAIN[1],
+        2: CHAIN[1],
+        3: CHAIN[0],
+    }
 
 
 async def test_users_are_served_in_turn_over_several_claims(database: Database) -> None:
@@ -158,8 +115,8 @@ async def test_users_are_served_in_turn_over_several_claims(database: Database) 
     made, served = dispatcher(per_minute=60, batch_size=1), list[int]()
     for _ in range(6):
         async with database.write() as session:
-            found = await made.plan(session, NOW + timedelta(minutes=len(served)), Held(), probe=False)
-        served += [post.user_id for each in found.starts for post in each.posts]
+            found = await made.plan(session, NOW + timedelta(minutes=len(served)), [], probe=False)
+        served += [post.user_id for each in found.requests for post in each.posts]
     assert served == [1, 2, 3, 1, 2, 3]
 
 
@@ -174,7 +131,7 @@ async def test_what_cannot_be_claimed_is_looked_at_less_and_less(database: Datab
         found = await plan(database, made)
         assert found.claimed
         async with database.write() as session:
-            await made.give_back(session, found.starts, NOW)
+            await made.give_back(session, found.requests)
 
 
 @asynccontextmanager

@@ -1,11 +1,10 @@
 """Anything that can happen to posts, in any order, against a model of the rules.
 
-`METKA_LONG_TESTS=1` looks much longer, at other sequences each time.
+`--hypothesis-profile=long` looks much longer, at other sequences each time.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -18,16 +17,17 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.services.tagging.queue_machine import QueueMachine
 
-LONG = os.environ.get("METKA_LONG_TESTS") == "1"
+EXAMPLES = settings().max_examples
+LONG = settings.get_current_profile_name() == "long"
 #: Seconds; what is found is shrunk for up to five minutes.
 TIMEOUT = 3600 if LONG else 600
 
 
-def run(new_database: Callable[[], str], examples: int, steps: int) -> None:
+def run(new_database: Callable[[], str], examples: int) -> None:
     machine = type("Machine", (QueueMachine,), {"new_database": staticmethod(new_database)})
     profile = settings(
         max_examples=examples,
-        stateful_step_count=steps,
+        stateful_step_count=60 if LONG else 20,
         deadline=None,
         derandomize=not LONG,
         database=None,
@@ -49,11 +49,11 @@ def test_anything_in_any_order(sqlite_template: Path, tmp_path: Path) -> None:
         shutil.copyfile(sqlite_template, path)
         return f"sqlite:///{path}"
 
-    run(new_database, *((1000, 60) if LONG else (50, 20)))
+    run(new_database, EXAMPLES // 2)
 
 
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_anything_in_any_order_on_postgresql(migrated_url: str) -> None:
     """The same on PostgreSQL, a shorter look."""
-    run(partial(str, migrated_url), *((200, 60) if LONG else (8, 20)))
+    run(partial(str, migrated_url), EXAMPLES // 10)

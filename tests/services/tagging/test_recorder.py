@@ -8,15 +8,16 @@ from random import Random
 import pytest
 from sqlalchemy import insert, select
 
-from services.availability.budget import Pace
 from services.availability.model_states import load_states
+from services.availability.rate_limit import RateLimit
 from services.llm.client import Call, Request
 from services.llm.response_classifier import Kind, Outcome, Usage
-from services.tagging.recorder import Finished, Recorder
-from services.tagging.retry_policy import Company, Policy
+from services.tagging.recorder import Recorder
+from services.tagging.retry_policy import Policy
+from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from storage.db.engine import Database
-from storage.queue import queue
-from storage.queue.queue import ClaimedPost
+from storage.queue import claim
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Attempt, Post
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -33,16 +34,17 @@ async def posts(database: Database) -> list[ClaimedPost]:
         await add_posts(session, 1, 1, first=9, tagging_status="success")
         values = {"request_id": "r", "model_asked": "m", "outcome": "tagged", "seconds": 1.0}
         await session.execute(insert(Attempt).values(post_id=9, at=NOW - timedelta(seconds=30), **values))
-        return await queue.claim(session, limit=9, now=NOW, lease_seconds=300, token="t", after_user=0)
+        return await claim.claim_posts(session, limit=9, now=NOW, lease_seconds=300, token="t", after_user=0)
 
 
-def finished(posts: list[ClaimedPost], *outcomes: Outcome) -> Finished:
+def finished(posts: list[ClaimedPost], *outcomes: Outcome) -> FinishedRequest:
     request = Request(tuple(post.text or "" for post in posts), CHAIN[:1])
-    return Finished(tuple(posts), Call(request, outcomes, CHAIN[0], 200, 1.0, Usage(10, 5, 0.1), NOW), keys=(1, 2, 3))
+    call = Call(request, outcomes, CHAIN[0], 200, 1.0, Usage(10, 5, 0.1), NOW)
+    return FinishedRequest(TaggingRequest(tuple(posts), CHAIN[:1]), call)
 
 
-async def record(database: Database, *group: Finished) -> None:
-    recorder = Recorder(CHAIN, Policy(), Pace(0), frozenset(), lambda: NOW, Random(1))
+async def record(database: Database, *group: FinishedRequest) -> None:
+    recorder = Recorder(CHAIN, Policy(), RateLimit(0), frozenset(), lambda: NOW, Random(1))
     async with database.write() as session:
         await recorder.record(session, group)
 
@@ -77,11 +79,11 @@ async def test_other_requests_have_a_delay_of_their_own(database: Database, post
 
 
 def test_a_request_in_parts() -> None:
-    """Each knows the company it was in; only one tells what the request cost."""
+    """Each knows the request that it was in; only one tells what that cost."""
     posts = [ClaimedPost(number, 1, f"текст {number}", (), 0, 1, None, None, "t") for number in range(3)]
     whole = finished(posts, DOWN, TAGGED, DOWN)
     parts = whole.singles()
     assert [part.posts for part in parts] == [(post,) for post in posts]
     assert [part.call.outcomes for part in parts] == [(DOWN,), (TAGGED,), (DOWN,)]
-    assert [part.company for part in parts] == [Company(3, any_tagged=True)] * 3
+    assert [(part.batch_size, part.any_tagged) for part in parts] == [(3, True)] * 3
     assert [part.call.usage for part in parts] == [whole.call.usage, Usage(), Usage()]

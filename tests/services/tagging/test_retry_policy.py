@@ -10,12 +10,12 @@ import pytest
 from services.llm.response_classifier import Kind, Outcome
 from services.tagging.retry_policy import (
     AskAgain,
+    AttemptTrail,
     Decision,
     GiveUp,
     Policy,
     RetryAt,
     Tagged,
-    Trail,
     Upstream,
     backoff,
     decide,
@@ -30,7 +30,7 @@ AWAY = Upstream(models=CHAIN, is_down=True, last_success_at=NOW - timedelta(hour
 
 def run(kinds: list[Kind], upstream: Upstream = SERVING, attempts: int = 0, policy: Policy | None = None) -> Decision:
     """An attempt in which each model in turn gives the next of `kinds`."""
-    policy, trail, decision = policy or Policy(), Trail(), None
+    policy, trail, decision = policy or Policy(), AttemptTrail(), None
     for index, kind in enumerate(kinds):
         outcome = Outcome(kind, "because", tags=("t",))
         decision = decide(attempts, trail, CHAIN[index % 4], outcome, upstream, policy, NOW, NOW, Random(1))
@@ -65,7 +65,7 @@ def test_a_gone_model_is_none_of_the_attempts_requests() -> None:
     """Nor is a limit or a fault of the account."""
     decision = run([Kind.MODEL_GONE, Kind.LIMITED, Kind.ACCOUNT, Kind.FORBIDDEN])
     assert isinstance(decision, AskAgain)
-    assert decision.trail == Trail()
+    assert decision.trail == AttemptTrail()
 
 
 def test_an_attempt_has_one_request_and_its_retries() -> None:
@@ -163,6 +163,6 @@ def test_backoff_doubles_to_an_hour() -> None:
 
 def test_a_trail_survives_its_row() -> None:
     """What is stored is what is read; nonsense is a fresh attempt."""
-    trail = Trail(("a",), 1, ("b",), False, True, NOW)
-    assert Trail.from_json(trail.to_json()) == trail
-    assert Trail.from_json({"delays": "x"}) == Trail.from_json("junk") == Trail()
+    trail = AttemptTrail(("a",), 1, ("b",), False, True, NOW)
+    assert AttemptTrail.from_json(trail.to_json()) == trail
+    assert AttemptTrail.from_json({"delays": "x"}) == AttemptTrail.from_json("junk") == AttemptTrail()

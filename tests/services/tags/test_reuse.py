@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sandbox.provider import ProviderSandbox, expected_tags
 from services.tags.text_equality import same_words, text_key
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import Engine, running
 from tests.storage.rows import add_posts, add_user

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from storage.db import coordination as product
 from storage.db.coordination import LEADER_LOCK, NEWS_CHANNEL, WORK_CHANNEL, ConnectionLostError, Coordination
 from storage.db.engine import Database, parse_url
-from storage.queue import queue, retry_requests
+from storage.queue import claim, retry_requests
 from tests.proxy import Proxy, proxied
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -192,7 +192,7 @@ async def test_what_people_ask_is_notified(database: Database, listener: Bell) -
 async def test_a_claim_is_not_notified(database: Database, listener: Bell) -> None:
     """Or every worker would wake all others with each post it takes."""
     async with database.write() as session:
-        assert await queue.claim(session, limit=9, now=NOW, lease_seconds=9, token="t", after_user=0)
+        assert await claim.claim_posts(session, limit=9, now=NOW, lease_seconds=9, token="t", after_user=0)
     assert not await listener.rings(database)
 
 

@@ -18,7 +18,9 @@ from sqlalchemy.exc import OperationalError
 from storage.db import sqlite
 from storage.db.engine import Database, parse_url
 from storage.migration import backup
-from storage.migration.migrate import MigrationError, describe, is_current, migrate
+from storage.migration.inspection import is_current
+from storage.migration.migrate import MigrationError, migrate
+from storage.migration.report import describe
 from tests.legacy import make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)

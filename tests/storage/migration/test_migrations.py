@@ -16,7 +16,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migration.migrate import VERSION_TABLE, MigrationError, describe, inspect_state, is_current, migrate
+from storage.migration.inspection import VERSION_TABLE, inspect_state, is_current
+from storage.migration.migrate import MigrationError, migrate
+from storage.migration.report import describe
 from storage.reads.overview import count_tagged_unfinished
 from storage.schema.tables import Base, Post
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy

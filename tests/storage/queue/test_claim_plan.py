@@ -8,8 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.engine import Database
-from storage.queue import queue
-from storage.queue.claim import claim_statement
+from storage.queue.claim import claim_posts, claim_statement
 from storage.schema.types import UtcDateTime
 from tests.storage.plan import is_full_scan, plan_of
 from tests.storage.rows import NOW, add_posts, add_user
@@ -19,7 +18,7 @@ async def plan_of_a_claim(database: Database, *, asked: bool) -> str:
     """The plan of the statement that a claim makes."""
 
     async def claim(session: AsyncSession) -> None:
-        await queue.claim(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0, asked=asked)
+        await claim_posts(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0, asked=asked)
 
     return await plan_of(database, claim, beginning="WITH RECURSIVE turns")
 

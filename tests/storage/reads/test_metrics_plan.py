@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -36,9 +35,8 @@ async def test_the_queue_is_read_from_a_partial_index(filled: Database) -> None:
         assert "Sort" not in plan, plan
 
 
-@pytest.mark.parametrize("portion", [1, 2, 3, 4, 100])
-async def test_the_queue_is_read_in_portions(filled: Database, portion: int) -> None:
-    """Each row once, also of many that are due at one time; on SQLite everything else in the process waits for one."""
+async def test_the_queue_is_counted_by_status(filled: Database) -> None:
+    """Posts under a lease are counted apart; the oldest of each status tells since when posts are due."""
     async with filled.write() as session:
         await add_posts(session, 1, 1, first=300, next_attempt_at=NOW)
         for first, minutes in ((310, 9), (320, 8), (330, 9), (340, 7), (350, -5)):
@@ -47,7 +45,7 @@ async def test_the_queue_is_read_in_portions(filled: Database, portion: int) -> 
         held = Post.id.in_([201, 310, 342])
         await session.execute(update(Post).where(held).values(lease_token="t", lease_expires_at=NOW + timedelta(1)))
     async with filled.read() as session:
-        look = await metrics.look_at_queue(session, NOW, portion=portion)
+        look = await metrics.look_at_queue(session, NOW)
     assert (look.due, look.leased) == ({"pending": 5, "retrying": 10}, 3)
     assert look.oldest_due == {"pending": NOW, "retrying": NOW - timedelta(minutes=9)}
 
@@ -64,33 +62,3 @@ async def test_messages_that_wait_are_read_from_a_partial_index(filled: Database
     """Not from all that were ever sent."""
     plan = await plan_of(filled, lambda session: outbox.count_waiting(session, NOW))
     assert "ix_metka_outbox_ready" in plan, plan
-
-
-async def test_no_portion_is_larger(filled: Database) -> None:
-    """Twenty rows that wait in portions of five."""
-    async with filled.write() as session:
-        await add_posts(session, 1, 15, first=300)
-        await add_posts(session, 1, 20, first=400, next_attempt_at=NOW)
-    plans = await plans_of(filled, lambda session: metrics.look_at_queue(session, NOW, portion=5))
-    # Five for the one time (the last finds nothing), five for the other, and two looks beyond each.
-    assert len(plans) == (14 if filled.is_sqlite else 1)
-
-
-async def test_others_have_their_turn_between_portions(filled: Database) -> None:
-    """On SQLite a statement runs in the event loop."""
-    if not filled.is_sqlite:
-        pytest.skip("PostgreSQL reads by itself")
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(others())
-    async with filled.read() as session:
-        await metrics.look_at_queue(session, NOW, portion=1)
-    task.cancel()
-    # Five rows that wait, and the look for more.
-    assert turns >= 6

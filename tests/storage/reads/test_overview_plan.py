@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import outbox
 from storage.db.engine import Database
-from storage.queue import queue, retry_requests
+from storage.posts import equal_texts
+from storage.queue import attempt_log, claim, provider_waits, retry_requests
 from storage.reads import lists, overview
 from storage.schema.tables import Attempt
 from tests.storage.plan import is_full_scan, plans_of
@@ -66,7 +67,7 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     ),
     "/stats all: next": (lambda session: overview.next_attempt_at(session, None, NOW), {"ix_metka_posts_due"}),
     "the backlog": (
-        lambda session: session.execute(overview.queued()),
+        overview.count_queued,
         {"ix_metka_posts_due", "ix_metka_posts_queue", "ix_metka_posts_unfinished"},
     ),
     "/failed: how many": (lambda session: overview.count_failed(session, 1), {"ix_metka_posts_unfinished"}),
@@ -80,26 +81,26 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     "failed posts": (lambda session: _page(session, status="failed"), {"ix_metka_posts_unfinished"}),
     "pending posts": (lambda session: _page(session, status="pending"), {"ix_metka_posts_unfinished"}),
     "tagged posts": (lambda session: _page(session, status="success"), NEWEST),
-    "equal texts": (lambda session: queue.tagged_alike(session, [1, 2]), {"ix_metka_posts_text_key"}),
-    "next due": (lambda session: queue.next_due_at(session, NOW - timedelta(days=99999)), {"ix_metka_posts_due"}),
+    "equal texts": (lambda session: equal_texts.tagged_alike(session, [1, 2]), {"ix_metka_posts_text_key"}),
+    "next due": (lambda session: claim.next_due_at(session, NOW - timedelta(days=99999)), {"ix_metka_posts_due"}),
     "/retry": (lambda session: _batch(session, 1), {"ix_metka_posts_unfinished"}),
     "/retry of all": (lambda session: _batch(session, None), {"ix_metka_posts_troubled", "ix_metka_posts_queue"}),
     "the daily retry": (
         lambda session: retry_requests.queue_nightly(session, 9, NOW, NOW),
         {"ix_metka_posts_troubled"},
     ),
-    "the upstream is back": (queue.upstream_is_back, {"ix_metka_posts_waits"}),
-    "others are served": (queue.upstream_serves, {"ix_metka_posts_waits"}),
+    "the upstream is back": (provider_waits.provider_is_back, {"ix_metka_posts_waits"}),
+    "others are served": (provider_waits.provider_serves, {"ix_metka_posts_waits"}),
     "how attempts ended": (
-        lambda session: queue.ended_lately(session, NOW - timedelta(hours=1), NOW),
+        lambda session: attempt_log.ended_lately(session, NOW - timedelta(hours=1), NOW),
         {"ix_metka_attempts_ended"},
     ),
-    "the last success": (queue.last_success_at, {"ix_metka_attempts_outcome_at", "ix_metka_attempts_at"}),
+    "the last success": (attempt_log.last_success_at, {"ix_metka_attempts_outcome_at", "ix_metka_attempts_at"}),
     "others' faults": (
-        lambda session: queue.others_failed(session, ["server_error"], NOW),
+        lambda session: attempt_log.others_failed(session, ["server_error"], NOW),
         {"ix_metka_attempts_outcome_at", "ix_metka_attempts_at"},
     ),
-    "old attempts": (lambda session: queue.prune_attempts(session, NOW, 9), {"ix_metka_attempts_at"}),
+    "old attempts": (lambda session: attempt_log.prune_attempts(session, NOW, 9), {"ix_metka_attempts_at"}),
     "a post's attempts": (lambda session: overview.last_attempts(session, 1000, 9), {"ix_metka_attempts_post"}),
     "what is to be told": (lambda session: outbox.anything_due(session, NOW), set()),
 }

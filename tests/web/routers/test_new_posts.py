@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from storage.db.engine import Database
-from storage.queue.queue import Priority
+from storage.queue.claim import Priority
 from storage.schema.tables import Channel, Post
 from tests.storage.rows import get_post
 from tests.web.running import BEARER, Web, serving

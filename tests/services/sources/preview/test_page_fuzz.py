@@ -86,14 +86,14 @@ def test_any_bytes(body: bytes) -> None:
     check(body.decode("latin-1"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_any_order_of_the_parts_of_pages(pieces: list[str]) -> None:
     check("".join(pieces))
     check(page("".join(pieces)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.data())
 def test_pages_with_parts_lost_doubled_or_put_elsewhere(data: st.DataObject) -> None:
     """And cut off anywhere, as a connection does."""

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.ingest.store import store
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
-from storage.queue import queue, retry_requests
-from storage.queue.queue import ClaimedPost
+from storage.queue import claim, leases, retry_requests
+from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Post
 from tests.storage.db.locks import free_rows, somebody_waits
 from tests.storage.rows import NOW, add_posts, add_user, get_post
@@ -33,17 +33,17 @@ async def test_nobody_edits_what_is_being_settled(database: Database, monkeypatc
         await add_user(session, 1)
         await add_posts(session, 1, 2)
     async with database.write() as session:
-        (post,) = await queue.claim(session, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0)
-    look, free = queue._locked_rows, list[int]()
+        (post,) = await claim.claim_posts(session, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0)
+    look, free = leases._locked_rows, list[int]()
 
     async def and_others(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
         found = await look(session, ids)
         free.extend(await free_rows(database))
         return found
 
-    monkeypatch.setattr(queue, "_locked_rows", and_others)
+    monkeypatch.setattr(leases, "_locked_rows", and_others)
     async with database.write() as session:
-        await queue.settle(session, [(post, {"tagging_status": "success"})])
+        await leases.settle(session, [(post, {"tagging_status": "success"})])
     assert free == [{1, 2}.difference({post.id}).pop()]
 
 
@@ -58,14 +58,14 @@ async def test_a_post_that_is_claimed_meanwhile_is_left_to_its_claim(
 
     async def after_a_claim(session: AsyncSession, *args: Any) -> int:
         async with database.write() as other:
-            claimed.extend(await queue.claim(other, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0))
+            claimed.extend(await claim.claim_posts(other, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0))
         return await insert(session, *args)
 
     monkeypatch.setattr(retry_requests, "_insert_batch", after_a_claim)
     async with database.write() as session:
         await retry_requests.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=NOW)
     async with database.write() as session:
-        assert (await queue.settle(session, [(claimed[0], {"tagging_status": "success"})])).wrote(claimed[0])
+        assert (await leases.settle(session, [(claimed[0], {"tagging_status": "success"})])).wrote(claimed[0])
     wanted = {number: (await get_post(database, number)).wants_new for number in (1, 2)}
     assert wanted == {claimed[0].id: None, 3 - claimed[0].id: True}
 
@@ -76,7 +76,7 @@ async def wish(session: AsyncSession) -> None:
 
 async def renewal(session: AsyncSession) -> None:
     claimed = [ClaimedPost(number, 1, "x", (), 0, 1, None, None, "t") for number in (3, 2, 1)]
-    await queue.renew(session, claimed, NOW)
+    await leases.renew(session, claimed, NOW)
 
 
 async def delivery(session: AsyncSession) -> None:

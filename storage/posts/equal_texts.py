@@ -1,0 +1,37 @@
+"""Tagged posts that have the text of another post."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import cast
+
+from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema.index_conditions import REUSABLE
+from storage.schema.tables import Post
+
+_POSTS = cast("Table", Post.__table__).c
+#: Of so many posts with the same text, the newest, at least one has tags that can be used.
+MOST_ALIKE = 5
+
+_PLACED = (
+    select(_POSTS.id, func.row_number().over(partition_by=_POSTS.text_key, order_by=_POSTS.id.desc()).label("place"))
+    .where(_POSTS.text_key.in_(bindparam("keys", expanding=True)), sql(REUSABLE))
+    .subquery()
+)
+_TAGGED_ALIKE = (
+    select(_POSTS.text_key, _POSTS.text, _POSTS.tags)
+    .where(_POSTS.id.in_(select(_PLACED.c.id).where(_PLACED.c.place <= MOST_ALIKE)))
+    .order_by(_POSTS.id)
+)
+
+
+async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Posts with one of these text keys that say they have their tags, the newest of each key last: (key, text, tags).
+
+    Several of each: one whose tags another program took away, or whose text was edited since, must not hide the others.
+    """
+    rows = await session.execute(_TAGGED_ALIKE, {"keys": list(keys)})
+    return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]

@@ -1,0 +1,54 @@
+"""The log of attempts, and what it tells. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Table, delete, func, insert, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema.tables import Attempt, Post
+
+# `inline`: else PostgreSQL would send their ids, which nobody needs.
+_INSERT = insert(cast("Table", Attempt.__table__)).inline()
+
+
+async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    """Append to `metka_attempts`; all of the rows have the same keys."""
+    if rows:
+        await session.execute(_INSERT, rows)
+
+
+async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
+    """Attempts that ended from `since` to before `until`: (how, the last request's outcome, how many)."""
+    query = (
+        select(Attempt.ended, Attempt.outcome, func.count())
+        .where(Attempt.ended.is_not(None), Attempt.at >= since, Attempt.at < until)
+        .group_by(Attempt.ended, Attempt.outcome)
+    )
+    return [(ended or "", outcome, count) for ended, outcome, count in await session.execute(query)]
+
+
+async def last_success_at(session: AsyncSession) -> datetime | None:
+    """When any post last got tags from a model."""
+    return (await session.execute(select(func.max(Attempt.at)).where(Attempt.outcome == "tagged"))).scalar_one_or_none()
+
+
+async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: datetime | None) -> bool:
+    """Whether a post that is no suspect has had one of these outcomes since then."""
+    query = select(literal(1)).select_from(Attempt).join(Post, Post.id == Attempt.post_id)
+    query = query.where(Attempt.outcome.in_(outcomes), Post.suspect.is_not(True))
+    if since is not None:
+        query = query.where(Attempt.at > since)
+    return (await session.execute(query.limit(1))).first() is not None
+
+
+async def prune_attempts(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Delete up to `limit` attempts older than `before`, the oldest first; returns how many there were."""
+    oldest = select(Attempt.id).where(Attempt.at < before).order_by(Attempt.at).limit(limit)
+    result = await session.execute(
+        delete(Attempt).where(Attempt.id.in_(oldest)).execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", result).rowcount
