@@ -1,3 +1,6 @@
-"""Metka: all that faces the outside."""
+"""Metka's outside: Telegram, HTTP, the scheduler, the command line and the settings.
+
+What the product does belongs in `services`.
+"""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line. Commands are imported when they run: aiogram alone takes seconds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from typing import Any
 import click
 
 from bot import __version__
-from bot.runtime import collector
+from bot.errors import CommandError, StartError
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
-    from bot.errors import CommandError, StartError  # noqa: PLC0415 - nothing is imported before it is needed
-
-    collector.settle()
     try:
         sys.exit(asyncio.run(main))
     except StartError as error:
@@ -26,12 +23,10 @@ def _run(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    finally:
-        collector.settle()
 
 
 def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The option --user, which a command can do without."""
+    """The option --user of a command."""
     number = click.IntRange(1, 2**63 - 1)
     return click.option("--user", "telegram_id", type=number, metavar="TELEGRAM_ID", show_default=False, help=text)
 
@@ -41,7 +36,6 @@ def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
-    collector.pause()
     if context.invoked_subcommand is None:
         from bot.runtime.app import run_bot  # noqa: PLC0415
 
@@ -60,7 +54,7 @@ def worker(metrics: str | None) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database up to date; takes over a Telegram Channel Parser database as it is."""
-    from bot.cli.tokens import run_migrate  # noqa: PLC0415
+    from bot.cli.migrate import run_migrate  # noqa: PLC0415
 
     _run(run_migrate())
 

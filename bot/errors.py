@@ -1,4 +1,4 @@
-"""Errors that end the process or a command with a message for the operator."""
+"""Errors that end the process or a command with a message."""
 
 
 class StartError(Exception):
@@ -6,4 +6,4 @@ class StartError(Exception):
 
 
 class CommandError(Exception):
-    """A command failed. The message says why; the exit status is 1."""
+    """A command cannot be done. The message says why; the exit status is 1."""

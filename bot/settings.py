@@ -1,4 +1,4 @@
-"""The environment, read once. Nothing else reads it."""
+"""The settings, read from the environment and `.env` once. Nothing else reads them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from apscheduler.triggers.cron import CronTrigger
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.runtime.crontab import cron_trigger
 from storage.db.engine import DatabaseUrlError, parse_url
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
@@ -21,17 +21,17 @@ DEFAULT_FALLBACKS = (
     "google/gemma-2-9b-it:free",
     "openrouter/free",
 )
-#: What whoever runs a bot without administrators is told to do.
+#: What to do about a bot without administrators.
 APPOINT = "put your own Telegram id into ADMIN_IDS in .env and start again"
-#: Variables for which an empty value means something else than their default.
+#: Variables whose empty value is not their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
-#: What the HTTP server serves itself: no webhook there.
+#: First segments of the HTTP server's own paths: a webhook needs another.
 _SERVED = {"healthz", "readyz", "metrics", "docs", "docs-files", "redoc", "openapi.json", "users", "posts", "feeds"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class SettingsError(Exception):
-    """A variable has a wrong value; the message is one line that names it and says what is allowed."""
+    """A variable has a wrong value. The message is one line with its name and what is allowed."""
 
 
 class Settings(BaseSettings):
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
 
     bot_token: SecretStr | None = None
     telegram_api_url: str | None = None
-    #: In the order given: commands without --user mean the first one.
+    #: In the given order: commands without --user mean the first.
     admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
     database_url: SecretStr = SecretStr("sqlite:///data/metka.db")
     auto_migrate: bool = True
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     @field_validator("api_token")
     @classmethod
     def _api_token(cls, value: SecretStr | None) -> SecretStr | None:
-        # A header holds nothing else as it was meant.
+        # Other characters do not survive an HTTP header.
         if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
             raise ValueError("must be one word of Latin letters, digits and signs, such as openssl rand -hex 32 gives")
         return value
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     @field_validator("webhook_secret")
     @classmethod
     def _secret(cls, value: SecretStr | None) -> SecretStr | None:
-        # As setWebhook demands it of secret_token: https://core.telegram.org/bots/api#setwebhook
+        # What setWebhook allows for secret_token: https://core.telegram.org/bots/api#setwebhook
         if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
             raise ValueError("must be 1 to 256 characters of A-Z a-z 0-9 _ -, such as openssl rand -hex 32 gives")
         return value
@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     def _cron(cls, value: str) -> str:
         if value.strip():
             try:
-                cron_trigger(value)
+                crontab_trigger(value)
             except ValueError:
                 raise ValueError("must be a crontab line of five fields such as 0 4 * * *, or empty") from None
         return value.strip()
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook_path(self) -> str | None:
-        """Where the HTTP server takes updates in; None: it does not, the bot polls."""
+        """The HTTP server's path for updates, or None if the bot polls."""
         return urlsplit(self.webhook_url).path if self.webhook_url else None
 
     @property
@@ -232,12 +232,12 @@ class Settings(BaseSettings):
 
     @property
     def tagging_enabled(self) -> bool:
-        """OpenRouter wants a key; other servers need none."""
+        """False without a key, which only OpenRouter needs."""
         return bool(self.openrouter_api_key.get_secret_value()) or not self.is_openrouter
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The chain of models, each once."""
+        """The chain of models, without repetitions."""
         first = self.openrouter_model or DEFAULT_MODEL
         rest = self.openrouter_fallback_models
         if rest is None:
@@ -245,11 +245,25 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys((first, *rest)))
 
     def secrets(self) -> list[str]:
-        """What must never stand in a log line."""
+        """Values that must not appear in logs."""
         found = [self.bot_token, self.openrouter_api_key, self.api_token, self.webhook_secret]
         password = parse_url(self.database_url.get_secret_value()).password
         words = [secret.get_secret_value() for secret in found if secret is not None]
         return [word for word in [*words, str(password or "")] if len(word) >= 4]
+
+
+def crontab_trigger(line: str, timezone: str | None = None) -> CronTrigger:
+    """The trigger of a crontab line of five fields.
+
+    Raises:
+        ValueError: it is not a crontab line.
+    """
+    fields = line.split()
+    if len(fields) == 5:
+        # APScheduler counts weekdays from Monday, crontab(5) from Sunday. A step (`*/2`) is not a weekday.
+        days = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+        fields[4] = re.sub(r"(?<![/\d])[0-7](?!\d)", lambda day: days[int(day[0])], fields[4])
+    return CronTrigger.from_crontab(" ".join(fields), timezone=timezone)
 
 
 def _is_address(url: str) -> bool:

@@ -8,7 +8,7 @@ from bot.monitoring.metrics import Metrics
 from services.availability.circuit_breaker import Aside
 from services.availability.provider_status import Quota
 from services.llm.client import Call, Request
-from services.llm.response_classifier import Kind, Outcome, Usage
+from services.llm.outcomes import Kind, Outcome, Usage
 from services.metrics import MetricsSnapshot, ModelMetrics
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from storage.queue.claim import ClaimedPost

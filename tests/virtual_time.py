@@ -1,4 +1,4 @@
-"""An event loop whose time passes when everything waits, and not otherwise."""
+"""An event loop whose time passes only while everything waits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any
 
+TURN_SECONDS = 1e-6
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """For what waits for times only."""
+    """For code that waits for nothing but time."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -19,10 +21,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The loop's clock."""
         return self.now
 
-    def stall(self, seconds: float) -> None:
-        """As if the process got no processor meanwhile: all that is due comes in a bunch afterwards."""
-        self.now += seconds
-
 
 class _Selector(selectors.SelectSelector):
     def __init__(self, loop: VirtualLoop) -> None:
@@ -31,18 +29,19 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "everything waits, and nothing for a time"
-        self._loop.now += max(0.0, timeout)
+        # A turn of the loop takes time: a timer set a rounding error ahead would else never come.
+        self._loop.now += max(TURN_SECONDS, timeout)
         return super().select(0)
 
 
 def virtually(work: Coroutine[Any, Any, None]) -> None:
-    """Run it in such a loop."""
+    """Run `work` in a virtual loop."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(work)
 
 
 def virtual_loop() -> VirtualLoop:
-    """The one that is running."""
+    """The running loop."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     return loop

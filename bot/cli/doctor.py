@@ -1,4 +1,4 @@
-"""`python -m bot doctor`: checks everything that has to be right, and says what to do where it is not."""
+"""`python -m bot doctor`: checks settings, database, Telegram and provider."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from storage.migration.inspection import inspect_state, is_current
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
-class Trouble(Exception):  # noqa: N818 - a finding, not a fault of the program
-    """A check failed; the message says what to do."""
+class CheckFailed(Exception):  # noqa: N818 - a finding, not a fault of the program
+    """A check failed. The message says what to do."""
 
 
-class Caution(Exception):  # noqa: N818 - as above
-    """The bot starts, but hardly as it was meant; the message says what to do."""
+class CheckWarning(Exception):  # noqa: N818 - as above
+    """The bot starts, but hardly as intended. The message says what to do."""
 
 
 async def run_doctor() -> int:
-    """Print a line a check; 1 when one failed, which a warning has not. Spends no model request."""
+    """Print a line for each check. Returns 1 if one failed. Makes no request to a model."""
     settings = settings_or_stop()
     click.echo("ok    settings")
     checks: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
@@ -37,9 +37,9 @@ async def run_doctor() -> int:
     for name, check in checks:
         try:
             click.echo(f"ok    {name}: {await check(settings)}")
-        except Caution as caution:
-            click.echo(f"warn  {name}: {caution}")
-        except (Trouble, StartError) as error:
+        except CheckWarning as warning:
+            click.echo(f"warn  {name}: {warning}")
+        except (CheckFailed, StartError) as error:
             failed += 1
             click.echo(f"FAIL  {name}: {error}")
     return 1 if failed else 0
@@ -47,7 +47,7 @@ async def run_doctor() -> int:
 
 async def _administrators(settings: Settings) -> str:
     if not settings.admin_ids:
-        raise Caution(f"ADMIN_IDS is empty, so nobody can let you in: {APPOINT}")
+        raise CheckWarning(f"ADMIN_IDS is empty, so nobody can let you in: {APPOINT}")
     return ", ".join(map(str, settings.admin_ids))
 
 
@@ -69,25 +69,25 @@ async def _database(settings: Settings) -> str:
 
 async def _telegram(settings: Settings) -> str:
     if settings.bot_token is None:
-        raise Trouble("BOT_TOKEN is empty: get one from https://t.me/BotFather and put it into .env")
+        raise CheckFailed("BOT_TOKEN is empty: get one from https://t.me/BotFather and put it into .env")
     base = settings.telegram_api_url or "https://api.telegram.org"
     status, body = await _get(f"{base}/bot{settings.bot_token.get_secret_value()}/getMe", {}, "Telegram")
     if status != 200 or not isinstance(body, dict) or not isinstance(body.get("result"), dict):
-        raise Trouble("Telegram does not accept BOT_TOKEN: copy it again from BotFather")
+        raise CheckFailed("Telegram does not accept BOT_TOKEN: copy it again from BotFather")
     return f"@{body['result'].get('username')}"
 
 
 async def _provider(settings: Settings) -> str:
     if not settings.tagging_enabled:
-        raise Trouble("OPENROUTER_API_KEY is empty: tagging is off. Make a key at https://openrouter.ai/keys")
+        raise CheckFailed("OPENROUTER_API_KEY is empty: tagging is off. Make a key at https://openrouter.ai/keys")
     key = settings.openrouter_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     path = "key" if key and settings.is_openrouter else "models"
     status, _ = await _get(f"{settings.openrouter_base_url}/{path}", headers, "The provider")
     if status in {401, 403}:
-        raise Trouble("the provider does not accept OPENROUTER_API_KEY: copy it again")
+        raise CheckFailed("the provider does not accept OPENROUTER_API_KEY: copy it again")
     if status >= 500:
-        raise Trouble(f"the provider answers HTTP {status}: try again later")
+        raise CheckFailed(f"the provider answers HTTP {status}: try again later")
     return " → ".join(settings.models)
 
 
@@ -102,5 +102,5 @@ async def _get(url: str, headers: dict[str, str], who: str) -> tuple[int, object
             except ValueError:
                 return response.status, None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        # The address holds the token: only the error's class is named.
-        raise Trouble(f"{who} does not answer ({type(error).__name__}): check the network") from None
+        # Never the error's text: it holds the URL, and so the token.
+        raise CheckFailed(f"{who} does not answer ({type(error).__name__}): check the network") from None

@@ -19,13 +19,13 @@ from storage.db.engine import is_unavailable
 
 
 async def run_export(telegram_id: int | None, form: str, *, everything: bool, output: str | None) -> int:
-    """Write the posts; how many is said on stderr. Returns the exit status."""
+    """Write the posts, and their number to stderr. Returns the exit status."""
     async with _source(telegram_id) as (exporting, user_id):
         try:
             with _target(output) as target:
                 count = await _copy(exporting, user_id, ExportFormat(form), target, everything=everything)
         except BrokenPipeError:
-            # Who reads has seen enough (`| head`).
+            # The reader has seen enough (`| head`).
             return 1
         except Exception as error:
             if not is_unavailable(error):
@@ -36,7 +36,7 @@ async def run_export(telegram_id: int | None, form: str, *, everything: bool, ou
 
 
 class _Target:
-    """Where the rows go."""
+    """The file or stdout that the rows are written to."""
 
     def __init__(self, file: BinaryIO, name: str | None) -> None:
         self.file = file
@@ -44,11 +44,11 @@ class _Target:
         self._name = name or "stdout"
 
     def write(self, data: bytes) -> None:
-        with _told(self._name):
+        with _file_errors(self._name):
             self.file.write(data)
 
     def finish(self) -> None:
-        with _told(self._name):
+        with _file_errors(self._name):
             self.file.flush()
             if self.is_file:
                 os.fsync(self.file.fileno())
@@ -81,7 +81,7 @@ async def _source(telegram_id: int | None) -> AsyncIterator[tuple[Exporter, int]
 
 @contextmanager
 def _target(output: str | None) -> Iterator[_Target]:
-    """A file takes its name when it is whole: what was there before stays until then."""
+    """Yields where to write. A file gets its name once it is whole; an earlier file stays until then."""
     if output is None:
         with _stdout() as file:
             yield _Target(file, None)
@@ -89,12 +89,12 @@ def _target(output: str | None) -> Iterator[_Target]:
     path = Path(output)
     if path.exists() and not path.is_file():
         raise CommandError(f"--output: {output} is no file. Without --output the posts go to stdout.")
-    with _told(output):
+    with _file_errors(output):
         descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield _Target(file, output)
-        with _told(output):
+        with _file_errors(output):
             Path(beside).replace(path)
     finally:
         with suppress(FileNotFoundError):
@@ -106,14 +106,14 @@ def _stdout() -> Iterator[BinaryIO]:
     try:
         yield sys.stdout.buffer
     except (BrokenPipeError, CommandError):
-        # Python would try once more, at the end, to write what it still holds.
+        # At exit Python would try again to write what is buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """An error of the file system's, in words; the database's may be of the same class."""
+def _file_errors(name: str) -> Iterator[None]:
+    """Turns the file system's errors into CommandError. The database's may be of the same class."""
     try:
         yield
     except BrokenPipeError:

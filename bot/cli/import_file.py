@@ -1,4 +1,4 @@
-"""`python -m bot import FILE`: an export into the database, beside the bot or before it. Knows no aiogram."""
+"""`python -m bot import FILE`: stores the posts of an export. Imports no aiogram."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.runtime.database_startup import current_database, settings_or_stop
 from bot.settings import Settings
 from services.accounts.people import People
 from services.clock import utc_now
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.base import SourceError
 from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable
@@ -27,10 +27,10 @@ AGAIN = "The same command goes on from there."
 
 
 async def run_import(path: Path, telegram_id: int | None) -> int:
-    """Import a file for a user, and print what came of it. Returns the exit status.
+    """Import a file for a user, and print a summary. Returns the exit status.
 
     Raises:
-        CommandError: it cannot be done, or not any further.
+        CommandError: the file, the user or the database cannot be used.
     """
     settings = settings_or_stop()
     mark = _read(lambda: fingerprint(path))
@@ -66,9 +66,9 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
 
 @dataclass
 class _SoFar:
-    """What came of the file, also when it breaks off."""
+    """The summary of what is imported, also if the file breaks off."""
 
-    done: Summary
+    done: ImportResult
 
 
 async def _steps(
@@ -104,7 +104,7 @@ def _database_in_words() -> Iterator[None]:
 
 
 async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
-    """Whose the posts are: the person named, else the first administrator."""
+    """users.id of the person named, or else of the first administrator."""
     who = telegram_id or next(iter(settings.admin_ids), None)
     if who is None:
         raise CommandError(
@@ -123,7 +123,7 @@ async def _user_id(database: Database, settings: Settings, telegram_id: int | No
 
 @contextmanager
 def _interruptible() -> Iterator[asyncio.Event]:
-    """Set by Ctrl-C, upon which the part in work is finished; a second Ctrl-C ends the process."""
+    """Yields an event that Ctrl-C sets: the part in work is finished. A second Ctrl-C ends the process."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop() -> None:
@@ -139,7 +139,7 @@ def _interruptible() -> Iterator[asyncio.Event]:
 
 @contextmanager
 def _progress(path: Path) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; without a terminal none."""
+    """Yields what moves the progress bar. Without a terminal there is no bar."""
     size, hidden = path.stat().st_size, not sys.stderr.isatty()
     with click.progressbar(length=size, label="Importing", file=sys.stderr, hidden=hidden) as bar:
 
@@ -149,13 +149,13 @@ def _progress(path: Path) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _print(done: Summary) -> None:
+def _print(done: ImportResult) -> None:
     for line in summary_lines(done):
         click.echo(line)
 
 
-def summary_lines(done: Summary) -> list[str]:
-    """PURE: what came of a file, in words."""
+def summary_lines(done: ImportResult) -> list[str]:
+    """The summary in words. Pure."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
         f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
@@ -172,4 +172,4 @@ def summary_lines(done: Summary) -> list[str]:
 
 
 def _nothing() -> None:
-    """The worker of a running bot finds the posts by itself: PostgreSQL tells it, on SQLite its tick does."""
+    """A running bot's worker finds the posts by itself: by PostgreSQL's notification, or at its next tick."""

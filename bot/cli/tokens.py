@@ -1,4 +1,4 @@
-"""Commands that run beside the bot or before it."""
+"""`python -m bot token`: tokens of the HTTP API for single users."""
 
 from __future__ import annotations
 
@@ -7,33 +7,15 @@ from contextlib import asynccontextmanager
 
 import click
 
-from bot.errors import CommandError, StartError
-from bot.runtime.database_startup import address, connect, current_database, reach, settings_or_stop
+from bot.errors import CommandError
+from bot.runtime.database_startup import current_database, settings_or_stop
 from services.accounts.people import People
 from services.accounts.tokens import Tokens, UnknownPersonError
 from services.clock import utc_now
-from storage.migration.migrate import MigrationError, migrate
-from storage.migration.report import describe
-
-
-async def run_migrate() -> int:
-    """Migrate and print what was done, in numbers. Returns the exit status."""
-    settings = settings_or_stop()
-    database = connect(address(settings))
-    try:
-        await reach(database)
-        report = await migrate(database, now=utc_now())
-    except MigrationError as error:
-        raise StartError(str(error)) from None
-    finally:
-        await database.close()
-    for line in describe(report):
-        click.echo(line)
-    return 0
 
 
 async def create_token(telegram_id: int) -> int:
-    """Make a token of the HTTP API for one user, and print it. Returns the exit status."""
+    """Print a new token for one user. Returns the exit status."""
     async with _tokens() as tokens:
         try:
             token = await tokens.create(telegram_id)
@@ -48,7 +30,7 @@ async def create_token(telegram_id: int) -> int:
 
 
 async def list_tokens() -> int:
-    """Print the tokens of single users, without their secrets."""
+    """Print the tokens without their secrets. Returns the exit status."""
     async with _tokens() as tokens:
         listed = await tokens.list()
     for token in listed:
@@ -60,7 +42,7 @@ async def list_tokens() -> int:
 
 
 async def revoke_token(token_id: int) -> int:
-    """Make a token worthless at once."""
+    """Revoke a token. Returns the exit status."""
     async with _tokens() as tokens:
         if not await tokens.revoke(token_id):
             raise CommandError(f"There is no token {token_id}: python -m bot token list shows them.")

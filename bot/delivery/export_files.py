@@ -1,4 +1,4 @@
-"""An export as files that Telegram takes: as it is, or compressed, or in several parts. Each is whole by itself."""
+"""An export as files that Telegram takes: plain, compressed, or in several parts, each with its heading."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from services.library.export import ExportChunk, ExportFormat, heading
 
-#: What a bot may send is 50 MB, with a little around it: https://core.telegram.org/bots/api#senddocument.
+#: A bot may send 50 MB, form fields included: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000
-#: What a compressor has taken and not written yet, at most.
+#: Bytes that a compressor may hold back.
 IN_HAND = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ExportPart:
     """A file, and how many posts are in it."""
 
     path: Path
@@ -27,10 +27,10 @@ class Parcel:
 
 async def packed(
     blocks: AsyncIterable[ExportChunk], form: ExportFormat, folder: Path, largest: int = LARGEST
-) -> list[Parcel]:
-    """Write the blocks into files in the folder, none of them larger than that; none at all without posts."""
+) -> list[ExportPart]:
+    """Write the blocks into files in the folder, none larger than `largest` bytes. No file without posts."""
     plain = folder / "all"
-    # Where each block ends, so that the parts can be cut there.
+    # Each block's bytes and posts: parts are cut between blocks.
     sizes: list[tuple[int, int]] = []
     with plain.open("wb") as file:
         await asyncio.to_thread(file.write, heading(form, bom=True))
@@ -42,17 +42,17 @@ async def packed(
     if not posts:
         return []
     if plain.stat().st_size <= largest:
-        return [Parcel(plain, posts)]
+        return [ExportPart(plain, posts)]
     return await _compressed(plain, form, sizes, largest)
 
 
-async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, int]], largest: int) -> list[Parcel]:
-    parcels: list[Parcel] = []
+async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, int]], largest: int) -> list[ExportPart]:
+    parts: list[ExportPart] = []
     waiting = deque(sizes)
     with plain.open("rb") as source:
         source.seek(len(heading(form, bom=True)))
         while waiting:
-            path, posts = plain.with_name(f"{len(parcels)}.gz"), 0
+            path, posts = plain.with_name(f"{len(parts)}.gz"), 0
             with gzip.open(path, "wb", compresslevel=6) as part:
                 part.write(heading(form, bom=True))
                 # A part holds one block at least.
@@ -60,10 +60,10 @@ async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, in
                     size, count = waiting.popleft()
                     await asyncio.to_thread(part.write, source.read(size))
                     posts += count
-            parcels.append(Parcel(path, posts))
-    return parcels
+            parts.append(ExportPart(path, posts))
+    return parts
 
 
 def _fits(path: Path, size: int, largest: int) -> bool:
-    """Whether so many bytes more fit in, even if nothing of them can be compressed."""
+    """Whether `size` bytes more fit in, even uncompressed."""
     return path.stat().st_size + IN_HAND + size + size // 1000 <= largest

@@ -1,6 +1,6 @@
-"""Exports that users have sent: downloaded, imported one after the other, each showing itself in its message.
+"""Exports that people sent to the bot: downloaded, imported one after the other, and shown in their messages.
 
-Driven from the database, so that it goes on after a restart.
+The queue of imports is in the database, so they go on after a restart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,24 @@ from aiogram.exceptions import (
 from aiohttp import ClientError, ClientResponseError
 
 from bot.i18n import Html, I18n, Texts
-from bot.telegram.call_retry import PASSING, insist, is_token_refusal, name_of
+from bot.telegram.call_retry import TRANSIENT, error_name, is_token_refusal, retry_call
 from bot.views import imports as views
 from services.accounts.people import People
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.background_task import BackgroundTask, unless_set
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.export.file import ExportError, ExportFile
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: A message is edited no more often.
+#: Between two edits of a message.
 EVERY_SECONDS = 3.0
-#: What could not be done for now is tried again after this.
+#: Before what could not be done is tried again.
 PAUSE_SECONDS = 10.0
-#: Fewer than a command's: other work has its turn between them.
+#: Messages in a transaction: fewer than the command's, since other work waits meanwhile.
 PART = 100
 DOWNLOAD_SECONDS = 300
-#: A file that Telegram answers for, and does not give, is given up after so many rounds.
+#: Downloads of a file that Telegram answers for and does not give.
 MOST_TRIES = 60
 
 
@@ -51,68 +52,45 @@ class DownloadError(Exception):
     """A file could not be downloaded."""
 
     def __init__(self, fault: Exception) -> None:
-        super().__init__(name_of(fault))
+        super().__init__(error_name(fault))
         self.fault = fault
 
 
-class Importer:
-    """Does what there is to be imported; without any it asks for nothing."""
+class ImportJobs(BackgroundTask):
+    """Imports the files that people sent. Begins with what an earlier process left undone."""
 
     def __init__(self, bot: Bot, imports: Imports, people: People, i18n: I18n) -> None:
+        super().__init__()
         self._bot = bot
         self._imports = imports
         self._people = people
         self._i18n = i18n
-        self._event = asyncio.Event()
-        self._stopping = asyncio.Event()
         self._not_before = 0.0
-        #: By import; of those only that are begun in this process.
+        # Import → its downloads that failed in this process.
         self._tries: Counter[int] = Counter()
 
-    def wake(self) -> None:
-        """There is a file."""
-        self._event.set()
-
-    def stop(self) -> None:
-        """End after the part in work; what is left is gone on with by whoever leads next."""
-        self._stopping.set()
-        self._event.set()
-
-    async def run(self) -> None:
-        """Until `stop`; begins with what an earlier process left undone."""
-        while not self._stopping.is_set():
-            self._event.clear()
-            if await self._round():
-                await self._event.wait()
-            else:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), PAUSE_SECONDS)
-
-    async def _round(self) -> bool:
-        """Import every file; False: not all could be, for now."""
+    async def work(self) -> float | None:
+        """Import every file that waits."""
         is_all = True
         try:
             for work in await self._imports.received():
-                if self._stopping.is_set():
-                    return True
+                if self.stopping.is_set():
+                    return None
                 is_all &= await self._import(work)
-        except Exception as error:
-            if not _is_passing(error):
-                log.exception("imports_failed")
-            else:
-                # Never its text, which may hold an address with the token.
-                log.warning("imports_wait", error=name_of(error))
-            return False
-        return is_all
+        except TRANSIENT as error:
+            # Never the text: it may hold the URL, and so the token.
+            log.warning("imports_wait", error=error_name(error))
+            return PAUSE_SECONDS
+        return None if is_all else PAUSE_SECONDS
 
     async def _import(self, work: Import) -> bool:
-        """False: this one is to be tried again; the next ones need not wait for it."""
+        """Returns False if this one must be tried again. The next ones need not wait for it."""
         t = self._i18n.texts(await self._people.language_of(work.telegram_id or 0))
         with tempfile.TemporaryDirectory(prefix="metka-import-") as folder:
             path = Path(folder) / "result.json"
             try:
-                if await self._unless_stopped(self._download(work, path)):
-                    await self._store(work, ExportFile(path, part=PART), t)
+                if await unless_set(self.stopping, self._download(work, path)):
+                    await self._store(work, ExportFile(path, max_delivery=PART), t)
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:
@@ -126,7 +104,7 @@ class Importer:
         try:
             file = await self._bot.get_file(work.file_id or "")
             where = file.file_path or ""
-            # A Bot API server of one's own in its --local mode names a file on its disk, which may be this one.
+            # A Bot API server in --local mode names a file on its disk, which may be this machine's.
             if where.startswith("/") and os.access(where, os.R_OK):
                 await asyncio.to_thread(path.symlink_to, where)
             else:
@@ -135,13 +113,13 @@ class Importer:
             raise DownloadError(error) from error
 
     async def _put_off(self, work: Import, fault: Exception, t: Texts) -> bool:
-        """What could not be downloaded is tried again (False), or is not: then its sender is told."""
-        log.warning("import_not_downloaded", import_id=work.id, error=name_of(fault), status=_status(fault))
+        """Returns False if the download must be tried again. If not, its sender is told."""
+        log.warning("import_not_downloaded", import_id=work.id, error=error_name(fault), status=_status(fault))
         if isinstance(fault, TelegramBadRequest):
             is_big = "too big" in fault.message.lower()
             await self._end(work, self._too_big(work, t) if is_big else views.lost(t), fault.message)
         elif _is_refused(fault) or self._is_tried_out(work, fault):
-            await self._end(work, views.lost(t), name_of(fault))
+            await self._end(work, views.lost(t), error_name(fault))
         else:
             return False
         return True
@@ -150,7 +128,7 @@ class Importer:
         return views.too_big(t, work.telegram_id, admin=self._people.is_admin(work.telegram_id or 0))
 
     def _is_tried_out(self, work: Import, fault: Exception) -> bool:
-        # While Telegram is away, or refuses everything, it says nothing about the file.
+        # While Telegram is away, or refuses the token, its errors say nothing about the file.
         if not isinstance(fault, TelegramNetworkError | TelegramRetryAfter) and not is_token_refusal(fault):
             self._tries[work.id] += 1
         return self._tries[work.id] >= MOST_TRIES
@@ -161,11 +139,11 @@ class Importer:
             async with aclosing(self._imports.steps(work, source)) as steps:
                 async for step in steps:
                     done = step
-                    if self._stopping.is_set():
+                    if self.stopping.is_set():
                         return
                     await self._show(work, done, t, source)
         except ImportTakenError:
-            # By the process that leads now, or there is no such user any more.
+            # The process that leads now has it, or the user was deleted.
             log.info("import_taken", import_id=work.id)
         except ExportError as error:
             await self._end(work, views.failed(t, work, done, error.fault), str(error))
@@ -173,8 +151,8 @@ class Importer:
             await self._end(work, views.finished(t, work, done), None)
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
-    async def _show(self, work: Import, done: Summary, t: Texts, source: ExportFile) -> None:
-        """How far it is, now and then; that a message could not be edited is no harm."""
+    async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
+        """Show how far the import is, every EVERY_SECONDS at most. A failed edit does no harm."""
         if time.monotonic() < self._not_before:
             return
         self._not_before = time.monotonic() + EVERY_SECONDS
@@ -184,11 +162,11 @@ class Importer:
         except TelegramRetryAfter as error:
             self._not_before = time.monotonic() + error.retry_after
         except TelegramAPIError as error:
-            log.debug("progress_not_shown", import_id=work.id, error=name_of(error))
+            log.debug("progress_not_shown", import_id=work.id, error=error_name(error))
 
     async def _end(self, work: Import, text: Html, error: str | None) -> None:
-        """Tell what came of it, and be done with it."""
-        if await self._unless_stopped(self._tell(work, text)):
+        """Tell the person the result, and close the import."""
+        if await unless_set(self.stopping, self._tell(work, text)):
             await self._imports.finish(work, error)
             self._tries.pop(work.id, None)
 
@@ -204,28 +182,14 @@ class Importer:
             log.info("blocked_by_person", import_id=work.id)
 
     async def _insist(self, call: Callable[[], Awaitable[Any]]) -> None:
-        await insist("import_result", call, on=PASSING)
+        await retry_call("import_result", call, on=TRANSIENT)
 
     async def _edit(self, work: Import, text: Html) -> None:
         await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id)
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do it, unless `stop` comes before it is done: then False."""
-        doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                doing.result()
-                return True
-            return False
-        finally:
-            doing.cancel()
-            stopping.cancel()
-            await asyncio.gather(doing, stopping, return_exceptions=True)
-
 
 def _is_passing(error: Exception) -> bool:
-    return isinstance(error, PASSING) or is_unavailable(error)
+    return isinstance(error, TRANSIENT) or is_unavailable(error)
 
 
 def _status(fault: Exception) -> int | None:
@@ -233,6 +197,6 @@ def _status(fault: Exception) -> int | None:
 
 
 def _is_refused(fault: Exception) -> bool:
-    """Whether the server with the files will not give it later either; 429: not so fast."""
+    """Whether the file server will not give the file later either. 429 only asks for a pause."""
     status = _status(fault)
     return status is not None and 400 <= status < 500 and status != 429

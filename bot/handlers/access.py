@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot.handlers.replies import Toast, show
+from bot.handlers.replies import show
 from bot.i18n import Html, Texts, join
 from bot.keyboards.access import AccessDecisionButton
+from bot.telegram.middlewares import Toast
 from bot.views import access as views
 from bot.views import errors
 from services.accounts.people import CurrentUser, People

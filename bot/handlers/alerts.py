@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiogram import Router
 from aiogram.types import CallbackQuery
 
-from bot.handlers.replies import Toast
 from bot.i18n import Texts
 from bot.keyboards.alerts import TryNowButton
+from bot.telegram.middlewares import Toast
 from bot.views import errors
 from services.accounts.people import CurrentUser
 from services.tagging.service import TaggingService

@@ -8,36 +8,38 @@ from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import ChatMemberUpdated, Message
 
-from bot.delivery.hashtag_writer import can_edit
+from bot.delivery.hashtag_edit import can_edit
 from bot.i18n import I18n
 from bot.telegram.channel_message import incoming_post
 from bot.views import channel_news as views
 from services.accounts.people import People
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 
 log = structlog.get_logger(__name__)
 
 _MEMBER = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.CREATOR}
 
 
-async def channel_post(message: Message, intake: Intake) -> None:
+async def channel_post(message: Message, channel_posts: ChannelPosts) -> None:
     """Store a new post."""
-    await intake.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
+    await channel_posts.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
 
 
-async def channel_edit(message: Message, intake: Intake) -> None:
+async def channel_edit(message: Message, channel_posts: ChannelPosts) -> None:
     """Store an edited post."""
-    await intake.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
+    await channel_posts.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
 
 
-async def channel_member(event: ChatMemberUpdated, bot: Bot, intake: Intake, people: People, i18n: I18n) -> None:
+async def channel_member(
+    event: ChatMemberUpdated, bot: Bot, channel_posts: ChannelPosts, people: People, i18n: I18n
+) -> None:
     """The bot became an administrator of a channel, or lost that."""
     chat, who = event.chat, event.from_user
     if event.new_chat_member.status != ChatMemberStatus.ADMINISTRATOR:
-        await intake.bot_removed(chat.id)
+        await channel_posts.bot_removed(chat.id)
         return
     title = chat.title or chat.username or str(chat.id)
-    await intake.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
+    await channel_posts.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
     if event.old_chat_member.status == ChatMemberStatus.ADMINISTRATOR or who.is_bot:
         return
     user = await people.seen(who.id, language_code=who.language_code, name=who.full_name, username=who.username)

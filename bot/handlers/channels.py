@@ -6,10 +6,11 @@ from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.handlers.replies import Toast, chat_of, show
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelListButton
+from bot.telegram.middlewares import Toast
 from bot.views import channels as views
 from services.accounts.people import CurrentUser
 from services.following.service import ALL, MORE_POSTS, Channels

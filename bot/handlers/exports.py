@@ -6,17 +6,18 @@ from aiogram import Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
-from bot.delivery.export_jobs import Exports
-from bot.handlers.replies import Toast, chat_of
+from bot.delivery.export_jobs import ExportJobs
+from bot.handlers.replies import chat_of
 from bot.i18n import Texts
 from bot.keyboards import exports as keyboards
 from bot.keyboards.exports import ExportButton
+from bot.telegram.middlewares import Toast
 from bot.views import exports as views
 from services.accounts.people import CurrentUser
 from services.library.export import ExportFormat
 
 
-async def export(message: Message, command: CommandObject, t: Texts, user: CurrentUser, exports: Exports) -> None:
+async def export(message: Message, command: CommandObject, t: Texts, user: CurrentUser, exports: ExportJobs) -> None:
     """Send the file, or ask for its format."""
     wanted = (command.args or "").strip().lower()
     if not wanted:
@@ -28,7 +29,7 @@ async def export(message: Message, command: CommandObject, t: Texts, user: Curre
 
 
 async def export_as(
-    press: CallbackQuery, callback_data: ExportButton, t: Texts, user: CurrentUser, exports: Exports, toast: Toast
+    press: CallbackQuery, callback_data: ExportButton, t: Texts, user: CurrentUser, exports: ExportJobs, toast: Toast
 ) -> None:
     """A format was chosen."""
     if not exports.begin(user, chat_of(press), callback_data.form):

@@ -6,9 +6,9 @@ from aiogram import F, Router
 from aiogram.types import CallbackQuery, Message
 
 from bot.handlers.following import not_followed
-from bot.handlers.replies import Toast
 from bot.i18n import Texts
 from bot.keyboards.following import with_follow
+from bot.telegram.middlewares import Toast
 from bot.views import following as following_views
 from bot.views import help as views
 from services.accounts.people import CurrentUser

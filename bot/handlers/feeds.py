@@ -7,10 +7,11 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot.handlers.arguments import parse_tag
-from bot.handlers.replies import Toast, show
+from bot.handlers.replies import show
 from bot.i18n import Texts
 from bot.keyboards import feeds as keyboards
 from bot.keyboards.feeds import NewFeedLinkButton
+from bot.telegram.middlewares import Toast
 from bot.views import feeds as views
 from services.accounts.people import CurrentUser
 from services.library.feeds import MAX_TAG_LENGTH, Feeds

@@ -9,15 +9,16 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
 
-from bot.handlers.replies import Toast, chat_of
+from bot.handlers.replies import chat_of
 from bot.i18n import Texts
 from bot.keyboards import channels as keyboards
 from bot.keyboards.following import FollowButton
+from bot.telegram.middlewares import Toast
 from bot.views import channels as channel_views
 from bot.views import following as views
 from services.accounts.people import CurrentUser
 from services.following.channel_names import channel_names, is_name
-from services.following.service import Added, Addition, Channels
+from services.following.service import AddOutcome, AddResult, Channels
 
 #: Up to this number of channels added at once get a message of their own, which shows the progress.
 MOST_MESSAGES = 5
@@ -43,10 +44,10 @@ async def add(
 
 
 async def _show_readings(
-    bot: Bot, t: Texts, user: CurrentUser, channels: Channels, added: list[Addition], chat_id: int
-) -> list[Addition]:
+    bot: Bot, t: Texts, user: CurrentUser, channels: Channels, added: list[AddResult], chat_id: int
+) -> list[AddResult]:
     """Send a message for each new channel, unless they are many; returns the channels that have one."""
-    new = [each for each in added if each.outcome is Added.NEW and each.channel_id is not None]
+    new = [each for each in added if each.outcome is AddOutcome.NEW and each.channel_id is not None]
     if len(new) > MOST_MESSAGES:
         return []
     for each in new:

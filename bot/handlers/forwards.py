@@ -13,18 +13,18 @@ from bot.views import forwards as views
 from bot.views import posts as post_views
 from services.accounts.people import CurrentUser
 from services.following.service import Channels
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.library.bot_queries import BotQueries
-from services.llm.prompts import has_text
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
+from services.text import has_text
 
 
 async def forwarded(
     message: Message,
     t: Texts,
     user: CurrentUser,
-    intake: Intake,
+    channel_posts: ChannelPosts,
     queries: BotQueries,
     outbox: Outbox,
     tagging: TaggingService,
@@ -40,7 +40,7 @@ async def forwarded(
         if message.media_group_id is None:
             await message.answer(views.no_text(t))
         return
-    receipt = await intake.forwarded(post, user.owner_id, message.chat.id)
+    receipt = await channel_posts.forwarded(post, user.owner_id, message.chat.id)
     if receipt.post_id is None:
         return
     follow = await not_followed(origin.chat.username, user, channels)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
-from bot.handlers.replies import Toast, is_private
 from bot.i18n import I18n
+from bot.telegram.middlewares import Toast, is_private
 from bot.views import errors
 
 

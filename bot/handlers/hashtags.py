@@ -6,12 +6,13 @@ from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from bot.delivery.hashtag_writer import may_edit
-from bot.handlers.replies import Toast, show
+from bot.delivery.hashtag_edit import may_edit
+from bot.handlers.replies import show
 from bot.i18n import Texts
 from bot.keyboards import hashtags as keyboards
 from bot.keyboards import posts as post_keyboards
 from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
+from bot.telegram.middlewares import Toast
 from bot.views import hashtags as views
 from bot.views import posts as post_views
 from services.accounts.people import CurrentUser

@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiogram import F, Router
 from aiogram.types import Document, Message
 
-from bot.delivery.import_jobs import Importer
+from bot.delivery.import_jobs import ImportJobs
 from bot.i18n import Texts
 from bot.views import imports as views
 from services.accounts.people import CurrentUser
 from services.ingest.imports import Imports
 
 
-async def document(message: Message, t: Texts, user: CurrentUser, imports: Imports, importer: Importer) -> None:
+async def document(message: Message, t: Texts, user: CurrentUser, imports: Imports, importer: ImportJobs) -> None:
     """Import the file, or say what can be imported."""
     file = message.document
     if file is None or user.user_id is None or not is_json(file):

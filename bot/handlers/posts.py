@@ -7,10 +7,11 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from bot.handlers.arguments import parse_post_id
-from bot.handlers.replies import Toast, chat_of, show
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import posts as keyboards
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
+from bot.telegram.middlewares import Toast
 from bot.views import errors
 from bot.views import posts as views
 from services.accounts.people import CurrentUser

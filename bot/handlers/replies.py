@@ -1,26 +1,10 @@
-"""What several handlers need to answer: toasts, chats, and editing the pressed message."""
+"""What several handlers need to answer: the chat, and editing the pressed message."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiogram import Bot
-from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject
-
-
-@dataclass
-class Toast:
-    """The short text shown over the chat; the middleware answers each press with it."""
-
-    text: str = ""
-
-
-def is_private(event: TelegramObject) -> bool:
-    """Whether a message or press belongs to a chat with one person. A press may come without its message."""
-    chat = getattr(event.message if isinstance(event, CallbackQuery) else event, "chat", None)
-    return chat is None or chat.type == ChatType.PRIVATE
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 
 def chat_of(press: CallbackQuery) -> int:

@@ -6,12 +6,13 @@ from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.delivery.retry_progress import Progress
+from bot.delivery.retry_progress import ProgressMessages
 from bot.handlers.arguments import parse_retry
-from bot.handlers.replies import Toast, chat_of, show
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import retry as keyboards
 from bot.keyboards.retry import RetryAllButton, StopRetryButton
+from bot.telegram.middlewares import Toast
 from bot.views import errors
 from bot.views import retry as views
 from services.accounts.people import CurrentUser
@@ -19,7 +20,12 @@ from services.tagging.service import LIMITS, RetryReceipt, TaggingService
 
 
 async def retry(
-    message: Message, command: CommandObject, t: Texts, user: CurrentUser, tagging: TaggingService, progress: Progress
+    message: Message,
+    command: CommandObject,
+    t: Texts,
+    user: CurrentUser,
+    tagging: TaggingService,
+    progress: ProgressMessages,
 ) -> None:
     """Queue posts without tags; the answer then shows the progress."""
     wanted = parse_retry(command.args)
@@ -47,7 +53,7 @@ async def retry_all(
     t: Texts,
     user: CurrentUser,
     tagging: TaggingService,
-    progress: Progress,
+    progress: ProgressMessages,
 ) -> None:
     """All failed posts of the user, by a button."""
     receipt = await tagging.retry_failed_posts(
@@ -73,7 +79,7 @@ async def stop(
     t: Texts,
     user: CurrentUser,
     tagging: TaggingService,
-    progress: Progress,
+    progress: ProgressMessages,
     toast: Toast,
 ) -> None:
     """Take the rest of the run out of the queue."""

@@ -6,10 +6,11 @@ from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.handlers.replies import Toast, show
+from bot.handlers.replies import show
 from bot.i18n import Html, Texts
 from bot.keyboards import stats as keyboards
 from bot.keyboards.stats import RefreshStatsButton
+from bot.telegram.middlewares import Toast
 from bot.views import errors
 from bot.views import stats as views
 from services.accounts.people import CurrentUser

@@ -1,4 +1,4 @@
-"""Where /metrics comes from: all of it in the bot's HTTP server, or a worker's own counters on a port of theirs."""
+"""/metrics: in the bot's HTTP server all metrics, in a worker process its own counters on a port of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Exposition:
         self._gauges = gauges
 
     async def scrape(self) -> bytes:
-        """All there is to say now. While the database is away that is the process's own part."""
+        """All metrics. While the database is away, only the process's own."""
         return self._metrics.render(await self._read())
 
     async def _read(self) -> MetricsSnapshot | None:
@@ -43,10 +43,10 @@ class Exposition:
 
 @asynccontextmanager
 async def served_alone(metrics: Metrics, address: str) -> AsyncIterator[None]:
-    """Serve the process's own counters at HOST:PORT, in a thread, while the block runs. There is no authentication.
+    """Serve the process's own counters at HOST:PORT, in a thread, without authentication, while the block runs.
 
     Raises:
-        StartError: the address is none, or cannot be used.
+        StartError: the address is malformed, or cannot be used.
     """
     host, port = _host_and_port(address)
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""What /metrics says, in Prometheus's text format: this process's counters, and the gauges of one reading."""
+"""Metrics in Prometheus's text format: this process's counters, and the gauges of the installation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
 from services.llm.client import Call
-from services.llm.response_classifier import Kind
+from services.llm.outcomes import Kind
 from services.metrics import MetricsSnapshot, ModelMetrics
 from services.notifications.outbox import NoticeKind
 from services.tagging.tagging_request import FinishedRequest
@@ -31,17 +31,17 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 REQUEST_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 12, 20, 30, 45, 60)
 UPDATE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
-#: What came of a notification.
+#: Results of a notification.
 RESULTS = ("sent", "postponed", "refused", "unreachable")
-#: A model that was asked but is none of the chain: a series of its own for every name would be without bounds.
+#: The label of models outside the chain: their names have no bounds.
 OTHER = "other"
 
 
 class Metrics:
-    """Counts what this process does. Its methods are the callbacks that the parts are given."""
+    """Counts what this process does. Its methods are callbacks of the parts."""
 
     def __init__(self, models: Sequence[str], version: str) -> None:
-        """`models`: the chain; only these become labels, and each has its series from the start."""
+        """`models` is the chain: its names become labels."""
         self._models = frozenset(models)
         self._registry = registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
@@ -74,7 +74,7 @@ class Metrics:
         self._begin(models)
 
     def _begin(self, models: Sequence[str]) -> None:
-        """Series at 0: a rate sees an increase only where there was a value before."""
+        """Create series at 0: a rate needs a value before the first increase."""
         for model in models:
             self._request_seconds.labels(model)
             self._cost.labels(model)
@@ -88,7 +88,7 @@ class Metrics:
                 self._notifications.labels(notice, result)
 
     def finished(self, group: Sequence[FinishedRequest]) -> None:
-        """These requests ended, and what came of them is stored."""
+        """Count requests whose outcomes are stored."""
         for finished in group:
             self._request(finished.call)
 
@@ -103,28 +103,28 @@ class Metrics:
         self._cost.labels(model).inc(call.usage.cost or 0)
 
     def updated(self, update_type: str, result: str, seconds: float) -> None:
-        """The handling of an update ended."""
+        """Count an update whose handling ended."""
         self._updates.labels(update_type, result).inc()
         self._update_seconds.labels(update_type).observe(seconds)
 
     def notified(self, kind: NoticeKind, result: str) -> None:
-        """Telegram took a message, or did not: `result` is one of RESULTS."""
+        """Count a notice. `result` is one of RESULTS."""
         self._notifications.labels(kind, result).inc()
 
     def collect(self) -> Iterator[Metric]:
-        """This process's families: for the library, to which this is a collector like any other."""
+        """The process's metrics: the library's protocol of collectors."""
         for family in self._registry.collect():
-            # When a series began is nothing that Prometheus needs, and would double their number.
+            # Creation times would double the number of series.
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
 
     def render(self, reading: MetricsSnapshot | None) -> bytes:
-        """All there is to say now; without a reading the database is away."""
+        """The body of /metrics. Without a reading (the database is away), only the process's own."""
         return generate_latest(_Families([*self.collect(), *families(reading)]))
 
 
 class _Families:
-    """Families as the library wants to be given them."""
+    """Metrics as a collector."""
 
     def __init__(self, found: Sequence[Metric]) -> None:
         self._found = found
@@ -134,7 +134,7 @@ class _Families:
 
 
 def families(reading: MetricsSnapshot | None) -> Iterator[Metric]:
-    """The gauges of a reading. What is not known has no sample."""
+    """The gauges of a reading. An unknown value has no sample."""
     yield _single(
         "metka_database_up", "1 while the database answers; without it there are no other gauges.", reading is not None
     )

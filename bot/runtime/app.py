@@ -1,4 +1,4 @@
-"""The composition root of the bot: settings → engine → services → worker, Telegram while it leads, and HTTP."""
+"""The composition root of the bot: settings → engine → services → HTTP, worker, and Telegram while it leads."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from bot import __version__
 from bot.errors import StartError
 from bot.i18n import I18n
 from bot.monitoring.metrics import Metrics
-from bot.runtime import collector
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import settings_or_stop
 from bot.runtime.engine import Engine, open_engine, run_until, set_up_process
+from bot.runtime.http import serve_http
 from bot.runtime.leader import Leader, Reception, Services
+from bot.runtime.signals import Signal
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
-from bot.web.app import serve_http
 from services.accounts.people import People
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import Channels
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
@@ -48,48 +47,44 @@ async def run_bot() -> int:
     """Run until SIGTERM or SIGINT. Returns the exit status.
 
     Raises:
-        StartError: a setting is wrong, or something that is needed is not there.
+        StartError: a setting is wrong, or the database or the address cannot be used.
     """
     settings = settings_or_stop()
     token = _token(settings)
     stopping = set_up_process(settings)
-    bell, metrics = Bell(), Metrics(settings.models, __version__)
+    news, metrics = Signal(), Metrics(settings.models, __version__)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
         services, reception = make_services(engine), make_reception(engine)
         with _address_of(settings):
             await stack.enter_async_context(serve_http(engine, services, reception, metrics))
-        loops = Loops()
-        start(engine, loops, Leader(token, engine, services, bell, reception, metrics), bell, reception)
-        collector.settle()
+        tasks = BackgroundTasks()
+        start(engine, tasks, Leader(token, engine, services, news, reception, metrics), news, reception)
         log.info("started", version=__version__)
-        await run_until(stopping, loops)
+        await run_until(stopping, tasks)
     log.info("stopped")
     return 0
 
 
 def make_reception(engine: Engine) -> Reception:
-    """What receives updates: `inbox.receive` is for the webhook's route, `health` for whoever asks."""
-    arrivals = Bell()
-    return Reception(Inbox(engine.database, utc_now, arrivals.ring), arrivals, TelegramHealth(utc_now))
+    """What receives updates: `inbox.receive` is for the webhook's route, `health` for /readyz."""
+    arrivals = Signal()
+    return Reception(ReceivedUpdates(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
 
 
-def start(engine: Engine, loops: Loops, leader: Leader, bell: Bell, reception: Reception) -> None:
-    """Set everything going but the HTTP server: the worker, and Telegram while this process leads.
-
-    `bell` is rung when there is something to tell people.
-    """
+def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
+    """Start the worker, and Telegram while this process leads. `news` is sent when people have to be told something."""
     if not engine.settings.admin_ids:
         log.warning("no_administrators", todo=APPOINT)
-    listeners = {NEWS_CHANNEL: bell.ring}
+    listeners = {NEWS_CHANNEL: news.send}
     if engine.settings.webhook_url:
-        # With polling nobody stores updates.
-        listeners[received_updates.CHANNEL] = reception.arrivals.ring
-    engine.start(loops, leader.term, listeners, Look(is_any_work, bell.ring))
+        # Only a webhook stores updates.
+        listeners[received_updates.CHANNEL] = reception.arrivals.send
+    engine.start(tasks, leader.term, listeners, Look(is_any_work, news.send))
 
 
 def is_any_work() -> Select[tuple[bool]]:
-    """Whether there is anything to tell people, or to write into channels."""
+    """Whether anything waits for the notifier or the hashtag writer."""
     return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 
 
@@ -103,15 +98,15 @@ def _token(settings: Settings) -> SecretStr:
 
 
 def make_services(engine: Engine) -> Services:
-    """The use cases that handlers call, of the chat and of the HTTP API."""
+    """The use cases of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
-    to_read = Bell()
+    to_read = Signal()
     return Services(
         people=people,
         queries=BotQueries(database, utc_now),
-        intake=Intake(database, people, worker.wake, utc_now),
-        channels=Channels(database, to_read.ring, utc_now),
+        channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
+        channels=Channels(database, to_read.send, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(
             database,

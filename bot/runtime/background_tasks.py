@@ -1,4 +1,4 @@
-"""The loops of a process: told to stop all at once, then awaited together."""
+"""The background tasks of a process, stopped together."""
 
 from __future__ import annotations
 
@@ -10,42 +10,36 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-Loop = Coroutine[Any, Any, None]
 
-
-class Loops:
-    """Tasks, and how each is asked to end."""
+class BackgroundTasks:
+    """Running tasks, and how to ask each to end."""
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._stops: list[Callable[[], Loop | None]] = []
+        self._stops: list[Callable[[], object]] = []
 
-    def add(self, loop: Loop, stop: Callable[[], Loop | None] | None = None) -> None:
-        """Run a loop. `stop` asks it to end (what it returns is awaited, too); without one it is cancelled."""
-        task = asyncio.create_task(loop)
+    def start(self, work: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:
+        """Run `work`. `stop` asks it to end; without `stop` it is cancelled."""
+        task = asyncio.create_task(work)
         task.add_done_callback(_report)
-
-        def cancel() -> None:
-            task.cancel()
-
         self._tasks.append(task)
-        self._stops.append(stop or cancel)
+        self._stops.append(stop or task.cancel)
 
     async def stop(self, seconds: float) -> None:
-        """Ask every loop to end, and wait for all of them; what has not ended after `seconds` is cancelled."""
-        calls = [asyncio.create_task(call) for call in [stop() for stop in self._stops] if call is not None]
-        waits = [*self._tasks, *calls]
-        if not waits:
+        """Ask all tasks to end, and wait for them. Those that run after `seconds` are cancelled."""
+        for stop in self._stops:
+            stop()
+        if not self._tasks:
             return
-        _, late = await asyncio.wait(waits, timeout=seconds)
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
         for task in late:
             task.cancel()
         if late:
-            log.warning("stopped_late", loops=len(late))
+            log.warning("stopped_late", tasks=len(late))
             await asyncio.wait(late, timeout=1)
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    # A loop handles what is expected: this is a bug, and should be seen when it happens, not at the end.
+    # Tasks handle the errors they expect. Any other is a bug, and must be seen now rather than at the end.
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("loop_failed", exc_info=error)
+        log.critical("task_ended", exc_info=error)

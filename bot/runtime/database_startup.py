@@ -1,4 +1,4 @@
-"""Opening the database at start: reachable, ours alone (SQLite), and migrated."""
+"""Opening the database at start: wait until it answers, lock it (SQLite), migrate it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ from storage.queue import leases, model_states
 
 log = structlog.get_logger(__name__)
 
-#: How long an unreachable database is tried at start.
+#: For how long an unreachable database is tried.
 REACH_SECONDS = 10.0
 
 
 def settings_or_stop() -> Settings:
-    """The settings; a wrong one stops the start with one line."""
+    """The settings.
+
+    Raises:
+        StartError: one of them is wrong.
+    """
     try:
         return load_settings()
     except SettingsError as error:
@@ -37,12 +41,12 @@ def settings_or_stop() -> Settings:
 
 
 def address(settings: Settings) -> URL:
-    """Where the database is."""
+    """The database's URL."""
     return parse_url(settings.database_url.get_secret_value())
 
 
 def connect(url: URL) -> Database:
-    """The database, which need not answer yet; the folder of an SQLite file is made.
+    """The database, which need not answer yet. The folder of an SQLite file is made.
 
     Raises:
         StartError: the folder cannot be made.
@@ -58,10 +62,10 @@ def connect(url: URL) -> Database:
 
 
 async def reach(database: Database) -> None:
-    """Wait until the database answers, 10 s at most.
+    """Wait until the database answers, REACH_SECONDS at most.
 
     Raises:
-        StartError: it does not; its address is named without the password.
+        StartError: it does not answer. The message names its address without the password.
     """
     deadline = time.monotonic() + REACH_SECONDS
     while True:
@@ -80,7 +84,7 @@ async def reach(database: Database) -> None:
 
 
 def _lasting(url: URL, error: BaseException) -> str | None:
-    """What does not mend by waiting, in words: no database, a wrong password or name (SQLSTATE classes 28, 3D)."""
+    """The message about an error that waiting does not mend (SQLSTATE class 28: login, 3D: no such database)."""
     cause, where = _cause(error), shown(url)
     if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
         return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
@@ -93,10 +97,10 @@ def _lasting(url: URL, error: BaseException) -> str | None:
 
 
 def _passing(url: URL, error: BaseException) -> str:
-    """What was tried again, in vain."""
+    """The message about an error that did not pass within REACH_SECONDS."""
     cause, where = _cause(error), shown(url)
     if url.get_backend_name() == "sqlite":
-        # SQLite's own words hold nothing secret.
+        # SQLite's messages hold no secret.
         reason = str(cause) or type(cause).__name__
         return (
             f"The database {where} cannot be used ({reason}). Check that DATABASE_URL names a file in a folder where "
@@ -113,18 +117,18 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _make_sure_of_file(url: URL) -> None:
-    # To open a file that is not there would make an empty one.
+    # Opening a missing file would make an empty one.
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
 
 
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database for a command beside the bot, or before it.
+    """The database, for a command that runs beside the bot.
 
     Raises:
         StartError: it does not answer.
-        CommandError: it is to be migrated first.
+        CommandError: it must be migrated first.
     """
     url = address(settings)
     _make_sure_of_file(url)
@@ -140,15 +144,15 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, migrated, and on SQLite locked for this process, with the leases of a dead one void.
+    """The database, migrated. On SQLite it is locked for this process, and a dead process's leases are void.
 
     Raises:
-        StartError: unreachable, in use by another bot, or to be migrated by hand first.
+        StartError: it does not answer, another bot uses it, or it must be migrated by hand.
     """
     async with AsyncExitStack() as stack:
         database = connect(address(settings))
         stack.push_async_callback(database.close)
-        # First, so that no lock is left beside a file that is no database.
+        # Before the lock: no lock file is left beside a file that is no database.
         await reach(database)
         if database.is_sqlite:
             _lock(stack, Path(str(database.url.database)))

@@ -1,4 +1,4 @@
-"""What the bot and the process that only tags have in common. Knows no aiogram."""
+"""The parts that the bot and the worker process share. Imports no aiogram."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from random import Random
 
 import structlog
 
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import open_database
 from bot.runtime.logs import configure_logging
+from bot.runtime.signals import Signal
 from bot.settings import Settings
 from services.availability.daily_quota import QuotaWatch
 from services.availability.rate_limit import RateLimit
@@ -30,7 +30,7 @@ from storage.db.engine import Database
 
 log = structlog.get_logger(__name__)
 
-#: The last resort at the end: the worker's 15 s for requests in flight, and the transaction that follows.
+#: The worker takes up to 15 s for the requests in flight, and then a transaction.
 STOP_SECONDS = 20.0
 
 OnFinished = Callable[[Sequence[FinishedRequest]], None]
@@ -38,60 +38,63 @@ OnFinished = Callable[[Sequence[FinishedRequest]], None]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The parts that every process has."""
+    """Settings, database, provider and worker of a process."""
 
     settings: Settings
     database: Database
     provider: Provider
     policy: Policy
     worker: Worker
-    #: Rung when there is something to tell people.
-    news: Bell
+    #: Sent when people have to be told something.
+    news: Signal
 
     def start(
         self,
-        loops: Loops,
+        tasks: BackgroundTasks,
         duties: Duties | None = None,
         listeners: Listeners | None = None,
         look: Look | None = None,
     ) -> None:
-        """Set the worker going, and what wakes it; with `duties` the process may become the leader.
+        """Start the worker, and what wakes it.
 
-        `listeners` are called when other processes have news, in addition to the worker; `look` is the leader's.
+        Args:
+            duties: what the process does while it leads; None for one that never leads.
+            listeners: called when other processes notify, in addition to the worker.
+            look: what the leader looks for.
         """
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
             quota = QuotaWatch(self.database, self.provider, models, utc_now)
-            loops.add(quota.run(), quota.stop)
-            loops.add(self.worker.run(), self.worker.stop)
+            tasks.start(quota.run(), quota.stop)
+            tasks.start(self.worker.run(), self.worker.stop)
         else:
             log.warning("tagging_disabled", todo="put OPENROUTER_API_KEY into .env and start again")
         heard = {WORK_CHANNEL: self.worker.wake, **(listeners or {})}
         coordination = Coordination(self.database, heard, duties=duties, look=look)
-        loops.add(self._coordinate(coordination), coordination.stop)
+        tasks.start(self._coordinate(coordination), coordination.stop)
 
     async def _coordinate(self, coordination: Coordination) -> None:
-        with self.news.heard_by(coordination.tell_leader):
+        with self.news.received_by(coordination.tell_leader):
             await coordination.run()
 
 
 @asynccontextmanager
 async def open_engine(settings: Settings, on_finished: OnFinished | None = None) -> AsyncIterator[Engine]:
-    """Build the engine. `on_finished` is called with each group of requests once what came of it is stored.
+    """Build the engine. `on_finished` is called with each group of requests once its outcomes are stored.
 
     Raises:
         StartError: the database cannot be used.
     """
     policy = _policy(settings)
     async with open_database(settings) as database, _provider(settings) as provider:
-        news = Bell()
-        worker = _worker(settings, database, provider, policy, news.ring, on_finished)
+        news = Signal()
+        worker = _worker(settings, database, provider, policy, news.send, on_finished)
         yield Engine(settings, database, provider, policy, worker, news)
 
 
 def set_up_process(settings: Settings) -> asyncio.Event:
-    """Logging, and the event that SIGTERM and SIGINT set."""
+    """Configure logging. Returns the event that SIGTERM and SIGINT set."""
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -99,11 +102,11 @@ def set_up_process(settings: Settings) -> asyncio.Event:
     return stopping
 
 
-async def run_until(stopping: asyncio.Event, loops: Loops) -> None:
-    """Wait for the signal, and stop the loops."""
+async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks) -> None:
+    """Wait for the event, and stop the tasks."""
     await stopping.wait()
     log.info("stopping")
-    await loops.stop(STOP_SECONDS)
+    await tasks.stop(STOP_SECONDS)
 
 
 def _provider(settings: Settings) -> Provider:

@@ -1,4 +1,4 @@
-"""The leader's duties: all that must run in one process only, because Telegram knows but one bot."""
+"""The leader's duties: what must run in one process only, because Telegram knows one bot."""
 
 from __future__ import annotations
 
@@ -6,46 +6,48 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot import __version__
-from bot.delivery.export_jobs import Exports
+from bot.delivery.export_jobs import ExportJobs
 from bot.delivery.hashtag_writer import HashtagWriter
-from bot.delivery.import_jobs import Importer
+from bot.delivery.import_jobs import ImportJobs
+from bot.delivery.notice_messages import NoticeMessages
 from bot.delivery.notifier import Notifier
-from bot.delivery.retry_progress import Progress
+from bot.delivery.retry_progress import ProgressMessages
+from bot.handlers import make_routers
 from bot.i18n import I18n
 from bot.monitoring.metrics import Metrics
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.engine import Engine
 from bot.runtime.scheduler import make_scheduler
+from bot.runtime.signals import Signal
 from bot.telegram.dispatcher import make_bot, make_dispatcher, publish_commands
 from bot.telegram.health import TelegramHealth
 from bot.telegram.polling import Polling
-from bot.telegram.rate_limit import Pace
-from bot.telegram.stored_updates import InboxReader
+from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
 from services.clock import utc_now
-from services.following.poller import Reader
+from services.following.poller import Poller
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
-from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
+from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
-#: Handlers in progress may end; then the term is over, whatever still runs.
-GRACE_SECONDS, TERM_SECONDS = 10.0, 13.0
+#: For the term's tasks to end: longer than handlers get.
+TERM_SECONDS = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Services:
 
     people: People
     queries: BotQueries
-    intake: Intake
+    channel_posts: ChannelPosts
     channels: Channels
     outbox: Outbox
     tagging: TaggingService
@@ -62,120 +64,81 @@ class Services:
     exporting: Exporter
     feeds: Feeds
     i18n: I18n
-    #: Rung when a public channel is to be read at once.
-    to_read: Bell
+    #: Sent when a public channel must be read at once.
+    to_read: Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What a term needs to receive updates: what a webhook brought, the bell that it rings, how Telegram does."""
+    """What receives updates. `arrivals` is sent when a webhook has brought one."""
 
-    inbox: Inbox
-    arrivals: Bell
+    inbox: ReceivedUpdates
+    arrivals: Signal
     health: TelegramHealth
 
 
 class Leader:
-    """Makes what a term of leadership needs, anew for each."""
+    """Builds what a term of leadership needs, anew for each term."""
 
     def __init__(
         self,
         token: SecretStr,
         engine: Engine,
         services: Services,
-        bell: Bell,
+        news: Signal,
         reception: Reception,
         metrics: Metrics,
     ) -> None:
         self._token = token
         self._engine = engine
         self._services = services
-        self._bell = bell
+        self._news = news
         self._reception = reception
         self._metrics = metrics
 
     @asynccontextmanager
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
-        """Receive updates, notify, show progress and run the daily jobs while the block runs.
+        """Receive updates, deliver messages, read channels and run the daily jobs while the block runs.
 
         `step_down` is called when another process is seen to receive the same updates.
         """
         async with AsyncExitStack() as stack:
-            pace = Pace()
-            bot = make_bot(self._token, self._engine.settings.telegram_api_url, pace)
+            bot = make_bot(self._token, self._engine.settings.telegram_api_url)
             stack.push_async_callback(bot.session.close)
             self._reception.health.starting()
             stack.callback(self._reception.health.standby)
-            loops = Loops()
-            stack.push_async_callback(loops.stop, TERM_SECONDS)
-            self._start(bot, pace, loops, stack, step_down)
+            tasks = BackgroundTasks()
+            dispatcher = self._start_delivery(bot, tasks, stack)
+            self._start_reading(tasks, stack)
+            self._start_receiving(bot, dispatcher, tasks, stack, step_down)
+            # Before what the tasks use is closed.
+            stack.push_async_callback(tasks.stop, TERM_SECONDS)
             self._schedule(stack)
             yield
 
-    def _start(self, bot: Bot, pace: Pace, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]) -> None:
-        services, i18n, admins = self._services, self._services.i18n, self._engine.settings.admin_ids
-        notified = self._metrics.notified
-        notifier = Notifier(bot, services.outbox, services.queries, i18n, admins, utc_now, pace, notified)
-        hashtags = ChannelHashtags(self._engine.database, self._bell.ring, utc_now)
-        writer = HashtagWriter(bot, hashtags, pace)
+    def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
+        """Start the tasks that send messages. Returns the dispatcher, whose handlers wake them."""
+        services, i18n = self._services, self._services.i18n
+        messages = NoticeMessages(services.queries, i18n, self._engine.settings.admin_ids)
+        notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
+        hashtags = ChannelHashtags(self._engine.database, self._news.send, utc_now)
+        writer = HashtagWriter(bot, hashtags)
+        progress = ProgressMessages(bot, services.tagging, services.people, i18n, utc_now)
+        importer = ImportJobs(bot, services.imports, services.people, i18n)
+        for task in (notifier, writer, progress, importer):
+            tasks.start(task.run(), task.stop)
+        exports = ExportJobs(bot, services.exporting, i18n, utc_now)
+        stack.push_async_callback(exports.stop)
+        tasks.start(publish_commands(bot, i18n))
 
-        def news() -> None:
+        def on_news() -> None:
             notifier.wake()
             writer.wake()
 
-        stack.enter_context(self._bell.heard_by(news))
-        progress = Progress(bot, services.tagging, services.people, i18n, utc_now)
-        loops.add(notifier.run(), notifier.stop)
-        loops.add(progress.run(), progress.stop)
-        self._read_channels(loops, stack)
-        importer = Importer(bot, services.imports, services.people, i18n)
-        loops.add(importer.run(), importer.stop)
-        loops.add(writer.run(), writer.stop)
-        exports = Exports(bot, services.exporting, i18n, utc_now)
-        loops.add(exports.run(), exports.stop)
-        loops.add(publish_commands(bot, i18n))
-        dispatcher = self._dispatcher(bot, progress, importer, exports, notifier, hashtags)
-        self._receive(bot, dispatcher, loops, stack, step_down)
+        stack.enter_context(self._news.received_by(on_news))
+        return self._dispatcher(notifier, progress=progress, importer=importer, exports=exports, hashtags=hashtags)
 
-    def _read_channels(self, loops: Loops, stack: AsyncExitStack) -> None:
-        settings = self._engine.settings
-        preview = Preview(__version__, settings.tme_base_url or TELEGRAMS_ADDRESS)
-        stack.push_async_callback(preview.aclose)
-        reader = Reader(
-            self._engine.database,
-            preview,
-            settings.admin_ids,
-            utc_now,
-            Random(),
-            on_posts=self._engine.worker.wake,
-            on_news=self._bell.ring,
-        )
-        stack.enter_context(self._services.to_read.heard_by(reader.wake))
-        loops.add(reader.run(), reader.stop)
-
-    def _receive(
-        self, bot: Bot, dispatcher: Dispatcher, loops: Loops, stack: AsyncExitStack, step_down: Callable[[], None]
-    ) -> None:
-        """By the webhook, or by polling once what a webhook brought before is in work."""
-        settings, reception = self._engine.settings, self._reception
-        reader = InboxReader(bot, dispatcher, reception.inbox, on_rival=step_down)
-        if settings.webhook_url:
-            stack.enter_context(reception.arrivals.heard_by(reader.wake))
-            loops.add(Webhook(bot, dispatcher, settings, reception.health).run())
-            loops.add(reader.run(), lambda: reader.stop(GRACE_SECONDS))
-        else:
-            polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=reader)
-            loops.add(polling.run(), lambda: polling.stop(GRACE_SECONDS))
-
-    def _dispatcher(
-        self,
-        bot: Bot,
-        progress: Progress,
-        importer: Importer,
-        exports: Exports,
-        notifier: Notifier,
-        hashtags: ChannelHashtags,
-    ) -> Dispatcher:
+    def _dispatcher(self, notifier: Notifier, **delivery: Any) -> Dispatcher:
         services = self._services
 
         def on_update(update_type: str, result: str, seconds: float) -> None:
@@ -183,22 +146,56 @@ class Leader:
             notifier.wake_soon()
 
         return make_dispatcher(
-            bot,
+            make_routers(),
             people=services.people,
+            i18n=services.i18n,
+            on_update=on_update,
             queries=services.queries,
-            intake=services.intake,
+            channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,
             channels=services.channels,
-            progress=progress,
             imports=services.imports,
-            importer=importer,
-            exports=exports,
             feeds=services.feeds,
-            i18n=services.i18n,
-            hashtags=hashtags,
-            on_update=on_update,
+            **delivery,
         )
+
+    def _start_reading(self, tasks: BackgroundTasks, stack: AsyncExitStack) -> None:
+        """Start to read the public channels that people follow."""
+        settings = self._engine.settings
+        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
+        stack.push_async_callback(preview.aclose)
+        poller = Poller(
+            self._engine.database,
+            preview,
+            settings.admin_ids,
+            utc_now,
+            Random(),
+            on_posts=self._engine.worker.wake,
+            on_news=self._news.send,
+        )
+        stack.enter_context(self._services.to_read.received_by(poller.wake))
+        tasks.start(poller.run(), poller.stop)
+
+    def _start_receiving(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        tasks: BackgroundTasks,
+        stack: AsyncExitStack,
+        step_down: Callable[[], None],
+    ) -> None:
+        """Receive by the webhook; or by polling, after what a webhook brought before."""
+        settings, reception = self._engine.settings, self._reception
+        is_webhook = settings.webhook_url is not None
+        stored = StoredUpdates(bot, dispatcher, reception.inbox, on_rival=step_down, until_empty=not is_webhook)
+        if is_webhook:
+            stack.enter_context(reception.arrivals.received_by(stored.wake))
+            tasks.start(Webhook(bot, dispatcher, settings, reception.health).run())
+            tasks.start(stored.run(), stored.stop)
+        else:
+            polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=stored)
+            tasks.start(polling.run(), polling.stop)
 
     def _schedule(self, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
@@ -209,7 +206,7 @@ class Leader:
             self._services.tagging,
             alerts,
             self._engine.worker.wake,
-            self._bell.ring,
+            self._news.send,
             interval_seconds=settings.retry_interval_seconds,
             cron=settings.retry_cron,
             cron_limit=settings.retry_cron_limit,

@@ -1,4 +1,4 @@
-"""Log lines: structlog for ours, the standard library's through the same renderer, secrets taken out of both."""
+"""Log lines of structlog and of the standard library, through one renderer, without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 
 class _Redact:
-    """Replaces known secrets wherever they stand in a line, tracebacks included."""
+    """Replaces known secrets in a rendered line, tracebacks included."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
@@ -25,7 +25,7 @@ class _Redact:
 
 
 def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
-    """Send every log line to stderr, as `console` text or `json`."""
+    """Send all log lines to stderr. `style` is "console" or "json"."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -54,8 +54,8 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # One line an update or a job is no news.
+    # These log a line for each update or job.
     for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # What it warns of is what strangers send.
+    # It warns of what strangers send.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

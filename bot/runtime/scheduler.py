@@ -1,4 +1,4 @@
-"""APScheduler: a table of trigger → one service call. A tick only wakes the worker: the queue is in the database."""
+"""APScheduler's jobs. A tick only wakes the worker: the queue is in the database."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot.runtime.crontab import cron_trigger
+from bot.settings import crontab_trigger
 from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The alerts are looked at so often at least.
+#: The longest interval between two checks of the alerts.
 MOST_WATCH_SECONDS = 60.0
 
 
@@ -33,20 +33,20 @@ def make_scheduler(
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the look at the alerts, the daily retry (none when `cron` is empty), and the daily clean-up.
+    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up.
 
-    `wake`: posts may be due; `on_news`: there is something to tell people.
+    `wake` is called when posts may be due, `on_news` when people have to be told something.
     """
 
     async def tick() -> None:
         wake()
 
-    async def look() -> None:
+    async def check_alerts() -> None:
         if await alerts.check():
             on_news()
 
     async def watch() -> None:
-        await _guarded("watch", look)
+        await _guarded("watch", check_alerts)
 
     async def nightly() -> None:
         await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
@@ -54,14 +54,14 @@ def make_scheduler(
     async def clean_up() -> None:
         await _guarded("clean_up", tagging.clean_up)
 
-    # After a sleep of the machine a job runs once, late; two of its runs never overlap.
+    # After the machine slept a job runs once, late. Two runs of a job never overlap.
     scheduler = AsyncIOScheduler(
         timezone=timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
     scheduler.add_job(watch, IntervalTrigger(seconds=min(MOST_WATCH_SECONDS, interval_seconds)), id="watch")
     if cron:
-        scheduler.add_job(nightly, cron_trigger(cron, timezone), id="retry_failed")
+        scheduler.add_job(nightly, crontab_trigger(cron, timezone), id="retry_failed")
     scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")
     return scheduler
 
@@ -70,7 +70,7 @@ async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
     try:
         await call()
     except asyncio.CancelledError:
-        # The scheduler is being shut down: the transaction is rolled back, and the next run does it.
+        # The scheduler shuts down: the transaction is rolled back, and the next run does the work.
         log.info("job_broken_off", job=name)
     except Exception as error:
         if not is_unavailable(error):

@@ -1,4 +1,4 @@
-"""The process that only tags: any number of them beside a bot, on PostgreSQL. Knows no aiogram."""
+"""The worker process, which only tags. On PostgreSQL any number of them may run beside a bot. Imports no aiogram."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import structlog
 
 from bot import __version__
 from bot.errors import StartError
-from bot.runtime.background_tasks import Loops
+from bot.monitoring.exposition import served_alone
+from bot.monitoring.metrics import Metrics
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import settings_or_stop
 from bot.runtime.engine import OnFinished, open_engine, run_until, set_up_process
 from bot.settings import Settings
@@ -17,10 +19,13 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker(metrics: str | None = None) -> int:
-    """Tag until SIGTERM or SIGINT; `metrics`: HOST:PORT at which to serve /metrics. Returns the exit status.
+    """Tag until SIGTERM or SIGINT. Returns the exit status.
+
+    Args:
+        metrics: HOST:PORT at which to serve /metrics.
 
     Raises:
-        StartError: a setting is wrong, or something that is needed is not there.
+        StartError: a setting is wrong, or the database or the address cannot be used.
     """
     settings = settings_or_stop()
     if not settings.tagging_enabled:
@@ -32,18 +37,15 @@ async def run_worker(metrics: str | None = None) -> int:
     async with AsyncExitStack() as stack:
         on_finished = None if metrics is None else await _measured(stack, settings, metrics)
         engine = await stack.enter_async_context(open_engine(settings, on_finished))
-        loops = Loops()
-        engine.start(loops)
+        tasks = BackgroundTasks()
+        engine.start(tasks)
         log.info("started", version=__version__, process="worker")
-        await run_until(stopping, loops)
+        await run_until(stopping, tasks)
     log.info("stopped")
     return 0
 
 
 async def _measured(stack: AsyncExitStack, settings: Settings, address: str) -> OnFinished:
-    from bot.monitoring.exposition import served_alone  # noqa: PLC0415 - memory only for those who ask for it
-    from bot.monitoring.metrics import Metrics  # noqa: PLC0415
-
     metrics = Metrics(settings.models, __version__)
     await stack.enter_async_context(served_alone(metrics, address))
     return metrics.finished

@@ -1,4 +1,4 @@
-"""Calls to Telegram that are made again until they are through."""
+"""Calls of the Bot API that are repeated until Telegram takes them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from aiogram.exceptions import (
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: What says nothing against the call itself: it may be through a little later.
-PASSING = (TelegramNetworkError, TelegramServerError, TelegramRetryAfter)
+#: Errors that say nothing against the call itself.
+TRANSIENT = (TelegramNetworkError, TelegramServerError, TelegramRetryAfter)
 
 
-async def insist(
+async def retry_call(
     what: str,
     call: Callable[[], Awaitable[Any]],
     *,
     on: tuple[type[AiogramError], ...] = (AiogramError,),
     failed: Callable[[AiogramError], None] = lambda _: None,
 ) -> None:
-    """Call until it succeeds, or fails otherwise than by one of `on`; `failed` is called with each of these."""
+    """Repeat `call` while it raises one of `on`. `failed` is called with each of these errors."""
     pause = 0.0
     while True:
         try:
@@ -38,27 +38,27 @@ async def insist(
         except on as error:
             pause = next_pause(pause, error)
             failed(error)
-            # Said once, in words, by `bot.telegram.health`, whatever else is tried meanwhile.
+            # bot.telegram.health reports a refused token once.
             if not is_token_refusal(error):
-                log.warning("telegram_unavailable", what=what, error=name_of(error), seconds=pause)
+                log.warning("telegram_unavailable", what=what, error=error_name(error), seconds=pause)
             await asyncio.sleep(pause)
         else:
             return
 
 
 def is_token_refusal(error: Exception) -> bool:
-    """Whether Telegram knows no bot with this token: 401, or 404 where the token is malformed."""
+    """Whether Telegram knows no bot with this token: 401, or 404 if the token is malformed."""
     return isinstance(error, TelegramUnauthorizedError | TelegramNotFound)
 
 
 def next_pause(pause: float, error: Exception) -> float:
-    """Doubling from 1 to 30 s, or as long as Telegram says."""
+    """Seconds before the next try: doubled from FIRST_PAUSE to LONGEST_PAUSE, or what Telegram asks for."""
     if isinstance(error, TelegramRetryAfter):
         return float(error.retry_after)
     return min(LONGEST_PAUSE, max(FIRST_PAUSE, pause * 2))
 
 
-def name_of(error: Exception) -> str:
-    """The error's class and its cause's: never its text, which may hold the address with the token."""
+def error_name(error: Exception) -> str:
+    """The class of the error and of its cause. Never the text: it may hold the URL, and so the token."""
     cause = error.__cause__
     return type(error).__name__ if cause is None else f"{type(error).__name__} ({type(cause).__name__})"

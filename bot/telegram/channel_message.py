@@ -1,4 +1,4 @@
-"""PURE: a message of a channel's → what the intake stores."""
+"""Reads a channel's message into the IncomingPost that is stored. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aiogram.types import Chat, InlineKeyboardButton, Message, TelegramObject
 from services.hashtags.formatting import EditableMessage
 from services.ingest.channel_posts import IncomingPost
 
-#: Formatting that is lost when a bot repeats it: most may not use custom emoji, nor mention people by number.
+#: Formatting that an edit by a bot loses: most bots may use neither custom emoji nor mentions by number.
 FRAGILE = {"custom_emoji", "text_mention"}
 
 
 def incoming_post(message: Message, channel: Chat, message_id: int, date: datetime) -> IncomingPost:
-    """The post as it stands in its channel, whichever chat the message came in."""
+    """The post as it stands in its channel. The message may also be a forwarded copy in another chat."""
     return IncomingPost(
         channel_telegram_id=channel.id,
         channel_title=channel.title or channel.username or str(channel.id),
@@ -31,7 +31,7 @@ def incoming_post(message: Message, channel: Chat, message_id: int, date: dateti
 
 
 def _original(message: Message) -> EditableMessage | None:
-    """The message as an edit would have to repeat it; None: it has neither text nor caption."""
+    """What an edit of the message has to repeat. None without text and caption."""
     text = message.text or message.caption
     if not text:
         return None
@@ -47,7 +47,7 @@ def _original(message: Message) -> EditableMessage | None:
 
 
 def _obstacle(message: Message) -> str | None:
-    """Why a message is never edited."""
+    """Why a message must not be edited, if so."""
     kinds = {entity.type for entity in (*(message.entities or ()), *(message.caption_entities or ()))}
     obstacles = {
         "it is forwarded": message.forward_origin,
@@ -69,7 +69,7 @@ def _plain(value: TelegramObject) -> dict[str, Any]:
 
 
 def post_url(channel: Chat, message_id: int) -> str:
-    """The post's address; that of a private channel opens for its members."""
+    """The post's URL. A private channel's opens for members only."""
     if channel.username:
         return f"https://t.me/{channel.username}/{message_id}"
     return f"https://t.me/c/{str(channel.id).removeprefix('-100')}/{message_id}"

@@ -1,4 +1,4 @@
-"""How things stand with Telegram, as whoever asks after the process's health is told."""
+"""Whether Telegram answers, for /readyz."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import structlog
 
-from bot.telegram.call_retry import is_token_refusal, name_of
+from bot.telegram.call_retry import error_name, is_token_refusal
 from services.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -18,9 +18,9 @@ State = Literal["ok", "failing", "standby", "starting"]
 
 @dataclass(frozen=True, slots=True)
 class TelegramState:
-    """'standby': another process leads, or none yet; 'starting': this one does, and awaits the first answer.
+    """'standby': this process does not lead. 'starting': it leads, and Telegram has not answered yet.
 
-    `since` says when the state began; `error` is the class of what Telegram failed with last.
+    `since` is when the state began, `error` the class of the last error.
     """
 
     state: State
@@ -29,7 +29,7 @@ class TelegramState:
 
 
 class TelegramHealth:
-    """Told by the leader's duties what Telegram answers; shared by all terms of the process."""
+    """Learns from the leader's tasks how Telegram answers. One for the process, over all its terms."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class TelegramHealth:
         self._said_token = False
 
     def look(self) -> TelegramState:
-        """How things stand."""
+        """The present state."""
         return self._now
 
     def standby(self) -> None:
@@ -45,17 +45,17 @@ class TelegramHealth:
         self._enter("standby")
 
     def starting(self) -> None:
-        """A term begins."""
+        """This process begins to lead."""
         self._enter("starting")
 
     def ok(self) -> None:
-        """Telegram answered as it should."""
+        """Telegram answered."""
         self._said_token = False
         self._enter("ok")
 
     def failed(self, error: Exception) -> None:
-        """Telegram did not. That it refuses the token is said once, in words: it does not mend by itself."""
-        self._enter("failing", name_of(error))
+        """Telegram failed. A refused token is logged once: it does not mend by itself."""
+        self._enter("failing", error_name(error))
         if is_token_refusal(error) and not self._said_token:
             self._said_token = True
             log.error("bot_token_refused", todo="Telegram does not accept BOT_TOKEN: copy it again from BotFather")

@@ -1,4 +1,4 @@
-"""Around every handler: how much, who, answers to presses, and what happens when something fails."""
+"""What runs around every handler: measuring, throttling, access, and answers to presses."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
-from aiogram import BaseMiddleware, Bot
+from aiogram import BaseMiddleware
 from aiogram.dispatcher.event.bases import UNHANDLED
-from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import CallbackQuery, ErrorEvent, Message, TelegramObject, Update, User
+from aiogram.enums import ChatType
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest
+from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
 
-from bot.handlers.replies import Toast, is_private
 from bot.i18n import Html, I18n, Texts
-from bot.telegram.call_retry import PASSING, insist
+from bot.telegram.rate_limit import is_answer
 from bot.views import access as access_views
 from bot.views import errors
 from services.accounts.people import CurrentUser, People, Role
@@ -27,23 +28,33 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
-#: More updates of one person than this …
+#: Of one person's updates, those above MOST_UPDATES within WINDOW_SECONDS are ignored.
 MOST_UPDATES = 30
-#: … within so many seconds are ignored, until so many have passed.
 WINDOW_SECONDS = 3.0
-#: A press whose handler takes longer is answered without its words.
+#: Seconds after which a press is answered without its handler's text.
 ANSWER_WITHIN = 1.0
-#: An answer to a press has no more characters.
+#: Telegram's limit on the answer to a press.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
-#: A failure is no news any more after so long.
-TELL_WITHIN = 3600.0
-#: A stranger's further /start is answered once in so many seconds.
+#: How often a stranger's repeated /start is answered.
 START_AGAIN_AFTER = 3600.0
 
 
+@dataclass
+class Toast:
+    """The short text that Telegram shows over the chat. A handler sets it, AnswerPresses sends it."""
+
+    text: str = ""
+
+
+def is_private(event: TelegramObject) -> bool:
+    """Whether a message or press is of a chat with one person. A press may come without its message."""
+    chat = getattr(event.message if isinstance(event, CallbackQuery) else event, "chat", None)
+    return chat is None or chat.type == ChatType.PRIVATE
+
+
 class MeasureUpdates(BaseMiddleware):
-    """Around every update, outside of all else: its type, what came of it, and how long it took."""
+    """Reports each update's type, result and duration. Outermost of all."""
 
     def __init__(
         self, on_update: Callable[[str, str, float], None], monotonic: Callable[[], float] = time.monotonic
@@ -52,7 +63,7 @@ class MeasureUpdates(BaseMiddleware):
         self._monotonic = monotonic
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """'handled', 'ignored' (nobody's to handle), 'failed', or 'cancelled' (at a stop: it comes again)."""
+        """The result is 'handled', 'ignored' (no handler), 'failed', or 'cancelled' by a stop (it comes again)."""
         began, result = self._monotonic(), "failed"
         try:
             returned = await handler(event, data)
@@ -66,20 +77,29 @@ class MeasureUpdates(BaseMiddleware):
             self._on_update(kind, result, self._monotonic() - began)
 
 
+class MarkAnswers(BaseMiddleware):
+    """Marks what handlers send as answers: see bot.telegram.rate_limit."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Every update is handled in a task, and so in a context, of its own."""
+        is_answer.set(True)
+        return await handler(event, data)
+
+
 class Throttle(BaseMiddleware):
-    """Ignores who sends more than 30 updates in 3 s, or faster than they can be answered; told once, no query."""
+    """Ignores people who send more than MOST_UPDATES, or faster than they can be answered. They are told once."""
 
     def __init__(self, i18n: I18n, clock: Callable[[], float] = time.monotonic) -> None:
         self._i18n = i18n
         self._clock = clock
-        # Person → when their window began, updates in it. Windows that are over are dropped.
+        # Person → when their window began, and the updates in it. Windows that are over are dropped.
         self._windows: dict[int, tuple[float, int]] = {}
-        # Person → their updates in progress, mostly answers that wait out a flood limit.
+        # Person → their updates in progress. Most of these are answers that wait for Telegram's limit.
         self._open: Counter[int] = Counter()
         self._swept = clock()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Count, and stop what is too much."""
+        """Count the update, and drop it if there are too many."""
         who: User | None = data.get("event_from_user")
         if who is None:
             return await handler(event, data)
@@ -116,20 +136,20 @@ class Throttle(BaseMiddleware):
         return now - began > WINDOW_SECONDS and self._open[person] < MOST_UPDATES
 
 
-class WhoCalls(BaseMiddleware):
-    """In private chats: gives handlers `user` and `t`, and turns strangers away."""
+class FindCaller(BaseMiddleware):
+    """In private chats, gives handlers `user` and `t`, and refuses strangers. Groups pass."""
 
     def __init__(self, people: People, i18n: I18n, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._people = people
         self._i18n = i18n
         self._monotonic = monotonic
-        # Stranger, and how their request stood → when a further /start was answered so; dropped after an hour.
+        # Stranger and state of their request → when a repeated /start was answered. Dropped after an hour.
         self._answered: dict[tuple[int, Role], float] = {}
-        # A lock lives as long as somebody holds or awaits it.
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        # A lock lives while a task holds or awaits it.
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Look who it is; groups go on without. A private chat's message of nobody's is nothing to answer."""
+        """A private message without a sender is dropped."""
         who: User | None = data.get("event_from_user")
         if not is_private(event):
             return await handler(event, data)
@@ -138,8 +158,8 @@ class WhoCalls(BaseMiddleware):
         return None
 
     async def _may_use(self, event: TelegramObject, who: User, data: dict[str, Any]) -> bool:
-        # One update of a person at a time: a burst of a stranger's is told one thing once.
-        async with self._turns.setdefault(who.id, asyncio.Lock()):
+        # One update of a person at a time, so that a stranger who sends several is told once.
+        async with self._locks.setdefault(who.id, asyncio.Lock()):
             user = await self._people.seen(
                 who.id, language_code=who.language_code, name=who.full_name, username=who.username
             )
@@ -182,7 +202,7 @@ class WhoCalls(BaseMiddleware):
 
 
 def _standing(t: Texts, role: Role) -> Html:
-    """What a stranger is told of their request."""
+    """What a stranger is told about their request."""
     match role:
         case Role.ASKED:
             return access_views.asked_already(t)
@@ -193,7 +213,7 @@ def _standing(t: Texts, role: Role) -> Html:
 
 
 class AnswerPresses(BaseMiddleware):
-    """Answers every press, with the handler's words if they come soon; a failure is answered by `on_error`."""
+    """Answers every press, with the handler's toast if it is done soon. The error handler answers after a failure."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Run the handler with a `toast` to write on."""
@@ -207,7 +227,7 @@ class AnswerPresses(BaseMiddleware):
                 await answer_press(event, toast.text)
             return await handling
         except TelegramAPIError:
-            # The answer did not get through: that is no reason to cut the handler off.
+            # Telegram did not take the answer: the handler still has to finish.
             await handling
             raise
         finally:
@@ -215,19 +235,19 @@ class AnswerPresses(BaseMiddleware):
 
 
 async def answer_press(press: CallbackQuery, text: str) -> bool:
-    """Answer; False when Telegram takes no answer (any more)."""
+    """Answer a press. Returns False if Telegram takes no answer any more."""
     try:
         return await press.answer(text[:TOAST_LENGTH] or None)
     except TelegramBadRequest:
-        # "query is too old": pressed while the bot was away, or answered already.
+        # "query is too old": pressed while the bot was away, or already answered.
         return False
 
 
-class UntilStored(BaseMiddleware):
-    """Channels are told nothing, so what they post waits here while the database is away."""
+class RepeatUntilStored(BaseMiddleware):
+    """Holds a channel's update while the database is away: nobody would send it again."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Try until it is stored; storing twice is harmless."""
+        """Storing an update twice is harmless."""
         while True:
             try:
                 return await handler(event, data)
@@ -236,39 +256,3 @@ class UntilStored(BaseMiddleware):
                     raise
                 log.warning("update_waits_for_database", error=type(error).__name__)
             await asyncio.sleep(DATABASE_PAUSE)
-
-
-async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
-    """The last resort: the person is told shortly, the log has the rest."""
-    error, update = event.exception, event.update
-    if isinstance(error, TelegramForbiddenError):
-        log.info("blocked_by_person", update_id=update.update_id)
-        return True
-    if is_unavailable(error):
-        log.warning("database_unavailable", update_id=update.update_id, error=type(error).__name__)
-    elif isinstance(error, TelegramAPIError):
-        log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
-    else:
-        log.error("handler_failed", update_id=update.update_id, exc_info=error)
-    await _insist_on_telling(event, bot, i18n)
-    return True
-
-
-async def _insist_on_telling(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
-    """An update is not done with before the person knows what became of it, though Telegram be away for a while."""
-    try:
-        async with asyncio.timeout(TELL_WITHIN):
-            await insist("tell_person", lambda: _tell(event, bot, i18n), on=PASSING)
-    except (TelegramAPIError, TimeoutError) as error:
-        log.warning("cannot_tell", update_id=event.update.update_id, error=type(error).__name__)
-
-
-async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
-    source = event.update.message or event.update.callback_query
-    if source is None or source.from_user is None or not is_private(source):
-        return
-    t = i18n.texts(source.from_user.language_code)
-    text = errors.unavailable(t) if is_unavailable(event.exception) else errors.went_wrong(t)
-    if isinstance(source, CallbackQuery) and await answer_press(source, text):
-        return
-    await bot.send_message(source.from_user.id, text)

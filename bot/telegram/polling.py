@@ -14,22 +14,23 @@ from aiogram.exceptions import AiogramError, TelegramConflictError
 from aiogram.methods import TelegramMethod
 from aiogram.types import Update
 
-from bot.telegram.call_retry import LONGEST_PAUSE, insist, is_token_refusal, name_of, next_pause
+from bot.telegram.call_retry import error_name, is_token_refusal, next_pause, retry_call
 from bot.telegram.health import TelegramHealth
-from bot.telegram.stored_updates import InboxReader
-from bot.telegram.updates import MOST_AT_ONCE, InProgress
+from bot.telegram.stored_updates import GRACE_SECONDS, StoredUpdates
+from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress
+from services.background_task import BackgroundTask, unless_set
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 30
-#: Between looks for new updates while others are being handled: from here, doubling while there are none, to there.
+#: Pauses between polls while updates are in progress: doubled from the first to the second while nothing new comes.
 SHORTEST_REST, LONGEST_REST = 0.1, 1.0
-#: When Telegram shows no more updates, a person's may hold up others so long.
+#: How long a person's update may hold back the offset once Telegram shows no more updates.
 HOLD_SECONDS = 5.0
 
 
 class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
-    """getUpdates, each update as it came."""
+    """getUpdates without validation: one strict field that aiogram does not know would lose all updates."""
 
     __returning__ = list[dict[str, Any]]
     __api_method__ = "getUpdates"
@@ -40,8 +41,8 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
     allowed_updates: list[str] | None = None
 
 
-class Polling:
-    """Long polling, each update at least once. One that cannot be read is skipped, with a line in the log.
+class Polling(BackgroundTask):
+    """Handles each update at least once. An update that cannot be read is skipped, with a log line.
 
     Telegram forgets what is below the offset of getUpdates. The offset is the lowest update that is not handled
     yet, so what a killed process left undone comes again to the next one.
@@ -54,98 +55,94 @@ class Polling:
         health: TelegramHealth,
         *,
         on_conflict: Callable[[], None] = lambda: None,
-        leftovers: InboxReader | None = None,
+        leftovers: StoredUpdates | None = None,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         """
         Args:
             on_conflict: called when Telegram says that another process polls with the same token.
-            leftovers: handles first what a webhook brought before, and nobody has handled.
+            leftovers: handles first what a webhook brought before.
+            grace_seconds: for handlers to end after `stop`.
         """
+        super().__init__()
         self._bot = bot
-        self._dispatcher = dispatcher
+        self._allowed = dispatcher.resolve_used_update_types()
         self._health = health
         self._on_conflict = on_conflict
         self._leftovers = leftovers
-        self._in_progress = InProgress(bot, dispatcher)
-        # Not handled yet → until when the update may hold up those behind it.
+        self._grace_seconds = grace_seconds
+        self._in_progress = UpdatesInProgress(bot, dispatcher)
+        # Unhandled update → until when it holds back the offset.
         self._holding: dict[int, float] = {}
         self._next: int | None = None
-        self._pause = SHORTEST_REST
+        self._rest = SHORTEST_REST
+        self._error_pause = 0.0
+
+    def stop(self) -> None:
+        """Take no more updates, wait for the handlers in progress, and confirm what was handled."""
+        super().stop()
+        if self._leftovers is not None:
+            self._leftovers.stop()
 
     async def run(self) -> None:
-        """Until `stop`; then what was handled is confirmed to Telegram."""
-        await self._in_progress.unless_stopping(self._take_over())
+        """Run until `stop`."""
+        await unless_set(self.stopping, self._delete_webhook())
         if self._leftovers is None:
-            await self._poll()
+            await super().run()
             return
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._leftovers.run(until_empty=True))
-            await self._in_progress.unless_stopping(self._leftovers.looked.wait())
-            await self._poll()
+            group.create_task(self._leftovers.run())
+            await unless_set(self.stopping, self._leftovers.looked.wait())
+            await super().run()
 
-    async def stop(self, grace_seconds: float = 10.0) -> None:
-        """Take no more updates; handlers in progress may end, and what is late comes again at the next start."""
-        stops = [self._in_progress.stop(grace_seconds)]
-        if self._leftovers is not None:
-            stops.append(self._leftovers.stop(grace_seconds))
-        await asyncio.gather(*stops)
-
-    async def _take_over(self) -> None:
-        await insist("delete_webhook", self._bot.delete_webhook, failed=self._health.failed)
+    async def _delete_webhook(self) -> None:
+        await retry_call("delete_webhook", self._bot.delete_webhook, failed=self._health.failed)
         self._health.ok()
 
-    async def _poll(self) -> None:
-        allowed = self._dispatcher.resolve_used_update_types()
-        pause = 0.0
-        while not self._in_progress.stopping.is_set():
-            try:
-                await self._in_progress.unless_stopping(self._round(allowed))
-                pause = 0.0
-            except AiogramError as error:
-                pause = next_pause(pause, error)
-                self._failed(error, pause)
-                await self._in_progress.unless_stopping(asyncio.sleep(pause))
-            except Exception:
-                log.exception("polling_broke")
-                await self._in_progress.unless_stopping(asyncio.sleep(LONGEST_PAUSE))
-        # Not for ever: `stop` cancels what takes too long.
-        await self._in_progress.wait()
-        await self._confirm()
+    async def work(self) -> float:
+        """Poll once, and wait a moment for the handlers."""
+        try:
+            await unless_set(self.stopping, self._poll())
+        except AiogramError as error:
+            self._error_pause = next_pause(self._error_pause, error)
+            self._telegram_failed(error)
+            return self._error_pause
+        self._error_pause = 0.0
+        return 0.0
 
-    def _failed(self, error: AiogramError, pause: float) -> None:
+    def _telegram_failed(self, error: AiogramError) -> None:
         self._health.failed(error)
         if isinstance(error, TelegramConflictError):
             self._on_conflict()
         if not is_token_refusal(error):
-            log.warning("polling_failed", error=name_of(error), seconds=pause)
+            log.warning("polling_failed", error=error_name(error), seconds=self._error_pause)
 
-    async def _round(self, allowed: list[str]) -> None:
-        """Take what is new, and wait until it is handled; but not long, since there may be more behind it."""
+    async def _poll(self) -> None:
         offset = self._offset()
         self._in_progress.handled = {known for known in self._in_progress.handled if known >= (offset or 0)}
         updates = await self._bot(
-            GetRawUpdates(offset=offset, limit=MOST_AT_ONCE, timeout=POLL_SECONDS, allowed_updates=allowed),
+            GetRawUpdates(offset=offset, limit=MOST_AT_ONCE, timeout=POLL_SECONDS, allowed_updates=self._allowed),
             request_timeout=POLL_SECONDS + 15,
         )
         self._health.ok()
-        news = [raw for raw in updates if self._take(raw)]
+        news = [raw for raw in updates if self._begin(raw)]
         is_full = len(updates) == MOST_AT_ONCE
         if is_full:
             self._let_go()
-        # While an update is not confirmed getUpdates returns at once: asking again and again would be a busy loop.
-        self._pause = SHORTEST_REST if news else min(LONGEST_REST, self._pause * 2)
+        # While an update is unconfirmed getUpdates returns at once: without a rest this would be a busy loop.
+        self._rest = SHORTEST_REST if news else min(LONGEST_REST, self._rest * 2)
         if is_full and news:
-            await self._in_progress.wait_for_room(self._pause)
-        elif not await self._in_progress.wait(self._pause) and updates and not news:
-            await asyncio.sleep(self._pause)
+            await self._in_progress.wait_for_room(self._rest)
+        elif not await self._in_progress.wait(self._rest) and updates and not news:
+            await asyncio.sleep(self._rest)
 
     def _offset(self) -> int | None:
         for update_id in self._in_progress.handled & self._holding.keys():
             del self._holding[update_id]
         return min(self._holding, default=self._next)
 
-    def _take(self, raw: dict[str, Any]) -> bool:
-        """Begin to handle an update, unless that was done before."""
+    def _begin(self, raw: dict[str, Any]) -> bool:
+        """Begin to handle an update. Returns False if that was done before."""
         update_id = raw.get("update_id")
         if not isinstance(update_id, int):
             log.warning("update_skipped", update_id=None, error="no update_id")
@@ -159,7 +156,7 @@ class Polling:
         return True
 
     def _let_go(self) -> None:
-        """Telegram shows no more updates at once: a few slow ones must not keep everybody's out of sight."""
+        """Confirm slow updates early: behind a hundred of them Telegram would show nobody else's."""
         now = time.monotonic()
         slow = [update_id for update_id, until in self._holding.items() if until < now]
         if slow:
@@ -167,20 +164,19 @@ class Polling:
         for update_id in slow:
             del self._holding[update_id]
 
-    async def _confirm(self) -> None:
+    async def finish(self) -> None:
+        """Wait for the handlers, and confirm what they handled. The rest comes again at the next start."""
+        await self._in_progress.finish(self._grace_seconds)
         offset = self._offset()
         if offset is None:
             return
         try:
             await self._bot(GetRawUpdates(offset=offset, limit=1, timeout=0), request_timeout=5)
         except AiogramError as error:
-            log.warning("updates_not_confirmed", error=name_of(error))
+            log.warning("updates_not_confirmed", error=error_name(error))
 
 
 def _may_hold_until(update: Update) -> float:
-    """People's updates that take long have their work done and wait only to answer, mostly for a flood limit.
-
-    A channel's wait for the database, and nobody would send them again.
-    """
+    """People's slow updates are done and wait only to answer. Channels' wait for the database, for ever if need be."""
     is_persons = update.event_type in {"message", "callback_query"}
     return time.monotonic() + HOLD_SECONDS if is_persons else math.inf

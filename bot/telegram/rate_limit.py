@@ -1,124 +1,73 @@
-"""How fast the bot writes unasked: Telegram takes 30 messages in any second, and one a second to a chat.
+"""Telegram's limits on messages, as a middleware of the bot's session.
 
-When Telegram counts a message is not known: at some time between its leaving and its answer, and in a bunch with others
-if the network, Telegram or this process was held up. So it is held from the one until a second after the other: no
-second of Telegram's then has more messages than were held at once.
+Telegram takes 30 messages in any second, and about one a second to a chat:
+https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
 
-SECOND = 1.0
-#: One of Telegram's thirty is left for an answer to a person: these wait for nothing.
-AT_ONCE = 29
-#: A chat in which the bot answers all the time is written to unasked after so long nevertheless.
-PATIENCE_SECONDS = 5.0
-#: They go evenly, with so much between two; those that were held up follow together, by so much in all.
-SPACING_SECONDS, CATCH_UP_SECONDS = 1 / 40, 0.2
+import structlog
+from aiogram import Bot
+from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
+from aiogram.exceptions import TelegramRetryAfter
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
+from aiolimiter import AsyncLimiter
 
+log = structlog.get_logger(__name__)
 
-class Window:
-    """The messages that may be counted in the second that is now."""
+#: A bucket lets BURST + A_SECOND messages pass in any second: together Telegram's 30.
+BURST, A_SECOND = 2, 28
+#: Messages that nobody asked for. The rest is for answers, which need not queue behind notices.
+UNASKED_A_SECOND = 25
+#: How the names of the methods begin that Telegram counts as messages.
+MESSAGES = ("send", "edit", "copy", "forward")
+#: Chats whose limit is remembered: more than get a message within a second.
+CHATS = 1000
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._under_way = 0
-        self._answered: deque[float] = deque()
-
-    def delay(self, now: float) -> float:
-        """How long there is no room for one more, at the least; 0: there is."""
-        self._forget(now)
-        excess = self._under_way + len(self._answered) - self._most
-        if excess < 0:
-            return 0.0
-        # What is under way is held for another second at the least.
-        return self._answered[excess] + SECOND - now if excess < len(self._answered) else SECOND
-
-    def leaves(self) -> None:
-        """A message is on its way."""
-        self._under_way += 1
-
-    def is_answered(self, now: float) -> None:
-        """The answer to one has come."""
-        self._under_way -= 1
-        self._answered.append(now)
-        self._forget(now)
-
-    def is_empty(self, now: float) -> bool:
-        """Whether there are none."""
-        self._forget(now)
-        return not self._under_way and not self._answered
-
-    def _forget(self, now: float) -> None:
-        while self._answered and self._answered[0] + SECOND <= now:
-            self._answered.popleft()
+#: True in the context of an update's handler: what is sent there answers a person, who waits.
+is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
-class Pace:
-    """Holds all messages of a bot, and gives out turns to those that nobody waits for."""
+class MessageRateLimit(BaseRequestMiddleware):
+    """Delays messages to Telegram's limits. An answer that Telegram refuses with 429 is sent again when it said.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._line = asyncio.Lock()
-        self._all = Window(AT_ONCE)
-        # Those of chats that were not written to for a second are dropped.
-        self._chats: defaultdict[int | str, Window] = defaultdict(lambda: Window(1))
-        self._swept = self._next = clock()
+    Of a message that nobody asked for, TelegramRetryAfter is left to the sender, who must read the database anew.
+    """
 
-    async def turn(self, chat_id: int | None) -> None:
-        """Wait until a message may go to a chat (None: any, which only the total limits). It has to leave at once."""
-        patient_until = self._clock() + PATIENCE_SECONDS
+    def __init__(self) -> None:
+        self._all = AsyncLimiter(BURST, BURST / A_SECOND)
+        self._unasked = AsyncLimiter(BURST, BURST / UNASKED_A_SECOND)
+        self._chat = lru_cache(maxsize=CHATS)(_one_a_second)
 
-        def chat_delay() -> float:
-            return min(self.chat_delay(chat_id), max(patient_until - self._clock(), 0.0))
-
+    async def __call__(
+        self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
+    ) -> Response[TelegramType]:
+        """Around every call of the Bot API."""
         while True:
-            await _until_none(chat_delay)
-            async with self._line:
-                await _until_none(self.delay)
-                if not chat_delay():
-                    return
+            await self._wait(method)
+            try:
+                return await make_request(bot, method)
+            except TelegramRetryAfter as error:
+                if not is_answer.get():
+                    raise
+                log.info("flood_wait", method=method.__api_method__, seconds=error.retry_after)
+                await asyncio.sleep(error.retry_after)
 
-    def delay(self) -> float:
-        """How long no message may go to any chat."""
-        now = self._clock()
-        return max(self._all.delay(now), self._next - now, 0.0)
-
-    def chat_delay(self, chat_id: int | None) -> float:
-        """How long none may go to this one, whatever goes to others."""
-        if chat_id is None or chat_id not in self._chats:
-            return 0.0
-        return self._chats[chat_id].delay(self._clock())
-
-    @contextmanager
-    def message(self, chat_id: int | str) -> Iterator[None]:
-        """Around a message, with a turn or without, from its leaving until its answer has come (or none will)."""
-        windows = (self._all, self._chats[chat_id])
-        now = self._clock()
-        # What goes without a turn is held by the window; it puts the others off no further than by one place.
-        self._next = min(max(self._next, now - CATCH_UP_SECONDS), now) + SPACING_SECONDS
-        for window in windows:
-            window.leaves()
-        try:
-            yield
-        finally:
-            now = self._clock()
-            for window in windows:
-                window.is_answered(now)
-            self._sweep(now)
-
-    def _sweep(self, now: float) -> None:
-        if now - self._swept >= SECOND:
-            self._swept = now
-            for chat_id in [chat_id for chat_id, window in self._chats.items() if window.is_empty(now)]:
-                del self._chats[chat_id]
+    async def _wait(self, method: TelegramMethod[Any]) -> None:
+        chat_id = getattr(method, "chat_id", None)
+        if chat_id is None or not method.__api_method__.startswith(MESSAGES):
+            return
+        if not is_answer.get():
+            await self._chat(chat_id).acquire()
+            await self._unasked.acquire()
+        await self._all.acquire()
 
 
-async def _until_none(delay: Callable[[], float]) -> None:
-    while (seconds := delay()) > 0:  # noqa: ASYNC110 - what is waited for is a time
-        await asyncio.sleep(seconds)
+def _one_a_second(_chat_id: int | str) -> AsyncLimiter:
+    return AsyncLimiter(1, 1)

@@ -1,9 +1,9 @@
-"""Updates from Telegram, however they come in: read, handled side by side, and known to be handled."""
+"""Updates that are being handled, wherever they came from."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,17 +14,17 @@ from pydantic import ValidationError
 
 log = structlog.get_logger(__name__)
 
-#: Updates that are taken at once, from the lowest that is not handled.
+#: Updates taken at once.
 MOST_AT_ONCE = 100
 LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
-#: While more than so many are being handled there is no hurry to ask for more.
+#: There is room for more once only this many are in progress.
 ROOM_FROM = MOST_AT_ONCE // 2
 
 
-class InProgress:
-    """Updates that are being handled, and those that were while their source does not know it yet.
+class UpdatesInProgress:
+    """Handles updates side by side, and remembers the handled ones until their source is told.
 
-    A handler that fails has handled its update. One that is cut off by `stop` has not: the update comes again.
+    A handler that fails has handled its update. One that `finish` cancels has not: its update comes again.
     """
 
     def __init__(self, bot: Bot, dispatcher: Dispatcher, on_end: Callable[[], None] = lambda: None) -> None:
@@ -35,18 +35,18 @@ class InProgress:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         # Channel → its latest update in progress.
         self._latest: dict[int, asyncio.Task[None]] = {}
-        #: What the source is to be told of; it then takes the ids out.
+        #: Handled updates that the source has not been told of. The caller removes them.
         self.handled: set[int] = set()
         self._has_room = asyncio.Event()
-        self.stopping = asyncio.Event()
+        self._is_over = False
 
     @property
     def known(self) -> set[int]:
-        """The updates that are not to be begun again."""
+        """Updates that must not be begun again."""
         return self.handled | self._tasks.keys()
 
     def begin(self, update_id: int, raw: dict[str, Any]) -> Update | None:
-        """Begin to handle an update. None: it cannot be read, and counts as handled."""
+        """Begin to handle an update. Returns None for one that cannot be read, which counts as handled."""
         update = read_update(raw, self._bot)
         if update is None:
             self.handled.add(update_id)
@@ -60,37 +60,26 @@ class InProgress:
         return update
 
     async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until every handler has ended, so long at most; False when there is none."""
+        """Wait until all handlers have ended, at most this long. Returns False if there is none."""
         if not self._tasks:
             return False
         await asyncio.wait(self._tasks.values(), timeout=seconds)
         return True
 
     async def wait_for_room(self, seconds: float) -> None:
-        """Wait until half of a full taking is handled, so long at most: what comes next is then there in time."""
+        """Wait until at most ROOM_FROM are in progress, at most this long."""
         self._has_room.clear()
         if len(self._tasks) > ROOM_FROM:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._has_room.wait(), seconds)
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Handlers in progress may end for so long; then they are cut off."""
-        self.stopping.set()
+    async def finish(self, grace_seconds: float) -> None:
+        """Let handlers end within the grace, and cancel the rest."""
         await self.wait(grace_seconds)
+        self._is_over = True
         for task in self._tasks.values():
             task.cancel()
-
-    async def unless_stopping(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do the work, but give it up when `stop` is called."""
-        task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-        finally:
-            task.cancel()
-            stopping.cancel()
-            await asyncio.gather(task, stopping, return_exceptions=True)
+        await self.wait()
 
     async def _handle(self, update: Update, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -104,7 +93,7 @@ class InProgress:
         del self._tasks[update_id]
         if channel is not None and self._latest.get(channel) is task:
             del self._latest[channel]
-        if not (task.cancelled() and self.stopping.is_set()):
+        if not (task.cancelled() and self._is_over):
             self.handled.add(update_id)
         if len(self._tasks) <= ROOM_FROM:
             self._has_room.set()
@@ -112,14 +101,16 @@ class InProgress:
 
 
 def _channel_of(update: Update) -> int | None:
-    """Whose updates are handled one after the other: posts of a channel must not overtake the bot's being added there,
-    nor an edit its post. People's commands are handled side by side."""
+    """The channel whose updates are handled in order: an edit must not overtake its post.
+
+    None for people's messages, which are handled side by side.
+    """
     event = update.channel_post or update.edited_channel_post or update.my_chat_member
     return event.chat.id if event is not None else None
 
 
 def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
-    """An update as aiogram knows it; None for one that it cannot read, or of a kind it does not know."""
+    """The update for aiogram, or None if aiogram cannot read it or does not know its kind."""
     update_id = raw.get("update_id")
     if _holds_absurd_number(raw):
         log.warning("update_skipped", update_id=update_id, error="absurd number")
@@ -134,7 +125,7 @@ def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
 
 
 def _holds_absurd_number(raw: Any) -> bool:
-    """PURE: in what JSON gave; databases know 64 bits, Telegram's own numbers have 52 at most."""
+    """Whether parsed JSON holds an integer that no database takes. Telegram's own have 52 bits at most."""
     waiting = [raw]
     while waiting:
         value = waiting.pop()

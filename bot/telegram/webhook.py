@@ -1,4 +1,4 @@
-"""The webhook as Telegram knows it: told where it is, and looked after."""
+"""The webhook at Telegram: set, and watched."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from aiogram.exceptions import ClientDecodeError, TelegramBadRequest, TelegramNo
 from aiogram.types import WebhookInfo
 
 from bot.settings import Settings
-from bot.telegram.call_retry import insist
+from bot.telegram.call_retry import retry_call
 from bot.telegram.health import TelegramHealth
 
 log = structlog.get_logger(__name__)
 
-#: So often Telegram is asked what it knows of the webhook: nothing else would tell that the token was revoked, that
-#: somebody has set another address, or that updates do not come through.
+#: How often Telegram is asked about the webhook. Only that shows a revoked token, an address set by somebody else,
+#: and updates that cannot be delivered.
 LOOK_SECONDS = 60.0
 
 
 class Webhook:
-    """Keeps Telegram sending updates to WEBHOOK_URL. What waits at Telegram is kept."""
+    """Keeps Telegram sending updates to WEBHOOK_URL."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class Webhook:
         self._last_error: int | None = None
 
     async def run(self) -> None:
-        """Until it is cancelled."""
-        await insist("set_webhook", self._set, failed=self._health.failed)
+        """Run until cancelled."""
+        await retry_call("set_webhook", self._set, failed=self._health.failed)
         while True:
             self._health.ok()
             await asyncio.sleep(self._look_seconds)
-            await insist("get_webhook_info", self._look, failed=self._health.failed)
+            await retry_call("get_webhook_info", self._look, failed=self._health.failed)
 
     async def _set(self) -> None:
         try:
             await self._bot.set_webhook(self._url, secret_token=self._secret, allowed_updates=self._allowed)
         except TelegramBadRequest as error:
-            # Telegram's own words say what is wrong with the address; there is nothing else in them.
+            # Telegram's text says what is wrong with the address, and holds no secret.
             log.warning("webhook_refused", reason=error.message, todo="correct WEBHOOK_URL and start again")
             raise
         log.info("webhook_set")
@@ -60,15 +60,15 @@ class Webhook:
         try:
             info = await self._bot.get_webhook_info()
         except (TelegramNotFound, TelegramBadRequest, ClientDecodeError):
-            # A Bot API server that does not know the call: setWebhook's answer has to do.
+            # A Bot API server without getWebhookInfo.
             return
         if info.url != self._url:
             log.warning("webhook_changed", todo="another program uses the same BOT_TOKEN: stop it")
             await self._set()
-        self._tell(info)
+        self._report(info)
 
-    def _tell(self, info: WebhookInfo) -> None:
-        """Each failure to deliver is told once, as long as something waits for it."""
+    def _report(self, info: WebhookInfo) -> None:
+        """Log each failed delivery once, while an update waits for it."""
         at = int(info.last_error_date.timestamp()) if info.last_error_date else None
         if info.pending_update_count and at is not None and at != self._last_error:
             log.warning("webhook_failing", reason=info.last_error_message, waiting=info.pending_update_count)

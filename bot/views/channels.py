@@ -9,7 +9,7 @@ from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from bot.views.following import how_to_add
 from services.following.channel_names import is_name
-from services.following.service import ChannelCard, ChannelPage, Parsed, Problem
+from services.following.service import ChannelCard, ChannelPage, FetchResult, Problem
 
 
 def channels(t: Texts, page: ChannelPage) -> Html:
@@ -125,7 +125,7 @@ def remove_question(t: Texts, shown: ChannelCard) -> Html:
     )
 
 
-def fetched(t: Texts, found: Parsed | None) -> str:
+def fetched(t: Texts, found: FetchResult | None) -> str:
     """The answer to Fetch now."""
     if found is None or not found.done:
         return t.plain("Reading…")

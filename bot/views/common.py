@@ -8,14 +8,10 @@ from typing import Any
 from bot.i18n import Html, Texts, escape, join
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import PostCard
+from services.text import units
 
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}
 TITLE_UNITS = 80
-
-
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def shorten(text: str, most: int) -> str:

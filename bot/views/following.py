@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bot.i18n import Html, Texts
 from bot.views.common import lines, shorten
 from services.following.channel_names import MOST_NAMES, Reason, Unusable
-from services.following.service import MOST_CHANNELS, Added, Addition
+from services.following.service import MOST_CHANNELS, AddOutcome, AddResult
 
 #: Words that name no channel are shown up to this number for one /add.
 UNUSABLE_SHOWN = 10
@@ -53,19 +53,19 @@ def reading(t: Texts, name: str) -> Html:
     return t._("⏳ Reading @{name}…", name=name)
 
 
-def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable]) -> Html:
+def additions(t: Texts, added: Sequence[AddResult], unusable: Sequence[Unusable]) -> Html:
     """The outcome for each name of an /add."""
-    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in Added}
+    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in AddOutcome}
     told = {
-        Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
-        Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
-        Added.TOO_MANY: t._(
+        AddOutcome.NEW: t._("⏳ Reading: {names}", names=names[AddOutcome.NEW]),
+        AddOutcome.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[AddOutcome.KNOWN]),
+        AddOutcome.TOO_MANY: t._(
             "🚫 You follow {most} channels, the maximum. Remove one first, then add {names}",
             most=MOST_CHANNELS,
-            names=names[Added.TOO_MANY],
+            names=names[AddOutcome.TOO_MANY],
         ),
     }
-    return lines(*(told[outcome] for outcome in Added if names[outcome]), *_unusable(t, unusable))
+    return lines(*(told[outcome] for outcome in AddOutcome if names[outcome]), *_unusable(t, unusable))
 
 
 def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
@@ -108,13 +108,13 @@ def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
     ]
 
 
-def followed(t: Texts, added: Addition) -> str:
+def followed(t: Texts, added: AddResult) -> str:
     """The answer to Follow."""
     name = added.name
     match added.outcome:
-        case Added.NEW:
+        case AddOutcome.NEW:
             return t.plain("Reading…")
-        case Added.KNOWN:
+        case AddOutcome.KNOWN:
             return t.plain("You follow @{name} already.", name=name)
-        case Added.TOO_MANY:
+        case AddOutcome.TOO_MANY:
             return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.i18n import Html, Texts
 from bot.views.common import lines, paragraphs, shorten
-from services.ingest.imports import Import, Summary
+from services.ingest.imports import Import, ImportResult
 from services.sources.export.file import ExportFault
 
 NAME_UNITS = 60
@@ -15,7 +15,7 @@ def received(t: Texts, name: str | None) -> Html:
     return t._("📥 I have got {name} and begin to import it.", name=_name(name))
 
 
-def progress(t: Texts, work: Import, done: Summary, percent: str) -> Html:
+def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
     """How far the import is."""
     return lines(
         t._("📥 <b>Importing {name}: {percent}</b>", name=_name(work.file_name), percent=percent),
@@ -23,14 +23,14 @@ def progress(t: Texts, work: Import, done: Summary, percent: str) -> Html:
     )
 
 
-def finished(t: Texts, work: Import, done: Summary) -> Html:
+def finished(t: Texts, work: Import, done: ImportResult) -> Html:
     """What was imported."""
     head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
     foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
     return paragraphs(head, summary(t, done), foot if done.new + done.edited > done.without_text else None)
 
 
-def failed(t: Texts, work: Import, done: Summary, fault: ExportFault) -> Html:
+def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Html:
     """Why the file was not imported, or only a part of it, and what to do."""
     reasons = {
         ExportFault.HTML: web_pages(t),
@@ -85,7 +85,7 @@ def went_wrong(t: Texts) -> Html:
     return t._("❌ The import went wrong; the error is in the log. What was imported stays.")
 
 
-def summary(t: Texts, done: Summary) -> Html:
+def summary(t: Texts, done: ImportResult) -> Html:
     """The numbers; zeros are left out."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     return lines(
@@ -100,7 +100,7 @@ def summary(t: Texts, done: Summary) -> Html:
     )
 
 
-def _chats(t: Texts, done: Summary) -> Html:
+def _chats(t: Texts, done: ImportResult) -> Html:
     if not done.personal:
         return t._("Chats: {count}", count=done.chats)
     return t._("Chats: {count}, of them personal: {personal}", count=done.chats, personal=done.personal)

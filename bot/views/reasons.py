@@ -15,10 +15,11 @@ def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html
         return t._("Every model refuses this text.")
     if not error:
         return t._("The reason is not known.")
-    found = error.lower()
+    ours, _, rest = error.partition(": “")
+    servers, found = rest.rpartition("”")[0], ours.lower()
     for wordings, words in _table(t):
         if any(wording in found for wording in wordings):
-            return words
+            return Html(f"{words} {escape(f'“{shorten(servers, REASON_UNITS)}”')}") if servers else words
     return escape(shorten(error, REASON_UNITS))
 
 

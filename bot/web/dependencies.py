@@ -15,7 +15,7 @@ from bot.monitoring.exposition import Exposition
 from bot.web.auth import Authenticator, Caller
 from bot.web.readiness import ReadinessCheck
 from services.following.service import Channels
-from services.ingest.api_posts import Submissions
+from services.ingest.api_posts import ApiPosts
 from services.library.api_queries import ApiQueries
 from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
@@ -28,7 +28,7 @@ class Backend:
 
     authenticator: Authenticator
     listing: ApiQueries
-    submissions: Submissions
+    api_posts: ApiPosts
     feeds: Feeds
     i18n: I18n
     tagging: TaggingService

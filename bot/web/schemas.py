@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.types import JsonValue
 
 from services.clock import to_utc
-from services.following.service import Parsed
+from services.following.service import FetchResult
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from services.library import api_queries, cursor
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
@@ -91,7 +91,7 @@ class ParsedChannel(_Answer):
     problem: str | None = Field(description="gone, unreadable or unavailable")
 
     @classmethod
-    def of(cls, one: Parsed) -> Self:
+    def of(cls, one: FetchResult) -> Self:
         """Convert the service's result."""
         state: Literal["read", "queued", "failed"] = "queued"
         if one.done:

@@ -142,9 +142,36 @@ async def _rate_limit_provider(ex: Exchange) -> web.StreamResponse:
     )
 
 
+def _text(status: int, text: str) -> Fault:
+    async def fault(ex: Exchange) -> web.StreamResponse:
+        return web.Response(text=text, status=status)
+
+    return fault
+
+
+def _elsewhere(put: Callable[[str], Json]) -> Fault:
+    """The right answer, in another field of the message than its content."""
+
+    async def fault(ex: Exchange) -> web.StreamResponse:
+        return answer(ex.completion(None, **put(ex.content())))
+
+    return fault
+
+
+def _called(arguments: str) -> Json:
+    return {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "tags", "arguments": arguments}}]}
+
+
 def _gone(code: str) -> Json:
     return {"code": code, "retryable": False, "fallback_models": ["openrouter/free"]}
 
+
+#: Right answers that stand where reasoning or a tool's arguments do.
+ELSEWHERE: dict[str, Fault] = {
+    "tags_in_reasoning_content": _elsewhere(lambda content: {"reasoning_content": content}),
+    "tags_in_reasoning": _elsewhere(lambda content: {"reasoning": content}),
+    "tags_in_a_tool_call": _elsewhere(_called),
+}
 
 FAULTS: dict[str, Fault] = {
     # Upstream faults.
@@ -170,6 +197,10 @@ FAULTS: dict[str, Fault] = {
     "slow": _slow,
     "huge": _huge,
     "redirect_host": _redirect_host,
+    # The address is wrong, or a proxy stands in the way.
+    "page_not_found_404": _text(404, "404 page not found"),
+    "not_found_404": _error(404, "Not Found"),
+    "unexpected_endpoint_200": _body(lambda _: {"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
     # Rate limits.
     "rate_limit_minute": _platform_limit("min", 20),
     "rate_limit_minute_body": _platform_limit("min", 20, in_headers=False),
@@ -178,6 +209,14 @@ FAULTS: dict[str, Fault] = {
     # Account faults.
     "account_401": _error(401, "User not found."),
     "account_402": _error(402, "Insufficient credits. Add more at the credits page."),
+    "insufficient_quota_429": _error(
+        429,
+        "You exceeded your current quota, please check your plan and billing details.",
+        {"error_type": "insufficient_quota"},
+    ),
+    "data_policy_404": _error(
+        404, "No endpoints found matching your data policy. Check your settings: https://openrouter.ai/settings/privacy"
+    ),
     "forbidden_403": _error(403, "A guardrail of this key forbids the model {model}"),
     # Refusals of a post.
     "moderation_403": _error(
@@ -205,7 +244,9 @@ FAULTS: dict[str, Fault] = {
     ),
     # Malformed answers that contain the tags.
     **{name: _content(shape, "length" if name == "truncated_array" else "stop") for name, shape in MALFORMED.items()},
+    **ELSEWHERE,
     # Answers without tags.
+    "only_thinking": _content(lambda ex: "<think>Let me see what the text is about", "length"),
     **{name: _content(shape) for name, shape in UNUSABLE.items()},
     # Answers that mix up posts.
     **{name: _content(shape) for name, shape in MIXED.items()},
@@ -233,6 +274,9 @@ TRANSIENT = (
 #: OpenRouter does not take these for errors, so it does not try the next of `models`.
 NOT_AN_ERROR = {
     *MALFORMED,
+    *ELSEWHERE,
+    "only_thinking",
+    "insufficient_quota_429",
     *UNUSABLE,
     *MIXED,
     *HOSTILE_BODIES,

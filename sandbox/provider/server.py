@@ -34,8 +34,6 @@ class RequestRecord:
     outcome: str
     answered_by: str | None = None
     seconds: float | None = None
-    #: The client's port, which identifies the connection.
-    port: int | None = None
     #: Bytes of an endless answer that were sent.
     sent: int = 0
 
@@ -170,7 +168,6 @@ class ProviderSandbox:
             body,
             headers,
             "cancelled",
-            port=_client_port(request),
         )
         self.requests.append(record)
         return record
@@ -290,8 +287,3 @@ async def _json_body(request: web.Request) -> Json:
     except json.JSONDecodeError as problem:
         raise web.HTTPBadRequest(text="not JSON") from problem
     return body if isinstance(body, dict) else {}
-
-
-def _client_port(request: web.Request) -> int | None:
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return peer[1] if isinstance(peer, tuple) else None

@@ -10,12 +10,14 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
+from services.text import storable
 from storage import outbox
 from storage.accounts import people as rows
 from storage.db.engine import Database
 from storage.schema import parser_tables
 
-LANGUAGES = ("ru", "en")
+#: Languages that the bot speaks.
+LANGUAGES = ("en", "ru")
 DEFAULT_LANGUAGE = "en"
 #: A declined person may ask again after this time.
 DECLINED_FOR = timedelta(days=1)
@@ -187,11 +189,6 @@ class People:
         self, session: AsyncSession, telegram_id: int, name: str | None, username: str | None
     ) -> int:
         return await rows.open_account(session, telegram_id, name=name, username=username, now=self._clock())
-
-
-def storable(text: str) -> str:
-    """Text without what PostgreSQL refuses: NUL, and halves of surrogate pairs."""
-    return text.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
 
 
 def _language(code: str | None, known: str | None) -> str:

@@ -5,9 +5,7 @@ Source: https://openrouter.ai/docs/api/reference/limits
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +16,10 @@ from services.availability.circuit_breaker import quota_spent
 from services.availability.model_names import is_free
 from services.availability.model_states import load_states, save_states
 from services.availability.rate_limit import FREE_SCOPE, LimitState
+from services.background_task import BackgroundTask
 from services.clock import Clock, day_ends, utc_day
 from services.llm.client import Provider
-from storage.db.engine import Database, is_unavailable
+from storage.db.engine import Database
 from storage.queue import limits
 from storage.queue import model_states as upstream_rows
 
@@ -79,34 +78,25 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
 
 
-class QuotaWatch:
+class QuotaWatch(BackgroundTask):
     """Asks at the start and every quarter of an hour, if free models are in use and the server knows `GET /key`."""
 
     def __init__(self, database: Database, provider: Provider, chain: Sequence[str], clock: Clock) -> None:
+        super().__init__()
         self._database = database
         self._provider = provider
         self._chain = tuple(chain)
         self._clock = clock
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        """End `run`."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Until `stop`, or until the server turns out not to know `GET /key`."""
-        while not self._stopping.is_set() and any(map(is_free, self._chain)):
-            try:
-                await self.check()
-            except Exception as error:
-                if is_unavailable(error):
-                    log.warning("quota_not_checked", error=type(error).__name__)
-                else:
-                    log.exception("quota_check_failed")
-            if not self._provider.tells_key:
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY.total_seconds())
+    async def work(self) -> float:
+        """Check the quota. Ends if no free model is in use, or the server does not know `GET /key`."""
+        if any(map(is_free, self._chain)):
+            await self.check()
+        else:
+            self.stop()
+        if not self._provider.tells_key:
+            self.stop()
+        return EVERY.total_seconds()
 
     async def check(self) -> None:
         """Ask, unless another process has lately, and keep what the provider says."""

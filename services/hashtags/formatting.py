@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.text import units
+
 #: Length of a hashtag with its sign; Telegram allows more.
 MAX_HASHTAG = 64
 #: Telegram's limits for a message's text and for a caption.
@@ -46,11 +48,6 @@ class EditableMessage:
     def limit(self) -> int:
         """The longest text that the message can hold."""
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
-
-
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def hashtag(tag: str) -> str | None:

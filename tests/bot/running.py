@@ -11,24 +11,25 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text as sql
 
-from bot.delivery.export_jobs import Exports
+from bot.delivery.export_jobs import ExportJobs
 from bot.delivery.hashtag_writer import HashtagWriter
-from bot.delivery.import_jobs import Importer
+from bot.delivery.import_jobs import ImportJobs
+from bot.delivery.notice_messages import NoticeMessages
 from bot.delivery.notifier import Notifier
-from bot.delivery.retry_progress import Progress
+from bot.delivery.retry_progress import ProgressMessages
+from bot.handlers import make_routers
 from bot.i18n import I18n
 from bot.monitoring.metrics import Metrics
 from bot.telegram.dispatcher import make_bot, make_dispatcher
 from bot.telegram.health import TelegramHealth
 from bot.telegram.polling import Polling
-from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.accounts.people import People
 from services.clock import utc_now
 from services.following.service import Channels
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
@@ -53,9 +54,9 @@ class Running:
     telegram: TelegramSandbox
     tagging: TaggingService
     outbox: Outbox
+    queries: BotQueries
     notifier: Notifier
     writer: HashtagWriter
-    exports: Exports
 
     async def say(self, user_id: int, text: str) -> dict[str, Any]:
         """Write to the bot and get its next message."""
@@ -104,24 +105,23 @@ async def running_bot(
     if not again:
         await _fill(database)
     async with running(database, provider) as engine:
-        pace = Pace()
-        bot = make_bot(telegram.token, telegram.url, pace)
+        bot = make_bot(telegram.token, telegram.url)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)
         outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
         notified = None if metrics is None else metrics.notified
-        notifier = Notifier(bot, outbox, queries, i18n, admins, utc_now, pace, notified)
-        progress = Progress(bot, engine.tagging, people, i18n, utc_now)
+        notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, admins), utc_now, notified)
+        progress = ProgressMessages(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
-        importer = Importer(bot, imports, people, i18n)
+        importer = ImportJobs(bot, imports, people, i18n)
         hashtags = ChannelHashtags(database, lambda: None, utc_now)
-        writer = HashtagWriter(bot, hashtags, pace)
-        exports = Exports(bot, Exporter(database), i18n, utc_now, largest=LARGEST_FILE)
+        writer = HashtagWriter(bot, hashtags)
+        exports = ExportJobs(bot, Exporter(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
-            bot,
+            make_routers(),
             people=people,
             queries=queries,
-            intake=Intake(database, people, engine.worker.wake, utc_now),
+            channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
             channels=Channels(database, lambda: None, utc_now),
@@ -136,21 +136,16 @@ async def running_bot(
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier, writer))
-        works = (notifier.run(), progress.run(), importer.run(), writer.run(), exports.run())
-        loops = [asyncio.create_task(work) for work in works]
-        task = asyncio.create_task(polling.run())
+        tasks = (polling, notifier, progress, importer, writer)
+        running_tasks = [asyncio.create_task(task.run()) for task in tasks]
         try:
-            yield Running(database, telegram, engine.tagging, outbox, notifier, writer, exports)
+            yield Running(database, telegram, engine.tagging, outbox, queries, notifier, writer)
         finally:
-            await polling.stop()
-            await task
             nudge.cancel()
-            notifier.stop()
-            progress.stop()
-            importer.stop()
-            writer.stop()
-            exports.stop()
-            await asyncio.gather(*loops)
+            for task in tasks:
+                task.stop()
+            await asyncio.gather(*running_tasks)
+            await exports.stop()
             await bot.session.close()
 
 

@@ -16,7 +16,6 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.library.export import BOM
 from storage.db.engine import Database, parse_url
-from tests.bot.runtime.test_late_imports import TELEGRAM, imported
 from tests.end_to_end.process import ROOT, environment, run
 from tests.storage.rows import add_posts, add_user
 
@@ -91,7 +90,3 @@ async def test_a_reader_that_takes_no_more(settings: dict[str, str], to: str, sa
     process = await asyncio.create_subprocess_shell(command, cwd=ROOT, env=settings, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode() == said
-
-
-async def test_it_needs_no_telegram() -> None:
-    assert await imported("import bot.cli.export") & TELEGRAM == set()

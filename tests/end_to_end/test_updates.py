@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
@@ -17,12 +15,9 @@ async def until_waiting(bot: Bot, telegram: TelegramSandbox) -> None:
     def polls() -> int:
         return len([call for call in telegram.calls if call.method == "getUpdates"])
 
-    async with asyncio.timeout(30):
-        while "flood_wait" not in bot.log:  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.01)
-        before = polls()
-        while polls() == before:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await bot.logs("flood_wait")
+    before = polls()
+    await telegram.wait_for(lambda: polls() > before, 30)
 
 
 async def test_a_command_survives_kill_9(

@@ -22,7 +22,7 @@ from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
 from storage.queue.claim import Priority
-from storage.schema.tables import BudgetRow, OutboxRow
+from storage.schema.tables import OutboxRow, RateLimitRow
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("first/model", "second/model:free")
@@ -160,7 +160,7 @@ async def test_the_quota_of_free_models(database: Database) -> None:
     """Known once the provider has reported it, and only if the chain has free models."""
     async with database.write() as session:
         await limits.ensure(session, [FREE_SCOPE])
-        await session.execute(update(BudgetRow).values(day="2026-01-01", day_used=20, day_limit=50))
+        await session.execute(update(RateLimitRow).values(day="2026-01-01", day_used=20, day_limit=50))
     quota = (await gauges(database).read()).quota
     assert isinstance(quota, Quota)
     assert (quota.limit, quota.remaining) == (50, 30)

@@ -28,7 +28,7 @@ from services.accounts.tokens import Tokens
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import Channels
-from services.ingest.api_posts import Submissions
+from services.ingest.api_posts import ApiPosts
 from services.library.api_queries import ApiQueries
 from services.library.feeds import Feeds
 from services.llm.client import Provider
@@ -96,13 +96,13 @@ async def serving(
         channels = Channels(database, lambda: None, utc_now)
         tagging = _tagging(database, provider, enabled=enabled)
         woken = asyncio.Event()
-        submissions = Submissions(database, woken.set, utc_now)
+        api_posts = ApiPosts(database, woken.set, utc_now)
         feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         backend = Backend(
             authenticator=Authenticator(api_token, tokens),
             listing=ApiQueries(database),
-            submissions=submissions,
+            api_posts=api_posts,
             feeds=feeds,
             i18n=I18n(ZoneInfo("UTC"), utc_now),
             tagging=tagging,

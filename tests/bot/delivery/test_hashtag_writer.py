@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 from bot.delivery import hashtag_writer as product
 from bot.telegram import call_retry
 from bot.telegram.dispatcher import make_bot
-from bot.telegram.rate_limit import Pace
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.hashtags.service import ChannelHashtags
@@ -63,7 +62,7 @@ class Clock:
 @asynccontextmanager
 async def writing(database: Database, telegram: TelegramSandbox, clock: Clock) -> AsyncIterator[None]:
     client = make_bot(telegram.token, telegram.url)
-    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), Pace(), clock)
+    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), clock)
     clock.ahead += 2 * product.CATCH_UP_SECONDS
     task = asyncio.create_task(writer.run())
     try:

@@ -6,20 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import count
-from operator import attrgetter
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from bot.delivery import notifier as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from storage import outbox as rows
 from storage.db.engine import Database
 from storage.schema.tables import Person
-from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot, until
+from tests.bot.running import ANNA, BEN, BOSS, Running, running_bot
 from tests.services.engine import CHAIN
 
 
@@ -82,8 +80,7 @@ async def test_a_flood_wait_is_waited_for_and_nothing_is_said_twice(bot: Running
     await tell(bot, {"text": "account", "reason": "HTTP 402: the account is out of credit"})
     notice = await bot.shows(BOSS, "out of credit")
     assert (await telegram.press(BOSS, notice["message_id"], "🔁 Try now")).text
-    await until(lambda: not bot.notifier._latest)
-    assert await bot.notifier.send_due() == 0
+    await nothing_is_open(bot)
     assert len(telegram.from_bot(BOSS)) == 1
 
 
@@ -98,8 +95,7 @@ async def test_who_blocked_the_bot_is_left_alone_until_they_return(bot: Running,
     async with asyncio.timeout(20):
         while not await is_known():  # noqa: ASYNC110 - it is in the database
             await asyncio.sleep(0.01)
-    await until(lambda: not bot.notifier._latest)
-    assert await bot.notifier.send_due() == 0
+    await nothing_is_open(bot)
     # Once, if it was quicker than the news of the block.
     assert len([error for error in telegram.errors if error.method == "sendMessage"]) <= 1
     telegram.send_text(BOSS, "/help")
@@ -130,26 +126,24 @@ async def test_what_waits_for_longer_than_it_is_held_is_told_once(
     monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
     people = range(2001, 2011)
     await tell_all(bot, telegram, people)
-    await until(lambda: not bot.notifier._latest)
+    await nothing_is_open(bot)
     assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
 
 
-@pytest.mark.parametrize("at", ["_queries.posts", "_outbox.sent"], ids=["before", "after"])
+@pytest.mark.parametrize(("part", "method"), [("queries", "posts"), ("outbox", "sent")], ids=["before", "after"])
 async def test_when_the_database_goes_away_at_a_notice_it_is_said_once(
-    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch, at: str
+    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:
     """Before it is made, or after Telegram has taken it: said when it is back, or only recorded then."""
     monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
-    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
-    part, method = at.split(".")
-    works, times = attrgetter(at)(bot.notifier), count()
+    works, times = getattr(getattr(bot, part), method), count()
 
     async def once_away(*arguments: Any, **named: Any) -> Any:
         if next(times) == 0:
             raise ConnectionError
         return await works(*arguments, **named)
 
-    monkeypatch.setattr(getattr(bot.notifier, part), method, once_away)
+    monkeypatch.setattr(getattr(bot, part), method, once_away)
     await fail(bot, BEN, 11)
     await bot.shows(BEN, "❌ #11")
     await nothing_is_open(bot)
@@ -162,8 +156,7 @@ async def test_what_joins_a_notice_that_the_database_did_not_hear_of_is_said_alo
     """The next failure of the same person, while the first one's row still stands open."""
     monkeypatch.setattr(rows, "NOTICE_EVERY", timedelta(0))
     monkeypatch.setattr(rows, "SENDING_FOR", timedelta(0))
-    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
-    sent, times = bot.notifier._outbox.sent, count()
+    sent, times = bot.outbox.sent, count()
 
     async def once_away(*arguments: Any, **named: Any) -> None:
         if next(times) == 0:
@@ -171,7 +164,7 @@ async def test_what_joins_a_notice_that_the_database_did_not_hear_of_is_said_alo
             raise ConnectionError
         await sent(*arguments, **named)
 
-    monkeypatch.setattr(bot.notifier._outbox, "sent", once_away)
+    monkeypatch.setattr(bot.outbox, "sent", once_away)
     await fail(bot, BEN, 11)
     await bot.shows(BEN, "❌ #12")
     await nothing_is_open(bot)
@@ -180,7 +173,7 @@ async def test_what_joins_a_notice_that_the_database_did_not_hear_of_is_said_alo
 
 async def nothing_is_open(bot: Running) -> None:
     async with asyncio.timeout(20):
-        while await bot.notifier._outbox.any_open():  # noqa: ASYNC110 - it is in the database
+        while await bot.outbox.any_open():  # noqa: ASYNC110 - it is in the database
             await asyncio.sleep(0.01)
 
 

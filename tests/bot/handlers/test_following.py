@@ -16,7 +16,7 @@ from bot.keyboards.following import FollowButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.following.poller import Reader
+from services.following.poller import Poller
 from services.following.service import Channels
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
@@ -53,8 +53,8 @@ def shelf() -> Shelf:
 async def read(bot: Running, shelf: Shelf) -> None:
     """Read all channels that are due, while the bot sends the notices."""
     nothing = {"on_posts": lambda: None, "on_news": lambda: None}
-    reader = Reader(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
-    while not await reader.step():
+    poller = Poller(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
+    while not await poller.work():
         pass
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from bot.delivery import hashtag_writer as product
 from bot.keyboards.hashtags import HashtagSwitchButton, RemoveHashtagsButton
 from bot.telegram.dispatcher import make_bot
-from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -380,7 +379,7 @@ async def test_what_people_did_meanwhile_is_heard_first(
         await until_tagged(bot, TEXT)
     telegram.edit_channel_post(CHANNEL, number, "A new text")
     client = make_bot(telegram.token, telegram.url)
-    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now), Pace())
+    writer = product.HashtagWriter(client, ChannelHashtags(database, lambda: None, utc_now))
     task = asyncio.create_task(writer.run())
     await telegram.wait_for(lambda: len([c for c in telegram.calls if c.method == "getWebhookInfo"]) >= 5)
     assert message(bot, number)["text"] == "A new text"

@@ -20,7 +20,7 @@ from bot.monitoring.metrics import RESULTS, Metrics
 from bot.telegram.middlewares import MeasureUpdates
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.llm.response_classifier import Kind, Outcome, Usage
+from services.llm.outcomes import Kind, Outcome, Usage
 from services.metrics import MetricsReader
 from storage.db.engine import Database
 from tests.bot.running import ANNA, running_bot

@@ -15,12 +15,12 @@ from sqlalchemy import text as sql
 
 from bot.delivery import notifier as product
 from bot.delivery.hashtag_writer import HashtagWriter
+from bot.delivery.notice_messages import NoticeMessages
 from bot.delivery.notifier import Notifier
 from bot.i18n import I18n
 from bot.runtime.scheduler import make_scheduler
 from bot.settings import Settings
 from bot.telegram.dispatcher import make_bot
-from bot.telegram.rate_limit import Pace
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
@@ -56,7 +56,7 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
     bot = make_bot(telegram.token, telegram.url)
     i18n = I18n(ZoneInfo("UTC"), utc_now)
     outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
-    notifier = Notifier(bot, outbox, queries, i18n, frozenset({BOSS}), utc_now, Pace())
+    notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, {BOSS}), utc_now)
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier
@@ -104,7 +104,7 @@ async def test_without_anything_to_tell_it_is_not_looked_for(
 async def test_without_hashtags_to_write_they_are_not_looked_for(database: Database, telegram: TelegramSandbox) -> None:
     """One look at the start, and one each time that there may be some; nothing is asked of Telegram."""
     bot = make_bot(telegram.token, telegram.url)
-    writer = HashtagWriter(bot, ChannelHashtags(database, _nothing, utc_now), Pace())
+    writer = HashtagWriter(bot, ChannelHashtags(database, _nothing, utc_now))
     with noted(database) as statements:
         task = asyncio.create_task(writer.run())
         await statements.until("metka_hashtags")

@@ -42,12 +42,12 @@ async def polling(telegram: TelegramSandbox, handlers: Handlers, grace: float = 
     dispatcher.channel_post.register(handlers.handle)
     bot = make_bot(telegram.token, telegram.url)
     health = TelegramHealth(utc_now)
-    made = Polling(bot, dispatcher, health)
+    made = Polling(bot, dispatcher, health, grace_seconds=grace)
     running = asyncio.create_task(made.run())
     try:
         yield health
     finally:
-        await made.stop(grace)
+        made.stop()
         await asyncio.wait_for(running, 5)
         await bot.session.close()
 

@@ -18,15 +18,15 @@ from bot.telegram import stored_updates as product
 from bot.telegram.dispatcher import make_bot
 from bot.telegram.health import TelegramHealth
 from bot.telegram.polling import Polling
-from bot.telegram.stored_updates import InboxReader
+from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
 from storage.posts import received_updates
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.bot.running import ANNA, until
 from tests.bot.telegram.noting import Handlers
 from tests.proxy import proxied
@@ -50,11 +50,14 @@ def make_dispatcher(handlers: Handlers) -> Dispatcher:
 class Reading:
     """A reader at work, and the inbox of its process."""
 
-    def __init__(self, database: Database, handlers: Handlers, telegram: TelegramSandbox) -> None:
+    def __init__(self, database: Database, handlers: Handlers, telegram: TelegramSandbox, grace: float = 10.0) -> None:
         self.bot = make_bot(telegram.token, telegram.url)
-        self.inbox = Inbox(database, utc_now, self.wake)
+        self.inbox = ReceivedUpdates(database, utc_now, self.wake)
         self.rivals = 0
-        self.reader = InboxReader(self.bot, make_dispatcher(handlers), self.inbox, on_rival=self._rival)
+        self.reader = StoredUpdates(
+            self.bot, make_dispatcher(handlers), self.inbox, on_rival=self._rival, grace_seconds=grace
+        )
+        self.reader.error_pause = 0.05
 
     def wake(self) -> None:
         self.reader.wake()
@@ -68,12 +71,12 @@ async def reading(
     database: Database, handlers: Handlers, telegram: TelegramSandbox, grace: float = 10.0
 ) -> AsyncIterator[Reading]:
     """A reader while the block runs, then stopped."""
-    made = Reading(database, handlers, telegram)
+    made = Reading(database, handlers, telegram, grace)
     task = asyncio.create_task(made.reader.run())
     try:
         yield made
     finally:
-        await made.reader.stop(grace)
+        made.reader.stop()
         await asyncio.wait_for(task, SECONDS)
         await made.bot.session.close()
 
@@ -81,7 +84,7 @@ async def reading(
 async def rows(database: Database) -> list[tuple[int, str | None, bool]]:
     """Id, body, and whether it is handled."""
     async with database.read() as session:
-        found = (await session.execute(select(UpdateRow).order_by(UpdateRow.update_id))).scalars()
+        found = (await session.execute(select(ReceivedUpdateRow).order_by(ReceivedUpdateRow.update_id))).scalars()
         return [(row.update_id, row.body, row.handled_at is not None) for row in found]
 
 
@@ -120,7 +123,7 @@ async def test_each_is_handled_once(database: Database, telegram: TelegramSandbo
 
 async def test_what_waits_is_begun_in_order(database: Database, telegram: TelegramSandbox) -> None:
     """By its number, not by when it was stored; more than are taken at once."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in reversed(range(150)):
         await inbox.receive(message(number, f"text {number}"))
     async with reading(database, handlers, telegram):
@@ -131,18 +134,17 @@ async def test_what_waits_is_begun_in_order(database: Database, telegram: Telegr
 async def test_what_a_killed_process_left_is_handled_by_the_next(database: Database, telegram: TelegramSandbox) -> None:
     """Telegram was answered, and the process died before, or while, it handled the update."""
     first, second = Handlers(), Handlers()
-    await Inbox(database, utc_now).receive(message(1, "slow"))
+    await ReceivedUpdates(database, utc_now).receive(message(1, "slow"))
     killed = Reading(database, first, telegram)
     task = asyncio.create_task(killed.reader.run())
     await until(lambda: first.begun == ["slow"])
-    await Inbox(database, utc_now).receive(message(2, "unseen"))
+    await ReceivedUpdates(database, utc_now).receive(message(2, "unseen"))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     second.release()
     async with reading(database, second, telegram):
         await until_handled(database)
     assert second.done == ["slow", "unseen"]
-    await killed.reader.stop(0)
     await killed.bot.session.close()
 
 
@@ -153,10 +155,8 @@ async def test_what_was_not_done_at_the_stop_stays(database: Database, telegram:
         await made.inbox.receive(message(1, "slow"))
         await made.inbox.receive(message(2, "quick"))
         await until(lambda: first.begun == ["slow", "quick"])
-        stopping = asyncio.create_task(made.reader.stop(0))
-        await asyncio.sleep(0)
+        made.reader.stop()
         await made.inbox.receive(message(3, "late"))
-        await stopping
     assert await waiting(database) == [1, 3]
     assert first.done == ["quick"]
     second.release()
@@ -178,7 +178,7 @@ async def test_handlers_may_end_within_the_grace(database: Database, telegram: T
 
 async def test_slow_handlers_keep_nobody_waiting(database: Database, telegram: TelegramSandbox) -> None:
     """More of them than are taken at once."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in range(MOST_AT_ONCE + 20):
         await inbox.receive(message(number, f"slow {number}"))
     await inbox.receive(message(10_000, "quick"))
@@ -193,7 +193,7 @@ async def test_a_full_house_waits_for_room(
 ) -> None:
     """No more than so many are in progress; the end of one is the beginning of the next."""
     monkeypatch.setattr(product, "MOST_IN_PROGRESS", 2)
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in range(5):
         await inbox.receive(message(number, f"slow {number}"))
     async with reading(database, handlers, telegram):
@@ -206,10 +206,10 @@ async def test_a_full_house_waits_for_room(
 @pytest.mark.parametrize("body", ["no JSON", "[]", "[" * 100_000, '{"update_id": 1, "message": 5}', '{"update_id": 1}'])
 async def test_what_cannot_be_read_is_skipped(database: Database, telegram: TelegramSandbox, body: str) -> None:
     """With one line, and handled by that."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     await inbox.receive(message(1, "x"))
     async with database.write() as session:
-        await session.execute(update(UpdateRow).values(body=body))
+        await session.execute(update(ReceivedUpdateRow).values(body=body))
     with capture_logs() as lines:
         async with reading(database, handlers, telegram):
             await until_handled(database)
@@ -233,16 +233,13 @@ async def test_another_reader_is_noticed(database: Database, telegram: TelegramS
     async with reading(database, handlers, telegram) as made:
         await made.inbox.receive(message(1, "slow"))
         await until(lambda: handlers.begun == ["slow"])
-        assert await Inbox(database, utc_now).mark_handled([1]) == 1
+        assert await ReceivedUpdates(database, utc_now).mark_handled([1]) == 1
         handlers.release()
         await until(lambda: made.rivals == 1)
 
 
-async def test_the_database_away_is_waited_for(
-    database: Database, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_database_away_is_waited_for(database: Database, telegram: TelegramSandbox) -> None:
     """One line for all tries, no traceback; what was handled meanwhile is marked later, and not handled again."""
-    monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
     handlers, tries = Handlers(), 0
 
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -268,14 +265,14 @@ async def test_the_database_away_is_waited_for(
     await nowhere.close()
     assert handlers.done == ["slow", "after"]
     assert [(line["event"], line["log_level"]) for line in lines] == [
-        ("inbox_waits_for_database", "warning"),
-        ("inbox_back", "info"),
+        ("database_unavailable", "warning"),
+        ("database_back", "info"),
     ]
 
 
 async def test_polling_handles_first_what_a_webhook_left(database: Database, telegram: TelegramSandbox) -> None:
     """Also while something of that is slow; Telegram is asked for more only then, and the webhook is gone."""
-    handlers, inbox, health = Handlers(), Inbox(database, utc_now), TelegramHealth(utc_now)
+    handlers, inbox, health = Handlers(), ReceivedUpdates(database, utc_now), TelegramHealth(utc_now)
     telegram.add_user(ANNA, "Anna", started=True)
     telegram.send_text(ANNA, "polled")
     for number, text in enumerate(("slow", "left")):
@@ -283,14 +280,14 @@ async def test_polling_handles_first_what_a_webhook_left(database: Database, tel
     bot = make_bot(telegram.token, telegram.url)
     await bot.set_webhook("http://127.0.0.1:1/hook")
     dispatcher = make_dispatcher(handlers)
-    polling = Polling(bot, dispatcher, health, leftovers=InboxReader(bot, dispatcher, inbox))
+    polling = Polling(bot, dispatcher, health, leftovers=StoredUpdates(bot, dispatcher, inbox, until_empty=True))
     task = asyncio.create_task(polling.run())
     await until(lambda: "polled" in handlers.done)
     assert handlers.begun == ["slow", "left", "polled"]
     handlers.release()
     await until_handled(database)
     assert health.look().state == "ok"
-    await polling.stop()
+    polling.stop()
     await asyncio.wait_for(task, SECONDS)
     await bot.session.close()
     assert (await waiting(database), telegram.world.updates.pending) == ([], [])
@@ -309,17 +306,14 @@ class TestSeveralProcesses:
         handlers = Handlers()
         async with reading(database, handlers, telegram) as made, listening(database, made.reader) as heard:
             await heard.wait()
-            await Inbox(database, utc_now).receive(message(1, "from elsewhere"))
+            await ReceivedUpdates(database, utc_now).receive(message(1, "from elsewhere"))
             await until_handled(database)
         assert handlers.done == ["from elsewhere"]
 
-    async def test_a_frozen_database_is_waited_for(
-        self, database: Database, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_frozen_database_is_waited_for(self, database: Database, telegram: TelegramSandbox) -> None:
         """The connections are cut while something is being handled, and mended."""
-        monkeypatch.setattr(product, "DATABASE_PAUSE", 0.05)
         handlers = Handlers()
-        await Inbox(database, utc_now).receive(message(1, "slow"))
+        await ReceivedUpdates(database, utc_now).receive(message(1, "slow"))
         async with proxied(database.url.render_as_string(hide_password=False)) as (network, url):
             far = Database(parse_url(url))
             with capture_logs() as lines:
@@ -332,11 +326,11 @@ class TestSeveralProcesses:
                     await until_handled(database)
             await far.close()
         assert handlers.done == ["slow"]
-        assert [line["event"] for line in lines] == ["inbox_waits_for_database", "inbox_back"]
+        assert [line["event"] for line in lines] == ["database_unavailable", "database_back"]
 
 
 @asynccontextmanager
-async def listening(database: Database, reader: InboxReader) -> AsyncIterator[asyncio.Event]:
+async def listening(database: Database, reader: StoredUpdates) -> AsyncIterator[asyncio.Event]:
     """The reader hears of notifications; the event: it does."""
     heard = asyncio.Event()
 
@@ -359,18 +353,18 @@ async def test_without_news_the_database_is_left_alone(database: Database, teleg
     handlers = Handlers()
     made = Reading(database, handlers, telegram)
 
-    class Counting(Inbox):
+    class Counting(ReceivedUpdates):
         async def waiting(self, **values: Any) -> Any:
             looks.append(values)
             return await super().waiting(**values)
 
-    reader = InboxReader(made.bot, make_dispatcher(handlers), Counting(database, utc_now))
+    reader = StoredUpdates(made.bot, make_dispatcher(handlers), Counting(database, utc_now))
     task = asyncio.create_task(reader.run())
     await asyncio.wait_for(reader.looked.wait(), SECONDS)
     async with database.read() as session:
         for _ in range(200):
             await session.execute(sql("SELECT 1"))
     assert len(looks) == 1
-    await reader.stop()
+    reader.stop()
     await task
     await made.bot.session.close()

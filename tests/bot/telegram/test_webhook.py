@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from bot.monitoring.metrics import Metrics
 from bot.runtime.app import make_reception, make_services, start
-from bot.runtime.background_tasks import Loops
-from bot.runtime.bell import Bell
+from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.engine import open_engine
 from bot.runtime.leader import Leader, Reception
+from bot.runtime.signals import Signal
 from bot.settings import Settings
 from bot.telegram import stored_updates
 from sandbox.provider import ProviderSandbox
@@ -29,7 +29,7 @@ from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.ingest.received_updates import BadUpdateError
 from storage.db.engine import Database, is_unavailable
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user
 
@@ -86,21 +86,21 @@ class World:
     @asynccontextmanager
     async def running(self, settings: Settings, *, receives: bool = True) -> AsyncIterator[Reception]:
         """A process of the bot while the block runs."""
-        bell = Bell()
+        news = Signal()
         async with open_engine(settings) as engine:
             reception = make_reception(engine)
             if receives:
                 self.reception = reception
-            loops = Loops()
+            tasks = BackgroundTasks()
             token, metrics = settings.bot_token or SecretStr(""), Metrics(settings.models, "1")
-            leader = Leader(token, engine, make_services(engine), bell, reception, metrics)
-            start(engine, loops, leader, bell, reception)
+            leader = Leader(token, engine, make_services(engine), news, reception, metrics)
+            start(engine, tasks, leader, news, reception)
             try:
                 yield reception
             finally:
                 if receives:
                     self.reception = None
-                await loops.stop(20)
+                await tasks.stop(20)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def answer(telegram: TelegramSandbox, count: int = 1) -> None:
 
 async def waiting(database: Database) -> list[int]:
     async with database.read() as session:
-        query = select(UpdateRow.update_id).where(UpdateRow.handled_at.is_(None))
+        query = select(ReceivedUpdateRow.update_id).where(ReceivedUpdateRow.handled_at.is_(None))
         return list((await session.execute(query)).scalars())
 
 
@@ -170,7 +170,7 @@ async def test_back_to_polling_loses_nothing(world: World, database: Database, t
         await until(lambda: reception.health.look().state == "ok")
     # As if received by a process that could not handle it any more.
     async with database.write() as session:
-        session.add(UpdateRow(update_id=1, body=stats(1), received_at=utc_now()))
+        session.add(ReceivedUpdateRow(update_id=1, body=stats(1), received_at=utc_now()))
     async with world.running(world.settings(webhook_url=None), receives=False):
         await answer(telegram)
         telegram.send_text(BEN, "/stats")

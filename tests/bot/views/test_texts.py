@@ -17,20 +17,22 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from bot import views
-from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
+from bot.i18n import LOCALES, I18n, Texts
 from bot.views import alerts, channels, following, forwards, imports, posts, retry, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_added, channel_news
-from bot.views.common import shorten, units
+from bot.views.common import shorten
+from services.accounts.people import LANGUAGES
 from services.availability.provider_status import ModelAside, ProviderState
 from services.following.channel_names import Reason, Unusable
-from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.following.service import AddOutcome, AddResult, ChannelCard, ChannelPage, Problem
 from services.hashtags.service import HashtagChannel, HashtagChannels
-from services.ingest.imports import Import, Summary
+from services.ingest.imports import Import, ImportResult
 from services.library.bot_queries import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
+from services.text import units
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]
@@ -224,7 +226,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
     for values in ({"is_read": False}, {"is_paused": True}, {"posts": 0}, {"username": None, "title": ""}):
         yield channels.card(t, channel(**values))
         yield channels.remove_question(t, channel(**values))
-    added = [Addition("a" * 32, outcome) for outcome in Added] * 17
+    added = [AddResult("a" * 32, outcome) for outcome in AddOutcome] * 17
     words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
     yield following.additions(t, added[:50], words)
     yield following.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
@@ -264,7 +266,7 @@ def messages(t: Texts) -> Iterator[str]:
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield channel_added(t, NASTY * 50, may_use=True)
-    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
+    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),

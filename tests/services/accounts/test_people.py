@@ -1,4 +1,4 @@
-"""Who may use the bot, and requests for access."""
+"""Who may use the bot, and what is remembered of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text, update
 
-from services.accounts.people import CurrentUser, People, Role, storable
+from services.accounts.people import CurrentUser, People, Role
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Person, User
 
@@ -145,7 +145,3 @@ async def test_approval_makes_an_inactive_account_active(database: Database, peo
 async def test_a_stranger_is_told_once(people: People) -> None:
     await people.mark_told(STRANGER)
     assert (await see(people, STRANGER)).told
-
-
-def test_what_postgresql_refuses_is_cut() -> None:
-    assert storable("a\x00b\ud800c👍") == "abc👍"

@@ -18,9 +18,9 @@ from services.hashtags.formatting import (
     hashtag,
     hashtags,
     line_for,
-    units,
     without_line,
 )
+from services.text import units
 
 #: Like Telegram's texts: not empty, no white space at the ends.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).map(str.strip).filter(bool)

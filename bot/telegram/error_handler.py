@@ -1,0 +1,57 @@
+"""What happens when a handler raises: a log line, and a short message to the person."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiogram import Bot
+from aiogram.exceptions import TelegramAPIError, TelegramForbiddenError
+from aiogram.types import CallbackQuery, ErrorEvent
+
+from bot.i18n import I18n
+from bot.telegram.call_retry import TRANSIENT, retry_call
+from bot.telegram.middlewares import answer_press, is_private
+from bot.views import errors
+from storage.db.engine import is_unavailable
+
+log = structlog.get_logger(__name__)
+
+#: For how long a failure is worth telling.
+TELL_WITHIN = 3600.0
+
+
+async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
+    """Log what a handler raised, and tell the person that it failed."""
+    error, update = event.exception, event.update
+    if isinstance(error, TelegramForbiddenError):
+        log.info("blocked_by_person", update_id=update.update_id)
+        return True
+    if is_unavailable(error):
+        log.warning("database_unavailable", update_id=update.update_id, error=type(error).__name__)
+    elif isinstance(error, TelegramAPIError):
+        log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
+    else:
+        log.error("handler_failed", update_id=update.update_id, exc_info=error)
+    await _tell_until_taken(event, bot, i18n)
+    return True
+
+
+async def _tell_until_taken(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
+    """While Telegram is away the update stays unconfirmed, for TELL_WITHIN at most."""
+    try:
+        async with asyncio.timeout(TELL_WITHIN):
+            await retry_call("tell_person", lambda: _tell(event, bot, i18n), on=TRANSIENT)
+    except (TelegramAPIError, TimeoutError) as error:
+        log.warning("cannot_tell", update_id=event.update.update_id, error=type(error).__name__)
+
+
+async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
+    source = event.update.message or event.update.callback_query
+    if source is None or source.from_user is None or not is_private(source):
+        return
+    t = i18n.texts(source.from_user.language_code)
+    text = errors.unavailable(t) if is_unavailable(event.exception) else errors.went_wrong(t)
+    if isinstance(source, CallbackQuery) and await answer_press(source, text):
+        return
+    await bot.send_message(source.from_user.id, text)
