@@ -136,7 +136,7 @@ class Throttle(BaseMiddleware):
         return now - began > WINDOW_SECONDS and self._open[person] < MOST_UPDATES
 
 
-class FindCaller(BaseMiddleware):
+class FindUser(BaseMiddleware):
     """In private chats, gives handlers `user` and `t`, and refuses strangers. Groups pass."""
 
     def __init__(self, people: People, i18n: I18n, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -20,7 +20,7 @@ PAGE_SIZE = 20
 
 
 @dataclass
-class PageRequest:
+class PreviewRequest:
     """A request for a page and the status of its answer; `at` is in monotonic seconds."""
 
     at: float
@@ -36,7 +36,7 @@ class PreviewSandbox:
 
     def __init__(self, page_size: int = PAGE_SIZE) -> None:
         self.url = ""
-        self.requests: list[PageRequest] = []
+        self.requests: list[PreviewRequest] = []
         self.page_size = page_size
         self.ignores_before = False
         self._channels: dict[str, PreviewChannel] = {}
@@ -102,7 +102,7 @@ class PreviewSandbox:
         record.status = response.status
         return response
 
-    async def _answer(self, request: web.Request, record: PageRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, record: PreviewRequest) -> web.StreamResponse:
         channel = self._channels.get(record.channel.lower())
         html = "" if channel is None else self._page(channel, record.before)
         fault = next((fault for fault in self._faults if fault.concerns(record.channel.lower())), None)
@@ -121,8 +121,8 @@ class PreviewSandbox:
         is_first = not shown or shown[0].number == min(channel.messages)
         return channel_page(channel, shown, None if is_first else shown[0].number)
 
-    def _record(self, request: web.Request, name: str, before: int | None) -> PageRequest:
-        record = PageRequest(time.monotonic(), request.path_qs, name, before, dict(request.headers))
+    def _record(self, request: web.Request, name: str, before: int | None) -> PreviewRequest:
+        record = PreviewRequest(time.monotonic(), request.path_qs, name, before, dict(request.headers))
         self.requests.append(record)
         return record
 
