@@ -33,14 +33,14 @@ from bot.telegram.webhook import Webhook
 from services.accounts.people import People
 from services.clock import utc_now
 from services.following.poller import Poller
-from services.following.service import Channels
+from services.following.service import ChannelService
 from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.ingest.received_updates import ReceivedUpdates
-from services.library.export import Exporting
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
@@ -55,13 +55,13 @@ class Services:
     """The use cases that handlers call."""
 
     people: People
-    overview: Overview
+    queries: BotQueries
     channel_posts: ChannelPosts
-    channels: Channels
+    channels: ChannelService
     outbox: Outbox
     tagging: TaggingService
     imports: Imports
-    exporting: Exporting
+    exporting: Exporter
     feeds: Feeds
     i18n: I18n
     #: Sent when a public channel must be read at once.
@@ -119,7 +119,7 @@ class Leader:
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
         """Start the tasks that send messages. Returns the dispatcher, whose handlers wake them."""
         services, i18n = self._services, self._services.i18n
-        messages = NoticeMessages(services.overview, i18n, self._engine.settings.admin_ids)
+        messages = NoticeMessages(services.queries, i18n, self._engine.settings.admin_ids)
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
         hashtags = ChannelHashtags(self._engine.database, self._news.send, utc_now)
         writer = HashtagWriter(bot, hashtags)
@@ -150,7 +150,7 @@ class Leader:
             people=services.people,
             i18n=services.i18n,
             on_update=on_update,
-            overview=services.overview,
+            queries=services.queries,
             channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,

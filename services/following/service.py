@@ -26,7 +26,7 @@ from storage.schema.source_tables import Follow, SourceRow
 FIRST_POSTS, MORE_POSTS = 50, 200
 #: Channels that one user can follow: one request a second is made for all users together.
 MOST_CHANNELS = 200
-#: For `Channels.older`: all older posts.
+#: For `ChannelService.older`: all older posts.
 ALL = EVERYTHING
 PAGE = 6
 #: How often a waiting fetch looks whether the channel was read.
@@ -123,7 +123,7 @@ class FetchResult:
     problem: ChannelProblem | None
 
 
-class Channels:
+class ChannelService:
     """Use cases on a user's channels. `wake` wakes the poller."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
 from services.ingest.store import lock_channels, storable_channel, store_in
-from services.library.lists import UnknownUserError
+from services.library.api_queries import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.posts import bulk

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.people import People
 from services.clock import Clock
-from services.hashtags import messages
-from services.hashtags.formatting import Original, without_line
+from services.hashtags import channel_edits
+from services.hashtags.formatting import EditableMessage, without_line
 from services.text import has_text, storable
 from storage import outbox
 from storage.accounts import people as people_rows
@@ -47,7 +47,7 @@ class IncomingPost:
     posted_at: datetime
     media_group_id: str | None = None
     url: str | None = None
-    original: Original | None = None
+    original: EditableMessage | None = None
     edited_at: datetime | None = None
 
 
@@ -102,7 +102,7 @@ class ChannelPosts:
             )
             owner = await rows.set_owner(session, owner)
             if can_edit is False:
-                await messages.switch_off(session, owner, self._clock(), tell="hashtags_off")
+                await channel_edits.switch_off(session, owner, self._clock(), tell="hashtags_off")
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
@@ -110,7 +110,7 @@ class ChannelPosts:
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
-                await messages.switch_off(session, owner, self._clock(), tell="taken_out")
+                await channel_edits.switch_off(session, owner, self._clock(), tell="taken_out")
             await rows.remove_owner(session, channel_id, self._clock())
         log.info("channel_removed", channel=channel_id)
 
@@ -190,15 +190,15 @@ class ChannelPosts:
             lines = await hashtags.appended_to(session, channel_id, [post.message_id])
             text = without_line(post.text or "", lines.get(post.message_id, ()))
         else:
-            message = post.original or Original(post.text or "")
+            message = post.original or EditableMessage(post.text or "")
             now = self._clock()
-            text = await messages.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
+            text = await channel_edits.record_edit(session, edited.id, post.message_id, message, post.edited_at, now)
         return post if text is None else replace(post, text=text or None)
 
     async def _begin_hashtags(self, session: AsyncSession, post_id: int, post: IncomingPost) -> None:
         if post.original is not None:
             chat_id, now = post.channel_telegram_id, self._clock()
-            await messages.begin(session, post_id, chat_id, post.message_id, post.original, now)
+            await channel_edits.await_tags(session, post_id, chat_id, post.message_id, post.original, now)
 
     async def _keep(
         self,

@@ -114,7 +114,7 @@ class HashtagRow(Base):
     #: Text and entities (the Bot API's JSON) without the appended line.
     text: Mapped[str] = mapped_column(Text)
     entities: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: Options that an edit must repeat (`services.hashtags.formatting.Original.options`).
+    #: Options that an edit must repeat (`services.hashtags.formatting.EditableMessage.options`).
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: The line in the channel now; NULL: none.
     line: Mapped[str | None] = mapped_column(Text)

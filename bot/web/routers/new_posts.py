@@ -30,7 +30,7 @@ async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) 
     A post is known again by its channel and its message's number: sent twice it is stored once, and a text that has
     changed is tagged anew. Of several of the same message in one call the last counts.
     """
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     # FastAPI would read a body of 32 MiB before it knows the caller, and parse it in the event loop.
     given = await asyncio.to_thread(_parse, await request.body())
     receipt = await backend.api_posts.store(user_id, [_api_post(post) for post in given.posts])

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from services.following.poller import Poller
-from services.following.service import Channels
+from services.following.service import ChannelService
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Post, User
@@ -78,7 +78,7 @@ class World:
         self.shelf = Shelf()
         self.now = NOW
         self.heard: list[str] = []
-        self.channels = Channels(database, lambda: None, lambda: self.now)
+        self.channels = ChannelService(database, lambda: None, lambda: self.now)
         self.poller = self.new_poller()
         self.users: dict[int, int] = {}
 
