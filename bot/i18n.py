@@ -16,8 +16,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
+from services.accounts.people import LANGUAGES
+
 LOCALES = Path(__file__).parent / "locales"
-LANGUAGES = ("en", "ru")
 
 
 class Html(str):

@@ -1,1 +1,1 @@
-"""The offline world: a Bot API stand-in with its chat page, and a faulty model provider."""
+"""Stand-ins for the servers that Metka talks to, for tests and the demo."""

@@ -10,7 +10,7 @@ from aiohttp import web
 
 @asynccontextmanager
 async def serve(app: web.Application, port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` while the block runs; gives its address without a trailing slash."""
+    """Serve `app` while the block runs; yields its address without a trailing slash."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""Time, as an argument: services are given a clock, tests their own."""
+"""The clock that services are given, and UTC's days."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The present, aware, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 def to_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; without an offset it is UTC's already.
+    """The same moment in UTC; a naive time is taken for UTC.
 
     Raises:
-        OverflowError: no date of the calendar's.
+        OverflowError: the moment in UTC is outside of the calendar.
     """
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def utc_day(now: datetime) -> str:
-    """The day whose quota a request counts against: UTC's, as 2026-01-31."""
+    """The day to whose quota a request counts: the UTC date, as 2026-01-31."""
     return now.astimezone(UTC).date().isoformat()
 
 
 def day_ends(now: datetime) -> datetime:
-    """The next midnight of UTC, when the day's quota is new."""
+    """The next midnight of UTC, when a daily quota resets."""
     return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

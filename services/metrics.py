@@ -1,4 +1,4 @@
-"""The state of the whole installation, as /metrics shows it: read from the database, which all processes share."""
+"""The state of the whole installation for /metrics, from the database that all processes share."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from storage.db.engine import Database
 from storage.queue import limits
 from storage.reads import metrics, overview
 
-#: A reading is shown for so long, however often somebody asks …
+#: A snapshot is served for KEEP_SECONDS …
 KEEP_SECONDS = 10.0
-#: … and for so many times as long as it took: a backlog of a million posts takes a second.
+#: … or for KEEP_TIMES the duration of its queries, which take a second with a million waiting posts.
 KEEP_TIMES = 20.0
-#: Whoever asks waits no longer than this; Prometheus itself gives up after 10 s.
+#: A request waits at most this long; Prometheus gives up after 10 s.
 WITHIN_SECONDS = 5.0
-#: Posts of a status that another program made up.
+#: Posts with a status of another program.
 OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class ModelGauge:
-    """A model of the chain. `aside`: why it is not asked now; `half_open`: only a probe may go to it."""
+class ModelMetrics:
+    """A model of the chain. `aside`: why it is not asked now; `half_open`: it gets only a probe."""
 
     model: str
     aside: Aside | None
@@ -43,8 +43,8 @@ class ModelGauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The installation at one moment. `oldest_due`: status → seconds, 0 when none is due."""
+class MetricsSnapshot:
+    """The installation at one moment. `oldest_due`: status → age in seconds, 0 if none is due."""
 
     posts: Mapping[str, int]
     due: Mapping[str, int]
@@ -52,14 +52,14 @@ class Reading:
     leased: int
     outbox_waiting: int
     tagging_enabled: bool
-    models: tuple[ModelGauge, ...]
+    models: tuple[ModelMetrics, ...]
     paused: Aside | None
     pause_ends: datetime | None
     quota: Quota | None
 
 
-class Gauges:
-    """Reads at most every 10 s and for all who ask at the same time once, failures included."""
+class MetricsReader:
+    """Queries at most once in KEEP_SECONDS; concurrent requests share one query, and its failure."""
 
     def __init__(
         self,
@@ -71,49 +71,49 @@ class Gauges:
         monotonic: Callable[[], float] = time.monotonic,
         within_seconds: float = WITHIN_SECONDS,
     ) -> None:
-        """`enabled`: whether this installation tags at all."""
+        """`enabled`: tagging is enabled."""
         self._database = database
         self._chain = tuple(chain)
         self._enabled = enabled
         self._clock = clock
         self._monotonic = monotonic
         self._within = within_seconds
-        self._look: asyncio.Task[Reading] | None = None
+        self._query: asyncio.Task[MetricsSnapshot] | None = None
         self._keep_until = 0.0
 
-    async def read(self) -> Reading:
-        """The installation as it was a short while ago.
+    async def read(self) -> MetricsSnapshot:
+        """A recent snapshot.
 
-        Raises what the database raises, and TimeoutError when it takes too long; the look goes on then, and the
-        next caller joins it: a database that hangs is asked once.
+        Raises TimeoutError after WITHIN_SECONDS, and the errors of the database. The query goes on after a timeout,
+        and the next request joins it.
         """
-        if self._look is None or (self._look.done() and self._monotonic() >= self._keep_until):
-            self._look = asyncio.create_task(self._take())
-            self._look.add_done_callback(_retrieve)
-        look = self._look
-        await asyncio.wait({look}, timeout=self._within)
-        if not look.done():
+        if self._query is None or (self._query.done() and self._monotonic() >= self._keep_until):
+            self._query = asyncio.create_task(self._take())
+            self._query.add_done_callback(_retrieve)
+        query = self._query
+        await asyncio.wait({query}, timeout=self._within)
+        if not query.done():
             raise TimeoutError("the database takes too long")
-        return look.result()
+        return query.result()
 
     async def close(self) -> None:
-        """Break off a look that is under way: the database is about to be closed."""
-        if self._look is not None:
-            self._look.cancel()
-            await asyncio.wait({self._look})
+        """Cancel a running query before the database is closed."""
+        if self._query is not None:
+            self._query.cancel()
+            await asyncio.wait({self._query})
 
-    async def _take(self) -> Reading:
+    async def _take(self) -> MetricsSnapshot:
         began, longest = self._monotonic(), 0.0
         try:
             async with self._database.read() as session:
-                reading = await self._read(session)
-            # Not of a failure: a database that was away for long is to be seen as soon as it is back.
+                snapshot = await self._read(session)
+            # Only after a success: a database that comes back is queried again soon.
             longest = KEEP_TIMES * (self._monotonic() - began)
-            return reading
+            return snapshot
         finally:
             self._keep_until = self._monotonic() + max(KEEP_SECONDS, longest)
 
-    async def _read(self, session: AsyncSession) -> Reading:
+    async def _read(self, session: AsyncSession) -> MetricsSnapshot:
         now = self._clock()
         counts = await overview.count_by_status(session, None)
         queue = await metrics.look_at_queue(session, now)
@@ -121,7 +121,7 @@ class Gauges:
         rows = await limits.load(session)
         free = limit_state(rows.get(FREE_SCOPE))
         paused = pause_reason(self._chain, states, now)
-        return Reading(
+        return MetricsSnapshot(
             posts=_by_status(counts),
             due=queue.due,
             oldest_due={status: _age(since, now) for status, since in queue.oldest_due.items()},
@@ -135,14 +135,14 @@ class Gauges:
         )
 
 
-def _retrieve(look: asyncio.Task[Reading]) -> None:
-    """So that asyncio does not complain of an error that nobody was there to see."""
-    if not look.cancelled():
-        look.exception()
+def _retrieve(query: asyncio.Task[MetricsSnapshot]) -> None:
+    """Mark the exception as seen: asyncio logs unseen ones."""
+    if not query.cancelled():
+        query.exception()
 
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """All statuses, also those of no post."""
+    """Counts of all statuses, including 0."""
     known = overview.by_status(counts)
     return known | {OTHER: sum(counts.values()) - sum(known.values())}
 
@@ -151,11 +151,11 @@ def _age(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 
-def _model(model: str, state: ModelState | None, now: datetime) -> ModelGauge:
+def _model(model: str, state: ModelState | None, now: datetime) -> ModelMetrics:
     if state is None:
-        return ModelGauge(model, None, half_open=False, faults=0)
+        return ModelMetrics(model, None, half_open=False, faults=0)
     aside = state.reason if state.is_aside(now) else None
-    return ModelGauge(model, aside, half_open=state.is_half_open(now), faults=state.faults)
+    return ModelMetrics(model, aside, half_open=state.is_half_open(now), faults=state.faults)
 
 
 def _first_end(chain: Sequence[str], states: Mapping[str, ModelState]) -> datetime | None:

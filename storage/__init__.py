@@ -1,0 +1,1 @@
+"""The database: every SQL statement of Metka. Functions take a session and never commit."""

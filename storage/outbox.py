@@ -1,4 +1,4 @@
-"""Every statement on the outbox: what people are to be told. Nothing here commits."""
+"""The outbox: messages to people, written in the transaction of the event they tell of."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sqlalchemy.orm import aliased
 
 from storage.schema.tables import OutboxRow, Person, Post
 
-#: So long a result waits for the message that it is to edit; then it comes as a message of its own.
+#: A result waits so long for the message it is to edit; then it is sent as a message of its own.
 ATTACH_WITHIN = timedelta(seconds=5)
-#: So long failures are collected before the first notice.
+#: Failures are collected for so long before the first notice.
 COLLECT_FOR = timedelta(seconds=2)
-#: A person gets a notice of failures no sooner than this after the last one.
+#: The shortest time between two notices of failures to a person.
 NOTICE_EVERY = timedelta(seconds=60)
-#: What was taken for sending is free again after this: its sender is gone.
+#: A row taken for sending is free again after this: its sender is gone.
 SENDING_FOR = timedelta(seconds=60)
-#: Parameters in a statement are limited (SQLite 32,766), and a notice may be of very many posts.
+#: A statement's parameters are limited (SQLite 32,766).
 CHUNK = 1000
 
 
 async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: int, now: datetime) -> None:
-    """Tell the owner that a post failed; not twice, and not when a result they wait for will say so."""
+    """Tell the owner that a post failed, unless an open notice or an awaited result says so."""
     told_already = exists().where(
         OutboxRow.post_id == post_id,
         OutboxRow.telegram_id == owner_telegram_id,
@@ -53,7 +53,7 @@ async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: in
 
 
 async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
-    """There is news of these posts for whoever waits for a result; also while an earlier one is being sent."""
+    """Make the awaited results of these posts ready, also while an earlier one is being sent."""
     waiting = and_(OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
     for ids in _chunks(post_ids):
         await _set(session, and_(OutboxRow.post_id.in_(ids), waiting), ready_at=now)
@@ -68,7 +68,7 @@ async def tell_admins(
     topic: str | None = None,
     ready_at: datetime | None = None,
 ) -> None:
-    """A text for each of these people, which `payload` describes; `topic`: what it is about while that lasts."""
+    """Send each of these people the text that `payload` describes; `topic` names a condition that lasts."""
     rows = [
         {
             "kind": "admin",
@@ -93,8 +93,7 @@ async def tell_of_channel(
     chat_id: int | None = None,
     message_id: int | None = None,
 ) -> None:
-    """News of a channel or an import for a person, in that message if there is one: it takes the place of what was
-    to be shown there and has not been yet."""
+    """News of a channel or an import for a person; with `message_id` it edits that message and replaces unsent news."""
     if message_id is not None:
         earlier = and_(OutboxRow.chat_id == chat_id, OutboxRow.message_id == message_id, OutboxRow.done_at.is_(None))
         await _set(session, and_(OutboxRow.kind == "channel", earlier), done_at=now, error="replaced")
@@ -113,21 +112,21 @@ async def tell_of_channel(
 
 
 async def open_topic(session: AsyncSession, topic: str) -> list[OutboxRow]:
-    """What the administrators were told, or are about to be, of something that lasts."""
+    """The rows of a lasting condition: what administrators were told or will be."""
     query = select(OutboxRow).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None)).order_by(OutboxRow.id)
     return list((await session.execute(query)).scalars())
 
 
 async def last_of_topic(session: AsyncSession, topic: str) -> datetime | None:
-    """When the administrators were last told of it."""
+    """When administrators were last told of the topic."""
     query = select(func.max(OutboxRow.created_at)).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None))
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[int]:
-    """It is over: what nobody has been told yet is withdrawn. Returns the people who were told."""
+    """End a topic: withdraw unsent rows. Returns the people who were told."""
     rows = await open_topic(session, topic)
-    # Taken for sending a moment ago: it cannot be called back.
+    # Rows being sent cannot be withdrawn.
     waiting = [row for row in rows if row.done_at is None]
     going_out = [row for row in waiting if not row.tries and row.not_before is not None and row.not_before > now]
     told = [row for row in rows if row.done_at is not None and row.error is None] + going_out
@@ -140,9 +139,9 @@ async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[i
 async def open_result(
     session: AsyncSession, *, post_id: int, telegram_id: int, chat_id: int, message_id: int | None, now: datetime
 ) -> int:
-    """Somebody waits for a post's outcome; an earlier wish that was to be shown in the same message is dropped.
+    """Note that a person waits for a post's outcome; replaces an open request for the same message.
 
-    Returns the row's id, to attach the message to that is to show it.
+    Returns the row's id, for `attach`.
     """
     if message_id is not None:
         earlier = and_(
@@ -167,13 +166,13 @@ async def open_result(
 
 
 async def attach(session: AsyncSession, outbox_id: int, message_id: int, payload: dict[str, Any] | None = None) -> None:
-    """This message is the one that is to show the result, with what `payload` says besides."""
+    """Set the message that is to show the result."""
     await _set(session, OutboxRow.id == outbox_id, message_id=message_id, payload=payload)
 
 
 async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Forget up to `limit` rows older than `before`, also what nobody could be told; returns how many there were."""
-    # The oldest have the lowest numbers: where these end, nothing older is looked for.
+    """Delete up to `limit` rows older than `before`, sent or not; returns how many."""
+    # The oldest rows have the lowest ids: no other row is looked at.
     oldest = select(OutboxRow.id, OutboxRow.created_at).order_by(OutboxRow.id).limit(limit).subquery()
     ids = select(oldest.c.id).where(oldest.c.created_at < before)
     statement = delete(OutboxRow).where(OutboxRow.id.in_(ids)).execution_options(synchronize_session=False)
@@ -181,26 +180,26 @@ async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
 
 
 def is_any_open() -> Select[tuple[bool]]:
-    """Whether there is anything to send, now or soon; cheap, since it is asked for again and again."""
+    """Whether there is anything to send, now or soon; cheap enough to ask all the time."""
     return select(
         select(literal(1)).where(OutboxRow.done_at.is_(None), OutboxRow.ready_at.is_not(None), _is_reachable()).exists()
     )
 
 
 async def anything_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether it is worth the writing transaction in which `take_*` work."""
+    """Whether anything is due, before a writing transaction for `take_*` is opened."""
     due = select(literal(1)).where(or_(_singles(now).exists(), _collected(now).exists()))
     return (await session.execute(due)).first() is not None
 
 
 async def count_waiting(session: AsyncSession, now: datetime) -> int:
-    """How many are to be told and have not been, apart from people who cannot be reached."""
+    """How many ready rows are unsent, apart from those to unreachable people."""
     waiting = and_(OutboxRow.done_at.is_(None), OutboxRow.ready_at <= now, _is_reachable())
     return (await session.execute(select(func.count()).select_from(OutboxRow).where(waiting))).scalar_one()
 
 
 async def take_singles(session: AsyncSession, limit: int, now: datetime) -> list[OutboxRow]:
-    """Results and texts that are ready, taken for sending (no other process gets them), oldest first."""
+    """Take ready results and texts for sending, oldest first; no other process gets them."""
     ids = _singles(now).order_by(OutboxRow.ready_at, OutboxRow.id).limit(limit)
     statement = (
         update(OutboxRow)
@@ -214,7 +213,7 @@ async def take_singles(session: AsyncSession, limit: int, now: datetime) -> list
 
 
 async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[int, list[tuple[int, int]]]:
-    """Failures to be told, taken for sending: person → (row, post), for up to `limit` people."""
+    """Take the failures of up to `limit` people for sending: person → (row id, post id)."""
     people = (await session.execute(_collected(now).limit(limit))).scalars().all()
     if not people:
         return {}
@@ -235,19 +234,19 @@ async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[
 
 
 async def close(session: AsyncSession, ids: Sequence[int], now: datetime, **values: Any) -> None:
-    """These rows need no more sending."""
+    """Mark rows as done."""
     for chunk in _chunks(ids):
         await _set(session, OutboxRow.id.in_(chunk), done_at=now, **values)
 
 
 async def postpone(session: AsyncSession, ids: Sequence[int], until: datetime) -> None:
-    """Try these again then."""
+    """Try these rows again at `until`."""
     for chunk in _chunks(ids):
         await _set(session, OutboxRow.id.in_(chunk), not_before=until, tries=OutboxRow.tries + 1)
 
 
 async def give_back(session: AsyncSession, ids: Sequence[int]) -> None:
-    """These are not being sent any more, and may be at once."""
+    """Free rows that were taken and not sent."""
     for chunk in _chunks(ids):
         await _set(session, OutboxRow.id.in_(chunk), not_before=None)
 
@@ -261,9 +260,9 @@ async def shown(
     final: bool,
     now: datetime,
 ) -> None:
-    """The result that was ready at `of` stands in that message: close the row, or wait for the next outcome.
+    """Note that the result that was ready at `of` was sent: close the row, or wait for the next outcome.
 
-    If there has been news while it was sent, the row stays ready, to be shown again.
+    A row with a newer outcome stays ready.
     """
     await _set(session, OutboxRow.id == outbox_id, message_id=message_id, not_before=None, tries=0)
     unchanged = and_(OutboxRow.id == outbox_id, OutboxRow.ready_at == of)
@@ -291,8 +290,7 @@ def _unsent_failed() -> ColumnElement[bool]:
 
 
 def _collected(now: datetime) -> Select[int]:
-    """People whose failures are to be told now: collected long enough, the last notice long enough ago, and
-    none of theirs being sent or put off."""
+    """People with failures collected for COLLECT_FOR, none being sent, and no notice within NOTICE_EVERY."""
     waits_until = func.max(OutboxRow.not_before)
     collected = (
         select(OutboxRow.telegram_id, func.min(OutboxRow.ready_at).label("since"))
@@ -304,7 +302,7 @@ def _collected(now: datetime) -> Select[int]:
         )
         .subquery()
     )
-    # Asked once a person, of whom there may be a tenth as many as failures.
+    # Once for each person, not for each failure.
     not_now = exists().where(
         Person.telegram_id == collected.c.telegram_id,
         or_(Person.reachable.is_(False), Person.last_notice_at > now - NOTICE_EVERY),
@@ -313,7 +311,7 @@ def _collected(now: datetime) -> Select[int]:
 
 
 async def _close_outdated(session: AsyncSession, condition: ColumnElement[bool], now: datetime) -> None:
-    """Of a post that was tagged, queued again or skipped since, there is nothing to tell."""
+    """Close notices of posts that were tagged, queued again or skipped since."""
     post = aliased(Post)
     still_so = exists().where(
         post.id == OutboxRow.post_id,

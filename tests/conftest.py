@@ -16,7 +16,7 @@ pytest_plugins = [
 # How fast an example runs is the machine's load, not the code's behaviour.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("quick"), max_examples=100)
-settings.register_profile("long", settings.get_profile("quick"), max_examples=2000)
+settings.register_profile("long", settings.get_profile("quick"), max_examples=1000)
 settings.load_profile("quick")
 
 #: Folders of tests for which one database is like the other.

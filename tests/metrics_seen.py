@@ -8,8 +8,8 @@ from bot.monitoring.metrics import Metrics
 from services.availability.circuit_breaker import Aside
 from services.availability.provider_status import Quota
 from services.llm.client import Call, Request
-from services.llm.response_classifier import Kind, Outcome, Usage
-from services.metrics import ModelGauge, Reading
+from services.llm.outcomes import Kind, Outcome, Usage
+from services.metrics import MetricsSnapshot, ModelMetrics
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from storage.queue.claim import ClaimedPost
 from tests.storage.rows import NOW
@@ -31,17 +31,17 @@ def finished(call: Call) -> FinishedRequest:
     return FinishedRequest(TaggingRequest(tuple(posts), (call.request.model,)), call)
 
 
-def everything_known(models: Sequence[str]) -> Reading:
+def everything_known(models: Sequence[str]) -> MetricsSnapshot:
     """A reading in which nothing is absent: the first model is set aside, the others wait for a probe."""
-    half_open = (ModelGauge(model, None, half_open=True, faults=3) for model in models[1:])
-    return Reading(
+    half_open = (ModelMetrics(model, None, half_open=True, faults=3) for model in models[1:])
+    return MetricsSnapshot(
         posts={"pending": 5, "failed": 3},
         due={"pending": 5, "retrying": 1},
         oldest_due={"pending": 61.5, "retrying": 0.0},
         leased=2,
         outbox_waiting=7,
         tagging_enabled=True,
-        models=(ModelGauge(models[0], Aside.DOWN, half_open=False, faults=4), *half_open),
+        models=(ModelMetrics(models[0], Aside.DOWN, half_open=False, faults=4), *half_open),
         paused=Aside.DOWN,
         pause_ends=NOW,
         quota=Quota(50, 30, NOW),

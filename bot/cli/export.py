@@ -14,7 +14,7 @@ import click
 
 from bot.errors import CommandError
 from bot.runtime.database_startup import current_database, settings_or_stop
-from services.library.export import Exporting, Form, heading
+from services.library.export import Exporter, ExportFormat, heading
 from storage.db.engine import is_unavailable
 
 
@@ -23,7 +23,7 @@ async def run_export(telegram_id: int | None, form: str, *, everything: bool, ou
     async with _source(telegram_id) as (exporting, user_id):
         try:
             with _target(output) as target:
-                count = await _copy(exporting, user_id, Form(form), target, everything=everything)
+                count = await _copy(exporting, user_id, ExportFormat(form), target, everything=everything)
         except BrokenPipeError:
             # The reader has seen enough (`| head`).
             return 1
@@ -54,11 +54,11 @@ class _Target:
                 os.fsync(self.file.fileno())
 
 
-async def _copy(exporting: Exporting, user_id: int, form: Form, target: _Target, *, everything: bool) -> int:
+async def _copy(exporting: Exporter, user_id: int, form: ExportFormat, target: _Target, *, everything: bool) -> int:
     count = 0
     target.write(heading(form, bom=target.is_file))
-    async with aclosing(exporting.blocks(user_id, form, tagged_only=not everything)) as blocks:
-        async for block in blocks:
+    async with aclosing(exporting.chunks(user_id, form, tagged_only=not everything)) as chunks:
+        async for block in chunks:
             target.write(block.data)
             count += block.posts
     target.finish()
@@ -66,10 +66,10 @@ async def _copy(exporting: Exporting, user_id: int, form: Form, target: _Target,
 
 
 @asynccontextmanager
-async def _source(telegram_id: int | None) -> AsyncIterator[tuple[Exporting, int]]:
+async def _source(telegram_id: int | None) -> AsyncIterator[tuple[Exporter, int]]:
     settings = settings_or_stop()
     async with current_database(settings) as database:
-        exporting = Exporting(database)
+        exporting = Exporter(database)
         who = telegram_id or next(iter(settings.admin_ids), None)
         if who is None:
             raise CommandError("--user: name the Telegram id of the user whose posts you want, or set ADMIN_IDS.")

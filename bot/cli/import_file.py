@@ -17,7 +17,7 @@ from bot.runtime.database_startup import current_database, settings_or_stop
 from bot.settings import Settings
 from services.accounts.people import People
 from services.clock import utc_now
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.base import SourceError
 from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable
@@ -68,7 +68,7 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
 class _SoFar:
     """The summary of what is imported, also if the file breaks off."""
 
-    done: Summary
+    done: ImportResult
 
 
 async def _steps(
@@ -149,12 +149,12 @@ def _progress(path: Path) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _print(done: Summary) -> None:
+def _print(done: ImportResult) -> None:
     for line in summary_lines(done):
         click.echo(line)
 
 
-def summary_lines(done: Summary) -> list[str]:
+def summary_lines(done: ImportResult) -> list[str]:
     """The summary in words. Pure."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [

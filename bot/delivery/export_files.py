@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.library.export import Block, Form, heading
+from services.library.export import ExportChunk, ExportFormat, heading
 
 #: A bot may send 50 MB, form fields included: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000
@@ -25,7 +25,9 @@ class ExportPart:
     posts: int
 
 
-async def packed(blocks: AsyncIterable[Block], form: Form, folder: Path, largest: int = LARGEST) -> list[ExportPart]:
+async def packed(
+    blocks: AsyncIterable[ExportChunk], form: ExportFormat, folder: Path, largest: int = LARGEST
+) -> list[ExportPart]:
     """Write the blocks into files in the folder, none larger than `largest` bytes. No file without posts."""
     plain = folder / "all"
     # Each block's bytes and posts: parts are cut between blocks.
@@ -44,7 +46,7 @@ async def packed(blocks: AsyncIterable[Block], form: Form, folder: Path, largest
     return await _compressed(plain, form, sizes, largest)
 
 
-async def _compressed(plain: Path, form: Form, sizes: list[tuple[int, int]], largest: int) -> list[ExportPart]:
+async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, int]], largest: int) -> list[ExportPart]:
     parts: list[ExportPart] = []
     waiting = deque(sizes)
     with plain.open("rb") as source:

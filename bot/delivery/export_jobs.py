@@ -18,10 +18,10 @@ from aiogram.types import FSInputFile
 from bot.delivery.export_files import LARGEST, ExportPart, packed
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import TRANSIENT, error_name, retry_call
+from bot.views import errors
 from bot.views import exports as views
-from bot.views import help as help_views
-from services.accounts.people import Caller
-from services.library.export import Exporting, Form
+from services.accounts.people import CurrentUser
+from services.library.export import Exporter, ExportFormat
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class ExportJobs:
     """Makes the files and sends them, or says that it failed."""
 
     def __init__(
-        self, bot: Bot, exporting: Exporting, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
+        self, bot: Bot, exporting: Exporter, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
     ) -> None:
         """`largest` is how many bytes of a file Telegram takes."""
         self._bot = bot
@@ -51,14 +51,14 @@ class ExportJobs:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._is_stopping = False
 
-    def begin(self, caller: Caller, chat_id: int, form: Form) -> bool:
-        """Begin to export the caller's tagged posts. Returns False while an export of theirs is being made."""
-        if caller.telegram_id in self._tasks or self._is_stopping:
+    def begin(self, user: CurrentUser, chat_id: int, form: ExportFormat) -> bool:
+        """Begin to export the user's tagged posts. Returns False while an export of theirs is being made."""
+        if user.telegram_id in self._tasks or self._is_stopping:
             return False
-        t = self._i18n.texts(caller.language)
-        task = asyncio.create_task(self._export(t, caller.user_id or 0, chat_id, form))
-        self._tasks[caller.telegram_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(caller.telegram_id))
+        t = self._i18n.texts(user.language)
+        task = asyncio.create_task(self._export(t, user.owner_id, chat_id, form))
+        self._tasks[user.telegram_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(user.telegram_id))
         return True
 
     async def stop(self) -> None:
@@ -69,7 +69,7 @@ class ExportJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _export(self, t: Texts, user_id: int, chat_id: int, form: Form) -> None:
+    async def _export(self, t: Texts, user_id: int, chat_id: int, form: ExportFormat) -> None:
         try:
             await self._tell(chat_id, views.export_begun(t))
             async with self._slots:
@@ -82,16 +82,18 @@ class ExportJobs:
         except Exception as error:
             await self._tell(chat_id, self._failed(t, error))
 
-    async def _make(self, t: Texts, user_id: int, chat_id: int, form: Form) -> bool:
+    async def _make(self, t: Texts, user_id: int, chat_id: int, form: ExportFormat) -> bool:
         with TemporaryDirectory(prefix="metka-export-") as folder:
-            async with aclosing(self._exporting.blocks(user_id, form)) as blocks:
+            async with aclosing(self._exporting.chunks(user_id, form)) as blocks:
                 parts = await packed(blocks, form, Path(folder), self._largest)
             for number, part in enumerate(parts, 1):
                 await self._send(t, chat_id, form, part, number, len(parts))
         log.info("exported", user_id=user_id, posts=sum(part.posts for part in parts), files=len(parts))
         return bool(parts)
 
-    async def _send(self, t: Texts, chat_id: int, form: Form, part: ExportPart, number: int, count: int) -> None:
+    async def _send(
+        self, t: Texts, chat_id: int, form: ExportFormat, part: ExportPart, number: int, count: int
+    ) -> None:
         which = f"-{number}-of-{count}" if count > 1 else ""
         name = f"metka-{self._clock():%Y-%m-%d}{which}.{form}{part.path.suffix}"
         caption = views.exported(t, part.posts, number, count)
@@ -108,7 +110,7 @@ class ExportJobs:
             log.warning("export_not_made", error=error_name(error))
             return views.export_not_made(t)
         log.error("export_failed", exc_info=error)
-        return help_views.went_wrong(t)
+        return errors.went_wrong(t)
 
     async def _tell(self, chat_id: int, text: Html) -> None:
         with suppress(TimeoutError):

@@ -16,7 +16,7 @@ from aiogram.types import (
     MessageEntity,
 )
 
-from services.hashtags.service import Edit
+from services.hashtags.service import MessageEdit
 
 #: How Telegram says that the bot may not edit in a channel, other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
@@ -24,7 +24,7 @@ RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "c
 GONE = ("message to edit not found", "message_id_invalid")
 
 
-async def edit_message(bot: Bot, edit: Edit) -> datetime | None:
+async def edit_message(bot: Bot, edit: MessageEdit) -> datetime | None:
     """Put the new text into the message. Returns Telegram's time of the edit; None if the text stood there already.
 
     Raises:
@@ -41,7 +41,7 @@ async def edit_message(bot: Bot, edit: Edit) -> datetime | None:
     return datetime.fromtimestamp(edited_at, UTC) if edited_at else None
 
 
-async def _edit_text(bot: Bot, edit: Edit) -> Message | bool:
+async def _edit_text(bot: Bot, edit: MessageEdit) -> Message | bool:
     options = edit.original.options
     preview = options.get("link_preview_options") or {"is_disabled": False}
     return await bot.edit_message_text(
@@ -55,7 +55,7 @@ async def _edit_text(bot: Bot, edit: Edit) -> Message | bool:
     )
 
 
-async def _edit_caption(bot: Bot, edit: Edit) -> Message | bool:
+async def _edit_caption(bot: Bot, edit: MessageEdit) -> Message | bool:
     options = edit.original.options
     return await bot.edit_message_caption(
         chat_id=edit.chat_id,
@@ -105,7 +105,7 @@ def can_edit(event: ChatMemberUpdated) -> bool:
     return isinstance(member, ChatMemberAdministrator) and bool(member.can_edit_messages)
 
 
-def _entities(edit: Edit) -> list[MessageEntity]:
+def _entities(edit: MessageEdit) -> list[MessageEntity]:
     return [MessageEntity.model_validate(entity) for entity in edit.original.entities]
 
 

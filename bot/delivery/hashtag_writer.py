@@ -21,7 +21,7 @@ from aiogram.exceptions import (
 from bot.delivery.hashtag_edit import edit_message, is_gone, is_without_rights, may_edit
 from bot.telegram.call_retry import error_name, next_pause
 from services.background_task import BackgroundTask
-from services.hashtags.service import ChannelHashtags, Edit
+from services.hashtags.service import ChannelHashtags, MessageEdit
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class HashtagWriter(BackgroundTask):
             self._caught_up = is_late or not info.pending_update_count
         return self._caught_up
 
-    async def _write(self, edit: Edit) -> bool:
+    async def _write(self, edit: MessageEdit) -> bool:
         """Returns False if nothing can be written now, in any channel."""
         self._not_before[edit.chat_id] = self._monotonic() + CHAT_SECONDS
         try:
@@ -106,7 +106,7 @@ class HashtagWriter(BackgroundTask):
         self._pause = 0.0
         return True
 
-    async def _try(self, edit: Edit) -> None:
+    async def _try(self, edit: MessageEdit) -> None:
         """Record that the edit is written, or refused for good.
 
         Raises:
@@ -125,7 +125,7 @@ class HashtagWriter(BackgroundTask):
         self._paused_until = self._monotonic() + self._pause
         log.warning("hashtags_wait_for_telegram", error=error_name(error), seconds=self._pause)
 
-    async def _postpone(self, edit: Edit, error: TelegramAPIError) -> None:
+    async def _postpone(self, edit: MessageEdit, error: TelegramAPIError) -> None:
         """Leave the channel alone for a while, and its message for good after MOST_TRIES."""
         last = self._failing.get(edit.chat_id)
         if last is None or last.post_id != edit.post_id:

@@ -31,7 +31,7 @@ from bot.telegram.call_retry import TRANSIENT, error_name, is_token_refusal, ret
 from bot.views import imports as views
 from services.accounts.people import People
 from services.background_task import BackgroundTask, unless_set
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.export.file import ExportError, ExportFile
 from storage.db.engine import is_unavailable
 
@@ -90,7 +90,7 @@ class ImportJobs(BackgroundTask):
             path = Path(folder) / "result.json"
             try:
                 if await unless_set(self.stopping, self._download(work, path)):
-                    await self._store(work, ExportFile(path, part=PART), t)
+                    await self._store(work, ExportFile(path, max_delivery=PART), t)
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:
@@ -151,7 +151,7 @@ class ImportJobs(BackgroundTask):
             await self._end(work, views.finished(t, work, done), None)
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
-    async def _show(self, work: Import, done: Summary, t: Texts, source: ExportFile) -> None:
+    async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
         """Show how far the import is, every EVERY_SECONDS at most. A failed edit does no harm."""
         if time.monotonic() < self._not_before:
             return

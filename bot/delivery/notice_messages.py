@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import keyboards
 from bot.i18n import Html, I18n, Texts
-from bot.keyboards import channels as channel_keyboards
-from bot.views import access as access_views
+from bot.keyboards import access as access_keyboards
+from bot.keyboards import alerts as alert_keyboards
+from bot.keyboards import channel_news as news_keyboards
+from bot.keyboards import posts as keyboards
+from bot.keyboards.following import with_follow
+from bot.views import alerts as alert_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news
-from services.library.overview import Overview, PostCard
+from services.library.bot_queries import BotQueries, PostCard
 from services.notifications.outbox import Notice
 
 
@@ -29,8 +32,8 @@ class NoticeMessage:
 class NoticeMessages:
     """Writes notices in their person's language, from what the database says now."""
 
-    def __init__(self, overview: Overview, i18n: I18n, admin_ids: Collection[int]) -> None:
-        self._overview = overview
+    def __init__(self, queries: BotQueries, i18n: I18n, admin_ids: Collection[int]) -> None:
+        self._queries = queries
         self._i18n = i18n
         self._admin_ids = admin_ids
 
@@ -43,13 +46,13 @@ class NoticeMessages:
             case "result":
                 return await self._result(t, notice)
             case "channel":
-                return NoticeMessage(channel_news(t, notice.payload), channel_keyboards.channel_news(t, notice.payload))
+                return NoticeMessage(channel_news(t, notice.payload), news_keyboards.channel_news(t, notice.payload))
             case _:
-                return NoticeMessage(access_views.admin(t, notice.payload), _admin_buttons(t, notice))
+                return NoticeMessage(alert_views.alert(t, notice.payload), _admin_buttons(t, notice))
 
     async def _failed(self, t: Texts, notice: Notice) -> NoticeMessage | None:
         listed = notice.post_ids[: views.LISTED]
-        posts = await self._overview.posts(listed)
+        posts = await self._queries.posts(listed)
         total = len(notice.post_ids) - len(listed) + len(posts)
         if not posts:
             return None
@@ -58,13 +61,13 @@ class NoticeMessages:
         return NoticeMessage(views.failed_several(t, posts, total), keyboards.failed_several(t))
 
     async def _result(self, t: Texts, notice: Notice) -> NoticeMessage:
-        card = await self._overview.post(notice.post_ids[0], user_id=None) if notice.post_ids else None
+        card = await self._queries.post(notice.post_ids[0], user_id=None) if notice.post_ids else None
         if card is None:
             return NoticeMessage(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
         final = card.status not in {"pending", "retrying"}
         buttons = self._buttons(t, card, notice) if final else None
-        with_follow = channel_keyboards.with_follow(t, buttons, notice.payload.get("follow"))
-        return NoticeMessage(views.result(t, card), with_follow, final)
+        markup = with_follow(t, buttons, notice.payload.get("follow"))
+        return NoticeMessage(views.result(t, card), markup, final)
 
     def _buttons(self, t: Texts, card: PostCard, notice: Notice) -> InlineKeyboardMarkup | None:
         return keyboards.post(t, card, details=True, admin=notice.telegram_id in self._admin_ids)
@@ -73,5 +76,5 @@ class NoticeMessages:
 def _admin_buttons(t: Texts, notice: Notice) -> InlineKeyboardMarkup | None:
     person = notice.payload.get("person")
     if notice.payload.get("text") == "access" and isinstance(person, int):
-        return keyboards.access(t, person)
-    return keyboards.try_now(t) if notice.payload.get("text") == "account" else None
+        return access_keyboards.access_request(t, person)
+    return alert_keyboards.try_now(t) if notice.payload.get("text") == "account" else None

@@ -21,7 +21,7 @@ from aiogram.exceptions import (
 
 from bot.delivery.notice_messages import NoticeMessage, NoticeMessages
 from services.background_task import BackgroundTask
-from services.notifications.outbox import Kind, Notice, Outbox
+from services.notifications.outbox import Notice, NoticeKind, Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class Notifier(BackgroundTask):
         outbox: Outbox,
         messages: NoticeMessages,
         clock: Callable[[], datetime],
-        on_sent: Callable[[Kind, Result], None] | None = None,
+        on_sent: Callable[[NoticeKind, Result], None] | None = None,
     ) -> None:
         """`on_sent` is called with each notice's kind and result."""
         super().__init__()

@@ -14,10 +14,10 @@ from aiogram.exceptions import (
 )
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import keyboards
 from bot.i18n import I18n
+from bot.keyboards import retry as keyboards
 from bot.telegram.call_retry import TRANSIENT, next_pause
-from bot.views import stats as views
+from bot.views import retry as views
 from services.accounts.people import People
 from services.background_task import BackgroundTask
 from services.tagging.service import RetryProgress, TaggingService

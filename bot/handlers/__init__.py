@@ -1,4 +1,7 @@
-"""What the bot does with updates: a router a topic, in the order in which they are asked."""
+"""Handlers of Telegram's updates: a router per topic, named as in keyboards/ and views/.
+
+A handler parses, calls one use case of services/, and answers; middlewares are in bot/telegram.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from aiogram import Router
 
 from bot.handlers import (
     access,
+    alerts,
     channel_updates,
     channels,
     exports,
     fallback,
+    feeds,
     following,
     forwards,
     groups,
@@ -17,27 +22,28 @@ from bot.handlers import (
     imports,
     posts,
     retry,
-    start,
     stats,
 )
+from bot.handlers import help as help_
 
 
 def make_routers() -> list[Router]:
-    """All routers, new ones, since a router belongs to one dispatcher."""
+    """New routers in the order in which they are asked: a router belongs to one dispatcher."""
     return [
         groups.router(),
         stats.router(),
-        start.router(),
+        help_.router(),
         retry.router(),
         posts.router(),
         channels.router(),
         following.router(),
         exports.router(),
+        feeds.router(),
         access.router(),
+        alerts.router(),
         hashtags.router(),
         forwards.router(),
         imports.router(),
         fallback.router(),
-        # Of no person's: asked last, since every router costs an update its time.
         channel_updates.router(),
     ]

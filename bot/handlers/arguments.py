@@ -1,11 +1,11 @@
-"""PURE: what people write after a command."""
+"""PURE: the arguments of commands."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from bot.keyboards import MAX_POST_ID
+from services.library.cursor import MAX_ID
 from services.tagging.service import LIMITS
 
 DEFAULT_LIMIT = 50
@@ -21,14 +21,19 @@ class RetryArguments:
 
 
 def parse_post_id(text: str | None) -> int | None:
-    """`12` or `#12`; None for anything that cannot be a post's id."""
+    """`12` or `#12`; None for anything else."""
     match = re.fullmatch(r"#?([0-9]{1,10})", (text or "").strip())
     number = int(match[1]) if match else 0
-    return number if 1 <= number <= MAX_POST_ID else None
+    return number if 1 <= number <= MAX_ID else None
+
+
+def parse_tag(text: str | None) -> str | None:
+    """A tag, with or without #; None if there is none."""
+    return " ".join((text or "").lower().split()).lstrip("#") or None
 
 
 def parse_retry(text: str | None) -> RetryArguments | None:
-    """None for anything else than `[force [all]] [limit]`, with a limit from 1 to 1000."""
+    """None for anything but `[force [all]] [limit]` with a limit from 1 to 1000."""
     match = re.fullmatch(r"(?:(force)(?:\s+(all))?)?\s*([0-9]{1,4})?", (text or "").strip().lower())
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""What happens in channels, and the bot's own memberships."""
+"""Posts in channels, and the bot's memberships in channels and private chats."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from aiogram.types import ChatMemberUpdated, Message
 from bot.delivery.hashtag_edit import can_edit
 from bot.i18n import I18n
 from bot.telegram.channel_message import incoming_post
-from bot.views import help as views
+from bot.views import channel_news as views
 from services.accounts.people import People
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 
 log = structlog.get_logger(__name__)
 
-_HERE = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.CREATOR}
+_MEMBER = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.CREATOR}
 
 
-async def channel_post(message: Message, intake: Intake) -> None:
-    """A new post."""
-    await intake.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
+async def channel_post(message: Message, channel_posts: ChannelPosts) -> None:
+    """Store a new post."""
+    await channel_posts.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
 
 
-async def channel_edit(message: Message, intake: Intake) -> None:
-    """A changed post."""
-    await intake.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
+async def channel_edit(message: Message, channel_posts: ChannelPosts) -> None:
+    """Store an edited post."""
+    await channel_posts.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
 
 
-async def channel_member(event: ChatMemberUpdated, bot: Bot, intake: Intake, people: People, i18n: I18n) -> None:
-    """The bot was made an administrator of a channel, or is none any more."""
+async def channel_member(
+    event: ChatMemberUpdated, bot: Bot, channel_posts: ChannelPosts, people: People, i18n: I18n
+) -> None:
+    """The bot became an administrator of a channel, or lost that."""
     chat, who = event.chat, event.from_user
     if event.new_chat_member.status != ChatMemberStatus.ADMINISTRATOR:
-        await intake.bot_removed(chat.id)
+        await channel_posts.bot_removed(chat.id)
         return
     title = chat.title or chat.username or str(chat.id)
-    await intake.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
+    await channel_posts.bot_added(chat.id, title, chat.username, who.id, can_edit(event))
     if event.old_chat_member.status == ChatMemberStatus.ADMINISTRATOR or who.is_bot:
         return
-    caller = await people.seen(who.id, language_code=who.language_code, name=who.full_name, username=who.username)
-    text = views.channel_added(i18n.texts(caller.language), title, may_use=caller.may_use)
+    user = await people.seen(who.id, language_code=who.language_code, name=who.full_name, username=who.username)
+    text = views.channel_added(i18n.texts(user.language), title, may_use=user.may_use)
     try:
         await bot.send_message(who.id, text)
     except (TelegramForbiddenError, TelegramBadRequest):
@@ -50,13 +52,13 @@ async def channel_member(event: ChatMemberUpdated, bot: Bot, intake: Intake, peo
 
 
 async def private_member(event: ChatMemberUpdated, people: People) -> None:
-    """A person blocked the bot, or took it back."""
-    await people.my_chat(event.chat.id, event.new_chat_member.status in _HERE)
+    """A person blocked or unblocked the bot."""
+    await people.set_reachable(event.chat.id, event.new_chat_member.status in _MEMBER)
 
 
 def router() -> Router:
-    """This topic's handlers."""
-    made = Router(name="channels")
+    """Posts, edits and memberships."""
+    made = Router(name="channel_updates")
     made.channel_post.register(channel_post)
     made.edited_channel_post.register(channel_edit)
     made.my_chat_member.register(channel_member, F.chat.type == ChatType.CHANNEL)

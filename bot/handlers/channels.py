@@ -1,4 +1,4 @@
-"""/channels, and the buttons of its channels."""
+"""/channels: the list, the cards and their buttons."""
 
 from __future__ import annotations
 
@@ -6,35 +6,42 @@ from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.handlers.replies import chat_of, show, user_of
+from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards import channels as keyboards
-from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList
+from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelListButton
 from bot.telegram.middlewares import Toast
 from bot.views import channels as views
-from services.accounts.people import Caller
-from services.following.service import ALL, MORE_POSTS, Channels
+from services.accounts.people import CurrentUser
+from services.following.service import ALL, MORE_POSTS, ChannelService
 
-#: So long a press waits for what comes of it: presses are answered within a second.
+#: Fetch now waits this long for the outcome, since a press is answered within a second.
 FETCH_SECONDS = 0.7
 
 
-async def channels_(message: Message, t: Texts, caller: Caller, channels: Channels) -> None:
-    """One's channels."""
-    text, markup = await _list(t, caller, channels, 1)
+async def channels_(message: Message, t: Texts, user: CurrentUser, channels: ChannelService) -> None:
+    """The first page of the list."""
+    text, markup = await _list(t, user, channels, 1)
     await message.answer(text, reply_markup=markup)
 
 
 async def list_page(
-    press: CallbackQuery, callback_data: ChannelList, bot: Bot, t: Texts, caller: Caller, channels: Channels
+    press: CallbackQuery,
+    callback_data: ChannelListButton,
+    bot: Bot,
+    t: Texts,
+    user: CurrentUser,
+    channels: ChannelService,
 ) -> None:
-    """Another page of them."""
-    text, markup = await _list(t, caller, channels, callback_data.page)
+    """Another page of the list."""
+    text, markup = await _list(t, user, channels, callback_data.page)
     await show(press, bot, text, markup, here=callback_data.here)
 
 
-async def _list(t: Texts, caller: Caller, channels: Channels, page: int) -> tuple[Html, InlineKeyboardMarkup | None]:
-    shown = await channels.page(user_of(caller), page)
+async def _list(
+    t: Texts, user: CurrentUser, channels: ChannelService, page: int
+) -> tuple[Html, InlineKeyboardMarkup | None]:
+    shown = await channels.page(user.owner_id, page)
     return views.channels(t, shown), keyboards.channels(t, shown)
 
 
@@ -43,20 +50,20 @@ async def act(
     callback_data: ChannelButton,
     bot: Bot,
     t: Texts,
-    caller: Caller,
-    channels: Channels,
+    user: CurrentUser,
+    channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Pause, resume, fetch now, stop or remove; the message then shows how it stands."""
-    done, words = await _act(t, user_of(caller), callback_data, channels)
-    card = await channels.card(user_of(caller), callback_data.channel)
+    """Pause, resume, fetch now, stop or remove; the message then shows the channel's new state."""
+    done, words = await _act(t, user.owner_id, callback_data, channels)
+    card = await channels.card(user.owner_id, callback_data.channel)
     toast.text = words if done else views.cannot(t, card)
     if done or card is not None:
-        await _show_standing(press, callback_data, bot, t, caller, channels)
+        await _show_state(press, callback_data, bot, t, user, channels)
 
 
-async def _act(t: Texts, user_id: int, data: ChannelButton, channels: Channels) -> tuple[bool, str]:
-    """Whether it was done, and what to say then."""
+async def _act(t: Texts, user_id: int, data: ChannelButton, channels: ChannelService) -> tuple[bool, str]:
+    """Whether it was done, and the answer to the press."""
     match data.action:
         case ChannelAction.PAUSE | ChannelAction.RESUME:
             return await channels.pause(user_id, data.channel, paused=data.action is ChannelAction.PAUSE), ""
@@ -78,58 +85,58 @@ async def older(
     callback_data: ChannelButton,
     bot: Bot,
     t: Texts,
-    caller: Caller,
-    channels: Channels,
+    user: CurrentUser,
+    channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Read further back; the message shows how far that is."""
+    """Fetch older posts; the message shows the progress."""
     count = MORE_POSTS if callback_data.action is ChannelAction.OLDER else ALL
-    started = await channels.older(user_of(caller), callback_data.channel, count)
-    card = await channels.card(user_of(caller), callback_data.channel)
+    started = await channels.older(user.owner_id, callback_data.channel, count)
+    card = await channels.card(user.owner_id, callback_data.channel)
     toast.text = t.plain("Reading…") if started else views.cannot(t, card)
     if card is None:
         return
-    message_id = await _show_standing(press, callback_data, bot, t, caller, channels)
+    message_id = await _show_state(press, callback_data, bot, t, user, channels)
     if started:
-        # After the message says so: the progress is not to be written over.
-        await channels.attach(user_of(caller), callback_data.channel, chat_of(press), message_id)
+        # Only now: otherwise the edit above could overwrite the progress.
+        await channels.attach(user.owner_id, callback_data.channel, chat_of(press), message_id)
 
 
-async def ask(
+async def ask_before_removal(
     press: CallbackQuery,
     callback_data: ChannelButton,
     bot: Bot,
     t: Texts,
-    caller: Caller,
-    channels: Channels,
+    user: CurrentUser,
+    channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Whether the channel is to be removed, and what of its posts."""
-    card = await channels.card(user_of(caller), callback_data.channel)
+    """Ask whether to remove the channel, and whether with its posts."""
+    card = await channels.card(user.owner_id, callback_data.channel)
     if card is None:
         toast.text = views.cannot(t, card)
         return
-    markup = keyboards.question(t, card, callback_data.page, card=callback_data.card)
-    await show(press, bot, views.question(t, card), markup)
+    markup = keyboards.remove_question(t, card, callback_data.page, card=callback_data.card)
+    await show(press, bot, views.remove_question(t, card), markup)
 
 
-async def _show_standing(
-    press: CallbackQuery, data: ChannelButton, bot: Bot, t: Texts, caller: Caller, channels: Channels
+async def _show_state(
+    press: CallbackQuery, data: ChannelButton, bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService
 ) -> int:
-    """The channel's card, or the page of the list from which the button was pressed."""
-    card = await channels.card(user_of(caller), data.channel) if data.card else None
+    """Show the channel's card, or the page of the list from which the button was pressed."""
+    card = await channels.card(user.owner_id, data.channel) if data.card else None
     if card is not None:
         return await show(press, bot, views.card(t, card), keyboards.card(t, card, data.page))
-    return await show(press, bot, *await _list(t, caller, channels, data.page))
+    return await show(press, bot, *await _list(t, user, channels, data.page))
 
 
 def router() -> Router:
-    """This topic's handlers."""
-    made = Router(name="channel_list")
+    """/channels and its buttons."""
+    made = Router(name="channels")
     made.message.register(channels_, Command("channels", ignore_case=True))
-    made.callback_query.register(list_page, ChannelList.filter())
-    made.callback_query.register(ask, ChannelButton.filter(F.action == ChannelAction.REMOVE))
-    further_back = F.action.in_({ChannelAction.OLDER, ChannelAction.ALL_OLDER})
-    made.callback_query.register(older, ChannelButton.filter(further_back))
+    made.callback_query.register(list_page, ChannelListButton.filter())
+    made.callback_query.register(ask_before_removal, ChannelButton.filter(F.action == ChannelAction.REMOVE))
+    fetch_older = F.action.in_({ChannelAction.OLDER, ChannelAction.ALL_OLDER})
+    made.callback_query.register(older, ChannelButton.filter(fetch_older))
     made.callback_query.register(act, ChannelButton.filter())
     return made

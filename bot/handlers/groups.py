@@ -1,4 +1,4 @@
-"""In groups the bot only says that it works in private."""
+"""Groups: the bot only says that it works in private chats."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from aiogram.types import CallbackQuery, Message, TelegramObject
 
 from bot.i18n import I18n
 from bot.telegram.middlewares import Toast, is_private
-from bot.views import help as views
+from bot.views import errors
 
 
 async def message(message: Message, bot: Bot, i18n: I18n) -> None:
-    """Only to a command or a mention of this bot."""
+    """Answer a command or a mention of this bot."""
     me = (await bot.me()).username or ""
     if message.from_user is not None and is_addressed(message.text or message.caption or "", me):
-        text = views.private_only(i18n.texts(message.from_user.language_code))
-        # Groups clean up commands: the answer comes also when the command is gone.
+        text = errors.private_only(i18n.texts(message.from_user.language_code))
+        # Other bots may have deleted the command.
         to = message.as_reply_parameters(allow_sending_without_reply=True)
         await message.answer(text, reply_parameters=to)
 
 
 async def press(press: CallbackQuery, i18n: I18n, toast: Toast) -> None:
-    """A button of ours that came into a group."""
-    toast.text = views.private_only(i18n.texts(press.from_user.language_code))
+    """A button of ours in a group."""
+    toast.text = errors.private_only(i18n.texts(press.from_user.language_code))
 
 
 async def is_not_private(event: TelegramObject) -> bool:
-    """Whatever Telegram calls such a chat, now or tomorrow: nothing of it may reach the private handlers."""
+    """Any chat that is not private, also of kinds that Telegram adds later."""
     return not is_private(event)
 
 
 def is_addressed(text: str, username: str) -> bool:
-    """PURE: whether a group's message is a command that may be ours, or mentions the bot."""
+    """PURE: whether a group's message is a command for this bot, or mentions it."""
     words = text.lower().split()
     ours = f"@{username.lower()}"
     if words and words[0].startswith("/") and len(words[0]) > 1:
@@ -40,7 +40,7 @@ def is_addressed(text: str, username: str) -> bool:
 
 
 def router() -> Router:
-    """This topic's handlers."""
+    """Messages and presses outside of private chats."""
     made = Router(name="groups")
     made.message.register(message, is_not_private)
     made.callback_query.register(press, is_not_private)

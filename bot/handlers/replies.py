@@ -1,4 +1,4 @@
-"""Answers to presses: in the pressed message where it can be edited, else in a new one."""
+"""What several handlers need to answer: the chat, and editing the pressed message."""
 
 from __future__ import annotations
 
@@ -6,28 +6,16 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from services.accounts.people import Caller
-
-
-def owner_scope(caller: Caller) -> int | None:
-    """Whose posts a person reaches: an administrator everybody's (None)."""
-    return None if caller.is_admin else caller.user_id
-
-
-def user_of(caller: Caller) -> int:
-    """Their users.id; 0, which nobody has, where there is none."""
-    return caller.user_id or 0
-
 
 def chat_of(press: CallbackQuery) -> int:
-    """Where the pressed message is."""
+    """The chat of the pressed message."""
     return press.message.chat.id if press.message is not None else press.from_user.id
 
 
 async def show(
     press: CallbackQuery, bot: Bot, text: str, markup: InlineKeyboardMarkup | None = None, *, here: bool = True
 ) -> int:
-    """Put a text into the pressed message (`here`), or into a new one; returns that message's id."""
+    """Show a text in the pressed message if `here`, else in a new one; returns the message's id."""
     if here and isinstance(press.message, Message):
         try:
             await press.message.edit_text(text, reply_markup=markup)

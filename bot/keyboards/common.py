@@ -1,13 +1,19 @@
-"""What every keyboard is made of."""
+"""What several keyboards share."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardButton
+from pydantic import Field
 
+from services.library.cursor import MAX_ID
+
+PostId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Rows = list[list[InlineKeyboardButton]]
 
 
 def button(text: str, data: CallbackData) -> InlineKeyboardButton:
-    """A button that carries this."""
+    """A button with this callback data."""
     return InlineKeyboardButton(text=text, callback_data=data.pack())

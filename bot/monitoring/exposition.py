@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from bot.errors import StartError
 from bot.monitoring.metrics import CONTENT_TYPE, Metrics
-from services.metrics import Gauges, Reading
+from services.metrics import MetricsReader, MetricsSnapshot
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ class Exposition:
 
     content_type = CONTENT_TYPE
 
-    def __init__(self, metrics: Metrics, gauges: Gauges) -> None:
+    def __init__(self, metrics: Metrics, gauges: MetricsReader) -> None:
         self._metrics = metrics
         self._gauges = gauges
 
@@ -31,7 +31,7 @@ class Exposition:
         """All metrics. While the database is away, only the process's own."""
         return self._metrics.render(await self._read())
 
-    async def _read(self) -> Reading | None:
+    async def _read(self) -> MetricsSnapshot | None:
         try:
             return await self._gauges.read()
         except Exception as error:

@@ -22,9 +22,9 @@ from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
 from services.llm.client import Call
-from services.llm.response_classifier import Kind
-from services.metrics import ModelGauge, Reading
-from services.notifications.outbox import Kind as NoticeKind
+from services.llm.outcomes import Kind
+from services.metrics import MetricsSnapshot, ModelMetrics
+from services.notifications.outbox import NoticeKind
 from services.tagging.tagging_request import FinishedRequest
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -118,7 +118,7 @@ class Metrics:
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
 
-    def render(self, reading: Reading | None) -> bytes:
+    def render(self, reading: MetricsSnapshot | None) -> bytes:
         """The body of /metrics. Without a reading (the database is away), only the process's own."""
         return generate_latest(_Families([*self.collect(), *families(reading)]))
 
@@ -133,7 +133,7 @@ class _Families:
         return self._found
 
 
-def families(reading: Reading | None) -> Iterator[Metric]:
+def families(reading: MetricsSnapshot | None) -> Iterator[Metric]:
     """The gauges of a reading. An unknown value has no sample."""
     yield _single(
         "metka_database_up", "1 while the database answers; without it there are no other gauges.", reading is not None
@@ -162,7 +162,7 @@ def families(reading: Reading | None) -> Iterator[Metric]:
     yield from _of_quota(reading)
 
 
-def _of_models(models: Sequence[ModelGauge]) -> Iterator[Metric]:
+def _of_models(models: Sequence[ModelMetrics]) -> Iterator[Metric]:
     aside = GaugeMetricFamily(
         "metka_model_aside",
         "1 while the model is set aside (its breaker is open), by reason.",
@@ -181,7 +181,7 @@ def _of_models(models: Sequence[ModelGauge]) -> Iterator[Metric]:
     )
 
 
-def _of_pause(reading: Reading) -> Iterator[Metric]:
+def _of_pause(reading: MetricsSnapshot) -> Iterator[Metric]:
     paused = {reason.value: reading.paused is reason for reason in Aside}
     yield _by("metka_paused", "1 while tagging as a whole is paused, by the most serious reason.", "reason", paused)
     ends = reading.pause_ends.timestamp() if reading.pause_ends else None
@@ -190,7 +190,7 @@ def _of_pause(reading: Reading) -> Iterator[Metric]:
     )
 
 
-def _of_quota(reading: Reading) -> Iterator[Metric]:
+def _of_quota(reading: MetricsSnapshot) -> Iterator[Metric]:
     quota = reading.quota
     yield _single(
         "metka_quota_limit",

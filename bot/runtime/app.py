@@ -26,13 +26,13 @@ from bot.telegram.health import TelegramHealth
 from services.accounts.people import People
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
-from services.following.service import Channels
-from services.ingest.channel_posts import Intake
+from services.following.service import ChannelService
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
-from services.library.export import Exporting
+from services.ingest.received_updates import ReceivedUpdates
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage import outbox
@@ -69,7 +69,7 @@ async def run_bot() -> int:
 def make_reception(engine: Engine) -> Reception:
     """What receives updates: `inbox.receive` is for the webhook's route, `health` for /readyz."""
     arrivals = Signal()
-    return Reception(Inbox(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
+    return Reception(ReceivedUpdates(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
 
 
 def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
@@ -104,9 +104,9 @@ def make_services(engine: Engine) -> Services:
     to_read = Signal()
     return Services(
         people=people,
-        overview=Overview(database, utc_now),
-        intake=Intake(database, people, worker.wake, utc_now),
-        channels=Channels(database, to_read.send, utc_now),
+        queries=BotQueries(database, utc_now),
+        channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
+        channels=ChannelService(database, to_read.send, utc_now),
         outbox=Outbox(database, utc_now),
         tagging=TaggingService(
             database,
@@ -121,7 +121,7 @@ def make_services(engine: Engine) -> Services:
             random=Random(),
         ),
         imports=Imports(database, worker.wake, utc_now),
-        exporting=Exporting(database),
+        exporting=Exporter(database),
         feeds=Feeds(database, people, settings.public_url, utc_now),
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,

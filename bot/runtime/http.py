@@ -18,9 +18,9 @@ from bot.web.routers.webhook import TelegramWebhook
 from bot.web.server import serve
 from services.accounts.tokens import Tokens
 from services.clock import utc_now
-from services.ingest.api_posts import Submissions
-from services.library.lists import Listing
-from services.metrics import Gauges
+from services.ingest.api_posts import ApiPosts
+from services.library.api_queries import ApiQueries
+from services.metrics import MetricsReader
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def serve_http(
         OSError: the address is taken, or not this machine's.
     """
     settings = engine.settings
-    gauges = Gauges(engine.database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
+    gauges = MetricsReader(engine.database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
     backend = _backend(engine, services, reception, Exposition(process_metrics, gauges))
     app = make_web_app(backend, webhook=_webhook(settings, reception))
     try:
@@ -48,8 +48,8 @@ def _backend(engine: Engine, services: Services, reception: Reception, expositio
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     return Backend(
         authenticator=Authenticator(api_token, Tokens(database, services.people, utc_now)),
-        listing=Listing(database),
-        submissions=Submissions(database, engine.worker.wake, utc_now),
+        listing=ApiQueries(database),
+        api_posts=ApiPosts(database, engine.worker.wake, utc_now),
         feeds=services.feeds,
         i18n=services.i18n,
         tagging=services.tagging,

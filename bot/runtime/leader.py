@@ -32,18 +32,18 @@ from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
 from services.clock import utc_now
-from services.following.poller import Reader
-from services.following.service import Channels
+from services.following.poller import Poller
+from services.following.service import ChannelService
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.ingest.received_updates import Inbox
-from services.library.export import Exporting
+from services.ingest.received_updates import ReceivedUpdates
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
-from services.sources.preview.client import TELEGRAMS_ADDRESS, Preview
+from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
 #: For the term's tasks to end: longer than handlers get.
@@ -55,13 +55,13 @@ class Services:
     """The use cases that handlers call."""
 
     people: People
-    overview: Overview
-    intake: Intake
-    channels: Channels
+    queries: BotQueries
+    channel_posts: ChannelPosts
+    channels: ChannelService
     outbox: Outbox
     tagging: TaggingService
     imports: Imports
-    exporting: Exporting
+    exporting: Exporter
     feeds: Feeds
     i18n: I18n
     #: Sent when a public channel must be read at once.
@@ -72,7 +72,7 @@ class Services:
 class Reception:
     """What receives updates. `arrivals` is sent when a webhook has brought one."""
 
-    inbox: Inbox
+    inbox: ReceivedUpdates
     arrivals: Signal
     health: TelegramHealth
 
@@ -119,7 +119,7 @@ class Leader:
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
         """Start the tasks that send messages. Returns the dispatcher, whose handlers wake them."""
         services, i18n = self._services, self._services.i18n
-        messages = NoticeMessages(services.overview, i18n, self._engine.settings.admin_ids)
+        messages = NoticeMessages(services.queries, i18n, self._engine.settings.admin_ids)
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
         hashtags = ChannelHashtags(self._engine.database, self._news.send, utc_now)
         writer = HashtagWriter(bot, hashtags)
@@ -150,8 +150,8 @@ class Leader:
             people=services.people,
             i18n=services.i18n,
             on_update=on_update,
-            overview=services.overview,
-            intake=services.intake,
+            queries=services.queries,
+            channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,
             channels=services.channels,
@@ -163,9 +163,9 @@ class Leader:
     def _start_reading(self, tasks: BackgroundTasks, stack: AsyncExitStack) -> None:
         """Start to read the public channels that people follow."""
         settings = self._engine.settings
-        preview = Preview(__version__, settings.tme_base_url or TELEGRAMS_ADDRESS)
+        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
         stack.push_async_callback(preview.aclose)
-        reader = Reader(
+        poller = Poller(
             self._engine.database,
             preview,
             settings.admin_ids,
@@ -174,8 +174,8 @@ class Leader:
             on_posts=self._engine.worker.wake,
             on_news=self._news.send,
         )
-        stack.enter_context(self._services.to_read.received_by(reader.wake))
-        tasks.start(reader.run(), reader.stop)
+        stack.enter_context(self._services.to_read.received_by(poller.wake))
+        tasks.start(poller.run(), poller.stop)
 
     def _start_receiving(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiogram.types import Chat, InlineKeyboardButton, Message, TelegramObject
 
-from services.hashtags.formatting import Original
+from services.hashtags.formatting import EditableMessage
 from services.ingest.channel_posts import IncomingPost
 
 #: Formatting that an edit by a bot loses: most bots may use neither custom emoji nor mentions by number.
@@ -30,7 +30,7 @@ def incoming_post(message: Message, channel: Chat, message_id: int, date: dateti
     )
 
 
-def _original(message: Message) -> Original | None:
+def _original(message: Message) -> EditableMessage | None:
     """What an edit of the message has to repeat. None without text and caption."""
     text = message.text or message.caption
     if not text:
@@ -43,7 +43,7 @@ def _original(message: Message) -> Original | None:
     options: dict[str, Any] = {name: _plain(value) for name, value in values.items() if value is not None}
     if message.show_caption_above_media:
         options["show_caption_above_media"] = True
-    return Original(text, [_plain(each) for each in entities], not message.text, options, _obstacle(message))
+    return EditableMessage(text, [_plain(each) for each in entities], not message.text, options, _obstacle(message))
 
 
 def _obstacle(message: Message) -> str | None:

@@ -13,12 +13,12 @@ from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.types import LinkPreviewOptions
 from pydantic import SecretStr
 
-from bot.i18n import LANGUAGES, I18n
+from bot.i18n import I18n
 from bot.telegram.call_retry import retry_call
 from bot.telegram.error_handler import on_error
 from bot.telegram.middlewares import (
     AnswerPresses,
-    FindCaller,
+    FindUser,
     MarkAnswers,
     MeasureUpdates,
     RepeatUntilStored,
@@ -26,7 +26,7 @@ from bot.telegram.middlewares import (
 )
 from bot.telegram.rate_limit import MessageRateLimit
 from bot.views import help as help_views
-from services.accounts.people import People
+from services.accounts.people import LANGUAGES, People
 
 
 def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
@@ -55,11 +55,11 @@ def make_dispatcher(
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))
     dispatcher.update.outer_middleware(MarkAnswers())
-    throttle, find_caller = Throttle(i18n), FindCaller(people, i18n)
+    throttle, find_user = Throttle(i18n), FindUser(people, i18n)
     dispatcher.callback_query.outer_middleware(AnswerPresses())
     for observer in (dispatcher.message, dispatcher.callback_query):
         observer.outer_middleware(throttle)
-        observer.outer_middleware(find_caller)
+        observer.outer_middleware(find_user)
     for observer in (dispatcher.channel_post, dispatcher.edited_channel_post, dispatcher.my_chat_member):
         observer.outer_middleware(RepeatUntilStored())
     dispatcher.errors.register(on_error)

@@ -12,7 +12,7 @@ from aiogram.types import CallbackQuery, ErrorEvent
 from bot.i18n import I18n
 from bot.telegram.call_retry import TRANSIENT, retry_call
 from bot.telegram.middlewares import answer_press, is_private
-from bot.views import help as help_views
+from bot.views import errors
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
     if source is None or source.from_user is None or not is_private(source):
         return
     t = i18n.texts(source.from_user.language_code)
-    text = help_views.unavailable(t) if is_unavailable(event.exception) else help_views.went_wrong(t)
+    text = errors.unavailable(t) if is_unavailable(event.exception) else errors.went_wrong(t)
     if isinstance(source, CallbackQuery) and await answer_press(source, text):
         return
     await bot.send_message(source.from_user.id, text)

@@ -20,8 +20,8 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.rate_limit import is_answer
 from bot.views import access as access_views
-from bot.views import help as help_views
-from services.accounts.people import Access, Caller, People
+from bot.views import errors
+from services.accounts.people import CurrentUser, People, Role
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ class Throttle(BaseMiddleware):
         if count == MOST_UPDATES + 1:
             log.info("throttled", person=who.id)
             if isinstance(event, Message) and is_private(event):
-                await event.answer(help_views.too_many(self._i18n.texts(who.language_code)))
+                await event.answer(errors.too_many(self._i18n.texts(who.language_code)))
         return None
 
     async def _pass(self, person: int, handling: Awaitable[Any]) -> Any:
@@ -136,15 +136,15 @@ class Throttle(BaseMiddleware):
         return now - began > WINDOW_SECONDS and self._open[person] < MOST_UPDATES
 
 
-class FindCaller(BaseMiddleware):
-    """In private chats, gives handlers `caller` and `t`, and refuses strangers. Groups pass."""
+class FindUser(BaseMiddleware):
+    """In private chats, gives handlers `user` and `t`, and refuses strangers. Groups pass."""
 
     def __init__(self, people: People, i18n: I18n, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._people = people
         self._i18n = i18n
         self._monotonic = monotonic
         # Stranger and state of their request → when a repeated /start was answered. Dropped after an hour.
-        self._answered: dict[tuple[int, Access], float] = {}
+        self._answered: dict[tuple[int, Role], float] = {}
         # A lock lives while a task holds or awaits it.
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -160,40 +160,40 @@ class FindCaller(BaseMiddleware):
     async def _may_use(self, event: TelegramObject, who: User, data: dict[str, Any]) -> bool:
         # One update of a person at a time, so that a stranger who sends several is told once.
         async with self._locks.setdefault(who.id, asyncio.Lock()):
-            caller = await self._people.seen(
+            user = await self._people.seen(
                 who.id, language_code=who.language_code, name=who.full_name, username=who.username
             )
-            data["caller"], data["t"] = caller, self._i18n.texts(caller.language)
-            if not caller.may_use:
-                await self._refuse(event, caller, who, data)
-        return caller.may_use
+            data["user"], data["t"] = user, self._i18n.texts(user.language)
+            if not user.may_use:
+                await self._refuse(event, user, who, data)
+        return user.may_use
 
-    async def _refuse(self, event: TelegramObject, caller: Caller, who: User, data: dict[str, Any]) -> None:
+    async def _refuse(self, event: TelegramObject, user: CurrentUser, who: User, data: dict[str, Any]) -> None:
         if isinstance(event, Message):
-            await self._turn_away(event, caller, who)
+            await self._turn_away(event, user, who)
         elif isinstance(toast := data.get("toast"), Toast):
             toast.text = data["t"].plain("This bot is private.")
 
-    async def _turn_away(self, message: Message, caller: Caller, who: User) -> None:
-        t = self._i18n.texts(caller.language)
+    async def _turn_away(self, message: Message, user: CurrentUser, who: User) -> None:
+        t = self._i18n.texts(user.language)
         is_start = (message.text or "").split(maxsplit=1)[:1] == ["/start"]
-        admins = await self._people.ask_access(caller, who.full_name, who.username) if is_start else []
+        admins = await self._people.ask_access(user, who.full_name, who.username) if is_start else []
         if admins:
             words = access_views.asked(t)
-        elif not caller.told or (is_start and self._may_answer_again(caller)):
+        elif not user.told or (is_start and self._may_answer_again(user)):
             words = (
-                _standing(t, caller.access)
+                _standing(t, user.role)
                 if self._people.has_admins
-                else access_views.no_administrators(t, caller.telegram_id)
+                else access_views.no_administrators(t, user.telegram_id)
             )
         else:
             return
-        if not caller.told:
-            await self._people.mark_told(caller.telegram_id)
+        if not user.told:
+            await self._people.mark_told(user.telegram_id)
         await message.answer(words)
 
-    def _may_answer_again(self, caller: Caller) -> bool:
-        now, key = self._monotonic(), (caller.telegram_id, caller.access)
+    def _may_answer_again(self, user: CurrentUser) -> bool:
+        now, key = self._monotonic(), (user.telegram_id, user.role)
         self._answered = {known: at for known, at in self._answered.items() if now - at < START_AGAIN_AFTER}
         if key in self._answered:
             return False
@@ -201,12 +201,12 @@ class FindCaller(BaseMiddleware):
         return True
 
 
-def _standing(t: Texts, access: Access) -> Html:
+def _standing(t: Texts, role: Role) -> Html:
     """What a stranger is told about their request."""
-    match access:
-        case Access.ASKED:
+    match role:
+        case Role.ASKED:
             return access_views.asked_already(t)
-        case Access.DECLINED:
+        case Role.DECLINED:
             return access_views.declined(t)
         case _:
             return access_views.stranger(t)

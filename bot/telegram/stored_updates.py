@@ -10,7 +10,7 @@ from aiogram import Bot, Dispatcher
 
 from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress
 from services.background_task import BackgroundTask
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class StoredUpdates(BackgroundTask):
         self,
         bot: Bot,
         dispatcher: Dispatcher,
-        inbox: Inbox,
+        inbox: ReceivedUpdates,
         *,
         on_rival: Callable[[], None] = lambda: None,
         until_empty: bool = False,

@@ -1,4 +1,4 @@
-"""News of channels, which comes unasked: the outbox's kind 'channel'."""
+"""Messages about channels that come unasked: the kind 'channel' of the outbox, and a greeting."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
             name=shorten(name, 64),
         ),
         "delayed": lambda: _delayed(t, payload, name),
-        "unreadable": lambda: _unreadable(t, payload, name),
         "hashtags_off": lambda: rights_lost(t, str(payload.get("title"))),
         "hashtags_removed": lambda: removed(t, whole(payload.get("post"))),
         "hashtags_stay": lambda: stay(t, whole(payload.get("post"))),
         "taken_out": lambda: taken_out(t, str(payload.get("title"))),
-        "readable": lambda: t._("✅ The pages of public channels can be read again."),
     }
     render = known.get(payload.get("text"))
     return render() if render else t._("⚠️ {text}", text=shorten(str(payload.get("text")), 200))
@@ -96,25 +94,9 @@ def _delayed(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
     )
 
 
-def _unreadable(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
-    some = whole(payload.get("some"))
-    if some:
-        return paragraphs(
-            t.ngettext(
-                "⚠️ <b>{count} message of @{name} cannot be understood</b>",
-                "⚠️ <b>{count} messages of @{name} cannot be understood</b>",
-                some,
-                name=shorten(name, 64),
-            ),
-            t._(
-                "They are of a kind that I do not know, and were left out; the others are stored. Look for a new "
-                "version."
-            ),
-        )
-    return paragraphs(
-        t._("⚠️ <b>The page of @{name} cannot be understood</b>", name=shorten(name, 64)),
-        t._(
-            "Telegram shows it in another form than I know. Nothing of it was stored; other channels may follow. I "
-            "keep trying, and tell you when it works again. If it does not: look for a new version of Metka."
-        ),
-    )
+def channel_added(t: Texts, title: str, *, may_use: bool) -> Html:
+    """To the person who made the bot an administrator of a channel."""
+    name = shorten(title, 80)
+    if may_use:
+        return t._("✅ I see new posts of <b>{name}</b> now and tag them.", name=name)
+    return t._("I am in <b>{name}</b>, but this bot is private: send /start to ask for access.", name=name)

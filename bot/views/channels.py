@@ -1,21 +1,19 @@
-"""Messages about channels: the list, a card, what came of /add and /remove."""
+"""/channels: the list, a card, the question before a removal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bot.i18n import Html, Texts, escape, join
 from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
-from services.following.channel_names import MOST_NAMES, Reason, Unusable, is_name
-from services.following.service import MOST_CHANNELS, Added, Addition, ChannelCard, ChannelPage, Parsed, Problem
-
-#: Words without a channel that are told of one /add.
-UNUSABLE_SHOWN = 10
+from bot.views.following import how_to_add
+from services.following.channel_names import is_name
+from services.following.service import ChannelCard, ChannelPage, ChannelProblem, FetchResult
 
 
 def channels(t: Texts, page: ChannelPage) -> Html:
-    """/channels."""
+    """A page of the list."""
     if not page.channels:
         return paragraphs(t._("You have no channels yet."), how_to_add(t))
     alone = page.total == 1
@@ -30,7 +28,7 @@ def channels(t: Texts, page: ChannelPage) -> Html:
 
 
 def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
-    """What the signs on the buttons mean, of those that there are."""
+    """What the signs on the page's buttons mean."""
     is_read = any(each.is_read for each in shown)
     signs = (
         (t._("⏸ pause"), any(each.is_read and not each.is_paused for each in shown)),
@@ -40,7 +38,7 @@ def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
         (t._("⋯ older posts"), is_read),
         (t._("➕ follow"), any(not each.is_read and is_name(each.username) for each in shown)),
     )
-    return join(" · ", [sign for sign, is_there in signs if is_there])
+    return join(" · ", [sign for sign, is_shown in signs if is_shown])
 
 
 def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
@@ -52,7 +50,7 @@ def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
 
 
 def card(t: Texts, shown: ChannelCard) -> Html:
-    """A channel by itself."""
+    """One channel."""
     return paragraphs(_block(t, shown, None), _unread(t, [shown]))
 
 
@@ -89,23 +87,23 @@ def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     return [*([t._("checked {ago}", ago=t.ago(shown.checked_at))] if shown.checked_at else []), *older]
 
 
-def _problem(t: Texts, shown: ChannelCard, problem: Problem) -> Html:
+def _problem(t: Texts, shown: ChannelCard, problem: ChannelProblem) -> Html:
     words = {
-        Problem.GONE: t._(
+        ChannelProblem.GONE: t._(
             "⚠️ cannot be read: there is no such public channel, or it is private, or its owner has switched off the "
             "preview. Check the name, or remove it"
         ),
-        Problem.UNREADABLE: t._(
+        ChannelProblem.UNREADABLE: t._(
             "⚠️ cannot be read: Telegram's page has a form that I do not know. The administrators know; I keep trying"
         ),
-        Problem.UNAVAILABLE: t._("⚠️ Telegram's page does not answer. Nothing to do: I keep trying"),
+        ChannelProblem.UNAVAILABLE: t._("⚠️ Telegram's page does not answer. Nothing to do: I keep trying"),
     }
     since = shown.problem_since
     return words[problem] if since is None else t._("{problem} (since {at})", problem=words[problem], at=since)
 
 
-def question(t: Texts, shown: ChannelCard) -> Html:
-    """Whether to remove a channel."""
+def remove_question(t: Texts, shown: ChannelCard) -> Html:
+    """The question before a channel is removed."""
     name = named(shown.title, shown.username)
     if not shown.posts:
         return t._("Remove {channel}?", channel=name)
@@ -127,115 +125,8 @@ def question(t: Texts, shown: ChannelCard) -> Html:
     )
 
 
-def offer(t: Texts, name: str) -> Html:
-    """To a message that is nothing but a channel's name; under it stands Follow."""
-    return t._(
-        "Shall I read the public channel @{name}? Press the button: its last posts get tags, and each new one.",
-        name=name,
-    )
-
-
-def known(t: Texts, name: str) -> Html:
-    """The same of a channel that is followed."""
-    return t._("You follow @{name} already: /channels", name=name)
-
-
-def how_to_add(t: Texts) -> Html:
-    """How posts come to the bot: for a list without channels, and to an /add without any."""
-    return lines(
-        t._("• <code>/add @name</code> or a t.me link, several at once too: I read the public channel"),
-        t._("• reply /add to a post that you forwarded to me: I read its channel"),
-        t._("• make me an administrator of a channel, also of a private one: I see its new posts"),
-    )
-
-
-def usage_remove(t: Texts) -> Html:
-    """To a /remove without a name."""
-    return t._("Usage: <code>/remove @name</code> or a t.me link; /channels lists your channels")
-
-
-def no_public_name(t: Texts) -> Html:
-    """To an /add of a private channel's post."""
-    return t._(
-        "This channel has no public name, so I cannot read it. Make me its administrator to have its new posts, or "
-        "forward me single ones."
-    )
-
-
-def reading(t: Texts, name: str) -> Html:
-    """A channel was added; this message is going to show what came of it."""
-    return t._("⏳ Reading @{name}…", name=name)
-
-
-def additions(t: Texts, added: Sequence[Addition], unusable: Sequence[Unusable]) -> Html:
-    """What came of the names of an /add."""
-    names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in Added}
-    told = {
-        Added.NEW: t._("⏳ Reading: {names}", names=names[Added.NEW]),
-        Added.KNOWN: t._("✅ Followed already; I look for new posts now: {names}", names=names[Added.KNOWN]),
-        Added.TOO_MANY: t._(
-            "🚫 You follow {most} channels, the maximum. Remove one first, then add {names}",
-            most=MOST_CHANNELS,
-            names=names[Added.TOO_MANY],
-        ),
-    }
-    return lines(*(told[outcome] for outcome in Added if names[outcome]), *_unusable(t, unusable))
-
-
-def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
-    """What came of the names of a /remove: those that are read no more, those that were not, and what is no name."""
-    return lines(
-        t._("🗑 Not read any more; the posts stay: {names}", names=_names(gone)) if gone else None,
-        t._("🚫 Not among the channels that I read for you: {names}", names=_names(others)) if others else None,
-        *_unusable(t, unusable),
-    )
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"@{name}" for name in names)
-
-
-def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
-    """What is said of words that name no public channel, and why; of many, the first."""
-    words = {
-        reason: ", ".join(shorten(each.word, 64) for each in unusable[:UNUSABLE_SHOWN] if each.reason is reason)
-        for reason in Reason
-    }
-    told = {
-        Reason.PRIVATE: t._(
-            "🔒 Private, so I cannot read it (make me an administrator there): {words}", words=words[Reason.PRIVATE]
-        ),
-        Reason.NO_CHANNEL: t._("🚫 Not a link to a channel: {words}", words=words[Reason.NO_CHANNEL]),
-        Reason.NO_NAME: t._(
-            "🚫 Not a channel's name (one looks like @name or t.me/name): {words}", words=words[Reason.NO_NAME]
-        ),
-        Reason.TOO_MANY: t._(
-            "🚫 More than {most} at once; send the rest by itself: {words}",
-            most=MOST_NAMES,
-            words=words[Reason.TOO_MANY],
-        ),
-    }
-    more = len(unusable) - UNUSABLE_SHOWN
-    return [
-        *(told[reason] for reason in Reason if words[reason]),
-        *([t.ngettext("and {count} more", "and {count} more", more)] if more > 0 else []),
-    ]
-
-
-def followed(t: Texts, added: Addition) -> str:
-    """The answer to a press on Follow."""
-    name = added.name
-    match added.outcome:
-        case Added.NEW:
-            return t.plain("Reading…")
-        case Added.KNOWN:
-            return t.plain("You follow @{name} already.", name=name)
-        case Added.TOO_MANY:
-            return t.plain("You follow {most} channels, the maximum. Remove one first.", most=MOST_CHANNELS)
-
-
-def fetched(t: Texts, found: Parsed | None) -> str:
-    """What came of a wish to read a channel now, for a toast."""
+def fetched(t: Texts, found: FetchResult | None) -> str:
+    """The answer to Fetch now."""
     if found is None or not found.done:
         return t.plain("Reading…")
     if found.problem is not None:
@@ -244,12 +135,12 @@ def fetched(t: Texts, found: Parsed | None) -> str:
 
 
 def no_more(t: Texts, left: ChannelCard | None) -> str:
-    """The answer to the removal of a channel, which is still in the list for its posts' sake, or not."""
+    """The answer to a removal: the channel is gone, or stays listed because of its posts."""
     return t.plain("Removed.") if left is None else t.plain("No longer read; its posts stay.")
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:
-    """Why a press does nothing."""
+    """Why a button does nothing."""
     if shown is None:
         return t.plain("This channel is not yours (any more).")
     if not shown.is_read:
@@ -260,12 +151,12 @@ def cannot(t: Texts, shown: ChannelCard | None) -> str:
 
 
 def address(username: str | None) -> str | None:
-    """Where a channel with a public name is."""
+    """A public channel's link."""
     return f"https://t.me/{username}" if is_name(username) else None
 
 
 def named(title: str, username: str | None) -> Html:
-    """Title and name; the name alone where there is no title."""
+    """Title and @name, as far as they are known."""
     name = escape(f"@{shorten(username, 64)}") if username else None
     if not title.strip():
         return Html(f"<b>{name or '—'}</b>")
@@ -273,5 +164,5 @@ def named(title: str, username: str | None) -> Html:
 
 
 def bold(text: str | None) -> Html:
-    """A title of any length, in bold."""
+    """A shortened title in bold."""
     return Html(f"<b>{escape(shorten(text or '—', TITLE_UNITS))}</b>")

@@ -1,4 +1,4 @@
-"""What every message shares: the signs of the statuses, titles, links, and cutting to Telegram's lengths."""
+"""What several topics share: statuses, titles, links, shortening, and the provider's state."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from typing import Any
 
 from bot.i18n import Html, Texts, escape, join
 from services.availability.provider_status import ProviderState
-from services.library.overview import PostCard
+from services.library.bot_queries import PostCard
+from services.text import units
 
-#: One sign for each status, everywhere.
 SIGNS = {"success": "✅", "pending": "⏳", "retrying": "🔁", "failed": "❌", "skipped": "⏭"}
 TITLE_UNITS = 80
 
 
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def shorten(text: str, most: int) -> str:
-    """The beginning of a text on one line, at most so many UTF-16 units; half a character never stands."""
+    """The beginning of a text on one line, at most `most` UTF-16 units long; surrogate pairs stay whole."""
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     if units(text) <= most:
         return text
@@ -29,12 +24,12 @@ def shorten(text: str, most: int) -> str:
 
 
 def whole(value: Any) -> int:
-    """A number in an outbox row's payload; 0 for whatever else stands there."""
+    """An integer of an outbox payload; 0 for anything else."""
     return value if isinstance(value, int) else 0
 
 
 def status_words(t: Texts) -> dict[str, Html]:
-    """Every status in words."""
+    """Each status in words."""
     return {
         "success": t._("tagged"),
         "pending": t._("waiting"),
@@ -45,7 +40,7 @@ def status_words(t: Texts) -> dict[str, Html]:
 
 
 def status_names(t: Texts) -> dict[str, Html]:
-    """Every status in words, with its sign."""
+    """Each status in words, with its sign."""
     return {status: Html(f"{SIGNS[status]} {words}") for status, words in status_words(t).items()}
 
 
@@ -55,7 +50,7 @@ def number(card: PostCard) -> str:
 
 
 def channel(card: PostCard) -> Html:
-    """The channel's title, in bold."""
+    """The channel's title in bold."""
     return Html(f"<b>{escape(shorten(card.channel_title or card.channel_username or '—', TITLE_UNITS))}</b>")
 
 
@@ -66,25 +61,25 @@ def beginning(card: PostCard, most: int) -> Html | None:
 
 
 def tags(values: tuple[str, ...]) -> Html:
-    """Tags in one line, each to be copied by a touch."""
+    """Tags on one line; a tap copies one."""
     shown = [Html(f"<code>{escape(shorten(tag, 50))}</code>") for tag in values[:15]]
     return join(" · ", shown)
 
 
 def link(text: Html, url: str | None) -> Html:
-    """A link, where there is an address that a browser would open."""
+    """The text as a link if `url` is a web address."""
     if not url or not url.startswith(("https://", "http://")) or len(url) > 500:
         return text
     return Html(f'<a href="{escape(url)}">{text}</a>')
 
 
 def lines(*parts: Html | None) -> Html:
-    """The parts that are there, each on its line."""
+    """The parts that are not None, a line each."""
     return join("\n", [part for part in parts if part is not None])
 
 
 def paragraphs(*parts: Html | None) -> Html:
-    """The parts that are there, an empty line between them."""
+    """The parts that are not empty, separated by empty lines."""
     return join("\n\n", [part for part in parts if part])
 
 
@@ -94,7 +89,7 @@ def next_try(t: Texts, at: datetime | None) -> Html:
 
 
 def disabled(t: Texts) -> Html:
-    """Why nothing is tagged, and what to do."""
+    """Tagging is disabled, and what to do."""
     return t._(
         "⛔ Tagging is disabled: there is no API key. Posts wait until the administrator sets "
         "OPENROUTER_API_KEY in .env and restarts the bot."
@@ -102,7 +97,7 @@ def disabled(t: Texts) -> Html:
 
 
 def provider(t: Texts, state: ProviderState) -> Html | None:
-    """Whether tagging goes on; None when all is well."""
+    """Why tagging is held up; None if it is not."""
     if state.state == "open":
         return None
     if state.state == "disabled":

@@ -1,4 +1,4 @@
-"""/hashtags: tags that go back into a channel."""
+"""/hashtags, and news about hashtags in channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.hashtags.service import HashtagChannels
 
 
 def listed(t: Texts, found: HashtagChannels) -> Html:
-    """The channels, of which each has a button."""
+    """Above the list of channels."""
     if not found.channels:
         return t._(
             "I am an administrator of none of your channels. Make me one there, with the right to edit messages; then "
@@ -22,7 +22,7 @@ def listed(t: Texts, found: HashtagChannels) -> Html:
 
 
 def ask(t: Texts, title: str) -> Html:
-    """What will happen, before it does."""
+    """What will happen, before hashtags are switched on."""
     return paragraphs(
         t._("#️⃣ <b>Hashtags in {channel}?</b>", channel=shorten(title, TITLE_UNITS)),
         lines(
@@ -36,7 +36,7 @@ def ask(t: Texts, title: str) -> Html:
 
 
 def no_right(t: Texts, title: str) -> Html:
-    """How to give the right that is missing."""
+    """How to give the bot the right to edit messages."""
     return paragraphs(
         t._("I am not allowed to edit messages in <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
         t._(
@@ -47,7 +47,7 @@ def no_right(t: Texts, title: str) -> Html:
 
 
 def rights_lost(t: Texts, title: str) -> Html:
-    """Hashtags were switched off, because the bot may not edit any more."""
+    """Hashtags were switched off because the bot lost the right to edit."""
     return paragraphs(
         t._(
             "#️⃣ Hashtags in <b>{channel}</b> are off: I am not allowed to edit messages there any more.",
@@ -58,12 +58,12 @@ def rights_lost(t: Texts, title: str) -> Html:
 
 
 def removed(t: Texts, post_id: int) -> Html:
-    """A post is again as it was, as its channel's owner wanted."""
+    """A post's hashtags are removed."""
     return t._("✅ The hashtags of #{post} are removed from the channel.", post=str(post_id))
 
 
 def stay(t: Texts, post_id: int) -> Html:
-    """Telegram did not let the bot put a post back."""
+    """Telegram refused to remove a post's hashtags."""
     return t._(
         "⚠️ Telegram did not let me remove the hashtags of #{post}: they still stand. You can delete them in the "
         "channel yourself.",
@@ -72,7 +72,7 @@ def stay(t: Texts, post_id: int) -> Html:
 
 
 def taken_out(t: Texts, title: str) -> Html:
-    """The bot is no longer in a channel where it wrote hashtags."""
+    """The bot was removed from a channel in which it wrote hashtags."""
     return paragraphs(
         t._("ℹ️ I was taken out of <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
         t._(

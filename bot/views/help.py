@@ -1,15 +1,15 @@
-"""/start, /help, usage lines, and what is said to whatever else comes."""
+"""/start, /help, the menu of commands, and the hint when a message is not understood."""
 
 from __future__ import annotations
 
 from aiogram.types import BotCommand
 
 from bot.i18n import Html, Texts
-from bot.views.common import disabled, lines, paragraphs, shorten
+from bot.views.common import disabled, lines, paragraphs
 
 
 def start(t: Texts, *, enabled: bool) -> Html:
-    """/start: what the bot does and what to do next."""
+    """What the bot does, and what to do next."""
     return paragraphs(
         t._("👋 I tag the posts of your Telegram channels with a language model, and keep at it until they have tags."),
         lines(
@@ -25,7 +25,7 @@ def start(t: Texts, *, enabled: bool) -> Html:
 
 
 def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
-    """/help: every command in a line."""
+    """Every command in a line."""
     commands = (
         t._("/stats — your posts by status"),
         t._("/retry [number] — retry what failed or waits (50 posts)"),
@@ -75,65 +75,5 @@ def commands(t: Texts) -> list[BotCommand]:
 
 
 def hint(t: Texts) -> Html:
-    """To anything that is no command."""
+    """The answer to a message that is not understood."""
     return t._("Forward me a post of a channel, send me its @name, or see /help.")
-
-
-def no_text(t: Texts) -> Html:
-    """To a forwarded post without text."""
-    return t._("⏭ This post has no text to tag.")
-
-
-def usage_post(t: Texts) -> Html:
-    """To /post with a bad id."""
-    return t._("Usage: <code>/post 123</code> — the number of a post, as in /failed")
-
-
-def usage_regen(t: Texts) -> Html:
-    """To /regen with a bad id."""
-    return t._("Usage: <code>/regen 123</code> — the number of a post, as in /failed")
-
-
-def usage_stats(t: Texts) -> Html:
-    """To /stats with a word it does not know."""
-    return t._("Usage: <code>/stats</code>, administrators also <code>/stats all</code>")
-
-
-def usage_retry(t: Texts, *, admin: bool) -> Html:
-    """To /retry with a bad limit."""
-    if admin:
-        return t._("Usage: <code>/retry 50</code> or <code>/retry force all 50</code> — 1 to 1000 posts")
-    return t._("Usage: <code>/retry 50</code> — 1 to 1000 posts, 50 without a number")
-
-
-def admins_only(t: Texts) -> Html:
-    """A clear refusal."""
-    return t._("🚫 That is for administrators only.")
-
-
-def private_only(t: Texts) -> Html:
-    """Said in groups."""
-    return t._("I work in a private chat only: write to me there.")
-
-
-def unavailable(t: Texts) -> Html:
-    """The database is away."""
-    return t._("⚠️ Temporarily unavailable, try again in a minute.")
-
-
-def went_wrong(t: Texts) -> Html:
-    """A bug of ours."""
-    return t._("⚠️ Something went wrong; the error is in the log. Try again later.")
-
-
-def too_many(t: Texts) -> Html:
-    """Said once to whoever sends too much."""
-    return t._("⏳ Too much at once: wait a few seconds.")
-
-
-def channel_added(t: Texts, title: str, *, may_use: bool) -> Html:
-    """To whoever made the bot an administrator of a channel."""
-    name = shorten(title, 80)
-    if may_use:
-        return t._("✅ I see new posts of <b>{name}</b> now and tag them.", name=name)
-    return t._("I am in <b>{name}</b>, but this bot is private: send /start to ask for access.", name=name)

@@ -1,37 +1,37 @@
-"""Messages about an export that was sent to the bot."""
+"""Messages about the import of a Telegram Desktop export."""
 
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
 from bot.views.common import lines, paragraphs, shorten
-from services.ingest.imports import Import, Summary
+from services.ingest.imports import Import, ImportResult
 from services.sources.export.file import ExportFault
 
 NAME_UNITS = 60
 
 
 def received(t: Texts, name: str | None) -> Html:
-    """The first answer: in this message the import then shows itself."""
+    """The first answer; this message then shows the progress."""
     return t._("📥 I have got {name} and begin to import it.", name=_name(name))
 
 
-def progress(t: Texts, work: Import, done: Summary, percent: str) -> Html:
-    """How far it is."""
+def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
+    """How far the import is."""
     return lines(
         t._("📥 <b>Importing {name}: {percent}</b>", name=_name(work.file_name), percent=percent),
         t._("New posts: {count}", count=done.new),
     )
 
 
-def finished(t: Texts, work: Import, done: Summary) -> Html:
-    """What came of all of it."""
+def finished(t: Texts, work: Import, done: ImportResult) -> Html:
+    """What was imported."""
     head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
     foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
     return paragraphs(head, summary(t, done), foot if done.new + done.edited > done.without_text else None)
 
 
-def failed(t: Texts, work: Import, done: Summary, fault: ExportFault) -> Html:
-    """Why it cannot be imported, or not all of it, and what to do."""
+def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Html:
+    """Why the file was not imported, or only a part of it, and what to do."""
     reasons = {
         ExportFault.HTML: web_pages(t),
         ExportFault.BROKEN: t._(
@@ -50,7 +50,7 @@ def failed(t: Texts, work: Import, done: Summary, fault: ExportFault) -> Html:
 
 
 def not_an_export(t: Texts) -> Html:
-    """To a file of another kind."""
+    """The file is of another kind."""
     return t._(
         "I can import the file result.json that Telegram Desktop makes: open the chat there, ⋮, “Export chat "
         "history”, format “Machine-readable JSON”."
@@ -58,12 +58,12 @@ def not_an_export(t: Texts) -> Html:
 
 
 def web_pages(t: Texts) -> Html:
-    """To an export in Telegram Desktop's other format."""
+    """The file is an export in HTML."""
     return t._("These are web pages (HTML). Export the chat again and choose the format “Machine-readable JSON”.")
 
 
 def too_big(t: Texts, telegram_id: int | None, *, admin: bool) -> Html:
-    """Telegram lets bots have no greater file; an administrator has another way."""
+    """Telegram does not let bots download the file; an administrator can import it on the server."""
     command = f".venv/bin/python -m bot import result.json --user {telegram_id}"
     way = t._("On the server where I run it can be as big as you like: <code>{command}</code>", command=command)
     ask = t._(
@@ -76,17 +76,17 @@ def too_big(t: Texts, telegram_id: int | None, *, admin: bool) -> Html:
 
 
 def lost(t: Texts) -> Html:
-    """Telegram has the file no more."""
+    """Telegram no longer has the file."""
     return t._("❌ Telegram does not give me that file any more. Send it again.")
 
 
 def went_wrong(t: Texts) -> Html:
-    """A bug of ours."""
+    """An unexpected exception."""
     return t._("❌ The import went wrong; the error is in the log. What was imported stays.")
 
 
-def summary(t: Texts, done: Summary) -> Html:
-    """The numbers; what did not occur is left out."""
+def summary(t: Texts, done: ImportResult) -> Html:
+    """The numbers; zeros are left out."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     return lines(
         t._("Messages: {count}", count=done.messages),
@@ -100,7 +100,7 @@ def summary(t: Texts, done: Summary) -> Html:
     )
 
 
-def _chats(t: Texts, done: Summary) -> Html:
+def _chats(t: Texts, done: ImportResult) -> Html:
     if not done.personal:
         return t._("Chats: {count}", count=done.chats)
     return t._("Chats: {count}, of them personal: {personal}", count=done.chats, personal=done.personal)

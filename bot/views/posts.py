@@ -1,4 +1,4 @@
-"""Messages about posts: a card, a result, /failed, the notices of failures."""
+"""Messages about posts: a card, an outcome, /failed, notices of failures, /post and /regen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.views.common import (
 )
 from bot.views.reasons import outcome, why
 from services.availability.provider_status import ProviderState
-from services.library.overview import AttemptView, FailedPage, PostCard
+from services.library.bot_queries import AttemptView, FailedPage, PostCard
 
 LISTED = 10
 
@@ -86,21 +86,14 @@ def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
 
 
 def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
-    """A post was asked for; this message is going to show its tags, and says so if that takes longer."""
+    """New tags are wanted; this message will show them."""
     post = f"#{post_id}"
     text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
     return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
 
 
-def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
-    """A forwarded post was stored; likewise."""
-    post = f"#{post_id}"
-    text = t._("⏳ Saved as {post}; its tags come here.", post=post)
-    return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))
-
-
 def result(t: Texts, post: PostCard) -> Html:
-    """What came of a post that was asked for."""
+    """The outcome for a person who asked for a post's tags."""
     match post.status:
         case "success" if post.error:
             return paragraphs(
@@ -133,12 +126,12 @@ def _not_yet(t: Texts, post: PostCard) -> Html:
 
 
 def gone(t: Texts, post_id: int) -> Html:
-    """A post that was deleted while somebody waited for its tags."""
+    """The post was deleted while a person waited for its tags."""
     return t._("{post} is no longer there.", post=f"#{post_id}")
 
 
 def missing(t: Texts) -> Html:
-    """The answer for a post that is not there, or not theirs."""
+    """There is no such post, or it belongs to another user."""
     return t._("There is no such post among yours. /failed lists those that failed.")
 
 
@@ -177,7 +170,7 @@ def _row(t: Texts, post: PostCard) -> Html:
 
 
 def failed_page(t: Texts, page: FailedPage) -> Html:
-    """/failed."""
+    """A page of /failed."""
     if not page.posts:
         return t._("✅ No failed posts.")
     place = t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None
@@ -186,3 +179,13 @@ def failed_page(t: Texts, page: FailedPage) -> Html:
         join("\n", [_row(t, post) for post in page.posts]),
         place,
     )
+
+
+def usage_post(t: Texts) -> Html:
+    """/post without a post's id."""
+    return t._("Usage: <code>/post 123</code> — the number of a post, as in /failed")
+
+
+def usage_regen(t: Texts) -> Html:
+    """/regen without a post's id."""
+    return t._("Usage: <code>/regen 123</code> — the number of a post, as in /failed")

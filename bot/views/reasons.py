@@ -1,10 +1,10 @@
-"""What went wrong, in plain words: one table of the service's wordings, the most particular first."""
+"""Error texts and outcomes of requests in plain words."""
 
 from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape
 from bot.views.common import shorten
-from services.library.overview import AttemptView, PostCard
+from services.library.bot_queries import AttemptView, PostCard
 
 REASON_UNITS = 200
 
@@ -15,14 +15,16 @@ def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html
         return t._("Every model refuses this text.")
     if not error:
         return t._("The reason is not known.")
-    found = error.lower()
+    ours, _, rest = error.partition(": “")
+    servers, found = rest.rpartition("”")[0], ours.lower()
     for wordings, words in _table(t):
         if any(wording in found for wording in wordings):
-            return words
+            return Html(f"{words} {escape(f'“{shorten(servers, REASON_UNITS)}”')}") if servers else words
     return escape(shorten(error, REASON_UNITS))
 
 
 def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
+    """(words in an error text, what they mean); the first match counts."""
     return (
         (("moderation", "refuses the text"), t._("The model refuses this text.")),
         (("too long for the model",), t._("The text is too long for the model.")),
@@ -45,7 +47,7 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
 
 
 def outcome_name(t: Texts, outcome: str) -> Html:
-    """What an outcome's kind is called."""
+    """An outcome in words."""
     names = {
         "tagged": t._("tags received"),
         "server_error": t._("server error"),

@@ -14,10 +14,11 @@ from bot.i18n import I18n
 from bot.monitoring.exposition import Exposition
 from bot.web.auth import Authenticator, Caller
 from bot.web.readiness import ReadinessCheck
-from services.following.service import Channels
-from services.ingest.api_posts import Submissions
+from services.following.service import ChannelService
+from services.ingest.api_posts import ApiPosts
+from services.library.api_queries import ApiQueries
+from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
-from services.library.lists import MAX_ID, Listing
 from services.tagging.service import TaggingService
 
 
@@ -26,12 +27,12 @@ class Backend:
     """What the handlers call."""
 
     authenticator: Authenticator
-    listing: Listing
-    submissions: Submissions
+    listing: ApiQueries
+    api_posts: ApiPosts
     feeds: Feeds
     i18n: I18n
     tagging: TaggingService
-    channels: Channels
+    channels: ChannelService
     readiness: ReadinessCheck
     exposition: Exposition
     max_attempts: int

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from services.library.lists import UnknownUserError
+from services.library.api_queries import UnknownUserError
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)

@@ -1,5 +1,5 @@
 """The JSON that the HTTP API takes and answers. Posts, users, channels and tags are dataclasses of
-`services.library.lists`."""
+`services.library.api_queries`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.types import JsonValue
 
 from services.clock import to_utc
-from services.following.service import Parsed
+from services.following.service import FetchResult
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
-from services.library import lists
+from services.library import api_queries, cursor
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
@@ -91,7 +91,7 @@ class ParsedChannel(_Answer):
     problem: str | None = Field(description="gone, unreadable or unavailable")
 
     @classmethod
-    def of(cls, one: Parsed) -> Self:
+    def of(cls, one: FetchResult) -> Self:
         """Convert the service's result."""
         state: Literal["read", "queued", "failed"] = "queued"
         if one.done:
@@ -134,16 +134,16 @@ def _to_bot_api_id(number: int) -> int:
 
 
 def _parse_moment(value: object) -> datetime:
-    if not isinstance(value, str) or not re.fullmatch(lists.MOMENT, value):
+    if not isinstance(value, str) or not re.fullmatch(cursor.MOMENT, value):
         raise ValueError("no time: ISO 8601, such as 2026-01-31T12:00:00Z")
-    return lists.read_moment(value)
+    return cursor.read_moment(value)
 
 
 _CHANNEL_ID = {"type": "integer", "description": "Telegram's number of the channel: -100…, or what follows that"}
 _CHANNEL_IDS = [{"minimum": 1, "maximum": PREFIX - 1}, {"minimum": 1 - 2 * PREFIX, "maximum": -1 - PREFIX}]
 _TIME = {
     "type": "string",
-    "pattern": f"^{lists.MOMENT}$",
+    "pattern": f"^{cursor.MOMENT}$",
     "description": "ISO 8601; without an offset it is UTC's",
     "examples": ["2026-01-31T12:00:00Z"],
 }
@@ -218,20 +218,20 @@ class PostsTaken(_Answer):
 class Users(_Answer):
     """A page of users by id."""
 
-    users: list[lists.ListedUser]
+    users: list[api_queries.ListedUser]
     next: int | None = Field(description="`after` of the next page; null: this is the last")
 
 
 class Channels(_Answer):
     """A user's channels."""
 
-    channels: list[lists.ListedChannel]
+    channels: list[api_queries.ListedChannel]
 
 
 class Tags(_Answer):
     """A user's tags, the most frequent first."""
 
-    tags: list[lists.TagCount]
+    tags: list[api_queries.TagCount]
 
 
 class Health(_Answer):

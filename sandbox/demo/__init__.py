@@ -1,1 +1,1 @@
-"""The guided demo: the real bot in an offline world."""
+"""`make demo`: the real bot, guided through a conversation with the stand-ins of the sandbox."""

@@ -1,4 +1,4 @@
-"""The conversation in the terminal."""
+"""Prints the demo's conversation in the terminal."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Json = dict[str, Any]
 
 
 class Console:
-    """Prints who said what; colours only on a terminal."""
+    """Prints messages; in colour on a terminal."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty()
         self._step = 0
 
     def step(self, text: str) -> None:
-        """One line of narration."""
+        """Announce the next step."""
         self._step += 1
         self._print(self._painted("1;36", f"\n{self._step}. {text}"))
 
     def note(self, text: str) -> None:
-        """A remark."""
+        """Print a remark."""
         self._print(self._painted("2", f"   {text}"))
 
     def says(self, who: str, text: str) -> None:
-        """A person's words."""
+        """Print what a person writes."""
         self._print(f"   {self._painted('1;33', f'{who:>6}')} │ {text}")
 
     def shows(self, message: Json) -> None:
-        """A message of the bot's, with its buttons."""
+        """Print a message of the bot with its buttons."""
         lines = plain(message).splitlines()
         wrapped = [part for line in lines for part in textwrap.wrap(line, 92) or [""]]
         rows = message.get("reply_markup", {}).get("inline_keyboard", [])
@@ -42,7 +42,7 @@ class Console:
             self._print(f"   {name} │ {line}")
 
     def failed(self, text: str) -> None:
-        """What went wrong."""
+        """Print an error."""
         self._print(self._painted("1;31", f"\n✗ {text}"))
 
     def _painted(self, code: str, text: str) -> str:

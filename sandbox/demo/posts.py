@@ -17,7 +17,7 @@ ANNA, BEN = 1001, 1002
 
 @dataclass(frozen=True)
 class DemoChannel:
-    """A channel with its posts; `is_public`: its posts come from its preview, the others' from the parser."""
+    """A channel with its posts. The bot reads a public one; the posts of the others are inserted as by the parser."""
 
     id: int
     username: str
@@ -27,18 +27,18 @@ class DemoChannel:
 
     @property
     def newest_id(self) -> int:
-        """The last post's number in the channel: they count from 1, the parser's as the preview's."""
+        """The number of the last post; posts are numbered from 1."""
         return len(self.posts)
 
 
 def load_channels() -> list[DemoChannel]:
-    """All channels of posts.json."""
+    """The channels of posts.json."""
     source = (Path(__file__).parent / "posts.json").read_text(encoding="utf-8")
     return [DemoChannel(**channel) for channel in json.loads(source)]
 
 
 def insert_people(path: Path, channels: Iterable[DemoChannel]) -> None:
-    """Users, channels and who follows what: only columns that the parser writes."""
+    """Insert users, channels and subscriptions, with the parser's columns only."""
     now = _stamp(datetime.now(UTC))
     with closing(sqlite3.connect(path, timeout=10)) as db, db:
         for number, (telegram_id, username, name) in enumerate(
@@ -62,7 +62,7 @@ def insert_people(path: Path, channels: Iterable[DemoChannel]) -> None:
 
 
 def insert_posts(path: Path, channels: Iterable[DemoChannel]) -> int:
-    """Anna's posts, as the parser inserts them; gives their number."""
+    """Insert Anna's posts as the parser does; returns how many."""
     rows = list(_rows(channels))
     with closing(sqlite3.connect(path, timeout=10)) as db, db:
         db.executemany(
@@ -83,14 +83,14 @@ def _rows(channels: Iterable[DemoChannel]) -> Iterable[tuple[object, ...]]:
 
 
 def publish(preview: PreviewSandbox, channel: DemoChannel) -> None:
-    """Put a channel where everybody can read it; a post every seven hours, the last just now."""
+    """Publish a channel in the preview: a post every seven hours, the last one now."""
     now, page = datetime.now(UTC), preview.channel(channel.username, channel.title)
     for age, text in zip(reversed(range(len(channel.posts))), channel.posts, strict=True):
         page.post(text, posted_at=now - timedelta(hours=7 * age))
 
 
 def tagged(path: Path, channel: DemoChannel) -> bool:
-    """Whether all of a channel's posts have their tags."""
+    """Whether all posts of a channel are tagged."""
     query = (
         "SELECT count(*) FROM posts JOIN channels ON channels.id = posts.channel_id "
         "WHERE channel_username = ? AND tagging_status = 'success'"
@@ -100,14 +100,14 @@ def tagged(path: Path, channel: DemoChannel) -> bool:
 
 
 def counts(path: Path) -> dict[str, int]:
-    """How many posts stand at each status."""
+    """The number of posts by status."""
     with closing(sqlite3.connect(path, timeout=10)) as db:
         rows = db.execute("SELECT coalesce(tagging_status, 'pending'), count(*) FROM posts GROUP BY 1")
         return {str(status): int(count) for status, count in rows}
 
 
 def post_by_text(path: Path, marker: str) -> tuple[int, str, str]:
-    """Id, status and tags (as stored) of the post that holds `marker`."""
+    """Id, status and stored tags of the post that contains `marker`."""
     with closing(sqlite3.connect(path, timeout=10)) as db:
         row = db.execute(
             "SELECT id, tagging_status, coalesce(tags, '') FROM posts WHERE instr(text, ?) > 0", (marker,)

@@ -1,4 +1,4 @@
-"""The real bot as a child process."""
+"""The bot as a child process, and the demo's folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODELS = ("sandbox/swift:free", "sandbox/steady:free", "sandbox/spare:free")
 
 
 class DemoRunsError(Exception):
-    """Another demo is at work in the folder; the message says what to do."""
+    """Another demo uses the folder; the message says what to do."""
 
     def __init__(self, pid: str) -> None:
         who = f" (process {pid})" if pid else ""
@@ -28,7 +28,7 @@ class DemoRunsError(Exception):
 
 @dataclass(frozen=True)
 class Folder:
-    """Where the demo keeps its files."""
+    """The demo's files."""
 
     path: Path
 
@@ -44,18 +44,18 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What the bot logs."""
+        """The bot's log."""
         return self.path / "bot.log"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other demo out while the block runs; the system frees the folder when the process dies.
+        """Lock the folder while the block runs.
 
         Raises:
-            DemoRunsError: another one has it.
+            DemoRunsError: another process has the lock.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the folder: what lies in it is deleted at the start.
+        # Beside the folder, whose files are deleted at the start.
         with self.path.with_name(f"{self.path.name}.lock").open("a+", encoding="ascii") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,21 +67,21 @@ class Folder:
             yield
 
     def fresh(self) -> None:
-        """Empty, as at the first run."""
+        """Delete the files of an earlier demo."""
         self.path.mkdir(parents=True, exist_ok=True)
         for old in self.path.iterdir():
             if old.is_file():
                 old.unlink()
 
     def log_tail(self, lines: int = 30) -> str:
-        """The log's last lines."""
+        """The last lines of the log."""
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def environment(folder: Folder, telegram_url: str, provider_url: str, preview_url: str, token: str) -> dict[str, str]:
-    """The bot's settings; nothing of the caller's own gets in."""
+    """The bot's environment, without the settings of the calling shell."""
     passed = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
     return passed | {
         "BOT_TOKEN": token,
@@ -101,7 +101,7 @@ def environment(folder: Folder, telegram_url: str, provider_url: str, preview_ur
         "RETRY_INTERVAL_SECONDS": "1",
         "HTTP_PORT": str(_free_port()),
         "PYTHONUNBUFFERED": "1",
-        # An empty value beats one in a .env file that lies about.
+        # An empty value overrides a .env file in the working directory.
         "API_TOKEN": "",
         "WEBHOOK_URL": "",
         "RETRY_CRON": "",
@@ -115,7 +115,7 @@ def _free_port() -> int:
 
 
 async def run_migrate(folder: Folder, env: dict[str, str]) -> int:
-    """`python -m bot migrate`; gives its exit status."""
+    """Run `python -m bot migrate`; returns its exit status."""
     with folder.log.open("ab") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "migrate", env=env, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
@@ -125,7 +125,7 @@ async def run_migrate(folder: Folder, env: dict[str, str]) -> int:
 
 @asynccontextmanager
 async def running_bot(folder: Folder, env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m bot` while the block runs; killed at its end if it is still there."""
+    """Run `python -m bot` while the block runs; killed afterwards if it still runs."""
     with folder.log.open("ab") as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -135,7 +135,7 @@ async def running_bot(folder: Folder, env: dict[str, str]) -> AsyncIterator[asyn
             stdout=log,
             stderr=log,
             stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C is for the demo, which then stops the bot in order.
+            # Ctrl-C reaches only the demo, which then stops the bot.
             start_new_session=True,
         )
     try:
@@ -147,7 +147,7 @@ async def running_bot(folder: Folder, env: dict[str, str]) -> AsyncIterator[asyn
 
 
 async def stop(child: asyncio.subprocess.Process) -> int:
-    """Ask the bot to end, and give its exit status."""
+    """Stop the bot with SIGTERM; returns its exit status."""
     if child.returncode is None:
         child.send_signal(signal.SIGTERM)
     return await asyncio.wait_for(child.wait(), 20)

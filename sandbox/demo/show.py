@@ -1,4 +1,4 @@
-"""The demo's course: what Anna does, and what has to come of it."""
+"""The demo's steps: what Anna does, and what must follow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.telegram import TelegramSandbox
 
 Json = dict[str, Any]
 TOKEN = "700001:demo-token"
-# The post that the demo's moderation refuses until Anna insists.
+# The model refuses this post until Anna retries it.
 REFUSED = "Вулкан на дне океана"
 REGENERATED = "A library in Oslo lends telescopes"
 NO_TERMINAL = (
@@ -34,31 +34,35 @@ NO_TERMINAL = (
 
 
 class StepFailedError(Exception):
-    """Something that had to come did not."""
+    """An expected event did not happen."""
 
 
 @dataclass
 class Show:
-    """Everything the steps need."""
+    """What the steps need."""
 
     telegram: TelegramSandbox
     provider: ProviderSandbox
     folder: Folder
-    #: Channels that the parser reads, and one that the bot itself is to read.
+    #: Channels of the parser, and a public one that the bot reads.
     channels: list[DemoChannel]
     public: DemoChannel
     preview: PreviewSandbox
     console: Console
 
     async def until(self, what: str, condition: Callable[[], Any], seconds: float = 15) -> Any:
-        """Wait until something has come, or say what has not."""
+        """Wait for the condition.
+
+        Raises:
+            StepFailedError: it did not hold in time.
+        """
         try:
             return await self.telegram.wait_for(condition, seconds)
         except TimeoutError:
             raise StepFailedError(f"no {what} within {seconds:.0f} s") from None
 
     async def command(self, text: str, who: int = ANNA) -> Json:
-        """Somebody sends a command, and the bot answers with a new message; it is printed."""
+        """Send a command and print the bot's answer."""
         mark = self.newest(who)
         self.console.says("Anna" if who == ANNA else "Ben", text)
         self.telegram.send_text(who, text)
@@ -67,7 +71,7 @@ class Show:
         return message
 
     def newest(self, chat: int) -> int:
-        """The newest message of a chat."""
+        """The id of a chat's newest message."""
         return max((m["message_id"] for m in self.telegram.messages(chat)), default=0)
 
     def _after(self, chat: int, mark: int) -> Json | None:
@@ -79,7 +83,7 @@ class Show:
 
 
 async def main(folder: Folder) -> int:
-    """Run the demo, its files in `folder`; gives the exit status."""
+    """Run the demo; returns the exit status."""
     console = Console()
     try:
         with folder.held():
@@ -109,7 +113,7 @@ async def _main(folder: Folder, console: Console) -> int:
 
 
 def _end_on_sigterm() -> None:
-    # As Ctrl-C does, so that the bot is not left behind.
+    # Like Ctrl-C, so that the bot is stopped too.
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -117,7 +121,7 @@ def _end_on_sigterm() -> None:
 
 @asynccontextmanager
 async def world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
-    """The stand-ins with the demo's people and channels; the addresses of Telegram's and of the provider's."""
+    """The stand-ins with people and channels, and the addresses of Telegram and the provider."""
     telegram, provider = TelegramSandbox(TOKEN), ProviderSandbox("demo", models=MODELS, latency=0.15)
     channels = posts.load_channels()
     public = next(channel for channel in channels if channel.is_public)
@@ -152,7 +156,7 @@ async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> None:
 
 
 async def _until_interrupted(child: asyncio.subprocess.Process) -> None:
-    # Ctrl-C cancels the main task once; the bot is still to be stopped in order after that.
+    # Ctrl-C cancels the main task once; the bot must still be stopped.
     try:
         await child.wait()
     except asyncio.CancelledError:
@@ -162,7 +166,7 @@ async def _until_interrupted(child: asyncio.subprocess.Process) -> None:
 
 
 async def _conversation_with(show: Show, child: asyncio.subprocess.Process) -> None:
-    """The conversation, cut short when the bot dies."""
+    """The conversation; ends early if the bot exits."""
     talk = asyncio.ensure_future(_conversation(show))
     death = asyncio.ensure_future(child.wait())
     try:
@@ -199,7 +203,7 @@ def _polled(show: Show) -> bool:
 
 
 async def _tagging(show: Show) -> int:
-    """Gives the newest message of before."""
+    """Start tagging; returns the id of the newest message before it."""
     mark = show.newest(ANNA)
     total = sum(len(channel.posts) for channel in show.channels)
     show.console.step(f"The parser inserts {total} posts; 15 % of all requests to the models fail")
@@ -219,7 +223,7 @@ async def _tagging(show: Show) -> int:
 
 
 async def _settled(show: Show, total: int) -> None:
-    """Until every post has its tags, but the one that is refused, which has failed."""
+    """Wait until every post is tagged, except the refused one, which fails."""
     await _database(
         show,
         f"end of tagging: {total - 1} posts with tags and one failed",
@@ -229,7 +233,7 @@ async def _settled(show: Show, total: int) -> None:
 
 
 async def _database(show: Show, what: str, condition: Callable[[], bool], seconds: float = 15) -> None:
-    # A file of another process's wakes nobody: it is looked at again every tenth of a second.
+    # The database file is written by another process, so it is polled.
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -254,7 +258,7 @@ async def _failure(show: Show, mark: int) -> None:
 
 
 def _notice(show: Show, mark: int) -> Json | None:
-    """The bot's first message since `mark` that shows the refused post's words or number, with a button."""
+    """The first message since `mark` that shows the refused post, with a button."""
     number = str(show.post(REFUSED)[0])
     for message in show.telegram.from_bot(ANNA):
         if (
@@ -284,7 +288,7 @@ async def _regeneration(show: Show) -> None:
 
 
 async def _public_channel(show: Show) -> None:
-    """Added by its name: the bot reads it from its public preview."""
+    """Add a public channel by its name; the bot reads its preview."""
     channel = show.public
     show.console.step("Anna adds a public channel by its name; the bot reads it from the channel's preview")
     reading = await show.command(f"/add @{channel.username}")
@@ -295,7 +299,7 @@ async def _public_channel(show: Show) -> None:
 
 
 def _now(show: Show, message: Json) -> Json:
-    """A message as it stands by now."""
+    """The message in its current state."""
     return next(m for m in show.telegram.messages(ANNA) if m["message_id"] == message["message_id"])
 
 

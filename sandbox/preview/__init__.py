@@ -1,6 +1,6 @@
-"""The public preview of channels (t.me/s/NAME) in memory, with everything that can go wrong there."""
+"""A stand-in for t.me/s/NAME, the public preview of channels, with its faults."""
 
 from sandbox.preview.channel import PreviewChannel
-from sandbox.preview.server import PreviewSandbox, RequestRecord, serve_preview
+from sandbox.preview.server import PreviewRequest, PreviewSandbox, serve_preview
 
-__all__ = ["PreviewChannel", "PreviewSandbox", "RequestRecord", "serve_preview"]
+__all__ = ["PreviewChannel", "PreviewRequest", "PreviewSandbox", "serve_preview"]

@@ -1,4 +1,4 @@
-"""A public channel and its messages: what its owner does."""
+"""A public channel and its messages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Message:
 
     Attributes:
         kind: a name of `markup.KINDS`.
-        members: further numbers of an album, after its own.
-        html: the text's own markup, in place of what `text` becomes.
+        members: numbers of the other photos of an album.
+        html: markup that replaces the rendering of `text`.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Message:
 
 @dataclass
 class PreviewChannel:
-    """A channel; `has_preview` False: private, or its owner allows none."""
+    """A channel; without `has_preview` it is private, or its owner has switched the preview off."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class PreviewChannel:
     next_number: int = 1
 
     def post(self, text: str = "", *, kind: str = "text", **details: Any) -> int:
-        """A new message; gives its number. `details`: further fields of `Message`; `number`: a gap before it."""
+        """Post a message; returns its number. `details` are fields of `Message`; a higher `number` leaves a gap."""
         number = int(details.pop("number", self.next_number))
         details.setdefault("posted_at", FIRST_POST + timedelta(minutes=number))
         self.messages[number] = Message(number=number, kind=kind, text=text, **details)
@@ -51,20 +51,20 @@ class PreviewChannel:
         return number
 
     def posts(self, *texts: str) -> list[int]:
-        """Several texts, one after the other."""
+        """Post several texts; returns their numbers."""
         return [self.post(text) for text in texts]
 
     def poll(self, question: str, *options: str) -> int:
-        """A poll; gives its number."""
+        """Post a poll; returns its number."""
         return self.post(question, kind="poll", options=options)
 
     def album(self, caption: str = "", size: int = 3) -> int:
-        """Several photos in one post; gives the first one's number."""
+        """Post an album; returns the number of its first photo."""
         first = self.next_number
         return self.post(caption, kind="album", members=tuple(range(first + 1, first + size)))
 
     def gap(self, numbers: int = 1) -> None:
-        """Numbers that no message has."""
+        """Skip numbers, as deleted messages do."""
         self.next_number += numbers
 
     def edit(self, number: int, text: str) -> None:
@@ -72,11 +72,11 @@ class PreviewChannel:
         self.messages[number] = replace(self.messages[number], text=text, html=None, edited=True)
 
     def see(self, number: int, views: str) -> None:
-        """So many have seen a message, as the page shows it."""
+        """Set the views of a message as the page shows them."""
         self.messages[number] = replace(self.messages[number], views=views)
 
     def delete(self, number: int) -> None:
-        """Delete a message; its number stays free."""
+        """Delete a message; its number is not reused."""
         del self.messages[number]
 
     def page(self, before: int | None, size: int) -> list[Message]:

@@ -1,4 +1,4 @@
-"""The channels' owners over HTTP, for other processes."""
+"""Control of the preview over HTTP, for other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that go wrong, by name."""
+"""Faulty answers by name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MEGABYTE = 2**20
 
 
 @dataclass
-class Fault:
-    """What the next `times` requests get, of `channel` alone if it is given.
+class PlannedFault:
+    """A fault for the next `times` requests, only for `channel` if it is set.
 
     Attributes:
-        headers: of the answer; Retry-After, say.
+        headers: headers of the answer, e.g. Retry-After.
     """
 
     kind: str
@@ -26,7 +26,7 @@ class Fault:
     headers: dict[str, str] | None = None
 
     def concerns(self, channel: str) -> bool:
-        """Whether a request for this channel gets it."""
+        """Whether a request for this channel gets the fault."""
         return self.times > 0 and self.channel in (None, channel)
 
 
@@ -41,7 +41,7 @@ def _status(status: int) -> Answer:
 
 
 def _page(change: Callable[[str], Any]) -> Answer:
-    """The page, after something was done to it."""
+    """The page after `change`."""
 
     async def answer(request: web.Request, html: str, headers: dict[str, str]) -> web.StreamResponse:
         changed = change(html)
@@ -57,7 +57,7 @@ async def _hang(request: web.Request, html: str, headers: dict[str, str]) -> web
 
 
 def _raw(head: bytes) -> Answer:
-    """These bytes and half of the page, then the end of the connection."""
+    """These bytes and half of the page, then the connection is closed."""
 
     async def answer(request: web.Request, html: str, headers: dict[str, str]) -> web.StreamResponse:
         if request.transport is not None:

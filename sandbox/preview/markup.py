@@ -1,4 +1,4 @@
-"""Channels → the preview's HTML, as Telegram writes it."""
+"""The preview's HTML as Telegram writes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Body = Callable[[PreviewChannel, Message], str]
 
 
 def channel_page(channel: PreviewChannel, shown: Sequence[Message], before: int | None) -> str:
-    """A page of a channel; `before`: what the link to older posts asks for."""
+    """A page of a channel; `before` is the parameter in the link to older posts."""
     title, name = escape(channel.title), channel.name
     older = "" if before is None else _link_to_older(name, before)
     messages = "".join(_message(channel, message) for message in shown)
@@ -44,7 +44,7 @@ def channel_page(channel: PreviewChannel, shown: Sequence[Message], before: int 
 
 
 def info_page(name: str, channel: PreviewChannel | None) -> str:
-    """The page about a name, which shows no posts."""
+    """The page t.me/NAME, which shows no posts."""
     title = f"Telegram: {'Contact' if channel is None else 'View'} @{escape(name)}"
     shown = "" if channel is None else f'<div class="tgme_page_title"><span>{escape(channel.title)}</span></div>'
     return f"""<!DOCTYPE html>
@@ -57,7 +57,7 @@ def info_page(name: str, channel: PreviewChannel | None) -> str:
 
 
 def text_html(text: str) -> str:
-    """A text with its emoji, links and line breaks marked."""
+    """A text with markup for emoji, links and line breaks."""
     linked = _LINK.sub(lambda found: _anchor(found[0]), escape(text, quote=False))
     return _EMOJI.sub(lambda found: _emoji(found[0]), linked).replace("\n", "<br/>")
 

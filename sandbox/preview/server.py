@@ -1,4 +1,4 @@
-"""The stand-in over HTTP."""
+"""The preview over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sandbox.preview.channel import PreviewChannel
 from sandbox.preview.control import add_control_routes
-from sandbox.preview.faults import FAULTS, Fault
+from sandbox.preview.faults import FAULTS, PlannedFault
 from sandbox.preview.markup import channel_page, info_page
 from sandbox.servers import serve
 
@@ -20,8 +20,8 @@ PAGE_SIZE = 20
 
 
 @dataclass
-class RequestRecord:
-    """A request for a page: when (monotonic seconds), what for, with which headers, and how it was answered."""
+class PreviewRequest:
+    """A request for a page and the status of its answer; `at` is in monotonic seconds."""
 
     at: float
     path: str
@@ -32,19 +32,19 @@ class RequestRecord:
 
 
 class PreviewSandbox:
-    """Public channels and their preview. Serve `make_app()`, or use `serve_preview`."""
+    """Public channels and their preview; serve `make_app()`, or use `serve_preview`."""
 
     def __init__(self, page_size: int = PAGE_SIZE) -> None:
         self.url = ""
-        self.requests: list[RequestRecord] = []
+        self.requests: list[PreviewRequest] = []
         self.page_size = page_size
         self.ignores_before = False
         self._channels: dict[str, PreviewChannel] = {}
         self._moved: dict[str, str] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[PlannedFault] = []
 
     def channel(self, name: str, title: str | None = None) -> PreviewChannel:
-        """The channel of that name, made when there is none."""
+        """The channel with this name; created if there is none."""
         found = self._channels.get(name.lower())
         if found is None:
             found = self._channels[name.lower()] = PreviewChannel(name, title or name)
@@ -54,11 +54,11 @@ class PreviewSandbox:
 
     @property
     def channels(self) -> list[PreviewChannel]:
-        """All of them."""
+        """All channels."""
         return list(self._channels.values())
 
     def rename(self, old: str, new: str, *, redirect: bool = True) -> None:
-        """A channel has another name; its old one leads to it, if `redirect`."""
+        """Rename a channel; `redirect`: the old name redirects to the new one."""
         channel = self._channels.pop(old.lower())
         channel.name = new
         self._channels[new.lower()] = channel
@@ -66,22 +66,22 @@ class PreviewSandbox:
             self._moved[old.lower()] = new
 
     def remove(self, name: str) -> None:
-        """There is no such channel any more."""
+        """Delete a channel."""
         del self._channels[name.lower()]
 
     def fail_next(self, kind: str, times: int = 1, *, channel: str | None = None, **headers: str) -> None:
-        """Answer the next requests so: a name of `faults.FAULTS`; `Retry_After="5"` gives that header."""
+        """Answer the next requests with a fault of `faults.FAULTS`; `Retry_After="5"` sets that header."""
         if kind not in FAULTS:
             raise ValueError(f"no such fault: {kind}")
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._faults.append(Fault(kind, times, None if channel is None else channel.lower(), named))
+        self._faults.append(PlannedFault(kind, times, None if channel is None else channel.lower(), named))
 
     def heal(self) -> None:
-        """No faults any more."""
+        """Drop the remaining faults."""
         self._faults.clear()
 
     def make_app(self) -> web.Application:
-        """The preview under /s/NAME, pages about names under /NAME, the control under /sandbox/."""
+        """/s/NAME, /NAME, and the control under /sandbox/."""
         app = web.Application()
         add_control_routes(app, self)
         app.router.add_get("/s/{name}", self._preview)
@@ -102,7 +102,7 @@ class PreviewSandbox:
         record.status = response.status
         return response
 
-    async def _answer(self, request: web.Request, record: RequestRecord) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, record: PreviewRequest) -> web.StreamResponse:
         channel = self._channels.get(record.channel.lower())
         html = "" if channel is None else self._page(channel, record.before)
         fault = next((fault for fault in self._faults if fault.concerns(record.channel.lower())), None)
@@ -121,14 +121,14 @@ class PreviewSandbox:
         is_first = not shown or shown[0].number == min(channel.messages)
         return channel_page(channel, shown, None if is_first else shown[0].number)
 
-    def _record(self, request: web.Request, name: str, before: int | None) -> RequestRecord:
-        record = RequestRecord(time.monotonic(), request.path_qs, name, before, dict(request.headers))
+    def _record(self, request: web.Request, name: str, before: int | None) -> PreviewRequest:
+        record = PreviewRequest(time.monotonic(), request.path_qs, name, before, dict(request.headers))
         self.requests.append(record)
         return record
 
 
 def _fresh(request: web.Request, html: str) -> web.Response:
-    """The page, or 304 for whoever has got it."""
+    """The page, or 304 if the ETag matches."""
     tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:16]}"'
     if request.headers.get("If-None-Match") == tag:
         return web.Response(status=304, headers={"ETag": tag})
@@ -143,7 +143,7 @@ def _html(html: str) -> web.Response:
 
 @asynccontextmanager
 async def serve_preview(port: int = 0, page_size: int = PAGE_SIZE) -> AsyncIterator[PreviewSandbox]:
-    """The stand-in, served on loopback while the block runs; its address is in `.url`."""
+    """Serve the preview on loopback while the block runs, at `.url`."""
     sandbox = PreviewSandbox(page_size)
     async with serve(sandbox.make_app(), port) as sandbox.url:
         yield sandbox

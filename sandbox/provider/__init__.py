@@ -1,4 +1,4 @@
-"""A model provider that tags truthfully and fails on demand."""
+"""A model provider that tags each post with words of its own text, and fails on demand."""
 
 from sandbox.provider.plan import FaultPlan
 from sandbox.provider.server import ProviderSandbox, RequestRecord

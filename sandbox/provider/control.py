@@ -1,4 +1,4 @@
-"""The provider's faults over HTTP, for other processes."""
+"""Control of the provider over HTTP, for other processes."""
 
 from __future__ import annotations
 

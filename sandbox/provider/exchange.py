@@ -1,4 +1,4 @@
-"""One request to the provider on its way to an answer."""
+"""A request to the provider and its correct answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Exchange:
-    """A request, and the truthful answer to it, for a fault to spoil."""
+    """A request and its correct answer, which a fault may change."""
 
     request: web.Request
     body: Json
@@ -27,21 +27,21 @@ class Exchange:
     slow_seconds: float
     redirect_to: str
     reset_after: float
-    #: Told of the bytes that an endless answer got rid of.
+    #: Called with the number of bytes of an endless answer that were sent.
     count: Callable[[int], None]
 
     def truth(self) -> Json:
-        """The right answer."""
+        """The correct answer."""
         if self.single:
             return {"tags": next(iter(self.tags.values()))}
         return {"posts": [{"id": number, "tags": tags} for number, tags in self.tags.items()]}
 
     def content(self) -> str:
-        """The right answer, as text."""
+        """The correct answer as JSON text."""
         return json.dumps(self.truth(), ensure_ascii=False)
 
     def completion(self, content: str | None, finish_reason: str = "stop", **message: Any) -> Json:
-        """A chat completion with that content."""
+        """A chat completion with this content."""
         prompt = sum(len(str(m.get("content"))) for m in self.body.get("messages") or []) // 4
         completion = len(content or "") // 4
         choice = {
@@ -69,7 +69,7 @@ Fault = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
 def dumped(value: Any) -> bytes:
-    """JSON with its letters as they are."""
+    """JSON in UTF-8 without escapes."""
     return json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -88,7 +88,7 @@ def error(
     availability: Json | None = None,
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """An error in the provider's shape."""
+    """An error in the provider's format."""
     shown: Json = {"code": status, "message": message}
     if metadata:
         shown["metadata"] = metadata

@@ -1,4 +1,4 @@
-"""Everything that a provider does wrong: name → what it answers. `FAULTS` is the whole table."""
+"""All faults of the provider: FAULTS maps a name to an answer."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def _redirect_host(ex: Exchange) -> web.StreamResponse:
 def platform_limit(
     scope: str, limit: int, reset_after: float, *, in_headers: bool = True, used: bool = True
 ) -> web.Response:
-    """The platform's 429: `scope` is 'min' or 'day'; its reset is in Unix milliseconds."""
+    """OpenRouter's own 429; `scope` is 'min' or 'day', the reset is in Unix milliseconds."""
     headers = {
         "X-RateLimit-Limit": str(limit),
         "X-RateLimit-Remaining": "0" if used else str(limit),
@@ -142,12 +142,39 @@ async def _rate_limit_provider(ex: Exchange) -> web.StreamResponse:
     )
 
 
+def _text(status: int, text: str) -> Fault:
+    async def fault(ex: Exchange) -> web.StreamResponse:
+        return web.Response(text=text, status=status)
+
+    return fault
+
+
+def _elsewhere(put: Callable[[str], Json]) -> Fault:
+    """The right answer, in another field of the message than its content."""
+
+    async def fault(ex: Exchange) -> web.StreamResponse:
+        return answer(ex.completion(None, **put(ex.content())))
+
+    return fault
+
+
+def _called(arguments: str) -> Json:
+    return {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "tags", "arguments": arguments}}]}
+
+
 def _gone(code: str) -> Json:
     return {"code": code, "retryable": False, "fallback_models": ["openrouter/free"]}
 
 
+#: Right answers that stand where reasoning or a tool's arguments do.
+ELSEWHERE: dict[str, Fault] = {
+    "tags_in_reasoning_content": _elsewhere(lambda content: {"reasoning_content": content}),
+    "tags_in_reasoning": _elsewhere(lambda content: {"reasoning": content}),
+    "tags_in_a_tool_call": _elsewhere(_called),
+}
+
 FAULTS: dict[str, Fault] = {
-    # The upstream is out of order.
+    # Upstream faults.
     "http_500": _error(500, "Internal Server Error"),
     "http_502": _error(502, "Provider returned error", {"error_type": "provider_unavailable"}),
     "http_503": _error(503, "No healthy upstream", {"error_type": "provider_overloaded"}),
@@ -170,16 +197,28 @@ FAULTS: dict[str, Fault] = {
     "slow": _slow,
     "huge": _huge,
     "redirect_host": _redirect_host,
-    # Limits.
+    # The address is wrong, or a proxy stands in the way.
+    "page_not_found_404": _text(404, "404 page not found"),
+    "not_found_404": _error(404, "Not Found"),
+    "unexpected_endpoint_200": _body(lambda _: {"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+    # Rate limits.
     "rate_limit_minute": _platform_limit("min", 20),
     "rate_limit_minute_body": _platform_limit("min", 20, in_headers=False),
     "rate_limit_day": _platform_limit("day", 50, day=True),
     "rate_limit_provider": _rate_limit_provider,
-    # The account.
+    # Account faults.
     "account_401": _error(401, "User not found."),
     "account_402": _error(402, "Insufficient credits. Add more at the credits page."),
+    "insufficient_quota_429": _error(
+        429,
+        "You exceeded your current quota, please check your plan and billing details.",
+        {"error_type": "insufficient_quota"},
+    ),
+    "data_policy_404": _error(
+        404, "No endpoints found matching your data policy. Check your settings: https://openrouter.ai/settings/privacy"
+    ),
     "forbidden_403": _error(403, "A guardrail of this key forbids the model {model}"),
-    # The post.
+    # Refusals of a post.
     "moderation_403": _error(
         403,
         "Input was flagged by moderation",
@@ -194,7 +233,7 @@ FAULTS: dict[str, Fault] = {
         "This endpoint's maximum context length is 4096 tokens",
         {"error_type": "context_length_exceeded"},
     ),
-    # The model.
+    # Faults of a model.
     "model_gone_404": _error(404, "{model}: the free variant has ended", None, _gone("free_variant_ended")),
     "model_gone_plain_404": _error(404, "No endpoints found for {model}."),
     "capacity_429": _error(
@@ -203,18 +242,20 @@ FAULTS: dict[str, Fault] = {
         None,
         {"code": "capacity_exhausted", "retryable": True, "retry_after": 1},
     ),
-    # Answers that are no plain JSON, yet hold the tags.
+    # Malformed answers that contain the tags.
     **{name: _content(shape, "length" if name == "truncated_array" else "stop") for name, shape in MALFORMED.items()},
-    # Answers that hold none.
+    **ELSEWHERE,
+    # Answers without tags.
+    "only_thinking": _content(lambda ex: "<think>Let me see what the text is about", "length"),
     **{name: _content(shape) for name, shape in UNUSABLE.items()},
-    # Answers that mix posts up.
+    # Answers that mix up posts.
     **{name: _content(shape) for name, shape in MIXED.items()},
-    # Servers that are broken, or mean harm.
+    # Broken or hostile servers.
     **HOSTILE_BODIES,
     **HOSTILE_WIRE,
 }
 
-#: What passes by itself: the usual choice for random faults.
+#: Transient faults: the default for random faults.
 TRANSIENT = (
     "http_500",
     "http_502",
@@ -230,9 +271,12 @@ TRANSIENT = (
     "drop",
 )
 
-#: Not errors in OpenRouter's eyes: it does not go on to the next of `models`.
+#: OpenRouter does not take these for errors, so it does not try the next of `models`.
 NOT_AN_ERROR = {
     *MALFORMED,
+    *ELSEWHERE,
+    "only_thinking",
+    "insufficient_quota_429",
     *UNUSABLE,
     *MIXED,
     *HOSTILE_BODIES,

@@ -1,4 +1,4 @@
-"""Which posts a request asks about: each text with its number."""
+"""Finds the posts in a request: each text with its number."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ class Asked:
 
 @dataclass(frozen=True)
 class Question:
-    """A request's posts, and whether the answer is for one post or for several."""
+    """A request's posts, and whether its answer is about one post or several."""
 
     posts: list[Asked]
     single: bool
 
 
 class KnownTexts:
-    """Texts told beforehand, found verbatim in a message in one pass."""
+    """Texts that are known beforehand and found verbatim in a message."""
 
     def __init__(self) -> None:
         self._by_prefix: defaultdict[str, set[str]] = defaultdict(set)
 
     def learn(self, text: str) -> None:
-        """Remember a post's text."""
+        """Add a post's text."""
         cut = text.strip()[:CUT].rstrip()
         if cut:
             self._by_prefix[cut[:PREFIX]].add(cut)
 
     def find(self, message: str) -> list[Asked]:
-        """The known texts in a message, each with the last digits before it."""
+        """The known texts in a message, each with the last number before it."""
         found: list[Asked] = []
         at = end = 0
         lengths = {len(prefix) for prefix in self._by_prefix}
@@ -60,7 +60,7 @@ class KnownTexts:
         return found
 
     def _at(self, message: str, at: int, lengths: set[int]) -> str | None:
-        # A short text may begin inside a word of another one.
+        # A short text may occur inside a word of another text.
         if at and message[at - 1].isalnum():
             return None
         candidates = [t for n in lengths for t in self._by_prefix.get(message[at : at + n], ())]
@@ -69,7 +69,7 @@ class KnownTexts:
 
 
 def read_question(body: Json, known: KnownTexts) -> Question:
-    """What a request asks for."""
+    """The posts of a request."""
     message = user_message(body)
     wanted = _properties(body)
     found = known.find(message) or _blocks(message)
@@ -80,7 +80,7 @@ def read_question(body: Json, known: KnownTexts) -> Question:
 
 
 def user_message(body: Json) -> str:
-    """The user messages' text."""
+    """The text of the user messages."""
     parts: list[str] = []
     for message in body.get("messages") or []:
         if message.get("role") == "user":
@@ -96,13 +96,13 @@ def _properties(body: Json) -> set[str]:
 
 
 def _blocks(message: str) -> list[Asked]:
-    """Posts between BEGIN and END of one word."""
+    """Posts between BEGIN and END lines with the same frame word."""
     found = [(block[2], re.findall(r"\d+", message[: block.start()])) for block in _BLOCK.finditer(message)]
     return [Asked(int(digits[-1]) if digits else 1, text) for text, digits in found]
 
 
 def _framed(message: str) -> list[Asked]:
-    """Posts between lines that hold a number and little else."""
+    """Posts between lines that contain little more than a number."""
     frames = list(_FRAME.finditer(message))
     ends = [frame.start() for frame in frames[1:]] + [len(message)]
     pairs = zip(frames, ends, strict=True)

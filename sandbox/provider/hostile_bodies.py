@@ -1,4 +1,4 @@
-"""Answers over sound HTTP whose JSON, or what stands for it, is rubbish: name → what is sent."""
+"""Valid HTTP with hostile or broken JSON: name → answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUBBISH = {"prompt_tokens": -5, "completion_tokens": "many", "total_tokens": [],
 
 
 def _raw(make: Callable[[Exchange], str | bytes], content_type: str = "application/json") -> Fault:
-    """What `make` gives, as it is: what no JSON library would write."""
+    """The bytes of `make`, which no JSON library would write."""
 
     async def fault(ex: Exchange) -> web.StreamResponse:
         body = make(ex)
@@ -27,7 +27,7 @@ def _raw(make: Callable[[Exchange], str | bytes], content_type: str = "applicati
 
 
 def _with(**changes: Any) -> Fault:
-    """The right answer with some of its fields replaced."""
+    """The correct answer with some fields replaced."""
 
     async def fault(ex: Exchange) -> web.StreamResponse:
         return answer(_right(ex) | changes)
@@ -43,7 +43,7 @@ def _only(value: Any) -> Fault:
 
 
 def _saying(make: Callable[[Exchange], str]) -> Fault:
-    """A completion whose content is what `make` gives."""
+    """A completion with the content of `make`."""
 
     async def fault(ex: Exchange) -> web.StreamResponse:
         return answer(ex.completion(make(ex)))
@@ -56,7 +56,7 @@ def _right(ex: Exchange) -> Json:
 
 
 def _spliced(ex: Exchange, name: str, raw: str) -> str:
-    """The right answer, with `raw` for the value of a field."""
+    """The correct answer with `raw` as the value of a field."""
     return json.dumps(_right(ex) | {name: "<here>"}).replace('"<here>"', raw)
 
 
@@ -86,7 +86,7 @@ async def _set_cookie(ex: Exchange) -> web.StreamResponse:
 HOSTILE_BODIES: dict[str, Fault] = {
     "deep_body": _raw(lambda ex: NESTED),
     "deep_error": _raw(lambda ex: '{"error": ' + NESTED + "}"),
-    # As deep as a reader may come to, and no deeper: what prints it again may be less patient.
+    # Within json.loads' limit of depth; other code that handles the value may have a lower one.
     "deep_message": _raw(lambda ex: '{"error": {"message": ' + "[" * 400 + "]" * 400 + "}}"),
     "deep_content": _saying(lambda ex: NESTED),
     "long_string": _saying(lambda ex: "x" * 1_000_000),
@@ -123,7 +123,7 @@ HOSTILE_BODIES: dict[str, Fault] = {
     "echo_headers": _raw(_echo_of_the_request, "text/html"),
     "echo_in_an_error": _echo_in_an_error,
     "set_cookie": _set_cookie,
-    # The right answer in the wrong clothes.
+    # The correct answer in an unusual form.
     "html_content_type": _raw(lambda ex: dumped(_right(ex)), "text/html"),
     "no_such_charset": _raw(lambda ex: dumped(_right(ex)), "application/json; charset=klingon"),
     "utf16_charset": _raw(lambda ex: dumped(_right(ex)), "application/json; charset=utf-16"),

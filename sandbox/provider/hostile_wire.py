@@ -1,4 +1,4 @@
-"""What a broken or malicious server puts on the wire, byte by byte: name → what it sends."""
+"""Broken or hostile HTTP, byte by byte: name → answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _whole(body: bytes, head: bytes = OK) -> bytes:
 
 
 def _bytes(make: Bytes) -> Fault:
-    """These bytes, then the end of the connection."""
+    """These bytes, then the connection is closed."""
 
     async def fault(ex: Exchange) -> web.StreamResponse:
         if ex.request.transport is not None:
@@ -55,7 +55,7 @@ def _held(make: Bytes) -> Fault:
 
 
 def _endless(head: bytes, pieces: Callable[[], Iterable[bytes]], pause: float = 0.0) -> Fault:
-    """`head`, then piece after piece as fast as they are taken (or one each `pause`), and what was taken counted."""
+    """`head`, then endless pieces as fast as they are read, or one each `pause`; the bytes sent are counted."""
 
     async def fault(ex: Exchange) -> web.StreamResponse:
         for piece in itertools.chain([head], pieces()):
@@ -86,7 +86,7 @@ def _redirect(status: int, *, to_itself: bool = False) -> Fault:
 
 
 def _claiming(encoding: bytes) -> Fault:
-    """The right answer, said to be encoded, which it is not."""
+    """The correct answer under a Content-Encoding that is not true."""
     head = OK + b"Content-Encoding: " + encoding + b"\r\n"
     return _bytes(lambda ex: head + _whole(_answer_of(ex))[len(OK) :])
 
@@ -96,13 +96,13 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _bomb(encoding: bytes, window: int) -> Fault:
-    """A quarter of a gigabyte in a quarter of a megabyte."""
+    """256 MB compressed to about 256 KB."""
     head = OK + b"Content-Encoding: " + encoding + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def pieces() -> Iterable[bytes]:
         packer = zlib.compressobj(9, zlib.DEFLATED, window)
         yield _chunk(packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH))
-        # After a full flush the same megabyte is the same bytes.
+        # After a full flush an equal megabyte compresses to equal bytes.
         again = _chunk(packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH))
         yield from itertools.repeat(again, 255)
 
@@ -120,7 +120,7 @@ def _packed(ex: Exchange) -> bytes:
 
 
 async def _late_answer(ex: Exchange) -> web.StreamResponse:
-    """The right answer, and when the client is done with it, one to a question that nobody has asked."""
+    """The correct answer, and later a second one without a request."""
     transport = ex.request.transport
     if transport is not None:
         transport.write(_whole(_answer_of(ex), STAYS))
@@ -136,12 +136,12 @@ def _decoy(ex: Exchange) -> bytes:
 
 
 def _two_answers(ex: Exchange) -> bytes:
-    """A second answer that nobody has asked for, with tags of its own."""
+    """The correct answer followed at once by a second one with other tags."""
     return _whole(_answer_of(ex), STAYS) + _decoy(ex)
 
 
 HOSTILE_WIRE: dict[str, Fault] = {
-    # Without end.
+    # Endless answers.
     "endless_body": _endless(
         OK + b"Content-Length: %d\r\n\r\n" % GIGABYTE, lambda: itertools.repeat(b"[" * PIECE, GIGABYTE // PIECE)
     ),
@@ -161,7 +161,7 @@ HOSTILE_WIRE: dict[str, Fault] = {
     ),
     "gzip_bomb": _bomb(b"gzip", 31),
     "deflate_bomb": _bomb(b"deflate", 15),
-    # Drop by drop.
+    # Slow answers.
     "drip_body": _endless(OK + b"Content-Length: 100000\r\n\r\n", lambda: itertools.repeat(b" "), DRIP_SECONDS),
     "drip_headers": _endless(OK + b"X-Slow: ", lambda: itertools.repeat(b"y"), DRIP_SECONDS),
     "drip_100": _endless(b"", lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), DRIP_SECONDS),
@@ -170,7 +170,7 @@ HOSTILE_WIRE: dict[str, Fault] = {
     ),
     "no_end_of_headers": _held(lambda ex: OK),
     "length_larger": _held(lambda ex: OK + b"Content-Length: 99999\r\n\r\n" + _answer_of(ex)),
-    # Not what HTTP allows.
+    # Invalid HTTP.
     "not_http": _bytes(lambda ex: b"SSH-2.0-OpenSSH_9.2\r\n\x00\xff\xfe\r\n\r\n"),
     "nothing": _bytes(lambda ex: b""),
     "huge_header": _bytes(lambda ex: OK + b"X-Long: " + b"y" * 100_000 + b"\r\n\r\n{}"),
@@ -184,13 +184,13 @@ HOSTILE_WIRE: dict[str, Fault] = {
     ),
     "two_answers": _held(_two_answers),
     "late_answer": _late_answer,
-    # Encodings that were not asked for.
+    # Encodings that were not requested.
     "gzip": _bytes(_packed),
     "gzip_rubbish": _claiming(b"gzip"),
     "gzip_cut": _bytes(lambda ex: _packed(ex)[:-20]),
     "brotli_rubbish": _claiming(b"br"),
     "no_such_encoding": _claiming(b"rot13"),
-    # Statuses that no provider uses.
+    # Statuses that providers do not use.
     "status_100_first": _bytes(lambda ex: b"HTTP/1.1 100 Continue\r\n\r\n" + _whole(_answer_of(ex))),
     "status_101": _held(lambda ex: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
     "status_204": _status(204),

@@ -1,4 +1,4 @@
-"""Answers of small models: the right tags in the wrong dress, and none at all."""
+"""Malformed answers of small models, with and without usable tags."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _comma_line(ex: Exchange) -> str:
 
 
 def _truncated_array(ex: Exchange) -> str:
-    # Cut inside the last tag, so that what stands whole before it can be read.
+    # Cut inside the last tag: the tags before it can still be read.
     content = ex.content()
     return content[: content.rindex('"') - 2]
 

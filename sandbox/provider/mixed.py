@@ -1,4 +1,4 @@
-"""Answers about several posts that mix them up: names → what becomes of the right answer; one post's stays right."""
+"""Answers that mix up several posts: name → change of the correct answer. An answer about one post stays correct."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DECOY = ["decoy", "wrong"]
 
 
 def _mixed(change: Callable[[Posts, Random], Posts]) -> Shape:
-    """The posts after a change, which the same posts get each time."""
+    """The posts after a change; equal posts get equal changes."""
 
     def shape(ex: Exchange) -> str:
         if ex.single:

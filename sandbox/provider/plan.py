@@ -1,4 +1,4 @@
-"""Which fault, if any, the next request gets."""
+"""Chooses the fault of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.provider.faults import FAULTS, TRANSIENT
 
 @dataclass
 class FaultPlan:
-    """Random faults: a share of all requests."""
+    """Random faults for a share of the requests."""
 
     rate: float = 0.0
     names: Sequence[str] = TRANSIENT
@@ -24,7 +24,7 @@ class FaultPlan:
         self._random = random.Random(self.seed)
 
     def draw(self) -> str | None:
-        """A fault's name, or None."""
+        """The name of a fault, or None."""
         return self._random.choice(list(self.names)) if self._random.random() < self.rate else None
 
 
@@ -36,7 +36,7 @@ class _PostFault:
 
 
 class Script:
-    """Faults laid out beforehand; the first that fits is taken."""
+    """Planned faults; the first that fits a request is used."""
 
     def __init__(self) -> None:
         self.random = FaultPlan()
@@ -45,16 +45,16 @@ class Script:
         self.posts: list[_PostFault] = []
 
     def add_post(self, marker: str, name: str, times: int | None) -> None:
-        """Requests that hold `marker` fail."""
+        """Requests that contain `marker` fail, `times` times (None: always)."""
         checked([name])
         self.posts.append(_PostFault(marker, name, times))
 
     def forget_post(self, marker: str) -> None:
-        """They do no more."""
+        """Remove the plans for `marker`."""
         self.posts = [fault for fault in self.posts if fault.marker != marker]
 
     def take(self, message: str, model: str) -> str | None:
-        """The fault of this request: queued, the post's, the model's or a random one."""
+        """The fault of this request: from the queue, of the post, of the model, or random."""
         if self.next:
             return self.next.popleft()
         for fault in self.posts:
@@ -65,7 +65,11 @@ class Script:
 
 
 def checked(names: Iterable[str]) -> list[str]:
-    """The names, if all of them are faults."""
+    """The names.
+
+    Raises:
+        ValueError: one of them is no fault.
+    """
     listed = list(names)
     unknown = [name for name in listed if name not in FAULTS]
     if unknown:

@@ -1,4 +1,4 @@
-"""The provider over HTTP: OpenAI's format with OpenRouter's habits."""
+"""The provider over HTTP: OpenAI's API with OpenRouter's extensions."""
 
 from __future__ import annotations
 
@@ -34,13 +34,11 @@ class RequestRecord:
     outcome: str
     answered_by: str | None = None
     seconds: float | None = None
-    #: The client's, which tells connections apart.
-    port: int | None = None
-    #: Bytes of an endless answer that the client and the network took.
+    #: Bytes of an endless answer that were sent.
     sent: int = 0
 
     def count(self, size: int) -> None:
-        """So many bytes more were sent."""
+        """Add bytes that were sent."""
         self.sent += size
 
     @property
@@ -50,9 +48,9 @@ class RequestRecord:
 
 
 class ProviderSandbox:
-    """An OpenAI-compatible server that tags each post with `expected_tags` of its text, faults apart.
+    """An OpenAI-compatible server that tags each post with `expected_tags`, unless a fault is planned.
 
-    `openrouter=False` makes it a plain server: no /key, no `models`, and the fields named by `refuses` are a 400.
+    With `openrouter=False` it has no /key, ignores `models`, and answers 400 to fields named in `refuses`.
     """
 
     def __init__(
@@ -88,7 +86,7 @@ class ProviderSandbox:
         self._open = asyncio.Event()
         self._open.set()
 
-    # -- what is to happen ----------------------------------------------------------------------------------
+    # -- planned faults -------------------------------------------------------------------------------------
 
     @property
     def faults(self) -> FaultPlan:
@@ -100,12 +98,12 @@ class ProviderSandbox:
         self.script.random = plan
 
     def learn(self, *texts: str) -> None:
-        """Tell the posts' texts, so that they are found in any frame."""
+        """Add posts' texts, which are then found in any prompt."""
         for text in texts:
             self._known.learn(text)
 
     def plan_for(self, text_marker: str, name: str, times: int | None = None) -> None:
-        """Requests whose user message holds `text_marker` get this fault (`times`: so often, None: always)."""
+        """Requests whose user message contains `text_marker` get this fault, `times` times (None: always)."""
         self.script.add_post(text_marker, name, times)
 
     def forget_plan(self, text_marker: str) -> None:
@@ -113,13 +111,13 @@ class ProviderSandbox:
         self.script.forget_post(text_marker)
 
     def model_fault(self, model: str, name: str | None) -> None:
-        """A model always fails so; None: no more."""
+        """A model always fails with this fault; None ends that."""
         self.script.models.pop(model, None)
         if name is not None:
             self.script.models[model] = checked([name])[0]
 
     def queue(self, *names: str | None) -> None:
-        """The next requests' faults, in order; None is a right answer."""
+        """The faults of the next requests, in order; None is a correct answer."""
         checked(name for name in names if name is not None)
         self.script.next.extend(names)
 
@@ -132,13 +130,13 @@ class ProviderSandbox:
         self._open.set()
 
     def clear(self) -> None:
-        """No faults any more."""
+        """Remove all planned faults."""
         self.script = Script()
 
     # -- the server -----------------------------------------------------------------------------------------
 
     def make_app(self, prefix: str = "/api/v1") -> web.Application:
-        """`{prefix}/chat/completions`, `/key` and `/models`; the same under /v1; the control under /sandbox/."""
+        """`{prefix}/chat/completions`, `/key` and `/models`, also under /v1; the control under /sandbox/."""
         app = web.Application(client_max_size=20 * 2**20)
         for root in dict.fromkeys((prefix.rstrip("/"), "/v1")):
             app.router.add_post(f"{root}/chat/completions", self._completions)
@@ -170,7 +168,6 @@ class ProviderSandbox:
             body,
             headers,
             "cancelled",
-            port=_client_port(request),
         )
         self.requests.append(record)
         return record
@@ -230,7 +227,7 @@ class ProviderSandbox:
 
     def _fault(self, body: Json, record: RequestRecord) -> tuple[str | None, str]:
         candidates = _candidates(body, openrouter=self.openrouter)
-        # OpenRouter goes on to the next model by itself when one is in error.
+        # OpenRouter itself tries the next model after an error.
         known = [m for m in candidates if self.models is None or m in self.models]
         well = [m for m in known if self.script.models.get(m) in {None, *NOT_AN_ERROR}]
         model = (well or known)[0]
@@ -290,8 +287,3 @@ async def _json_body(request: web.Request) -> Json:
     except json.JSONDecodeError as problem:
         raise web.HTTPBadRequest(text="not JSON") from problem
     return body if isinstance(body, dict) else {}
-
-
-def _client_port(request: web.Request) -> int | None:
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return peer[1] if isinstance(peer, tuple) else None

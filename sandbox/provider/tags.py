@@ -1,4 +1,4 @@
-"""Tags that a test can tell to be a given post's own."""
+"""The tags that the provider gives to a text, so that tests can recognise them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STOP = frozenset(_STOP_WORDS.split())
 
 
 def expected_tags(text: str) -> list[str]:
-    """Three to five words of the text's own: the most frequent, then the longest, none alike another."""
+    """Three to five words of the text: the most frequent, then the longest, no two similar."""
     words = _words(text)
     counts = Counter(words)
     ranked = sorted(counts, key=lambda word: (-counts[word], -len(word), words.index(word)))
@@ -43,6 +43,6 @@ def _words(text: str) -> list[str]:
 
 
 def _fits(word: str, shortest: int, tags: list[str]) -> bool:
-    # Whoever cleans tags may take words with a common stem for one, so no two of ours share their beginning.
+    # Metka may join tags with a common stem, so no two of these begin alike.
     long_enough = shortest <= len(word) <= 24 and word not in _STOP
     return long_enough and all(word[:4] != tag[:4] for tag in tags)

@@ -1,7 +1,7 @@
-"""A Bot API server in memory, with people, channels and a chat page."""
+"""A Bot API server in memory, with people, channels and a chat page in the browser."""
 
 from sandbox.telegram.flood import FloodLimits
 from sandbox.telegram.server import TelegramSandbox
-from sandbox.telegram.world import Answer, Call, ErrorRecord
+from sandbox.telegram.world import BotCall, ErrorRecord, PressAnswer
 
-__all__ = ["Answer", "Call", "ErrorRecord", "FloodLimits", "TelegramSandbox"]
+__all__ = ["BotCall", "ErrorRecord", "FloodLimits", "PressAnswer", "TelegramSandbox"]

@@ -1,4 +1,4 @@
-"""What people do: the stand-in's other side, for tests, the demo and the chat page."""
+"""The actions of people and channels, for tests, the demo and the chat page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ from sandbox.telegram import entities as text_entities
 from sandbox.telegram.errors import ApiError
 from sandbox.telegram.flood import FloodLimits
 from sandbox.telegram.methods import member
-from sandbox.telegram.world import Answer, Call, Chat, ErrorRecord, Fault, Json, Person, Press, World
+from sandbox.telegram.world import (
+    BotCall,
+    Chat,
+    ErrorRecord,
+    InjectedError,
+    Json,
+    Press,
+    PressAnswer,
+    TelegramUser,
+    World,
+)
 
 T = TypeVar("T")
 
 
 class Actors:
-    """People and channels that act on the bot; every action is an update to it."""
+    """Actions of people and channels; each becomes an update for the bot."""
 
     def __init__(
         self,
@@ -30,17 +40,17 @@ class Actors:
 
     @property
     def token(self) -> str:
-        """The one token that is served."""
+        """The bot's token."""
         return self.world.token
 
     @property
-    def calls(self) -> list[Call]:
-        """Every call of the bot's."""
+    def calls(self) -> list[BotCall]:
+        """All calls of the bot."""
         return self.world.calls
 
     @property
     def errors(self) -> list[ErrorRecord]:
-        """Every error that a call was answered with."""
+        """All errors with which calls were answered."""
         return self.world.errors
 
     # -- people ---------------------------------------------------------------------------------------------
@@ -53,22 +63,22 @@ class Actors:
         username: str | None = None,
         *,
         started: bool = False,
-    ) -> Person:
-        """A person; until they write, the bot may not write to them (unless `started`)."""
-        person = Person(user_id, first_name, language_code, username, started)
+    ) -> TelegramUser:
+        """Add a person; the bot may write to them once they have written, or at once if `started`."""
+        person = TelegramUser(user_id, first_name, language_code, username, started)
         self.world.people[user_id] = person
         self.world.chats[user_id] = Chat(user_id, "private", first_name, username)
         self.world.changes.touch({"type": "chats"})
         return person
 
     def send_text(self, user_id: int, text: str, **extra: Any) -> int:
-        """A person writes to the bot, which unblocks it; gives the message's id. `extra`: further fields."""
+        """A person writes to the bot, and so unblocks it; returns the message's id. `extra` are further fields."""
         person, chat = self.world.people[user_id], self.world.chats[user_id]
         person.started, person.blocked = True, False
         return self._say(person, chat, text, extra)
 
     def send_document(self, user_id: int, name: str | None, data: bytes, mime_type: str | None = None) -> int:
-        """A person sends a file, which the bot can then download; gives the message's id."""
+        """A person sends a file; returns the message's id."""
         file_id = f"upload{len(self.world.files) + 1}"
         self.world.files[file_id] = data
         about = {"file_name": name, "mime_type": mime_type, "file_size": len(data)}
@@ -76,7 +86,7 @@ class Actors:
         return self.send_text(user_id, "", document=shown)
 
     def group_message(self, group_id: int, user_id: int, text: str, title: str = "Group", **extra: Any) -> int:
-        """A person writes in a group that the bot is in (made when it is not known)."""
+        """A person writes in a group with the bot; an unknown group is created."""
         chat = self.world.chats.setdefault(group_id, Chat(group_id, "supergroup", title, bot_is_member=True))
         return self._say(self.world.people[user_id], chat, text, extra)
 
@@ -86,7 +96,7 @@ class Actors:
         origin = {"type": "channel", "date": date, "chat": shown, "message_id": message_id}
         return self.send_text(user_id, text, forward_origin=origin)
 
-    def _say(self, person: Person, chat: Chat, text: str, extra: Json) -> int:
+    def _say(self, person: TelegramUser, chat: Chat, text: str, extra: Json) -> int:
         message = self._message(chat, text) | {"from": person.user()} | extra
         self.world.put(chat, message)
         self.world.updates.push({"message": message})
@@ -104,7 +114,7 @@ class Actors:
         self._membership(self.world.chats[user_id], user_id, "member", "kicked")
 
     def unblock(self, user_id: int) -> None:
-        """A person lets the bot write again."""
+        """A person unblocks the bot."""
         self.world.people[user_id].blocked = False
         self._membership(self.world.chats[user_id], user_id, "kicked", "member")
 
@@ -120,8 +130,8 @@ class Actors:
         forge: bool = False,
         inaccessible: bool = False,
         timeout: float = 10.0,  # noqa: ASYNC109
-    ) -> Answer:
-        """A person presses a button (by text, data or position); gives the bot's answer to it.
+    ) -> PressAnswer:
+        """A person presses a button (by text, data or position); returns the bot's answer.
 
         `forge` sends the data even if the message has no such button; `inaccessible` hides the message.
         """
@@ -152,7 +162,7 @@ class Actors:
         return press
 
     def button_data(self, chat_id: int, message_id: int, button: str | int) -> str:
-        """A button's callback_data, by position, text or the data itself."""
+        """The callback_data of a button given by position, text or data."""
         buttons = [b for b in self.buttons(chat_id, message_id) if b.get("callback_data")]
         for at, found in enumerate(buttons):
             if button in (at, found["text"], found["callback_data"]):
@@ -182,7 +192,7 @@ class Actors:
         bot_is_member: bool = False,
         newest_id: int = 0,
     ) -> Chat:
-        """A channel; the bot sees its posts once it was added. `newest_id`: of what it posted before all this."""
+        """Add a channel; the bot gets its posts once it is a member. `newest_id`: its last post so far."""
         chat = Chat(channel_id, "channel", title, username, bot_is_member)
         self.world.chats[channel_id] = chat
         self.world.newest_ids[channel_id] = max(self.world.newest_ids[channel_id], newest_id)
@@ -197,7 +207,7 @@ class Actors:
         media_group_id: str | None = None,
         **extra: Any,
     ) -> int:
-        """The channel posts; gives the message's id."""
+        """The channel posts a message; returns its id."""
         chat = self.world.chats[channel_id]
         message = self._message(chat, text, message_id) | {"sender_chat": chat.shown()} | extra
         if media_group_id is not None:
@@ -210,7 +220,7 @@ class Actors:
     def edit_channel_post(
         self, channel_id: int, message_id: int, text: str, edit_date: int | None = None, **extra: Any
     ) -> None:
-        """The channel edits a post (one that the sandbox does not know is made up), after whatever edit was before."""
+        """The channel edits a post, later than any edit before; an unknown post is created."""
         chat = self.world.chats[channel_id]
         known = self.world.message(channel_id, message_id)
         before = 0 if known is None else int(known.data.get("edit_date", 0))
@@ -227,7 +237,7 @@ class Actors:
             self.world.updates.push({"edited_channel_post": dict(message)})
 
     def set_bot_rights(self, channel_id: int, by_user_id: int, *, can_edit: bool, told: bool = True) -> None:
-        """A person changes what the bot may do in their channel; `told`: Telegram says so to the bot."""
+        """A person changes the bot's rights in their channel; `told`: the bot gets an update."""
         chat = self.world.chats[channel_id]
         chat.bot_can_edit = can_edit
         if told:
@@ -265,22 +275,22 @@ class Actors:
         self.world.updates.push({"my_chat_member": update})
         self.world.changes.touch({"type": "chats"})
 
-    # -- looking, waiting, faults ---------------------------------------------------------------------------
+    # -- reading, waiting, faults ---------------------------------------------------------------------------
 
     def push_update(self, update: Json) -> int:
-        """An update as given, however odd; gives its number."""
+        """Queue any update as given; returns its number."""
         return self.world.updates.push(update, filtered=False)
 
     def messages(self, chat_id: int) -> list[Json]:
-        """A chat as it shows now, oldest first: Telegram's fields with `html` and `edits` besides."""
+        """The messages of a chat, oldest first: Telegram's fields, `html` and `edits`."""
         return [stored.shown() for _, stored in sorted(self.world.store[chat_id].items())]
 
     def from_bot(self, chat_id: int) -> list[Json]:
-        """Only the bot's messages of a chat."""
+        """The bot's messages in a chat."""
         return [m for m in self.messages(chat_id) if m.get("from", {}).get("id") == self.world.bot_id]
 
     async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 10.0) -> T:  # noqa: ASYNC109
-        """Wait until `predicate` gives something true; it is asked again on every change, never polled."""
+        """Wait until `predicate` returns something true; it is called after each change."""
         return await self.world.changes.wait_for(predicate, timeout)
 
     def fail_next(
@@ -292,8 +302,8 @@ class Actors:
         times: int = 1,
         chat_id: int | None = None,
     ) -> None:
-        """Answer the next calls of `method` ("*": any), in a chat or in any, with an error."""
-        self.world.faults.append(Fault(method, ApiError(error_code, description, retry_after), times, chat_id))
+        """Answer the next calls of `method` ("*": any) with an error, in one chat or in all."""
+        self.world.faults.append(InjectedError(method, ApiError(error_code, description, retry_after), times, chat_id))
 
 
 def _as_photo(message: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Who waits for the world to change, and who listens to what happens."""
+"""Notifies waiters and listeners of changes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 class Changes:
-    """Wakes waiters on every change, without polling; hands events to the live listeners."""
+    """Wakes waiters after each change, and passes events to listeners."""
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
 
     def touch(self, event: dict[str, Any] | None = None) -> None:
-        """Something changed."""
+        """Report a change."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -28,7 +28,11 @@ class Changes:
                 listener.put_nowait(event)
 
     async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 10.0) -> T:  # noqa: ASYNC109
-        """Wait until `predicate` gives something true, and give that; TimeoutError otherwise."""
+        """Wait until `predicate` returns something true, and return that.
+
+        Raises:
+            TimeoutError: it did not in time.
+        """
         async with asyncio.timeout(timeout):
             while not (value := predicate()):
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

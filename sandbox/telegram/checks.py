@@ -1,4 +1,4 @@
-"""What Telegram checks before it takes a message."""
+"""Telegram's checks of a message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUTTON_ACTIONS = {"callback_data", "url", "web_app", "switch_inline_query", "cop
 
 
 def text_and_entities(params: Json) -> tuple[str, list[Json]]:
-    """A message's text, checked."""
+    """The checked text of a message, and its entities."""
     text, marks = _parsed(params, "text", "entities")
     if not text:
         raise bad_request("message text is empty")
@@ -25,7 +25,7 @@ def text_and_entities(params: Json) -> tuple[str, list[Json]]:
 
 
 def caption_and_entities(params: Json) -> tuple[str, list[Json]]:
-    """A file's caption, checked; it may be empty."""
+    """The checked caption of a file, and its entities; it may be empty."""
     text, marks = _parsed(params, "caption", "caption_entities")
     if text_entities.utf16_len(text) > CAPTION_LIMIT:
         raise bad_request("message caption is too long")
@@ -46,7 +46,7 @@ def _parsed(params: Json, text_name: str, entities_name: str) -> tuple[str, list
 
 
 def markup(params: Json) -> Json | None:
-    """reply_markup, checked; None when there is none or it is empty."""
+    """The checked reply_markup; None if it is missing or empty."""
     value = decoded(params, "reply_markup")
     if not value:
         return None

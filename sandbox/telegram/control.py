@@ -1,4 +1,4 @@
-"""The people's side over HTTP, and the chat page."""
+"""Actions of people over HTTP, and the chat page."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ ACTIONS: dict[str, Action] = {
 
 
 def add_control_routes(app: web.Application, actors: Actors) -> None:
-    """Mount everything but the Bot API itself."""
+    """Add all routes but the Bot API."""
     for name, action in ACTIONS.items():
         app.router.add_post(f"/sandbox/{name}", _posted(actors, action))
     app.router.add_get("/sandbox/state", _state(actors))
@@ -173,7 +173,7 @@ def _chat(actors: Actors, chat_id: int) -> Json:
 
 
 def _json(value: Any) -> web.Response:
-    # Uploads and the like are shown by name only.
+    # Uploads and other objects are shown by name.
     return web.json_response(value, dumps=lambda v: json.dumps(v, ensure_ascii=False, default=repr))
 
 

@@ -1,4 +1,4 @@
-"""Telegram's HTML: read into text and entities, and written back for people to look at."""
+"""Telegram's HTML: parsed into text and entities, and rendered again for the chat page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FOUND = (
     ("url", re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]]")),
     ("mention", re.compile(r"(?<![\w@/])@[A-Za-z]\w{3,31}")),
 )
-# Telegram looks for commands and hashtags everywhere but inside these.
+# Telegram detects no commands and hashtags inside these.
 _OPAQUE = {"code", "pre", "text_link", "custom_emoji", "url"}
 
 
@@ -52,14 +52,14 @@ class _Open:
 
 
 def utf16_len(text: str) -> int:
-    """The length that Telegram counts in."""
+    """Length in UTF-16 units, as Telegram counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def parse_html(source: str) -> tuple[str, list[Entity]]:
-    """Text and entities of a message in HTML parse mode; refuses what Telegram refuses, and a bare '&'.
+    """Text and entities of a message in HTML parse mode; raises ApiError as Telegram does.
 
-    Telegram itself lets a bare '&' pass; here it is an error, for it shows a text that was not escaped.
+    A bare '&' is an error too, unlike in Telegram: it reveals a text that was not escaped.
     """
     out: list[str] = []
     length, at = 0, 0
@@ -142,7 +142,7 @@ def _entity(opened: _Open, end: int) -> Entity | None:
 
 
 def trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """Without white space at the ends, as Telegram stores messages."""
+    """Text and entities without white space at the ends, as Telegram stores them."""
     lead = utf16_len(text) - utf16_len(text.lstrip())
     kept = text.strip()
     size = utf16_len(kept)
@@ -156,7 +156,7 @@ def trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 
 def detected(text: str, entities: list[Entity]) -> list[Entity]:
-    """With the commands, hashtags, links and mentions that Telegram finds by itself."""
+    """The entities with the commands, hashtags, links and mentions that Telegram detects."""
     busy = [(e["offset"], e["offset"] + e["length"]) for e in entities if e["type"] in _OPAQUE]
     found = list(entities)
     for kind, pattern in reversed(_FOUND):
@@ -170,7 +170,7 @@ def detected(text: str, entities: list[Entity]) -> list[Entity]:
 
 
 def to_html(text: str, entities: list[Entity]) -> str:
-    """The message as HTML again; nested entities stay nested."""
+    """The message as HTML; nested entities stay nested."""
     units = text.encode("utf-16-le", "surrogatepass")
     marks = sorted({0, len(units) // 2, *(e["offset"] for e in entities), *(_end(e) for e in entities)})
     return _written(units, marks, entities)

@@ -1,4 +1,4 @@
-"""Telegram's flood control: so many messages in so many seconds."""
+"""Telegram's flood control."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.telegram.errors import too_many
 
 @dataclass(frozen=True)
 class FloodLimits:
-    """Messages in seconds: to one person or channel, to one group, in all."""
+    """(messages, seconds) for a private chat or channel, for a group, and for all chats."""
 
     per_chat: tuple[int, float] = (20, 20.0)
     per_group: tuple[int, float] = (20, 60.0)
@@ -29,7 +29,7 @@ class FloodControl:
         self._sent: defaultdict[int | None, deque[float]] = defaultdict(deque)
 
     def check(self, chat_id: int, *, group: bool) -> None:
-        """Count a message, or refuse it with 429."""
+        """Count a message, or raise the 429."""
         if self.limits is None:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""The Bot API's methods, each a function of the world and the parameters; `METHODS` names them."""
+"""The Bot API's methods as functions of the world and the parameters; METHODS maps their names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.telegram import checks
 from sandbox.telegram.errors import ApiError, bad_request
 from sandbox.telegram.params import Upload, chat_of, decoded, flag, integer
-from sandbox.telegram.world import Answer, Chat, Stored, World
+from sandbox.telegram.world import Chat, PressAnswer, StoredMessage, World
 
 Json = dict[str, Any]
 Method = Callable[[World, Json], Any]
@@ -18,7 +18,7 @@ NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
 )
-#: Telegram lets bots download no greater file.
+#: Largest file that Telegram lets bots download.
 DOWNLOAD_LIMIT = 20 * 2**20
 TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 
@@ -133,8 +133,8 @@ def edit_message_caption(world: World, params: Json) -> Json:
     return _edited(world, chat, stored, changed, checks.markup(params))
 
 
-def _edited(world: World, chat: Chat, stored: Stored, changed: Json, reply_markup: Json | None) -> Json:
-    """What was not sent again is lost, as Telegram has it."""
+def _edited(world: World, chat: Chat, stored: StoredMessage, changed: Json, reply_markup: Json | None) -> Json:
+    """An edited message; fields that the edit omits are removed, as in Telegram."""
     if changed.get("link_preview_options") == {"is_disabled": False}:
         changed["link_preview_options"] = None
     wanted = {**changed, "reply_markup": reply_markup}
@@ -156,7 +156,7 @@ def edit_message_reply_markup(world: World, params: Json) -> Json:
     return _with_markup(world, chat, stored, reply_markup)
 
 
-def _with_markup(world: World, chat: Chat, stored: Stored, reply_markup: Json | None) -> Json:
+def _with_markup(world: World, chat: Chat, stored: StoredMessage, reply_markup: Json | None) -> Json:
     if reply_markup is None:
         stored.data.pop("reply_markup", None)
     else:
@@ -167,7 +167,7 @@ def _with_markup(world: World, chat: Chat, stored: Stored, reply_markup: Json | 
     return _visible(stored.data)
 
 
-def _own_message(world: World, params: Json, verb: str) -> tuple[Chat, Stored]:
+def _own_message(world: World, params: Json, verb: str) -> tuple[Chat, StoredMessage]:
     chat = world.writable(chat_of(params))
     stored = world.message(chat.id, integer(params, "message_id"))
     if stored is None:
@@ -177,8 +177,8 @@ def _own_message(world: World, params: Json, verb: str) -> tuple[Chat, Stored]:
     return chat, stored
 
 
-def _may_edit(world: World, chat: Chat, stored: Stored) -> bool:
-    """Its own messages; in a channel, with the right, all but those that nobody may edit."""
+def _may_edit(world: World, chat: Chat, stored: StoredMessage) -> bool:
+    """The bot may edit its own messages, and with the right to edit those of a channel."""
     if chat.type != "channel":
         return bool(stored.data.get("from", {}).get("id") == world.bot_id)
     is_fixed = any(stored.data.get(name) for name in ("forward_origin", "via_bot", "poll", "is_paid_post"))
@@ -202,7 +202,7 @@ def answer_callback_query(world: World, params: Json) -> bool:
     press = world.presses.get(str(params.get("callback_query_id")))
     if press is None or press.answer is not None or time.monotonic() - press.at > world.callback_ttl:
         raise bad_request(TOO_OLD)
-    press.answer = Answer(text, flag(params, "show_alert"), params.get("url"))
+    press.answer = PressAnswer(text, flag(params, "show_alert"), params.get("url"))
     world.changes.touch(
         {
             "type": "answer",
@@ -253,7 +253,7 @@ def get_chat_administrators(world: World, params: Json) -> list[Json]:
 
 
 def member(world: World, chat: Chat, *, inside: bool | None = None) -> Json:
-    """The bot as a member of a chat."""
+    """The bot's membership of a chat."""
     inside = chat.bot_is_member if inside is None else inside
     role = "administrator" if chat.type == "channel" else "member"
     shown = _member(world.bot_user(), role if inside else "left")
@@ -284,7 +284,7 @@ def get_file(world: World, params: Json) -> Json:
 
 
 def unknown(world: World, params: Json) -> Any:
-    """A method that does not exist."""
+    """The answer to an unknown method."""
     raise ApiError(404, "Not Found")
 
 

@@ -1,4 +1,4 @@
-"""Parameters of a call, however they came: JSON, form, multipart or the address."""
+"""Parameters of a call: from JSON, a form, multipart or the query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Upload:
-    """A file sent along."""
+    """An uploaded file."""
 
     name: str
     data: bytes
@@ -50,7 +50,7 @@ def _field(value: str | bytes | bytearray | web.FileField) -> Any:
 
 
 def integer(params: Json, name: str, default: int | None = None) -> int:
-    """A whole number; 400 if it is missing or none."""
+    """An integer; 400 if it is missing or something else."""
     value = params.get(name, default)
     try:
         return int(value)  # type: ignore[arg-type]
@@ -69,12 +69,12 @@ def chat_of(params: Json) -> int | str:
 
 
 def flag(params: Json, name: str) -> bool:
-    """A truth value: JSON's or a form's."""
+    """A boolean, of JSON or a form."""
     return str(params.get(name, "")).lower() in {"true", "1"}
 
 
 def decoded(params: Json, name: str) -> Any:
-    """A value that forms send as JSON text."""
+    """A value; forms send it as JSON text."""
     value = params.get(name)
     if not isinstance(value, str) or value == "":
         return value or None

@@ -1,4 +1,4 @@
-"""The stand-in over HTTP."""
+"""The Bot API over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class TelegramSandbox(Actors):
-    """A Bot API server for one bot, with its people. Serve `make_app()`, then act through the methods."""
+    """A Bot API server for one bot. Serve `make_app()`, then act through the methods of Actors."""
 
     def make_app(self) -> web.Application:
         """The Bot API under /bot…, the control under /sandbox/, the chat page at /."""

@@ -1,4 +1,4 @@
-"""The Bot API's methods about the bot itself: commands, descriptions, webhook."""
+"""The Bot API's methods about the bot: commands, descriptions, webhook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.telegram.errors import bad_request
 from sandbox.telegram.methods import Method
 from sandbox.telegram.params import decoded, flag, integer
-from sandbox.telegram.updates import MOST_CONNECTIONS, Webhook
+from sandbox.telegram.updates import MOST_CONNECTIONS, WebhookTarget
 from sandbox.telegram.world import World
 
 Json = dict[str, Any]
@@ -45,7 +45,7 @@ def delete_my_commands(world: World, params: Json) -> bool:
 
 
 def commands_for(world: World, user_id: int, language: str | None) -> list[Json]:
-    """The commands that a person's client suggests: the narrowest scope first, their language first."""
+    """The commands shown to a person: of the narrowest scope, preferably in their language."""
     scopes: list[Json] = [
         {"type": "chat", "chat_id": user_id},
         {"type": "all_private_chats"},
@@ -91,7 +91,7 @@ def set_webhook(world: World, params: Json) -> bool:
     most = integer(params, "max_connections", MOST_CONNECTIONS)
     if not 1 <= most <= 100:
         raise bad_request("max_connections must be from 1 to 100")
-    world.updates.set_webhook(Webhook(url, secret, most))
+    world.updates.set_webhook(WebhookTarget(url, secret, most))
     return True
 
 

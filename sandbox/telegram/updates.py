@@ -13,38 +13,38 @@ from sandbox.telegram.changes import Changes
 from sandbox.telegram.errors import ApiError
 
 Update = dict[str, Any]
-# What Telegram leaves out unless it is asked for.
+# Update types that Telegram sends only if allowed_updates names them.
 SPECIAL = {"chat_member", "message_reaction", "message_reaction_count"}
-#: Between tries to deliver the same update: from here, doubling, to there. Telegram's own are longer.
+#: First and longest pause between tries to deliver an update; Telegram's are longer.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 MOST_CONNECTIONS = 40
 
 
 @dataclass
-class Webhook:
-    """Where updates are sent to, if anywhere."""
+class WebhookTarget:
+    """The webhook; without a URL there is none."""
 
     url: str = ""
     secret: str = ""
-    #: Shown again; one is used, so that updates come in order.
+    #: Only reported: one connection is used, so that updates arrive in order.
     max_connections: int = MOST_CONNECTIONS
     last_error: str | None = None
     last_error_date: int | None = None
 
 
 class UpdateQueue:
-    """Unconfirmed updates in order."""
+    """Unconfirmed updates, in order."""
 
     def __init__(self) -> None:
         self.pending: list[Update] = []
-        self.webhook = Webhook()
+        self.webhook = WebhookTarget()
         self.allowed: list[str] | None = None
         self._next_id = 1
         self._changes = Changes()
         self._poll: asyncio.Future[None] | None = None
 
     def push(self, update: Update, *, filtered: bool = True) -> int:
-        """Queue an update under the next number; one that the bot did not ask for is dropped."""
+        """Queue an update under the next number, unless `filtered` and its type is not allowed."""
         number = self._next_id
         self._next_id += 1
         if not filtered or all(self._wanted(kind) for kind in update):
@@ -56,11 +56,11 @@ class UpdateQueue:
         return kind in self.allowed if self.allowed else kind not in SPECIAL
 
     def clear(self) -> None:
-        """Forget what is not confirmed (drop_pending_updates)."""
+        """Drop unconfirmed updates (drop_pending_updates)."""
         self.pending.clear()
 
     def confirm(self, offset: int) -> None:
-        """Everything before `offset` has arrived; a negative one keeps that many from the end."""
+        """Drop updates before `offset`; a negative offset keeps that many from the end."""
         if offset < 0:
             self.pending = self.pending[offset:]
         elif offset > 0:
@@ -68,7 +68,7 @@ class UpdateQueue:
         self._changes.touch()
 
     async def poll(self, offset: int, limit: int, seconds: float) -> list[Update]:
-        """getUpdates: at once if there is something, else wait; a later poll ends an earlier one with 409."""
+        """getUpdates: waits for an update; a later poll ends an earlier one with 409."""
         if self.webhook.url:
             raise _conflict(
                 "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
@@ -83,7 +83,7 @@ class UpdateQueue:
             return await self._await_updates(mine, limit, seconds)
         finally:
             if not mine.cancel() and not mine.cancelled():
-                # Who polled has gone meanwhile: nobody else asks for it.
+                # The client has disconnected: mark the 409 as seen.
                 mine.exception()
 
     async def _await_updates(self, mine: asyncio.Future[None], limit: int, seconds: float) -> list[Update]:
@@ -100,7 +100,7 @@ class UpdateQueue:
         return self.pending[:limit]
 
     async def deliver(self) -> None:
-        """Send updates to the webhook, one after another, for ever; an update refused is sent again."""
+        """Send updates to the webhook one after another, for ever; a refused update is sent again."""
         pause = 0.0
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             while True:
@@ -113,13 +113,13 @@ class UpdateQueue:
                     pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, pause * 2))
                     await self._pause_unless_changed(hook, pause)
 
-    async def _pause_unless_changed(self, hook: Webhook, seconds: float) -> None:
+    async def _pause_unless_changed(self, hook: WebhookTarget, seconds: float) -> None:
         try:
             await self._changes.wait_for(lambda: self.webhook is not hook, seconds)
         except TimeoutError:
             pass
 
-    async def _delivered(self, http: aiohttp.ClientSession, hook: Webhook, update: Update) -> bool:
+    async def _delivered(self, http: aiohttp.ClientSession, hook: WebhookTarget, update: Update) -> bool:
         headers = {"X-Telegram-Bot-Api-Secret-Token": hook.secret} if hook.secret else {}
         try:
             async with http.post(hook.url, json=update, headers=headers, allow_redirects=False) as answer:
@@ -131,8 +131,8 @@ class UpdateQueue:
         hook.last_error_date = int(time.time())
         return False
 
-    def set_webhook(self, webhook: Webhook) -> None:
-        """Deliver there from now on; one without an address: not at all. A poll under way ends."""
+    def set_webhook(self, webhook: WebhookTarget) -> None:
+        """Set the webhook, or remove it if it has no URL; a running poll ends."""
         self.webhook = webhook
         if webhook.url and self._poll is not None and not self._poll.done():
             self._poll.set_exception(_conflict("terminated by setWebhook request"))

@@ -1,4 +1,4 @@
-"""What exists on the stand-in: people, chats, messages, button presses, and the record of calls."""
+"""The state: people, chats, messages, button presses, and the record of calls."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Person:
-    """Somebody with a Telegram client."""
+class TelegramUser:
+    """A Telegram user."""
 
     id: int
     first_name: str
@@ -29,7 +29,7 @@ class Person:
     blocked: bool = False
 
     def user(self) -> Json:
-        """As `from` shows them."""
+        """The JSON of `from`."""
         shown: Json = {"id": self.id, "is_bot": False, "first_name": self.first_name}
         if self.username:
             shown["username"] = self.username
@@ -48,11 +48,11 @@ class Chat:
     username: str | None = None
     bot_is_member: bool = False
     admins: set[int] = field(default_factory=set)
-    #: Of the bot as a channel's administrator.
+    #: Rights of the bot as the channel's administrator.
     bot_can_edit: bool = True
 
     def shown(self) -> Json:
-        """As messages show it."""
+        """The JSON of `chat`."""
         chat: Json = {"id": self.id, "type": self.type}
         chat["first_name" if self.type == "private" else "title"] = self.title
         if self.username:
@@ -61,14 +61,14 @@ class Chat:
 
 
 @dataclass
-class Stored:
-    """A message as it stands."""
+class StoredMessage:
+    """A stored message."""
 
     data: Json
     edits: int = 0
 
     def shown(self) -> Json:
-        """The message with its HTML and the number of its edits."""
+        """The message's JSON with its HTML and the number of its edits."""
         text: str = self.data.get("text") or self.data.get("caption") or ""
         marks: list[Json] = self.data.get("entities") or self.data.get("caption_entities") or []
         return {
@@ -81,8 +81,8 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What answerCallbackQuery said."""
+class PressAnswer:
+    """An answerCallbackQuery."""
 
     text: str = ""
     show_alert: bool = False
@@ -91,18 +91,18 @@ class Answer:
 
 @dataclass
 class Press:
-    """A button pressed, and the answer to it once it has come."""
+    """A pressed button, and its answer if there is one."""
 
     id: str
     user_id: int
     data: str
     at: float
-    answer: Answer | None = None
+    answer: PressAnswer | None = None
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call of the bot's; `at` is monotonic."""
+class BotCall:
+    """A call of the bot; `at` is in monotonic seconds."""
 
     method: str
     params: Json
@@ -111,7 +111,7 @@ class Call:
 
 @dataclass(frozen=True)
 class ErrorRecord:
-    """An error that a call was answered with."""
+    """An error with which a call was answered."""
 
     method: str
     params: Json
@@ -120,23 +120,23 @@ class ErrorRecord:
 
 
 @dataclass
-class Fault:
-    """An error to answer the next calls of a method with."""
+class InjectedError:
+    """An error for the next calls of a method."""
 
     method: str
     error: ApiError
     times: int
-    #: None: whatever the chat.
+    #: None: any chat.
     chat_id: int | None = None
 
     def concerns(self, method: str, params: Json) -> bool:
-        """Whether it is this call's."""
+        """Whether this call gets the error."""
         is_there = self.chat_id is None or str(params.get("chat_id")) == str(self.chat_id)
         return self.times > 0 and self.method in {method, "*"} and is_there
 
 
 class World:
-    """All state; no HTTP."""
+    """The whole state, without HTTP."""
 
     def __init__(self, token: str, flood: FloodLimits | None, callback_ttl: float) -> None:
         self.token = token
@@ -144,29 +144,29 @@ class World:
         self.bot_username = "metka_sandbox_bot"
         self.bot_name = "Metka"
         self.callback_ttl = callback_ttl
-        #: Telegram does not tell a bot of its own edits; a server that does is to be borne.
+        #: Send the bot updates of its own edits, which Telegram does not do.
         self.tells_own_edits = False
-        self.people: dict[int, Person] = {}
+        self.people: dict[int, TelegramUser] = {}
         self.chats: dict[int, Chat] = {}
-        self.store: defaultdict[int, dict[int, Stored]] = defaultdict(dict)
+        self.store: defaultdict[int, dict[int, StoredMessage]] = defaultdict(dict)
         self.presses: dict[str, Press] = {}
         self.commands: dict[tuple[str, str], list[Json]] = {}
         self.descriptions: dict[tuple[str, str], str] = {}
         self.files: dict[str, bytes] = {}
-        #: Of files that lie elsewhere, as a server in --local mode has them.
+        #: Paths of files outside of the server, as in --local mode.
         self.file_paths: dict[str, str] = {}
-        self.calls: list[Call] = []
+        self.calls: list[BotCall] = []
         self.errors: list[ErrorRecord] = []
-        self.faults: list[Fault] = []
+        self.faults: list[InjectedError] = []
         self.updates = UpdateQueue()
         self.changes = Changes()
         self.flood = FloodControl(flood)
         self._ids = itertools.count(1)
-        #: The newest post's of each channel, which may have posts older than what is stored here.
+        #: Id of each channel's newest post; older posts need not be stored.
         self.newest_ids: Counter[int] = Counter()
 
     def bot_user(self) -> Json:
-        """The bot as `from` shows it."""
+        """The bot's JSON of `from`."""
         return {
             "id": self.bot_id,
             "is_bot": True,
@@ -175,7 +175,7 @@ class World:
         }
 
     def chat(self, chat_id: int | str) -> Chat:
-        """A chat by id or @username, or 400."""
+        """A chat by id or @username; 400 if there is none."""
         if isinstance(chat_id, str):
             wanted = chat_id.removeprefix("@").lower()
             found = next((c for c in self.chats.values() if (c.username or "").lower() == wanted), None)
@@ -186,7 +186,7 @@ class World:
         raise bad_request("chat not found")
 
     def writable(self, chat_id: int | str) -> Chat:
-        """A chat that the bot may write to, or Telegram's refusal."""
+        """A chat to which the bot may write; else Telegram's error."""
         chat = self.chat(chat_id)
         if chat.type == "private":
             person = self.people[chat.id]
@@ -199,7 +199,7 @@ class World:
         return chat
 
     def next_message_id(self, chat: Chat) -> int:
-        """Channels count for themselves, private chats together."""
+        """The next id: each channel has its own numbers, private chats share theirs."""
         if chat.type != "channel":
             return next(self._ids)
         self.newest_ids[chat.id] += 1
@@ -209,19 +209,19 @@ class World:
         """A callback query's id: a long number, as Telegram's are."""
         return str(4_000_000_000_000_000_000 + next(self._ids))
 
-    def put(self, chat: Chat, data: Json) -> Stored:
-        """A new message: stored, and told to the page."""
-        stored = self.store[chat.id][data["message_id"]] = Stored(data)
+    def put(self, chat: Chat, data: Json) -> StoredMessage:
+        """Store a new message and report it to the chat page."""
+        stored = self.store[chat.id][data["message_id"]] = StoredMessage(data)
         self.changes.touch({"type": "message", "chat_id": chat.id, "message": stored.shown()})
         return stored
 
-    def edited(self, chat: Chat, stored: Stored) -> None:
-        """A message changed."""
+    def edited(self, chat: Chat, stored: StoredMessage) -> None:
+        """Report an edited message."""
         stored.edits += 1
         self.changes.touch({"type": "edit", "chat_id": chat.id, "message": stored.shown()})
 
-    def message(self, chat_id: int, message_id: int) -> Stored | None:
-        """A message, if there is one."""
+    def message(self, chat_id: int, message_id: int) -> StoredMessage | None:
+        """A message, or None."""
         return self.store[chat_id].get(message_id)
 
     def fault_for(self, method: str, params: Json) -> ApiError | None:
@@ -234,7 +234,7 @@ class World:
 
     def record_call(self, method: str, params: Json) -> None:
         """Remember a call."""
-        self.calls.append(Call(method, params, time.monotonic()))
+        self.calls.append(BotCall(method, params, time.monotonic()))
         self.changes.touch()
 
     def record_error(self, method: str, params: Json, error: ApiError) -> None:

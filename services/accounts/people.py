@@ -1,4 +1,4 @@
-"""Who somebody is to the bot: may they use it, in which language, can they be written to."""
+"""People who write to the bot: whether they may use it, their language, and whether they can be reached."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
+from services.text import storable
 from storage import outbox
 from storage.accounts import people as rows
 from storage.db.engine import Database
 from storage.schema import parser_tables
 
-LANGUAGES = ("ru", "en")
+#: Languages that the bot speaks.
+LANGUAGES = ("en", "ru")
 DEFAULT_LANGUAGE = "en"
-#: Who was declined may ask again after that: a wrong Decline is no last word.
+#: A declined person may ask again after this time.
 DECLINED_FOR = timedelta(days=1)
 
 
-class Access(StrEnum):
-    """What a person is to the bot."""
+class Role(StrEnum):
+    """What a person may do, and how far a stranger's request is."""
 
     ADMIN = "admin"
     USER = "user"
@@ -32,28 +34,43 @@ class Access(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who wrote or pressed. `user_id`: their users row; `told`: a stranger was told what the bot is."""
+class CurrentUser:
+    """The person who sent a message or pressed a button.
+
+    Attributes:
+        user_id: users.id of their account; None if they may not use the bot.
+        told: a stranger was told that the bot is private.
+    """
 
     telegram_id: int
     user_id: int | None
-    access: Access
+    role: Role
     language: str
     told: bool
 
     @property
     def is_admin(self) -> bool:
         """Whether they are in ADMIN_IDS."""
-        return self.access is Access.ADMIN
+        return self.role is Role.ADMIN
 
     @property
     def may_use(self) -> bool:
-        """Whether the bot does what they say."""
-        return self.access in {Access.ADMIN, Access.USER}
+        """Whether a person may use the bot."""
+        return self.role in {Role.ADMIN, Role.USER}
+
+    @property
+    def owner_id(self) -> int:
+        """users.id, or 0 if they have no account."""
+        return self.user_id or 0
+
+    @property
+    def scope(self) -> int | None:
+        """The user whose posts they may see and change; None for an administrator: all posts."""
+        return None if self.is_admin else self.user_id
 
 
 class People:
-    """Users, administrators and strangers."""
+    """Users, administrators (ADMIN_IDS) and strangers."""
 
     def __init__(self, database: Database, admin_ids: Collection[int], clock: Clock) -> None:
         self._database = database
@@ -62,11 +79,13 @@ class People:
 
     @property
     def has_admins(self) -> bool:
-        """Whether there is anybody who could let a stranger in."""
+        """Whether ADMIN_IDS is set, so that strangers can ask for access."""
         return bool(self._admin_ids)
 
-    async def seen(self, telegram_id: int, *, language_code: str | None, name: str, username: str | None) -> Caller:
-        """Somebody wrote or pressed: who they are. Writes only what is new; an administrator gets an account."""
+    async def seen(
+        self, telegram_id: int, *, language_code: str | None, name: str, username: str | None
+    ) -> CurrentUser:
+        """Who sent an update. Writes only what has changed; gives an administrator an account."""
         name, username = storable(name), storable(username) if username else None
         async with self._database.read() as session:
             columns = await parser_tables.optional_columns(session)
@@ -79,10 +98,10 @@ class People:
                 if is_admin and account is None:
                     user_id = await self._open_account(session, telegram_id, name, username)
                     account = rows.Account(user_id, may_use=True)
-        return Caller(
+        return CurrentUser(
             telegram_id=telegram_id,
             user_id=account.id if account and (account.may_use or is_admin) else None,
-            access=Access.ADMIN if is_admin else _access(person, account),
+            role=Role.ADMIN if is_admin else _role(person, account),
             language=language,
             told=person is not None and person.told,
         )
@@ -93,31 +112,31 @@ class People:
         known = {"language": language, "name": name, "username": username}
         await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
 
-    async def ask_access(self, caller: Caller, name: str, username: str | None) -> list[int]:
-        """A stranger asks to use the bot: returns the administrators who are told so, [] if it is asked or declined."""
-        # Without administrators nothing is noted either: a later one would never hear of it.
-        if caller.may_use or not self.has_admins:
+    async def ask_access(self, user: CurrentUser, name: str, username: str | None) -> list[int]:
+        """A stranger asks for access: returns the administrators who are told; [] if the last request counts."""
+        # Without administrators the request is not stored: a later administrator would not be told of it.
+        if user.may_use or not self.has_admins:
             return []
         payload = {
             "text": "access",
-            "person": caller.telegram_id,
+            "person": user.telegram_id,
             "name": storable(name),
             "username": storable(username) if username else None,
         }
         now = self._clock()
         async with self._database.write() as session:
-            if not await rows.ask(session, caller.telegram_id, now, declined_before=now - DECLINED_FOR):
+            if not await rows.ask(session, user.telegram_id, now, declined_before=now - DECLINED_FOR):
                 return []
             await outbox.tell_admins(session, self._admin_ids, payload, now)
         return sorted(self._admin_ids)
 
     async def mark_told(self, telegram_id: int) -> None:
-        """A stranger was told what the bot is, and need not be again."""
+        """A stranger was told that the bot is private."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), told=True)
 
     async def decide_access(self, telegram_id: int, approve: bool) -> bool:
-        """An administrator answers a request, and the person is told; False when it was answered before."""
+        """Approve or decline a request, and tell the person; False if it was decided before."""
         answer = "approved" if approve else "declined"
         now = self._clock()
         async with self._database.write() as session:
@@ -131,7 +150,7 @@ class People:
         return True
 
     async def language_of(self, telegram_id: int) -> str:
-        """'ru' or 'en'."""
+        """The person's language: 'ru' or 'en'."""
         async with self._database.read() as session:
             person = await rows.find(session, telegram_id)
         return _language(None, person.language if person else None)
@@ -141,11 +160,11 @@ class People:
         return telegram_id in self._admin_ids
 
     async def mark_unreachable(self, telegram_id: int) -> None:
-        """Telegram refuses messages to the person (403)."""
-        await self.my_chat(telegram_id, reachable=False)
+        """Telegram refused a message to the person (403)."""
+        await self.set_reachable(telegram_id, reachable=False)
 
-    async def my_chat(self, telegram_id: int, reachable: bool) -> None:
-        """The person blocked the bot, or took it back."""
+    async def set_reachable(self, telegram_id: int, reachable: bool) -> None:
+        """The person unblocked (`reachable`) or blocked the bot."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), reachable=reachable)
 
@@ -155,7 +174,7 @@ class People:
         return telegram_id in self._admin_ids or (account is not None and account.may_use)
 
     async def account_of(self, session: AsyncSession, telegram_id: int) -> int | None:
-        """The users row for which a person's posts are stored; None when they may not use the bot."""
+        """users.id under which a person's posts are stored; None if they may not use the bot."""
         account = await self._account(session, telegram_id)
         if telegram_id not in self._admin_ids:
             return account.id if account and account.may_use else None
@@ -172,13 +191,8 @@ class People:
         return await rows.open_account(session, telegram_id, name=name, username=username, now=self._clock())
 
 
-def storable(text: str) -> str:
-    """Text without what PostgreSQL refuses: NUL, and halves of surrogate pairs."""
-    return text.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
-
-
 def _language(code: str | None, known: str | None) -> str:
-    """By Telegram's language code; without one (Telegram may omit it) as before."""
+    """The language for Telegram's code; Telegram may omit the code, then the known language."""
     if code:
         return "ru" if code.lower().startswith("ru") else "en"
     return known if known in LANGUAGES else DEFAULT_LANGUAGE
@@ -191,9 +205,9 @@ def _is_up_to_date(person: rows.Known | None, language: str, name: str, username
     return known == (language, name, username, True)
 
 
-def _access(person: rows.Known | None, account: rows.Account | None) -> Access:
+def _role(person: rows.Known | None, account: rows.Account | None) -> Role:
     if account is not None and account.may_use:
-        return Access.USER
+        return Role.USER
     asked = person.access if person else None
-    # 'approved' without an account that may be used: the parser has taken it away since.
-    return {"asked": Access.ASKED, "declined": Access.DECLINED}.get(asked or "", Access.STRANGER)
+    # 'approved' without a usable account: the parser has disabled it since.
+    return {"asked": Role.ASKED, "declined": Role.DECLINED}.get(asked or "", Role.STRANGER)

@@ -1,4 +1,4 @@
-"""Tokens of the HTTP API that reach the rows of one user."""
+"""API tokens, each for the rows of one user."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from storage.db.engine import Database
 from storage.schema.tables import TokenRow
 from storage.schema.types import as_text
 
-#: By which a token is known as one of ours, in a log or by a scanner of secrets.
+#: Lets people and secret scanners recognise a token.
 PREFIX = "mtk_"
+#: Characters of a token that are stored to tell tokens apart.
 SHOWN = 10
 
 
 class UnknownPersonError(LookupError):
-    """Nobody with that Telegram id may use the bot."""
+    """No person with this Telegram id may use the bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedToken:
-    """A token without its secret: the first characters tell which it is."""
+    """A token without its secret; `prefix` are its first characters."""
 
     id: int
     prefix: str
@@ -36,7 +37,7 @@ class ListedToken:
 
 
 class Tokens:
-    """Made, found, listed and revoked. Only the hash of a token is stored: it is random enough to need no salt."""
+    """Creates, checks, lists and revokes tokens. Only a hash is stored; a random token needs no salt."""
 
     def __init__(self, database: Database, people: People, clock: Clock) -> None:
         self._database = database
@@ -44,7 +45,7 @@ class Tokens:
         self._clock = clock
 
     async def create(self, telegram_id: int) -> str:
-        """A new token for the user of that Telegram id; it is shown this once.
+        """A new token for a user; it cannot be shown again.
 
         Raises:
             UnknownPersonError: there is no such user, or they may not use the bot.
@@ -60,7 +61,7 @@ class Tokens:
         return token
 
     async def user_of(self, token: str) -> int | None:
-        """The users.id that a token reaches; None when it is unknown, or its user may not use the bot now."""
+        """users.id of the token's user; None if the token is unknown or its user may not use the bot."""
         if not token.startswith(PREFIX):
             return None
         async with self._database.read() as session:
@@ -79,13 +80,13 @@ class Tokens:
         ]
 
     async def revoke(self, token_id: int) -> bool:
-        """Make a token worthless; False when there is none of that id."""
+        """Delete a token; False if there is none with this id."""
         async with self._database.write() as session:
             return await tokens.revoke(session, token_id)
 
 
 def _name(value: Any) -> str | None:
-    """What a terminal may be given: the name is somebody else's choice."""
+    """The name without control characters: it is printed in a terminal."""
     name = as_text(value)
     return "".join(char for char in name if char.isprintable()) if name else None
 

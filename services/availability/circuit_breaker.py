@@ -14,7 +14,7 @@ from enum import StrEnum
 from random import Random
 
 from services.availability.model_names import fell_back, is_free, plain_name
-from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome
 
 FAULTS_TO_OPEN = 3
 FIRST_PAUSE = 5.0

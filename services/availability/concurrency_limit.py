@@ -36,8 +36,10 @@ class ConcurrencyLimit:
             grown = self._allowed + 1 if self._allowed < self._safe else self._allowed * AFTER_ANSWER
             self._allowed = min(self._most, grown)
         self._answered_since |= answered > 0
-        if timed_out and self._answered_since:
-            self._allowed = self._safe = max(1.0, self._allowed * max(LEAST_LEFT, AFTER_TIMEOUT**timed_out))
+        if timed_out:
+            self._allowed = max(1.0, self._allowed * max(LEAST_LEFT, AFTER_TIMEOUT**timed_out))
+            # Without an answer between them timeouts may be an outage: that says nothing of what the server can take.
+            self._safe = self._allowed if self._answered_since else self._safe
             self._answered_since = False
         elif self._allowed >= self._most:
             self._safe = float(self._most)

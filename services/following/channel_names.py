@@ -1,4 +1,4 @@
-"""PURE: public names of channels in what people write: @name, name, and the many forms of a t.me link."""
+"""PURE: public channel names in a text: @name, name, and the forms of a t.me link."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-#: Names that are taken from one text.
+#: Names taken from one text.
 MOST_NAMES = 50
 
 _SEPARATORS = re.compile(r"[\s,;]+")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
-#: What stands around a word in a sentence.
+#: Punctuation around a word.
 _AROUND = "()[]{}<>«»“”„\"'`.:!?"
 _HOSTS = ("t.me", "telegram.me", "telegram.dog")
 _OWN_HOST = re.compile(r"([a-z][a-z0-9_]{3,31})\.t\.me")
-#: First parts of a link's path that lead into what only members see …
+#: First parts of a link's path that only members can follow …
 _PRIVATE = {"c", "joinchat", "+"}
-#: … and those that are something else than a chat.
+#: … and those that lead to no chat.
 _NO_CHANNEL = {
     *("share", "addstickers", "addemoji", "addtheme", "addlist", "proxy", "socks", "iv", "msg", "login", "bg", "boost"),
     *("setlanguage", "confirmphone", "invoice", "contact", "giftcode", "passport", "nft", "stars_topup", "call"),
@@ -27,34 +27,34 @@ _NO_CHANNEL = {
 
 
 class Reason(StrEnum):
-    """Why a word gives no channel."""
+    """Why a word names no channel."""
 
     #: An invite link, or a link into a channel that has no public name.
     PRIVATE = "private"
     #: A link to something else.
     NO_CHANNEL = "no_channel"
-    #: It is no name.
+    #: Not the form of a name.
     NO_NAME = "no_name"
-    #: There were MOST_NAMES before it.
+    #: It comes after MOST_NAMES others.
     TOO_MANY = "too_many"
 
 
 class Unusable(NamedTuple):
-    """A word that gives no channel, as it was written."""
+    """A word that names no channel, as written."""
 
     word: str
     reason: Reason
 
 
 class Names(NamedTuple):
-    """The names that were found, each once, and the words that are none."""
+    """The names found, each once, and the other words."""
 
     names: list[str]
     unusable: list[Unusable]
 
 
 def channel_names(text: str) -> Names:
-    """The public channels that a text names, separated by blanks, commas or line breaks, in its order."""
+    """The public channels that a text names, separated by white space or commas, in its order."""
     found: dict[str, str] = {}
     unusable: dict[str, Unusable] = {}
     for word in _words(text):
@@ -69,7 +69,7 @@ def channel_names(text: str) -> Names:
 
 
 def only_name(text: str) -> str | None:
-    """The channel that a text names with @ or by a link, when there is nothing else in it."""
+    """The channel of a text that is only a link or @name; else None."""
     if not text.startswith("@") and "/" not in text and ".t.me" not in text.lower():
         return None
     names, unusable = channel_names(text)
@@ -106,7 +106,7 @@ def _of_link(word: str) -> str | Reason:
 
 
 def _of_app_link(link: SplitResult) -> str | Reason:
-    """`tg://resolve?domain=name`, and those that lead elsewhere."""
+    """`tg://resolve?domain=name` names a channel; other tg:// links do not."""
     if link.netloc.lower() in {"join", "privatepost"}:
         return Reason.PRIVATE
     names = parse_qs(link.query).get("domain", [])

@@ -1,4 +1,4 @@
-"""Reads the public channels that people follow: one request after the other, each one's result stored at once."""
+"""Polls the public channels that people follow: one request at a time, its result stored at once."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ import structlog
 from services.background_task import BackgroundTask
 from services.clock import Clock
 from services.following import schedule
-from services.following.progress import Readings, Task
+from services.following.progress import PollProgress, PollRequest
 from services.sources.base import Delivery, Source, SourceError, SourceUnavailableError
 from storage.db.engine import Database, is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: How often is looked for work that nobody has told of: what another process has added.
+#: How often to look for channels that another process added.
 LOOK_SECONDS = 10.0
-#: So long a server is left alone at most, whatever it says.
+#: The longest pause after an answer with Retry-After.
 LONGEST_PAUSE = 3600.0
 
 
-class Previews(Protocol):
-    """A server of channels' pages, which may know what it has given out."""
+class PreviewServer(Protocol):
+    """A server of channels' pages that remembers what it has delivered."""
 
     def channel(self, name: str) -> Source:
-        """The channel of that public name."""
+        """The channel of this public name."""
         ...
 
     def forget(self, name: str) -> None:
-        """Give its newest page again, even if it has not changed."""
+        """Deliver the channel's newest page next time even if it has not changed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The server of the previews is left alone: until when, after how many failures in a row, the last of `name`."""
+    """How long the server is left alone, after how many failures in a row, the last one for the channel `name`."""
 
     until: datetime | None = None
     failures: int = 0
     name: str = ""
 
 
-class Reader(BackgroundTask):
-    """The loop of the leader's that reads channels. What is to be read, and how far it is, stands in the database."""
+class Poller(BackgroundTask):
+    """Polls channels, in the leader only. Which channel is next stands in the database."""
 
     def __init__(
         self,
         database: Database,
-        previews: Previews,
+        previews: PreviewServer,
         admin_ids: Collection[int],
         clock: Clock,
         random: Random,
@@ -63,59 +63,59 @@ class Reader(BackgroundTask):
     ) -> None:
         """
         Args:
-            on_posts: there are new posts to be tagged; on_news: there is something to tell people.
+            on_posts: called when new posts wait for tags.
+            on_news: called when people are to be told something.
         """
         super().__init__()
         self._previews = previews
-        self._readings = Readings(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
+        self._progress = PollProgress(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
         self._clock = clock
         self._random = random
         self._pause = Pause()
 
     async def work(self) -> float:
-        """Make one request, if one is due. Returns the seconds until there may be another."""
+        """Make one request, if one is due. Returns the seconds until the next one may be made."""
         now = self._clock()
         if self._pause.until is not None and self._pause.until > now:
             return min(LOOK_SECONDS, (self._pause.until - now).total_seconds())
-        task = await self._readings.next(now)
-        if task is None:
+        request = await self._progress.next_request(now)
+        if request is None:
             return LOOK_SECONDS
-        await self._read(task)
+        await self._poll(request)
         return 0.0
 
-    async def _read(self, task: Task) -> None:
-        if task.fresh:
-            self._previews.forget(task.name)
+    async def _poll(self, request: PollRequest) -> None:
+        if request.even_if_unchanged:
+            self._previews.forget(request.name)
         try:
-            delivery = await self._ask(task)
+            delivery = await self._fetch(request)
         except SourceUnavailableError as error:
-            self._rest(error, task.name)
-            await self._readings.failed(task, error, self._clock())
+            self._consider_pause(error, request.name)
+            await self._progress.store_failure(request, error, self._clock())
         except SourceError as error:
             self._pause = Pause()
-            await self._readings.failed(task, error, self._clock())
+            await self._progress.store_failure(request, error, self._clock())
         else:
             self._pause = Pause()
-            await self._store(task, delivery)
+            await self._store(request, delivery)
 
-    async def _store(self, task: Task, delivery: Delivery | None) -> None:
-        try:
-            await self._readings.read(task, delivery, self._clock())
-        except Exception as error:
-            # What could not be stored must come again.
-            self._previews.forget(task.name)
-            if not is_unavailable(error):
-                # Not at once: the others have their turn.
-                await self._readings.postpone(task, self._clock())
-            raise
-
-    async def _ask(self, task: Task) -> Delivery | None:
-        """One page; None: there is nothing (new) there."""
-        async with aclosing(self._previews.channel(task.name).deliveries(task.position)) as pages:
+    async def _fetch(self, request: PollRequest) -> Delivery | None:
+        async with aclosing(self._previews.channel(request.name).deliveries(request.position)) as pages:
             return await anext(pages, None)
 
-    def _rest(self, error: SourceUnavailableError, name: str) -> None:
-        """Leave the server alone when it asks for that, or fails for one name after another; else only the name."""
+    async def _store(self, request: PollRequest, delivery: Delivery | None) -> None:
+        try:
+            await self._progress.store(request, delivery, self._clock())
+        except Exception as error:
+            # The page was not stored: the server must deliver it again.
+            self._previews.forget(request.name)
+            if not is_unavailable(error):
+                # Other channels go first.
+                await self._progress.postpone(request, self._clock())
+            raise
+
+    def _consider_pause(self, error: SourceUnavailableError, name: str) -> None:
+        """Leave the server alone if it asks for that, or fails for two channels in a row."""
         if error.of_this_name:
             self._pause = Pause()
             return

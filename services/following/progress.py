@@ -1,8 +1,8 @@
-"""What the reader is to ask for next, and what an answer changes: each in one transaction."""
+"""Which page the poller requests next, and what its answer changes: each answer in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,10 +11,10 @@ from random import Random
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.following import schedule
-from services.following.channel_update import Visit
-from services.following.schedule import Back, Mark
-from services.ingest.store import Tally, take_turns
+from services.following import coverage, schedule
+from services.following.channel_update import ChannelUpdate
+from services.following.coverage import EVERYTHING, Coverage, History
+from services.ingest.store import StoreResult, lock_channels
 from services.notifications.preview_alerts import PreviewAlerts
 from services.sources.base import (
     UNKNOWN,
@@ -22,7 +22,6 @@ from services.sources.base import (
     SourceChannel,
     SourceError,
     SourceGoneError,
-    SourcePost,
     SourceUnreadableError,
 )
 from storage.channels import follows
@@ -31,46 +30,43 @@ from storage.db.engine import Database
 from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.source_tables import SourceRow
-from storage.schema.tables import Channel, Post
+from storage.schema.tables import Channel
 
 log = structlog.get_logger(__name__)
 
-#: So many older posts are read between two words about how far it is.
-TOLD_EVERY = 100
-#: Of so many requests one is for what is behind, however many channels are due to be looked at.
+#: A user is told of progress each time this many older posts were read.
+TELL_EVERY = 100
+#: One request of this many is for gaps and older posts, even while channels are due.
 BACKLOG_EVERY = 3
-#: Followers whose posts are stored in one transaction.
-PORTION = 5
-#: Of failures in a row, as far as they are counted.
-MOST_FAILURES = 1000
 
 
-class Part(StrEnum):
-    """Which of a channel's messages are asked for: the newest, those since the last look, older ones."""
+class PageKind(StrEnum):
+    """Which messages of a channel are requested."""
 
     NEWEST = "newest"
+    #: Messages between two polls that did not fit on the newest page.
     GAP = "gap"
     OLDER = "older"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One request.
+class PollRequest:
+    """One request to the preview.
 
     Attributes:
         position: as `Source.deliveries` takes it.
-        fresh: the newest page is wanted even if it has not changed: somebody has not got it yet.
+        even_if_unchanged: a user has not got the newest page yet.
     """
 
     channel_id: int
     name: str
-    part: Part
+    kind: PageKind
     position: int = 0
-    fresh: bool = False
+    even_if_unchanged: bool = False
 
 
-class Readings:
-    """The channels that people follow, as the reader finds and leaves them."""
+class PollProgress:
+    """How far the followed channels are read, in the database."""
 
     def __init__(
         self,
@@ -87,87 +83,66 @@ class Readings:
         self._on_posts = on_posts
         self._on_news = on_news
         self._alerts = PreviewAlerts(admin_ids)
-        # Which columns the parser's tables have does not change while we run.
-        self._audience: Audience | None = None
-        self._neutral: parser_tables.NeutralValues | None = None
-        # Gaps and older posts are read of one channel and user after the other.
-        self._turn = (0, 0)
-        self._asked = 0
+        # The channel and user whose gap or older posts were requested last: users take turns.
+        self._last_backlog = (0, 0)
+        self._requests = 0
 
-    async def next(self, now: datetime) -> Task | None:
-        """What is to be asked now: due looks, and of every few requests one for what is behind."""
+    async def next_request(self, now: datetime) -> PollRequest | None:
+        """The next page: of due channels, and every BACKLOG_EVERY requests of gaps and older posts first."""
         async with self._database.read() as session:
             if not await follows.may_be_due(session, now):
                 return None
-            audience = await self._who(session)
-            self._asked += 1
-            kinds = [self._look, self._backlog]
-            for find in reversed(kinds) if self._asked % BACKLOG_EVERY == 0 else kinds:
-                task = await find(session, audience, now)
-                if task is not None:
-                    return task
+            audience = await self._audience(session)
+            self._requests += 1
+            kinds = [self._newest_page, self._backlog_page]
+            for find in reversed(kinds) if self._requests % BACKLOG_EVERY == 0 else kinds:
+                request = await find(session, audience, now)
+                if request is not None:
+                    return request
         async with self._database.write() as session:
             await follows.drop_unread(session)
         return None
 
-    async def _look(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
+    async def _newest_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PollRequest | None:
         source = await follows.due_check(session, audience, now)
         if source is None:
             return None
-        return Task(source.channel_id, source.name, Part.NEWEST, fresh=source.interval_seconds is None)
+        is_asked_for = source.interval_seconds is None
+        return PollRequest(source.channel_id, source.name, PageKind.NEWEST, even_if_unchanged=is_asked_for)
 
-    async def _backlog(self, session: AsyncSession, audience: Audience, now: datetime) -> Task | None:
-        found = await follows.due_backlog(session, audience, now, self._turn)
+    async def _backlog_page(self, session: AsyncSession, audience: Audience, now: datetime) -> PollRequest | None:
+        found = await follows.due_backlog(session, audience, now, self._last_backlog)
         if found is None:
             return None
         source, follow = found
-        self._turn = (follow.channel_id, follow.user_id)
+        self._last_backlog = (follow.channel_id, follow.user_id)
         if follow.gap_before is not None and not follow.is_new:
-            return Task(source.channel_id, source.name, Part.GAP, follow.gap_before)
-        return Task(source.channel_id, source.name, Part.OLDER, follow.oldest_id or 0)
+            return PollRequest(source.channel_id, source.name, PageKind.GAP, follow.gap_before)
+        return PollRequest(source.channel_id, source.name, PageKind.OLDER, follow.oldest_id or 0)
 
-    async def read(self, task: Task, delivery: Delivery | None, now: datetime) -> None:
-        """Store what came; None: nothing (new) is there. For many followers in portions, which keep nobody waiting."""
-        async with self._database.read() as session:
-            followers = await follows.followers(session, task.channel_id, await self._who(session), now)
-        user_ids = [one.follow.user_id for one in followers]
-        portions = [user_ids[start : start + PORTION] for start in range(0, len(user_ids), PORTION)] or [[]]
-        tallies: list[Tally] = []
-        for number, portion in enumerate(portions, start=1):
-            async with self._database.write() as session:
-                visit = await self._visit(session, task, portion, now)
-                if visit is None or (number == 1 and delivery is not None and await visit.is_another(delivery)):
-                    # Removed meanwhile, or it is read as the other one from now on.
-                    break
-                tallies += [await self._serve(visit, task, one, delivery) for one in visit.followers]
-                if number == len(portions):
-                    await self._finish(visit, task, delivery)
-        self._tell(task, tallies)
-
-    async def _visit(
-        self, session: AsyncSession, task: Task, user_ids: Sequence[int] | None, now: datetime
-    ) -> Visit | None:
-        """The channel as it is now, of which nobody else changes anything until the transaction ends."""
-        channel = await session.get(Channel, task.channel_id)
-        if channel is None:
-            return None
-        await take_turns(session, SourceChannel(channel.channel_id, task.name, ""))
-        source = await follows.hold(session, task.channel_id)
-        if source is None:
-            return None
-        if self._neutral is None:
-            self._neutral = await parser_tables.required_values(session, Post, now=now)
-        followers = await follows.followers(session, task.channel_id, await self._who(session), now, user_ids)
-        return Visit(session, source, channel, followers, now, self._neutral)
-
-    async def failed(self, task: Task, error: SourceError, now: datetime) -> None:
-        """Nothing came: when it is looked for again, and who is told."""
+    async def store(self, request: PollRequest, delivery: Delivery | None, now: datetime) -> None:
+        """Store a page for all followers; None: the channel has nothing new, or nothing there."""
+        results: list[StoreResult] = []
         async with self._database.write() as session:
-            visit = await self._visit(session, task, None, now)
-            if visit is None:
+            update = await self._open(session, request, now)
+            is_merged = update is None or (delivery is not None and await update.joins_known_channel(delivery))
+            if update is not None and not is_merged:
+                results = [await self._store_for(update, request, one, delivery) for one in update.followers]
+                await self._finish(update, request, delivery)
+        new, edited = sum(result.new for result in results), sum(result.edited for result in results)
+        log.info("channel_read", channel=request.name, part=request.kind.value, new=new, edited=edited)
+        if any(result.queued for result in results):
+            self._on_posts()
+        self._on_news()
+
+    async def store_failure(self, request: PollRequest, error: SourceError, now: datetime) -> None:
+        """Store why a channel cannot be read and when it is polled again; tell people what is new to them."""
+        async with self._database.write() as session:
+            update = await self._open(session, request, now)
+            if update is None:
                 return
-            source, problem = visit.source, _problem(error)
-            # Of a channel that is gone, or cannot be understood, a server that does not answer is no news.
+            source, problem = update.source, _problem(error)
+            # That the server does not answer is no news of a channel that is gone or unreadable.
             is_news = problem != source.problem and not (source.problem and problem == "unavailable")
             if is_news:
                 source.problem, source.problem_since = problem, now
@@ -176,147 +151,148 @@ class Readings:
             _put_off(source, now, wait)
             await session.flush()
             if is_news:
-                await self._begins(visit, problem)
-            log.warning("channel_not_read", channel=task.name, problem=problem, error=str(error))
+                await self._tell_problem(update, problem)
+            log.warning("channel_not_read", channel=request.name, problem=problem, error=str(error))
         self._on_news()
 
-    async def postpone(self, task: Task, now: datetime) -> None:
-        """What came of a channel could not be stored: it is not asked for at once again."""
+    async def postpone(self, request: PollRequest, now: datetime) -> None:
+        """Poll a channel later, since its page could not be stored."""
         async with self._database.write() as session:
-            source = await follows.hold(session, task.channel_id)
+            source = await follows.hold(session, request.channel_id)
             if source is not None:
                 _put_off(source, now, schedule.backoff(source.failures + 1, self._random))
 
-    async def _serve(self, visit: Visit, task: Task, one: Follower, delivery: Delivery | None) -> Tally:
-        """Store for one follower what the answer holds of what they have not got."""
-        if task.part is Part.NEWEST and delivery is not None:
-            return await self._looked(visit, one, delivery)
-        if task.part is Part.GAP and one.follow.gap_before == task.position:
-            _set_mark(one, schedule.filled(_mark_of(one), delivery))
-            part = _from(delivery or _nothing(visit), one.follow.oldest_id or 0)
-            return await visit.store(one, part, Priority.FRESH)
-        # Everybody who is as far back, and wants more.
-        if task.part is Part.OLDER and one.follow.oldest_id == task.position and one.follow.older_wanted:
-            back, taken = schedule.further(_back_of(one), delivery)
-            part = replace(delivery or _nothing(visit), posts=taken)
-            return await self._take(visit, one, back, part)
-        return Tally(task.channel_id)
+    async def _open(self, session: AsyncSession, request: PollRequest, now: datetime) -> ChannelUpdate | None:
+        """The channel, locked until the transaction ends; None if it was removed."""
+        channel = await session.get(Channel, request.channel_id)
+        if channel is None:
+            return None
+        await lock_channels(session, SourceChannel(channel.channel_id, request.name, ""))
+        source = await follows.hold(session, request.channel_id)
+        if source is None:
+            return None
+        followers = await follows.followers(session, request.channel_id, await self._audience(session), now)
+        return ChannelUpdate(session, source, channel, followers, now)
 
-    async def _looked(self, visit: Visit, one: Follower, delivery: Delivery) -> Tally:
-        if one.follow.oldest_id is None:
-            _set_mark(one, schedule.looked(Mark(None), delivery))
-            back, taken = schedule.first(_back_of(one), delivery)
-            return await self._take(visit, one, back, replace(delivery, posts=taken))
-        _set_mark(one, schedule.looked(_mark_of(one), delivery))
-        return await visit.store(one, _from(delivery, one.follow.oldest_id), Priority.FRESH)
+    async def _store_for(
+        self, update: ChannelUpdate, request: PollRequest, follower: Follower, delivery: Delivery | None
+    ) -> StoreResult:
+        """Store what a follower lacks of the page."""
+        follow = follower.follow
+        if request.kind is PageKind.NEWEST and delivery is not None:
+            return await self._store_newest(update, follower, delivery)
+        if request.kind is PageKind.GAP and follow.gap_before == request.position:
+            _set_coverage(follower, coverage.after_gap_page(_coverage_of(follower), delivery))
+            page = _from(delivery or _empty(update), follow.oldest_id or 0)
+            return await update.store(follower, page, Priority.FRESH)
+        # A page of older posts serves all followers who are as far back and want more.
+        if request.kind is PageKind.OLDER and follow.oldest_id == request.position and follow.older_wanted:
+            history, taken = coverage.older_posts(_history_of(follower), delivery)
+            return await self._store_older(update, follower, history, replace(delivery or _empty(update), posts=taken))
+        return StoreResult(request.channel_id)
 
-    async def _finish(self, visit: Visit, task: Task, delivery: Delivery | None) -> None:
-        """What is known of the channel now that all who follow it were served."""
-        source, now = visit.source, visit.now
-        if task.part is Part.NEWEST:
-            source.checked_at = now
-            await follows.note_parsed(visit.session, source.channel_id, now)
-            if delivery is not None:
-                source.interval_seconds = round(
-                    schedule.interval([post.posted_at for post in delivery.posts], now, self._random)
-                )
-                unknown = delivery.skipped.get(UNKNOWN, 0)
-                await self._alerts.unknown(visit.session, source.channel_id, source.name, unknown, now)
-            # Somebody may have asked for the page, unchanged as it is, while we asked whether it has changed.
-            is_asked_for = source.interval_seconds is None and not task.fresh
-            if not is_asked_for:
-                wait = float(source.interval_seconds or schedule.UNKNOWN)
-                source.next_check_at = now + timedelta(seconds=wait)
-        await self._is_well(visit)
+    async def _store_newest(self, update: ChannelUpdate, follower: Follower, delivery: Delivery) -> StoreResult:
+        oldest = follower.follow.oldest_id
+        if oldest is None:
+            _set_coverage(follower, coverage.after_newest_page(Coverage(None), delivery))
+            history, taken = coverage.first_posts(_history_of(follower), delivery)
+            return await self._store_older(update, follower, history, replace(delivery, posts=taken))
+        _set_coverage(follower, coverage.after_newest_page(_coverage_of(follower), delivery))
+        return await update.store(follower, _from(delivery, oldest), Priority.FRESH)
 
-    async def _take(self, visit: Visit, one: Follower, back: Back, delivery: Delivery) -> Tally:
-        """Store what somebody wanted of the past, and tell them how far it is."""
-        follow, before = one.follow, one.follow.older_read
-        wished = before + follow.older_wanted
-        tally = await visit.store(one, delivery, Priority.BACKFILL)
-        follow.oldest_id, follow.at_beginning = back.oldest, back.at_beginning
-        follow.older_wanted, follow.older_read = back.wanted, back.read
-        done = back.wanted == 0
+    async def _store_older(
+        self, update: ChannelUpdate, follower: Follower, history: History, delivery: Delivery
+    ) -> StoreResult:
+        """Store first or older posts that a follower asked for, and tell them how far it is."""
+        follow, before = follower.follow, follower.follow.older_read
+        asked = before + follow.older_wanted
+        result = await update.store(follower, delivery, Priority.BACKFILL)
+        follow.oldest_id, follow.at_beginning = history.oldest, history.at_beginning
+        follow.older_wanted, follow.older_read = history.wanted, history.read
+        done = history.wanted == 0
         if follow.is_new and done:
-            payload = {"text": "added", "posts": back.read, "at_beginning": back.at_beginning}
-            await visit.tell(one, payload)
-        elif not follow.is_new and (done or back.read // TOLD_EVERY > before // TOLD_EVERY):
-            wanted = wished if wished < schedule.EVERYTHING // 2 else schedule.EVERYTHING
-            progress = {"read": back.read, "wanted": wanted, "done": done, "at_beginning": back.at_beginning}
-            await visit.tell(one, {"text": "older", **progress})
+            payload = {"text": "added", "posts": history.read, "at_beginning": history.at_beginning}
+            await update.tell(follower, payload)
+        elif not follow.is_new and (done or history.read // TELL_EVERY > before // TELL_EVERY):
+            wanted = asked if asked < EVERYTHING // 2 else EVERYTHING
+            numbers = {"read": history.read, "wanted": wanted, "done": done, "at_beginning": history.at_beginning}
+            await update.tell(follower, {"text": "older", **numbers})
         if done:
             follow.is_new, follow.older_read, follow.chat_id, follow.message_id = False, 0, None, None
-        return tally
+        return result
 
-    async def _begins(self, visit: Visit, problem: str) -> None:
-        """A channel cannot be read, from now on: whoever follows it, or the administrators, are told once."""
-        source = visit.source
+    async def _finish(self, update: ChannelUpdate, request: PollRequest, delivery: Delivery | None) -> None:
+        """Store when the channel is polled next, and that it can be read."""
+        source, now = update.source, update.now
+        if request.kind is PageKind.NEWEST:
+            source.checked_at = now
+            await follows.note_parsed(update.session, source.channel_id, now)
+            if delivery is not None:
+                posted = [post.posted_at for post in delivery.posts]
+                source.interval_seconds = round(schedule.interval(posted, now, self._random))
+                unknown = delivery.skipped.get(UNKNOWN, 0)
+                await self._alerts.unknown(update.session, source.channel_id, source.name, unknown, now)
+            # A user who asked during the request gets the page next, even if it is unchanged.
+            is_asked_for = source.interval_seconds is None and not request.even_if_unchanged
+            if not is_asked_for:
+                wait = float(source.interval_seconds or schedule.DEFAULT)
+                source.next_check_at = now + timedelta(seconds=wait)
+        await self._clear_problem(update)
+
+    async def _tell_problem(self, update: ChannelUpdate, problem: str) -> None:
+        """Tell followers that the channel is gone, or administrators that its page is unreadable."""
+        source = update.source
         if problem == "unreadable":
-            await self._alerts.unreadable(visit.session, source.name, visit.now)
-        for one in visit.followers:
-            is_first = one.follow.is_new and one.follow.oldest_id is None
-            if problem != "gone":
-                await self._is_delayed(visit, one, problem, is_first=is_first)
-                continue
-            await visit.tell(one, {"text": "gone", "first": is_first})
-            if is_first:
-                # A name that was misspelt is not to be asked for again and again; the parser's own link stays.
-                user_id, with_link = one.follow.user_id, one.follow.made_link
-                await follows.unfollow(visit.session, user_id, source.channel_id, with_link=with_link)
+            await self._alerts.unreadable(update.session, source.name, update.now)
+        for follower in update.followers:
+            is_first = follower.follow.is_new and follower.follow.oldest_id is None
+            if problem == "gone":
+                await update.tell(follower, {"text": "gone", "first": is_first})
+            elif is_first:
+                await update.tell(follower, {"text": "delayed", "problem": problem})
+            if problem == "gone" and is_first:
+                # Probably misspelt: it is not polled again. The parser's own link stays.
+                user_id, with_link = follower.follow.user_id, follower.follow.made_link
+                await follows.unfollow(update.session, user_id, source.channel_id, with_link=with_link)
 
-    async def _is_delayed(self, visit: Visit, one: Follower, problem: str, *, is_first: bool) -> None:
-        """Only who waits for the first posts has to know."""
-        if is_first:
-            await visit.tell(one, {"text": "delayed", "problem": problem})
-
-    async def _is_well(self, visit: Visit) -> None:
-        source, problem = visit.source, visit.source.problem
+    async def _clear_problem(self, update: ChannelUpdate) -> None:
+        source, problem = update.source, update.source.problem
         source.failures, source.problem, source.problem_since, source.problem_detail = 0, None, None, None
-        await visit.session.flush()
+        await update.session.flush()
         if problem == "gone":
-            await visit.tell_all({"text": "back"})
-        if not await follows.is_any_unreadable(visit.session):
-            await self._alerts.readable(visit.session, visit.now)
+            await update.tell_all({"text": "back"})
+        if not await follows.is_any_unreadable(update.session):
+            await self._alerts.readable(update.session, update.now)
 
-    async def _who(self, session: AsyncSession) -> Audience:
-        if self._audience is None:
-            self._audience = Audience(await parser_tables.optional_columns(session), self._admin_ids)
-        return self._audience
-
-    def _tell(self, task: Task, tallies: Sequence[Tally]) -> None:
-        new, edited = sum(tally.new for tally in tallies), sum(tally.edited for tally in tallies)
-        log.info("channel_read", channel=task.name, part=task.part.value, new=new, edited=edited)
-        if any(tally.tagged_later for tally in tallies):
-            self._on_posts()
-        self._on_news()
+    async def _audience(self, session: AsyncSession) -> Audience:
+        return Audience(await parser_tables.optional_columns(session), self._admin_ids)
 
 
 def _put_off(source: SourceRow, now: datetime, seconds: float) -> None:
-    source.failures = min(source.failures + 1, MOST_FAILURES)
+    source.failures += 1
     source.next_check_at = now + timedelta(seconds=seconds)
 
 
-def _mark_of(one: Follower) -> Mark:
-    return Mark(one.follow.newest_id, one.follow.gap_before, one.follow.gap_until)
+def _coverage_of(follower: Follower) -> Coverage:
+    return Coverage(follower.follow.newest_id, follower.follow.gap_before, follower.follow.gap_until)
 
 
-def _set_mark(one: Follower, mark: Mark) -> None:
-    follow = one.follow
-    follow.newest_id, follow.gap_before, follow.gap_until = mark.newest, mark.gap_before, mark.gap_until
+def _set_coverage(follower: Follower, new: Coverage) -> None:
+    follow = follower.follow
+    follow.newest_id, follow.gap_before, follow.gap_until = new.newest, new.gap_before, new.gap_until
 
 
-def _back_of(one: Follower) -> Back:
-    follow = one.follow
-    return Back(follow.oldest_id, follow.older_wanted, follow.older_read, follow.at_beginning)
+def _history_of(follower: Follower) -> History:
+    follow = follower.follow
+    return History(follow.oldest_id, follow.older_wanted, follow.older_read, follow.at_beginning)
 
 
 def _from(delivery: Delivery, oldest: int) -> Delivery:
-    posts: list[SourcePost] = [post for post in delivery.posts if post.message_id >= oldest]
-    return replace(delivery, posts=posts)
+    return replace(delivery, posts=[post for post in delivery.posts if post.message_id >= oldest])
 
 
-def _nothing(visit: Visit) -> Delivery:
-    return Delivery(SourceChannel(None, visit.source.name, ""), [], 0)
+def _empty(update: ChannelUpdate) -> Delivery:
+    return Delivery(SourceChannel(None, update.source.name, ""), [], 0)
 
 
 def _problem(error: SourceError) -> str:

@@ -1,4 +1,4 @@
-"""What people do with public channels: add, look, pause, fetch now, read further back, remove."""
+"""Use cases on public channels: add, list, pause, fetch now, read older posts, remove."""
 
 from __future__ import annotations
 
@@ -13,71 +13,72 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.following import schedule
-from services.ingest.store import take_turns
+from services.following.coverage import EVERYTHING
+from services.ingest.store import lock_channels
 from services.sources.base import SourceChannel
-from storage.channels import cards, follows
+from storage.channels import follows
 from storage.db.engine import Database
 from storage.posts import channel_posts
+from storage.reads import channel_cards
 from storage.schema.source_tables import Follow, SourceRow
 
-#: Posts that are read when a channel is added, and with each press of the button for more.
+#: Posts read when a channel is added, and with each press of the button for older ones.
 FIRST_POSTS, MORE_POSTS = 50, 200
-#: Channels of one user that are read at most: with one request a second none then waits for long.
+#: Channels that one user can follow: one request a second is made for all users together.
 MOST_CHANNELS = 200
-#: `Channels.older`: all that there is.
-ALL = schedule.EVERYTHING
+#: For `ChannelService.older`: all older posts.
+ALL = EVERYTHING
 PAGE = 6
-#: How often is looked whether a channel has been read, by who waits for that.
+#: How often a waiting fetch looks whether the channel was read.
 LOOK_SECONDS = 0.25
-#: Posts that are deleted in one transaction.
+#: Posts deleted in one transaction, so that other writers need not wait for long.
 PORTION = 1000
 
 
-class Added(StrEnum):
-    """What came of the wish to follow a channel."""
+class AddOutcome(StrEnum):
+    """What adding a channel did."""
 
     NEW = "new"
-    #: It was followed already (resumed, if it was paused).
+    #: The user follows it already; a pause has ended.
     KNOWN = "known"
     #: The user has MOST_CHANNELS.
     TOO_MANY = "too_many"
 
 
-class Problem(StrEnum):
-    """Why a channel cannot be read at the moment."""
+class ChannelProblem(StrEnum):
+    """Why a channel cannot be read now."""
 
     #: No such channel (any more), a private one, or one without a preview.
     GONE = "gone"
-    #: Telegram's page has changed: Metka needs an update.
+    #: Telegram's pages have changed: Metka needs an update.
     UNREADABLE = "unreadable"
-    #: Telegram's server does not answer; it is tried again.
+    #: Telegram's server does not answer; the poller tries again.
     UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
-    """What came of one name."""
+class AddResult:
+    """What adding one name did."""
 
     name: str
-    outcome: Added
+    outcome: AddOutcome
     channel_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelCard:
-    """A channel of a user's.
+    """A channel of a user.
 
     Attributes:
         id: channels.id.
         username: None for a channel without a public name.
-        is_read: Metka reads its public preview for this user (added by /add); otherwise its posts come by other
-            ways: the bot is in it, forwards, an import, the parser.
-        is_paused: not read at the moment, because the user wants it so.
-        posts, tagged: how many posts the user has of it, and how many of these have tags.
-        checked_at: when it was last read; next_check_at: when it will be.
-        older_wanted, older_read: posts of the past that are being read, and how many of them were; 0, 0: none.
-        at_beginning: nothing older is left to be read.
+        is_read: the user follows its public preview (/add). Posts of other channels come from the bot in the channel,
+            forwards, an import or the parser.
+        is_paused: the user paused it.
+        posts, tagged: the user's posts of the channel, and how many of them have tags.
+        checked_at: when it was last polled; next_check_at: when it will be.
+        older_wanted, older_read: older posts still to be read, and read so far; 0, 0 if none were asked for.
+        at_beginning: there are no older posts.
     """
 
     id: int
@@ -89,7 +90,7 @@ class ChannelCard:
     tagged: int
     checked_at: datetime | None
     next_check_at: datetime | None
-    problem: Problem | None
+    problem: ChannelProblem | None
     problem_since: datetime | None
     older_wanted: int
     older_read: int
@@ -107,51 +108,55 @@ class ChannelPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """A channel that was to be read at once. `posts`: how many new ones came of it for the user; `done`: it was read,
-    or could not be (`problem`)."""
+class FetchResult:
+    """A channel that was fetched on demand.
+
+    Attributes:
+        posts: new posts for the user.
+        done: it was read, or could not be (`problem`); False if that takes longer than the caller waited.
+    """
 
     channel_id: int
     name: str
     posts: int
     done: bool
-    problem: Problem | None
+    problem: ChannelProblem | None
 
 
-class Channels:
-    """Use cases on a user's channels. `wake`: some channel is to be read now."""
+class ChannelService:
+    """Use cases on a user's channels. `wake` wakes the poller."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
         self._wake = wake
         self._clock = clock
 
-    async def add(self, user_id: int, names: Sequence[str], chat_id: int | None) -> list[Addition]:
-        """Follow public channels: read now, the last FIRST_POSTS of each, and from then on what is new.
+    async def add(self, user_id: int, names: Sequence[str], chat_id: int | None) -> list[AddResult]:
+        """Follow public channels: their last FIRST_POSTS posts, and new ones from now on.
 
-        What came of each first reading is told in `chat_id` (outbox, kind 'channel').
+        The user is told in `chat_id` when the first posts were read (outbox, kind 'channel').
 
         Args:
-            names: public names without @, as `services.following.channel_names.channel_names` finds them.
+            names: public names without @, as `channel_names.channel_names` finds them.
         """
         return [await self._add(user_id, name, chat_id) for name in names]
 
-    async def _add(self, user_id: int, name: str, chat_id: int | None) -> Addition:
+    async def _add(self, user_id: int, name: str, chat_id: int | None) -> AddResult:
         now = self._clock()
         async with self._database.write() as session:
-            await take_turns(session, SourceChannel(None, name, ""))
+            await lock_channels(session, SourceChannel(None, name, ""))
             channel_id = await channel_posts.channel_row(session, None, username=name, title="", now=now)
             source = await self._source(session, channel_id, name, now)
             known = await follows.follow(session, user_id, channel_id)
             if known is None and await follows.count_follows(session, user_id) >= MOST_CHANNELS:
                 await follows.drop_unread(session)
-                return Addition(name, Added.TOO_MANY)
+                return AddResult(name, AddOutcome.TOO_MANY)
             made = await follows.set_active(session, user_id, channel_id, active=True, now=now)
-            _ask_for(source, now)
+            _make_due(source, now)
             if known is None:
-                wish = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now, "made_link": made}
-                session.add(Follow(user_id=user_id, channel_id=channel_id, **wish))
-        return Addition(name, Added.NEW if known is None else Added.KNOWN, channel_id)
+                values = {"older_wanted": FIRST_POSTS, "chat_id": chat_id, "added_at": now, "made_link": made}
+                session.add(Follow(user_id=user_id, channel_id=channel_id, **values))
+        return AddResult(name, AddOutcome.NEW if known is None else AddOutcome.KNOWN, channel_id)
 
     async def _source(self, session: AsyncSession, channel_id: int, name: str, now: datetime) -> SourceRow:
         source = await follows.hold(session, channel_id)
@@ -162,7 +167,7 @@ class Channels:
         return source
 
     async def attach(self, user_id: int, channel_id: int, chat_id: int, message_id: int) -> bool:
-        """This message is to show how far the first reading, or that of older posts, is; False: that is over."""
+        """Show the progress of first or older posts in this message; False if they are all read."""
         async with self._database.write() as session:
             await follows.hold(session, channel_id)
             follow = await follows.follow(session, user_id, channel_id)
@@ -172,34 +177,34 @@ class Channels:
         return True
 
     def read_now(self) -> None:
-        """Look at once for what `add` has made due: its messages are attached."""
+        """Poll the added channels now that their messages are attached."""
         self._wake()
 
     async def page(self, user_id: int, page: int) -> ChannelPage:
-        """The user's channels: those followed, and those they have posts of. Beyond the last page: the last."""
+        """A page of the channels that the user follows or has posts of; the last page for a number beyond it."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id)
+            rows = await channel_cards.cards(session, user_id)
         pages = max(1, -(-len(rows) // PAGE))
         page = min(max(page, 1), pages)
         shown = rows[(page - 1) * PAGE : page * PAGE]
         return ChannelPage([_card(row) for row in shown], page, pages, len(rows))
 
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
-        """One of them; None: not the user's."""
+        """One of the user's channels; None if it is not theirs."""
         async with self._database.read() as session:
-            rows = await cards.cards(session, user_id, channel_id)
+            rows = await channel_cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
 
     async def named(self, user_id: int, name: str) -> ChannelCard | None:
-        """The one of that public name; None: not the user's."""
+        """The user's channel of this public name; None if it is not theirs."""
         async with self._database.read() as session:
             channel = await channel_posts.find_named(session, name)
         return None if channel is None else await self.card(user_id, channel.id)
 
     async def pause(self, user_id: int, channel_id: int, *, paused: bool) -> bool:
-        """Do not read the channel for this user, or do so again; False: it is not followed.
+        """Pause or resume a channel for a user; False if they do not follow it.
 
-        What was posted meanwhile is read then.
+        Resuming reads what was posted meanwhile.
         """
         now = self._clock()
         async with self._database.write() as session:
@@ -208,48 +213,48 @@ class Channels:
                 return False
             await follows.set_active(session, user_id, channel_id, active=not paused, now=now)
             if not paused:
-                _ask_for(source, now)
+                _make_due(source, now)
         self._wake()
         return True
 
-    async def fetch_now(self, user_id: int, channel_id: int, *, wait_seconds: float) -> Parsed | None:
-        """Read it as soon as possible, and what came of it within that time; None: it is not followed, or paused."""
+    async def fetch_now(self, user_id: int, channel_id: int, *, wait_seconds: float) -> FetchResult | None:
+        """Poll a channel now and wait for the result; None if the user does not follow it, or paused it."""
         return next(iter(await self._fetch(user_id, [channel_id], wait_seconds)), None)
 
-    async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[Parsed]:
-        """Read all that the user follows as soon as possible; what came of it within that time."""
+    async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[FetchResult]:
+        """Poll all channels that the user follows now, and wait for the results."""
         async with self._database.read() as session:
             channel_ids = await follows.followed(session, user_id)
         return await self._fetch(user_id, channel_ids, wait_seconds)
 
-    async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[Parsed]:
+    async def _fetch(self, user_id: int, channel_ids: Sequence[int], wait_seconds: float) -> list[FetchResult]:
         since = self._clock()
         async with self._database.read() as session:
-            last = await cards.last_post(session)
-        due = await self._make_due(user_id, channel_ids, since)
-        rows = await self._looks(due)
+            last = await channel_cards.last_post(session)
+        due = await self._make_all_due(user_id, channel_ids, since)
+        rows = await self._states(due)
         deadline = time.monotonic() + wait_seconds
         while not all(row.next_check_at > since for row in rows) and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
-            rows = await self._looks(due)
+            rows = await self._states(due)
         async with self._database.read() as session:
-            posts = await cards.posts_after(session, user_id, due, last)
-        return [_parsed(row, posts.get(row.channel_id, 0), since) for row in rows]
+            posts = await channel_cards.posts_after(session, user_id, due, last)
+        return [_fetch_result(row, posts.get(row.channel_id, 0), since) for row in rows]
 
-    async def _looks(self, channel_ids: Sequence[int]) -> Sequence[Any]:
+    async def _states(self, channel_ids: Sequence[int]) -> Sequence[Any]:
         async with self._database.read() as session:
-            return await cards.looks(session, channel_ids)
+            return await channel_cards.looks(session, channel_ids)
 
-    async def _make_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
+    async def _make_all_due(self, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
         async with self._database.write() as session:
             due = await follows.make_due(session, user_id, channel_ids, now)
         self._wake()
         return due
 
     async def older(self, user_id: int, channel_id: int, count: int) -> bool:
-        """Read so many posts further back (ALL: up to the channel's beginning; 0: stop that).
+        """Read this many older posts (ALL: all; 0: stop reading them).
 
-        False: it is not followed, or there is nothing further back.
+        Returns False if the user does not follow the channel, or there are no older posts.
         """
         async with self._database.write() as session:
             await follows.hold(session, channel_id)
@@ -257,13 +262,13 @@ class Channels:
             if follow is None or (count and follow.at_beginning):
                 return False
             follow.older_wanted, follow.older_read = count, 0
-            # Who stops the first reading has what they want.
+            # A user who stops the first posts has all they want.
             follow.is_new = follow.is_new and count > 0
         self._wake()
         return True
 
     async def remove(self, user_id: int, channel_id: int, *, with_posts: bool) -> bool:
-        """Follow it no more; its posts stay unless `with_posts`. False: it was not the user's."""
+        """Unfollow a channel, and delete its posts if `with_posts`; False if it was not the user's."""
         async with self._database.write() as session:
             await follows.hold(session, channel_id)
             was_followed = await follows.unfollow(session, user_id, channel_id)
@@ -271,7 +276,7 @@ class Channels:
         return was_followed or deleted
 
     async def _delete_posts(self, user_id: int, channel_id: int) -> bool:
-        """In portions, between which others have their turn; False: there were none."""
+        """Delete the user's posts of a channel, PORTION at a time; False if there were none."""
         last = 0
         while True:
             async with self._database.write() as session:
@@ -282,18 +287,18 @@ class Channels:
             await asyncio.sleep(0)
 
 
-def _parsed(row: Any, posts: int, since: datetime) -> Parsed:
-    return Parsed(
+def _fetch_result(row: Any, posts: int, since: datetime) -> FetchResult:
+    return FetchResult(
         channel_id=row.channel_id,
         name=row.name,
         posts=posts,
         done=row.next_check_at > since,
-        problem=Problem(row.problem) if row.problem else None,
+        problem=ChannelProblem(row.problem) if row.problem else None,
     )
 
 
-def _ask_for(source: SourceRow, now: datetime) -> None:
-    """A wish rather than a turn: the page is wanted even if it has not changed."""
+def _make_due(source: SourceRow, now: datetime) -> None:
+    """Poll the channel now, even if its page has not changed."""
     source.next_check_at, source.interval_seconds = now, None
 
 
@@ -312,7 +317,7 @@ def _card(row: Any) -> ChannelCard:
         tagged=row.posts - row.untagged,
         checked_at=source.checked_at if reads else None,
         next_check_at=source.next_check_at if reads else None,
-        problem=Problem(source.problem) if reads and source.problem else None,
+        problem=ChannelProblem(source.problem) if reads and source.problem else None,
         problem_since=source.problem_since if reads else None,
         older_wanted=follow.older_wanted if reads and not follow.is_new else 0,
         older_read=follow.older_read if reads and not follow.is_new else 0,

@@ -1,6 +1,6 @@
-"""PURE: tags → hashtags, the text of a post with them, and without them again.
+"""PURE: tags → hashtags, appended to a post's text and removed again.
 
-Lengths and offsets are Telegram's: UTF-16 units.
+Lengths and offsets count UTF-16 units, as Telegram does.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Of one hashtag, with its sign: Telegram knows longer ones, nobody reads them.
-LONGEST = 64
-#: Of a message's text, and of the caption of a photo or the like.
+from services.text import units
+
+#: Length of a hashtag with its sign; Telegram allows more.
+MAX_HASHTAG = 64
+#: Telegram's limits for a message's text and for a caption.
 TEXT_UNITS, CAPTION_UNITS = 4096, 1024
 GAP = "\n\n"
-#: What Telegram cuts off at the end of a message.
+#: Telegram strips these from the end of a message.
 _TRIMMED = " \t\r\n"
-#: Belong to a word, though they are no letters: Persian and Catalan are written with them.
+#: Allowed inside a word though they are no letters: Persian and Catalan use them.
 _JOINERS = "\u200c\u00b7"
 _APOSTROPHES = re.compile("(?<=\\w)['\u2019\u02bc](?=\\w)")
 _SPOKEN = ((re.compile(r"(?<=\w)\++"), lambda found: "plus" * len(found[0])), (re.compile(r"(?<=\w)#"), "sharp"))
@@ -27,13 +29,13 @@ Entity = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """A channel's message as Telegram gave it, to be edited and to be put back.
+class EditableMessage:
+    """A channel's message without our hashtags, with all that an edit must repeat.
 
     Attributes:
         entities: formatting and links, as the Bot API's JSON.
-        options: what an edit has to repeat, or it is lost: preview of links, buttons, place of the caption.
-        obstacle: why the bot must not edit it (in English, for the log); None: it may.
+        options: link preview, buttons, place of the caption: an edit that omits them removes them.
+        obstacle: why the bot must not edit the message (for the log); None if it may.
     """
 
     text: str
@@ -44,17 +46,12 @@ class Original:
 
     @property
     def limit(self) -> int:
-        """How long the text may become."""
+        """The longest text that the message can hold."""
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
 
 
-def units(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def hashtag(tag: str) -> str | None:
-    """#искусственный_интеллект; None when nothing is left that Telegram would take for a hashtag."""
+    """#искусственный_интеллект; None if Telegram would not recognise a hashtag."""
     spelled = _APOSTROPHES.sub("", unicodedata.normalize("NFC", tag).lstrip("# \t"))
     for pattern, word in _SPOKEN:
         spelled = pattern.sub(word, spelled)
@@ -64,15 +61,15 @@ def hashtag(tag: str) -> str | None:
 
 
 def hashtags(tags: Iterable[str]) -> list[str]:
-    """The hashtags of a post's tags in their order, each once whatever its case."""
+    """The hashtags of a post's tags, each once, ignoring case."""
     found: dict[str, str] = {}
     for name in filter(None, map(hashtag, tags)):
         found.setdefault(name.casefold(), name)
     return list(found.values())
 
 
-def line_for(original: Original, tags: Iterable[str]) -> str | None:
-    """The line of hashtags for a message: those that are not in it, as many as there is room for; None: none."""
+def line_for(original: EditableMessage, tags: Iterable[str]) -> str | None:
+    """The line of hashtags to append: those that the text lacks, as many as fit; None if none."""
     there = {name.casefold() for name in _present(original)}
     room = original.limit - units(original.text + GAP)
     line = ""
@@ -84,24 +81,24 @@ def line_for(original: Original, tags: Iterable[str]) -> str | None:
 
 
 def appended(text: str, line: str | None) -> str:
-    """A text with the line below it; what stands before keeps its offsets."""
+    """The text with the line below it; the offsets of its entities stay valid."""
     return text if line is None else f"{text}{GAP}{line}"
 
 
 def without_line(text: str, lines: Iterable[str | None]) -> str | None:
-    """What the text was before one of the lines was appended; None when it ends with none of them."""
-    # The longest first: another may be the end of it.
+    """The text before one of these lines was appended; None if it ends with none of them."""
+    # The longest first: a shorter line may be the end of a longer one.
     for line in sorted(filter(None, lines), key=len, reverse=True):
         if text == line:
             return ""
         if text.endswith(line) and text[: -len(line)].endswith((" ", "\n")):
-            # Not just the gap: whoever edited the post may have moved our line.
+            # Any white space counts as the gap: an editor may have moved our line.
             return text[: -len(line)].rstrip(_TRIMMED)
     return None
 
 
 def clipped(entities: Iterable[Entity], text: str) -> list[Entity]:
-    """What of the entities lies within the text."""
+    """The entities, cut to the length of the text."""
     end = units(text)
     return [
         {**entity, "length": min(entity["length"], end - entity["offset"])}
@@ -116,16 +113,16 @@ def _belongs(char: str) -> bool:
 
 
 def _shortened(name: str) -> str:
-    """Whole words where there are several."""
+    """At most MAX_HASHTAG units, cut between words if possible."""
     name = name.strip("_")
-    if units(name) < LONGEST:
+    if units(name) < MAX_HASHTAG:
         return name
-    cut = name.encode("utf-16-le")[: (LONGEST - 1) * 2].decode("utf-16-le", "ignore")
+    cut = name.encode("utf-16-le")[: (MAX_HASHTAG - 1) * 2].decode("utf-16-le", "ignore")
     return (cut.rpartition("_")[0] or cut).strip("_" + _JOINERS)
 
 
-def _present(original: Original) -> list[str]:
-    """The hashtags that Telegram found in it; `#tag@channel` is `#tag` of that channel."""
+def _present(original: EditableMessage) -> list[str]:
+    """The hashtags that Telegram found in the text; of `#tag@channel` the part `#tag`."""
     raw = original.text.encode("utf-16-le", "surrogatepass")
     marks = [entity for entity in original.entities if entity.get("type") == "hashtag"]
     spans = [raw[mark["offset"] * 2 : (mark["offset"] + mark["length"]) * 2] for mark in marks]

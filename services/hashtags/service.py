@@ -1,4 +1,4 @@
-"""Tags that go back into a channel as hashtags: where, what is to be edited, and what came of it."""
+"""Use cases of hashtags in channels: where they are on, which messages to edit, and the outcome of an edit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.hashtags.formatting import Original, appended, line_for
-from services.hashtags.messages import original_of, switch_off
+from services.hashtags.channel_edits import original_of, switch_off
+from services.hashtags.formatting import EditableMessage, appended, line_for
 from storage import outbox
 from storage.channels import hashtags as rows
 from storage.db.engine import Database
@@ -21,33 +21,33 @@ from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)
 
-#: Messages that are looked at together.
+#: Rows that one transaction of `due` reads.
 PORTION = 50
 
 
-class Switched(StrEnum):
-    """What came of switching hashtags on or off."""
+class SwitchResult(StrEnum):
+    """The outcome of switching hashtags on or off."""
 
     DONE = "done"
     #: The bot may not edit the channel's messages.
     NO_RIGHT = "no_right"
-    #: No channel of that person's.
+    #: The channel belongs to somebody else.
     NOT_THEIRS = "not_theirs"
 
 
-class Undo(StrEnum):
-    """What came of the wish to remove a post's hashtags."""
+class UndoResult(StrEnum):
+    """The outcome of a request to remove a post's hashtags."""
 
-    #: They are removed within moments.
+    #: The writer will remove them.
     BEGUN = "begun"
-    #: None stand there (any more).
+    #: The post has none.
     NOTHING = "nothing"
     NOT_THEIRS = "not_theirs"
 
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannel:
-    """A channel of a person's. `can_edit` None: not known."""
+    """A channel that a person owns. `can_edit` is None if unknown."""
 
     id: int
     title: str
@@ -57,31 +57,31 @@ class HashtagChannel:
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannels:
-    """All of them; `last_written`: the newest post in which hashtags stand."""
+    """A person's channels; `last_written`: the newest post with hashtags."""
 
     channels: tuple[HashtagChannel, ...]
     last_written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """A message to be edited: to its original with `line`, or without any (None)."""
+class MessageEdit:
+    """An edit to make: the original text with `line` below it, or without hashtags (None)."""
 
     post_id: int
     chat_id: int
     message_id: int
-    original: Original
+    original: EditableMessage
     line: str | None
     is_undo: bool
 
     @property
     def text(self) -> str:
-        """What the message is to say."""
+        """The text after the edit."""
         return appended(self.original.text, self.line)
 
 
 class ChannelHashtags:
-    """Use cases of hashtags in channels. `wake`: there is a message to be edited, or something to tell."""
+    """Use cases of hashtags in channels. `wake` is called when there is an edit to make or a notice to send."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -89,7 +89,7 @@ class ChannelHashtags:
         self._clock = clock
 
     async def channels(self, telegram_id: int) -> HashtagChannels:
-        """Where the bot is an administrator and the person the owner."""
+        """The channels that a person owns and in which the bot is an administrator."""
         async with self._database.read() as session:
             owned = await rows.channels_of(session, telegram_id)
             last = await rows.last_written(session, [owner.telegram_channel_id for owner in owned])
@@ -104,47 +104,47 @@ class ChannelHashtags:
         )
         return HashtagChannels(tuple(shown), last)
 
-    async def switch(self, telegram_id: int, chat_id: int, *, on: bool, can_edit: bool | None = None) -> Switched:
-        """Write the tags of new posts into the channel, or do so no more.
+    async def switch(self, telegram_id: int, chat_id: int, *, on: bool, can_edit: bool | None = None) -> SwitchResult:
+        """Switch hashtags in new posts of a channel on or off.
 
         Args:
-            can_edit: whether the bot may, as Telegram says; None: it was not asked.
+            can_edit: whether Telegram lets the bot edit there; None if it was not asked.
         """
         now = self._clock()
         async with self._database.write() as session:
             owner = await channel_posts.owner_of(session, chat_id)
             if owner is None or owner.owner_telegram_id != telegram_id:
-                return Switched.NOT_THEIRS
+                return SwitchResult.NOT_THEIRS
             owner.can_edit = owner.can_edit if can_edit is None else can_edit
             if not on:
                 await switch_off(session, owner, now)
             elif not owner.can_edit:
-                return Switched.NO_RIGHT
+                return SwitchResult.NO_RIGHT
             elif owner.hashtags_since is None:
                 owner.hashtags_since = now
         log.info("hashtags_switched", channel=chat_id, on=on)
-        return Switched.DONE
+        return SwitchResult.DONE
 
-    async def undo(self, telegram_id: int, post_id: int) -> Undo:
-        """Put a post back as it was, for good."""
+    async def undo(self, telegram_id: int, post_id: int) -> UndoResult:
+        """Remove a post's hashtags for good."""
         async with self._database.write() as session:
             row = await rows.find(session, post_id)
             owner = await channel_posts.owner_of(session, row.chat_id) if row is not None else None
             if row is None or owner is None or owner.owner_telegram_id != telegram_id:
-                return Undo.NOT_THEIRS
+                return UndoResult.NOT_THEIRS
             if row.state == "undoing":
-                return Undo.BEGUN
+                return UndoResult.BEGUN
             if row.line is None:
-                return Undo.NOTHING
-            # Also where Telegram refused other hashtags: those from before still stand.
+                return UndoResult.NOTHING
+            # Also in state `refused`: earlier hashtags may still stand.
             row.state, row.updated_at = "undoing", self._clock()
         self._wake()
-        return Undo.BEGUN
+        return UndoResult.BEGUN
 
-    async def due(self, without: Collection[int] = ()) -> list[Edit]:
-        """Messages that are to be edited now, one a channel; none of the channels `without`.
+    async def due(self, without: Collection[int] = ()) -> list[MessageEdit]:
+        """The edits to make now, one per channel, except in the channels `without`.
 
-        What each is to say is noted before, so that our edit is known again whenever it is seen.
+        The new line is stored first, so that our own edit is recognised when Telegram reports it.
         """
         async with self._database.read() as session:
             if not await session.scalar(rows.is_any_ready(without)):
@@ -152,8 +152,8 @@ class ChannelHashtags:
         async with self._database.write() as session:
             return list(self._begun(await rows.ready(session, PORTION, without)))
 
-    def _begun(self, found: Sequence[tuple[HashtagRow, Sequence[str]]]) -> Iterator[Edit]:
-        """Those that need an edit; the others are settled."""
+    def _begun(self, found: Sequence[tuple[HashtagRow, Sequence[str]]]) -> Iterator[MessageEdit]:
+        """The edits for rows that need one; the other rows are marked as done."""
         chats = set[int]()
         for row, tags in found:
             is_undo, original = row.state == "undoing", original_of(row)
@@ -161,15 +161,15 @@ class ChannelHashtags:
             if row.line == line and not is_undo:
                 row.state, row.updated_at = "written", self._clock()
             elif not original.text and not original.is_caption:
-                # A message without any text there is not.
+                # Telegram has no messages with empty text.
                 row.state, row.updated_at = "undone", self._clock()
             elif row.chat_id not in chats:
                 chats.add(row.chat_id)
                 row.other_line = line or row.other_line
-                yield Edit(row.post_id, row.chat_id, row.message_id, original, line, is_undo)
+                yield MessageEdit(row.post_id, row.chat_id, row.message_id, original, line, is_undo)
 
-    async def written(self, edit: Edit, edited_at: datetime | None) -> None:
-        """Telegram took it, or had it already (`edited_at` None)."""
+    async def written(self, edit: MessageEdit, edited_at: datetime | None) -> None:
+        """Telegram accepted the edit, or the message was so already (`edited_at` None)."""
         async with self._database.write() as session:
             row = await rows.find(session, edit.post_id)
             if row is None:
@@ -185,8 +185,8 @@ class ChannelHashtags:
             self._wake()
         log.info("hashtags_written", post_id=edit.post_id, undone=edit.is_undo)
 
-    async def _state_after(self, session: AsyncSession, row: HashtagRow, edit: Edit) -> str:
-        """What happened while it was written is written over, and has to be put right."""
+    async def _state_after(self, session: AsyncSession, row: HashtagRow, edit: MessageEdit) -> str:
+        """The row's next state. Changes made during our edit were overwritten, and must be restored."""
         is_as_it_was = original_of(row) == edit.original
         if edit.is_undo:
             return "undone" if is_as_it_was else "undoing"
@@ -197,12 +197,14 @@ class ChannelHashtags:
             row.line, row.other_line = None, edit.line
         return "written" if is_as_it_was and wanted == edit.line else "waiting"
 
-    async def refused(self, edit: Edit, reason: str, *, rights_lost: bool = False, is_gone: bool = False) -> None:
-        """Telegram will not have it: this post stays as it is.
+    async def refused(
+        self, edit: MessageEdit, reason: str, *, rights_lost: bool = False, is_gone: bool = False
+    ) -> None:
+        """Telegram refused the edit: the post stays as it is.
 
         Args:
-            rights_lost: the bot may edit nothing in the channel: hashtags are off there.
-            is_gone: there is no such message any more.
+            rights_lost: the bot may not edit in this channel at all: hashtags are switched off there.
+            is_gone: the message no longer exists.
         """
         now = self._clock()
         async with self._database.write() as session:
@@ -219,8 +221,8 @@ class ChannelHashtags:
         self._wake()
         log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)
 
-    async def _tell(self, session: AsyncSession, edit: Edit, text: str) -> None:
-        """The owner, who wanted a post's hashtags removed, hears what came of it."""
+    async def _tell(self, session: AsyncSession, edit: MessageEdit, text: str) -> None:
+        """Tell the owner the outcome of an undo."""
         owner = await channel_posts.owner_of(session, edit.chat_id)
         if owner is not None:
             payload = {"text": text, "post": edit.post_id}

@@ -1,8 +1,8 @@
-"""Posts that other programs hand in → posts, each stored once for its user."""
+"""Posts that other programs send to the API, each stored once for its user."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,32 +11,30 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.clock import Clock
-from services.ingest.store import storable_channel, store_in, take_turns
-from services.library.lists import UnknownUserError
+from services.ingest.store import lock_channels, storable_channel, store_in
+from services.library.api_queries import UnknownUserError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import StoredText
 from storage.reads import lists
-from storage.schema import parser_tables
-from storage.schema.tables import Post
 from storage.schema.types import as_text, as_whole
 
 Status = Literal["new", "known", "edited"]
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A post, and the channel it is of; the channel's title may be empty where it is not known."""
+class ApiPost:
+    """A post with its channel, whose title may be empty."""
 
     channel: SourceChannel
     post: SourcePost
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of one submission. `channel_id`: channels.id."""
+class ApiPostResult:
+    """What one post became. `channel_id`: channels.id."""
 
     telegram_message_id: int
     channel_id: int
@@ -45,67 +43,64 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What came of a call: of each submission in its order, and how many posts are new, known, changed.
+class ApiPostsResult:
+    """What the posts of a call became, in the call's order, and how many are new, known and edited.
 
     Attributes:
-        queued: of the new and changed ones those with text, which wait for tags now.
+        queued: new and edited posts with text, which wait for tags now.
     """
 
-    posts: list[Taken]
+    posts: list[ApiPostResult]
     new: int
     known: int
     edited: int
     queued: int
 
 
-class Submissions:
-    """Stores what other programs hand in; `wake` tells the worker that there is work."""
+class ApiPosts:
+    """Stores posts that other programs send. `wake` wakes the worker."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
         self._wake = wake
         self._clock = clock
 
-    async def take(self, user_id: int, submissions: Sequence[Submission]) -> Receipt:
-        """Store them all, or none. Of several of the same message the last counts.
+    async def store(self, user_id: int, posts: Sequence[ApiPost]) -> ApiPostsResult:
+        """Store all posts, or none. Of several with the same message the last counts.
 
         Raises:
-            UnknownUserError: there is no such row of users.
+            UnknownUserError: users has no such row.
         """
         async with self._database.write() as session:
             if not await lists.user_exists(session, user_id):
                 raise UnknownUserError(user_id)
-            receipt = await self._take(session, user_id, submissions, self._clock())
-        if receipt.queued:
+            result = await self._store(session, user_id, posts, self._clock())
+        if result.queued:
             self._wake()
-        return receipt
+        return result
 
-    async def _take(
-        self, session: AsyncSession, user_id: int, submissions: Sequence[Submission], now: datetime
-    ) -> Receipt:
-        submissions = [replace(each, channel=storable_channel(each.channel)) for each in submissions]
-        ids = await _channel_ids(session, [each.channel for each in submissions], now)
-        by_channel: dict[int, list[Submission]] = defaultdict(list)
-        for each in submissions:
+    async def _store(
+        self, session: AsyncSession, user_id: int, posts: Sequence[ApiPost], now: datetime
+    ) -> ApiPostsResult:
+        posts = [replace(each, channel=storable_channel(each.channel)) for each in posts]
+        ids = await _channel_ids(session, [each.channel for each in posts], now)
+        by_channel: dict[int, list[ApiPost]] = defaultdict(list)
+        for each in posts:
             by_channel[ids[_key(each.channel)]].append(each)
-        neutral = await parser_tables.required_values(session, Post, now=now)
-        taken: dict[tuple[int, int], Taken] = {}
+        results: dict[tuple[int, int], ApiPostResult] = {}
         queued = 0
         for channel_id, group in by_channel.items():
-            posts = [each.post for each in group]
-            numbers = sorted({post.message_id for post in posts})
+            delivery = Delivery(group[0].channel, [each.post for each in group], position=0)
+            numbers = sorted({each.post.message_id for each in group})
             before = await bulk.stored_texts(session, user_id, channel_id, numbers)
-            delivery = Delivery(group[0].channel, posts, position=0)
-            tally = await store_in(session, user_id, channel_id, delivery, now, neutral=neutral)
-            queued += tally.tagged_later
+            queued += (await store_in(session, user_id, channel_id, delivery, now)).queued
             after = await bulk.stored_texts(session, user_id, channel_id, numbers)
             for number, (stored, *_) in after.items():
                 status = _status(next(iter(before.get(number, ())), None), stored)
-                taken[channel_id, number] = Taken(number, channel_id, stored.id, status)
-        listed = [taken[ids[_key(each.channel)], each.post.message_id] for each in submissions]
-        statuses = [each.status for each in taken.values()]
-        return Receipt(listed, statuses.count("new"), statuses.count("known"), statuses.count("edited"), queued)
+                results[channel_id, number] = ApiPostResult(number, channel_id, stored.id, status)
+        listed = [results[ids[_key(each.channel)], each.post.message_id] for each in posts]
+        counts = Counter(each.status for each in results.values())
+        return ApiPostsResult(listed, counts["new"], counts["known"], counts["edited"], queued)
 
 
 def _status(before: StoredText | None, after: StoredText) -> Status:
@@ -114,7 +109,7 @@ def _status(before: StoredText | None, after: StoredText) -> Status:
     return "known" if before.text == after.text else "edited"
 
 
-#: Number and name (in lower case) by which a channel is given.
+#: A channel's number and its name in lower case.
 _Key = tuple[int | None, str | None]
 
 
@@ -123,11 +118,11 @@ def _key(channel: SourceChannel) -> _Key:
 
 
 async def _channel_ids(session: AsyncSession, given: Sequence[SourceChannel], now: datetime) -> dict[_Key, int]:
-    """The ids of the channels' rows; until the transaction ends nobody else stores posts of them."""
+    """The ids of the channels' rows, which stay locked until the transaction ends."""
     channels = _each_once(given)
     known = await _known(session, channels.values())
-    await take_turns(session, *channels.values(), *known.values())
-    # Whoever has both names first: the others are found by either then.
+    await lock_channels(session, *channels.values(), *known.values())
+    # Channels with number and name first: the others are then found by either.
     ordered = sorted(channels.items(), key=lambda item: None in item[0])
     return {
         key: await rows.channel_row(
@@ -142,7 +137,7 @@ async def _channel_ids(session: AsyncSession, given: Sequence[SourceChannel], no
 
 
 def _each_once(given: Sequence[SourceChannel]) -> dict[_Key, SourceChannel]:
-    """Of several with the same names the last title that is one."""
+    """The channels by key, each with its last title that is not empty."""
     found: dict[_Key, SourceChannel] = {}
     for channel in given:
         key = _key(channel)
@@ -152,7 +147,7 @@ def _each_once(given: Sequence[SourceChannel]) -> dict[_Key, SourceChannel]:
 
 
 async def _known(session: AsyncSession, channels: Collection[SourceChannel]) -> Mapping[_Key, SourceChannel]:
-    """The channels that have a row, by number and name as they stand there: others may know it by the other one."""
+    """The channels that have a row, with the number and name that stand there."""
     numbers = [channel.telegram_id for channel in channels if channel.telegram_id is not None]
     names = [channel.username for channel in channels if channel.username]
     by_number: dict[int, SourceChannel] = {}
@@ -170,7 +165,7 @@ async def _known(session: AsyncSession, channels: Collection[SourceChannel]) -> 
 def _match(
     channel: SourceChannel, by_number: Mapping[int, SourceChannel], by_name: Mapping[str, SourceChannel]
 ) -> SourceChannel | None:
-    """By its number; by its name where that has not passed on from a channel of another number."""
+    """By number, else by name, unless the name belongs to a channel of another number."""
     named = by_name.get((channel.username or "").lower())
     if channel.telegram_id is None:
         return named

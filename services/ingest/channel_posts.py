@@ -1,4 +1,4 @@
-"""A post from any source → stored once."""
+"""Posts of channels where the bot is an administrator, and forwarded posts: each stored once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from enum import StrEnum
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.accounts.people import People, storable
+from services.accounts.people import People
 from services.clock import Clock
-from services.hashtags import messages
-from services.hashtags.formatting import Original, without_line
-from services.llm.prompts import has_text
+from services.hashtags import channel_edits
+from services.hashtags.formatting import EditableMessage, without_line
+from services.text import has_text, storable
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags
@@ -26,17 +26,17 @@ from storage.schema.tables import ChannelOwner
 
 log = structlog.get_logger(__name__)
 
-#: The column has so many characters; Telegram's ids about 17.
+#: The column's length; Telegram's ids have about 17 characters.
 ALBUM_ID_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingPost:
-    """A channel's message as Telegram tells of it.
+    """A channel's message as Telegram describes it.
 
     Attributes:
-        original: the message as it would be edited; None: it has nothing that could be.
-        edited_at: when it was last edited; None: never.
+        original: the message as the bot would edit it; None if there is no text to edit.
+        edited_at: None if it was never edited.
     """
 
     channel_telegram_id: int
@@ -47,12 +47,12 @@ class IncomingPost:
     posted_at: datetime
     media_group_id: str | None = None
     url: str | None = None
-    original: Original | None = None
+    original: EditableMessage | None = None
     edited_at: datetime | None = None
 
 
-class Stored(StrEnum):
-    """What came of a message."""
+class StoreOutcome(StrEnum):
+    """What a message became."""
 
     NEW = "new"
     KNOWN = "known"
@@ -61,16 +61,16 @@ class Stored(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What came of a message, and its post; `outbox_id` where somebody waits for the result."""
+class ChannelPostResult:
+    """What a message became, and its post; `outbox_id` if a user waits for its tags."""
 
-    outcome: Stored
+    outcome: StoreOutcome
     post_id: int | None = None
     outbox_id: int | None = None
 
 
-class Intake:
-    """Stores what the channels post; `wake` tells the worker that there is work."""
+class ChannelPosts:
+    """Stores posts of channels. `wake` wakes the worker."""
 
     def __init__(self, database: Database, people: People, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -81,10 +81,10 @@ class Intake:
     async def bot_added(
         self, channel_id: int, title: str, username: str | None, by_telegram_id: int, can_edit: bool | None = None
     ) -> None:
-        """The bot is an administrator of a channel: its posts are the person's who added it.
+        """The bot was made an administrator of a channel: the person who did it owns the channel's posts.
 
-        Telegram tells the same when another administrator changes the bot's rights; the owner stays, as long
-        as they may use the bot. Without the right to edit (`can_edit`) hashtags are off.
+        Telegram sends the same update when another administrator changes the bot's rights: the owner stays if they
+        may use the bot. Without the right to edit (`can_edit`) hashtags are switched off.
         """
         async with self._database.write() as session:
             await lock_number(session, channel_id)
@@ -102,41 +102,41 @@ class Intake:
             )
             owner = await rows.set_owner(session, owner)
             if can_edit is False:
-                await messages.switch_off(session, owner, self._clock(), tell="hashtags_off")
+                await channel_edits.switch_off(session, owner, self._clock(), tell="hashtags_off")
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
-        """The bot is no longer in a channel; what is stored stays."""
+        """The bot was removed from a channel; its posts are kept."""
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
-                await messages.switch_off(session, owner, self._clock(), tell="taken_out")
+                await channel_edits.switch_off(session, owner, self._clock(), tell="taken_out")
             await rows.remove_owner(session, channel_id, self._clock())
         log.info("channel_removed", channel=channel_id)
 
-    async def channel_post(self, post: IncomingPost) -> Receipt:
-        """A channel where the bot is has a new post: stored once, for the person who added the bot.
+    async def channel_post(self, post: IncomingPost) -> ChannelPostResult:
+        """Store a new post for the channel's owner.
 
-        A message of an album whose post is stored adds its caption, if that has no text yet.
+        A message of a stored album adds its caption if the album's post has no text yet.
         """
         return await self._from_channel(post, is_edit=False)
 
-    async def channel_edit(self, post: IncomingPost) -> Receipt:
-        """A post was edited: its text is changed, upon which it is tagged anew; stored if it is not known."""
+    async def channel_edit(self, post: IncomingPost) -> ChannelPostResult:
+        """Store a post's edited text, so that it is tagged again; an unknown post is stored as new."""
         return await self._from_channel(post, is_edit=True)
 
-    async def forwarded(self, post: IncomingPost, caller_user_id: int, chat_id: int) -> Receipt:
-        """A user forwarded a channel's post: stored once for them; if it is to be tagged, they get the result."""
+    async def forwarded(self, post: IncomingPost, caller_user_id: int, chat_id: int) -> ChannelPostResult:
+        """Store a forwarded channel post for a user; while it waits for tags, the user waits for the result."""
         post = _cleaned(post)
         async with self._database.write() as session:
-            receipt = await self._store(session, post, caller_user_id, is_edit=False, owner=None)
-            stored = await rows.get_post(session, receipt.post_id) if receipt.post_id else None
+            result = await self._store(session, post, caller_user_id, is_edit=False, owner=None)
+            stored = await rows.get_post(session, result.post_id) if result.post_id else None
             if stored is not None and stored.tagging_status in {"pending", "retrying"}:
-                receipt = replace(
-                    receipt, outbox_id=await self._await_result(session, stored.id, caller_user_id, chat_id)
+                result = replace(
+                    result, outbox_id=await self._await_result(session, stored.id, caller_user_id, chat_id)
                 )
-        self._wake_for(receipt)
-        return receipt
+        self._wake_for(result)
+        return result
 
     async def _await_result(self, session: AsyncSession, post_id: int, user_id: int, chat_id: int) -> int:
         who = await people_rows.telegram_id_of(session, user_id)
@@ -144,23 +144,23 @@ class Intake:
             session, post_id=post_id, telegram_id=who or chat_id, chat_id=chat_id, message_id=None, now=self._clock()
         )
 
-    async def _from_channel(self, post: IncomingPost, *, is_edit: bool) -> Receipt:
+    async def _from_channel(self, post: IncomingPost, *, is_edit: bool) -> ChannelPostResult:
         post = _cleaned(post)
         async with self._database.write() as session:
             owner = await rows.owner_of(session, post.channel_telegram_id)
             user_id = await self._people.account_of(session, owner.owner_telegram_id) if owner else None
             if owner is None or user_id is None:
-                return Receipt(Stored.IGNORED)
-            receipt = await self._store(session, post, user_id, is_edit=is_edit, owner=owner)
-        self._wake_for(receipt)
-        return receipt
+                return ChannelPostResult(StoreOutcome.IGNORED)
+            result = await self._store(session, post, user_id, is_edit=is_edit, owner=owner)
+        self._wake_for(result)
+        return result
 
     async def _store(
         self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool, owner: ChannelOwner | None
-    ) -> Receipt:
-        """Store, change or recognise a post; one update of a channel at a time, so that none is stored twice.
+    ) -> ChannelPostResult:
+        """Store, edit or recognise a post. The lock keeps two updates of a channel from storing a post twice.
 
-        `owner`: of the channel that the message came in; None: it was forwarded.
+        `owner`: the channel's owner; None for a forwarded post.
         """
         await lock_number(session, post.channel_telegram_id)
         now = self._clock()
@@ -177,28 +177,28 @@ class Intake:
             known = await rows.find_album(session, user_id, channel_id, post.message_id, post.media_group_id)
         if is_edit or owner is None:
             post = await self._without_ours(session, post, channel_id, known if owner else None)
-        receipt = await self._keep(session, post, user_id, channel_id, known, is_edit=is_edit)
-        if owner is not None and receipt.post_id is not None and _gets_hashtags(owner, post, receipt, is_edit=is_edit):
-            await self._begin_hashtags(session, receipt.post_id, post)
-        return receipt
+        result = await self._keep(session, post, user_id, channel_id, known, is_edit=is_edit)
+        if owner is not None and result.post_id is not None and _gets_hashtags(owner, post, result, is_edit=is_edit):
+            await self._begin_hashtags(session, result.post_id, post)
+        return result
 
     async def _without_ours(
         self, session: AsyncSession, post: IncomingPost, channel_id: int, edited: StoredPost | None
     ) -> IncomingPost:
-        """The message without the hashtags that we appended to it."""
+        """The post without the hashtags that we appended to its message."""
         if edited is None:
             lines = await hashtags.appended_to(session, channel_id, [post.message_id])
             text = without_line(post.text or "", lines.get(post.message_id, ()))
         else:
-            message = post.original or Original(post.text or "")
+            message = post.original or EditableMessage(post.text or "")
             now = self._clock()
-            text = await messages.note_edit(session, edited.id, post.message_id, message, post.edited_at, now)
+            text = await channel_edits.record_edit(session, edited.id, post.message_id, message, post.edited_at, now)
         return post if text is None else replace(post, text=text or None)
 
     async def _begin_hashtags(self, session: AsyncSession, post_id: int, post: IncomingPost) -> None:
         if post.original is not None:
             chat_id, now = post.channel_telegram_id, self._clock()
-            await messages.begin(session, post_id, chat_id, post.message_id, post.original, now)
+            await channel_edits.await_tags(session, post_id, chat_id, post.message_id, post.original, now)
 
     async def _keep(
         self,
@@ -209,18 +209,18 @@ class Intake:
         known: StoredPost | None,
         *,
         is_edit: bool,
-    ) -> Receipt:
+    ) -> ChannelPostResult:
         if known is None:
             now = self._clock()
             post_id = await rows.insert_post(session, _values(post, user_id, channel_id), now)
-            return Receipt(Stored.NEW, post_id)
+            return ChannelPostResult(StoreOutcome.NEW, post_id)
         if not _changes(known, post, is_edit=is_edit):
-            return Receipt(Stored.KNOWN, known.id)
+            return ChannelPostResult(StoreOutcome.KNOWN, known.id)
         await rows.set_text(session, known.id, post.text)
-        return Receipt(Stored.EDITED, known.id)
+        return ChannelPostResult(StoreOutcome.EDITED, known.id)
 
-    def _wake_for(self, receipt: Receipt) -> None:
-        if receipt.outcome in {Stored.NEW, Stored.EDITED}:
+    def _wake_for(self, result: ChannelPostResult) -> None:
+        if result.outcome in {StoreOutcome.NEW, StoreOutcome.EDITED}:
             self._wake()
 
 
@@ -241,19 +241,19 @@ def _storable(text: str | None) -> str | None:
     return None if text is None else storable(text)
 
 
-def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, receipt: Receipt, *, is_edit: bool) -> bool:
-    """Whether its tags are to be written into the message: into new posts, and those of since it was switched on."""
+def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, result: ChannelPostResult, *, is_edit: bool) -> bool:
+    """Whether to write tags into the message: for new posts, and posts since hashtags were switched on."""
     since = owner.hashtags_since
     if since is None or post.original is None:
         return False
-    is_new = receipt.outcome is not Stored.KNOWN and not is_edit
+    is_new = result.outcome is not StoreOutcome.KNOWN and not is_edit
     return is_new or post.posted_at >= since.replace(microsecond=0)
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
-    """Whether the message's text takes the place of the stored one."""
+    """Whether the message's text replaces the stored one."""
     if not has_text(post.text):
-        # Other messages of an album have no caption; a post of one message has had its text deleted.
+        # An album's other messages have no caption. The text of a single message was deleted.
         return is_edit and not post.media_group_id and has_text(known.text)
     return post.text != known.text and (is_edit or not has_text(known.text))
 

@@ -1,4 +1,4 @@
-"""Imports of exported files: in parts, each stored together with where the import then stands."""
+"""Imports of exported files: in parts, each stored together with the import's position."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.accounts.people import storable
 from services.clock import Clock
-from services.ingest.store import Tally, store
+from services.ingest.store import StoreResult, store
 from services.sources.base import Delivery, Source
+from services.text import storable
 from storage.db.engine import Database
 from storage.posts import imports as rows
 from storage.queue.claim import Priority
-from storage.schema import parser_tables
 from storage.schema.source_tables import ImportRow
-from storage.schema.tables import Post
 
-#: Of a file's name.
+#: The longest file name that is stored.
 NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What came of the messages of a file so far.
+class ImportResult:
+    """What the messages of a file became so far.
 
     Attributes:
         messages: all of them.
-        new, known, edited: posts stored, stored already, and stored with an older text.
-        without_text: of the new ones those with nothing to tag.
-        skipped: what became no post, reason ('service', 'unreadable') → how many.
-        chats: that had posts.
-        personal: of these the chats with one person or bot.
-        last_chat: the one that came last.
+        new, known, edited: posts stored, stored before, and stored before with an older text.
+        without_text: new posts with nothing to tag.
+        skipped: messages that became no post, reason ('service', 'unreadable') → how many.
+        chats: chats with posts.
+        personal: chats with one person or bot.
+        last_chat: Telegram's id of the latest chat.
     """
 
     messages: int = 0
@@ -46,22 +44,22 @@ class Summary:
     personal: int = 0
     last_chat: int | None = None
 
-    def plus(self, delivery: Delivery, tally: Tally | None) -> Summary:
-        """And what came of a delivery; None: it held no posts."""
+    def plus(self, delivery: Delivery, stored: StoreResult | None) -> ImportResult:
+        """The result with a further delivery; `stored` is None if the delivery held no posts."""
         skipped = dict(Counter(self.skipped) + Counter(delivery.skipped))
-        if tally is None:
-            return Summary(**{**self.counts(), "messages": delivery.position, "skipped": skipped})
+        if stored is None:
+            return ImportResult(**{**self.counts(), "messages": delivery.position, "skipped": skipped})
         chat = delivery.channel.telegram_id
         is_other = chat != self.last_chat
-        return Summary(
+        return ImportResult(
             messages=delivery.position,
-            new=self.new + tally.new,
-            known=self.known + tally.known,
-            edited=self.edited + tally.edited,
-            without_text=self.without_text + tally.new + tally.edited - tally.tagged_later,
+            new=self.new + stored.new,
+            known=self.known + stored.known,
+            edited=self.edited + stored.edited,
+            without_text=self.without_text + stored.new + stored.edited - stored.queued,
             skipped=skipped,
             chats=self.chats + is_other,
-            # The Bot API gives groups and channels numbers below zero.
+            # The Bot API gives groups and channels negative ids.
             personal=self.personal + (is_other and (chat or 0) > 0),
             last_chat=chat,
         )
@@ -73,16 +71,16 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import that is to be done, or to be gone on with from `done.messages`.
+    """An import to do, or to resume from `done.messages`.
 
     Attributes:
-        file_id, telegram_id, chat_id, message_id: of a file that was sent to the bot: Telegram's name for it, who sent
-            it, and the message that shows how far it is.
+        file_id, telegram_id, chat_id, message_id: for a file that was sent to the bot: Telegram's name of it, its
+            sender, and the message that shows the progress.
     """
 
     id: int
     user_id: int
-    done: Summary
+    done: ImportResult
     file_name: str | None = None
     file_id: str | None = None
     telegram_id: int | None = None
@@ -95,7 +93,7 @@ class ImportTakenError(Exception):
 
 
 class Imports:
-    """Use cases on imports. `wake`: there are posts to be tagged."""
+    """Use cases on imports. `wake` wakes the worker."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -103,7 +101,7 @@ class Imports:
         self._clock = clock
 
     async def begin(self, user_id: int, *, fingerprint: str, file_name: str) -> Import:
-        """Import a file for a user: go on with an import of it that was broken off, or begin a new one."""
+        """Begin the import of a file for a user, or resume one that was interrupted."""
         async with self._database.write() as session:
             row = await rows.find_unfinished(session, user_id, fingerprint)
             return _import(row or await rows.add(session, self._row(user_id, file_name, fingerprint=fingerprint)))
@@ -111,7 +109,7 @@ class Imports:
     async def receive(
         self, user_id: int, *, file_id: str, file_name: str, telegram_id: int, chat_id: int, message_id: int
     ) -> None:
-        """A user sent a file to the bot: it is imported by and by, and the message shows how far it is."""
+        """Queue a file that a user sent to the bot; the message shows the progress."""
         whose = {"telegram_id": telegram_id, "chat_id": chat_id, "message_id": message_id}
         async with self._database.write() as session:
             await rows.add(session, self._row(user_id, file_name, file_id=file_id, **whose))
@@ -121,45 +119,40 @@ class Imports:
         return ImportRow(user_id=user_id, file_name=name, position=0, created_at=self._clock(), **values)
 
     async def received(self) -> list[Import]:
-        """Files that were sent to the bot and are not imported yet, or not wholly."""
+        """Unfinished imports of files that were sent to the bot."""
         async with self._database.read() as session:
             return [_import(row) for row in await rows.find_received(session)]
 
-    async def steps(self, work: Import, source: Source) -> AsyncGenerator[Summary]:
-        """Store a part of the file after the other; gives what came of it so far after each.
+    async def steps(self, work: Import, source: Source) -> AsyncGenerator[ImportResult]:
+        """Store the file part by part, and give the result so far after each.
 
-        Each part is stored in one transaction with the import's position: whenever it is broken off, it goes on
-        from there, and nothing is lost or counted twice.
+        A part and the import's position are stored in one transaction: an interrupted import resumes there, and
+        nothing is lost or counted twice.
 
         Raises:
-            SourceError: the file cannot be read (any further).
-            ImportTakenError: somebody else takes it further.
+            SourceError: the file cannot be read, or not any further.
+            ImportTakenError: another process goes on with it.
         """
         done = work.done
-        async with self._database.read() as session:
-            neutral = await parser_tables.required_values(session, Post, now=self._clock())
         async for delivery in source.deliveries(done.messages):
-            done = await self._store(work, done, delivery, neutral)
+            done = await self._store(work, done, delivery)
             yield done
 
-    async def _store(
-        self, work: Import, done: Summary, delivery: Delivery, neutral: parser_tables.NeutralValues
-    ) -> Summary:
-        tally = None
+    async def _store(self, work: Import, done: ImportResult, delivery: Delivery) -> ImportResult:
+        stored = None
         async with self._database.write() as session:
             if not await rows.take(session, work.id, done.messages):
                 raise ImportTakenError
             if delivery.posts:
-                now, order = self._clock(), Priority.BACKFILL
-                tally = await store(session, work.user_id, delivery, now, work_class=order, neutral=neutral)
-            done = done.plus(delivery, tally)
+                stored = await store(session, work.user_id, delivery, self._clock(), work_class=Priority.BACKFILL)
+            done = done.plus(delivery, stored)
             await rows.advance(session, work.id, done.messages, done.counts())
-        if tally is not None and tally.tagged_later:
+        if stored is not None and stored.queued:
             self._wake()
         return done
 
     async def finish(self, work: Import, error: str | None = None) -> None:
-        """It is done; or it cannot be, for this reason: the same file then begins anew."""
+        """The import is done, or failed for this reason; importing the file again begins anew."""
         async with self._database.write() as session:
             await rows.finish(session, work.id, self._clock(), storable(error) if error else None)
 
@@ -168,7 +161,7 @@ def _import(row: ImportRow) -> Import:
     return Import(
         id=row.id,
         user_id=row.user_id,
-        done=_summary(row.counts, row.position),
+        done=_result(row.counts, row.position),
         file_name=row.file_name,
         file_id=row.file_id,
         telegram_id=row.telegram_id,
@@ -177,6 +170,6 @@ def _import(row: ImportRow) -> Import:
     )
 
 
-def _summary(counts: Mapping[str, Any] | None, position: int) -> Summary:
-    known = {name: value for name, value in (counts or {}).items() if name in Summary.__slots__}
-    return Summary(**{**known, "messages": position})
+def _result(counts: Mapping[str, Any] | None, position: int) -> ImportResult:
+    known = {name: value for name, value in (counts or {}).items() if name in ImportResult.__slots__}
+    return ImportResult(**{**known, "messages": position})

@@ -11,13 +11,12 @@ from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.accounts.people import storable
 from services.hashtags.formatting import without_line
-from services.llm.prompts import has_text
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.tags.text_equality import same_words
+from services.text import has_text, storable
 from storage.channels import hashtags
-from storage.channels.identity import find_twin
+from storage.channels.identity import find_same_channel
 from storage.db.locks import lock_number
 from storage.posts import bulk
 from storage.posts import channel_posts as rows
@@ -26,18 +25,18 @@ from storage.queue.claim import Priority
 from storage.schema import parser_tables
 from storage.schema.tables import Post
 
-#: Of Markdown, which some programs keep in the text.
+#: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
-#: Numbers that every database holds; PostgreSQL's integer is that of `posts.views`.
+#: What a BIGINT, and PostgreSQL's INTEGER of `posts.views`, can hold.
 MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What came of a delivery: how many posts were new, known as they are, changed, seen to be deleted.
+class StoreResult:
+    """How many posts of a delivery were new, known, edited, and found to be deleted in the channel.
 
     Attributes:
-        tagged_later: of the new and changed ones those with text, which wait for tags now.
+        queued: new and edited posts with text, which wait for tags now.
     """
 
     channel_id: int
@@ -45,7 +44,7 @@ class Tally:
     known: int = 0
     edited: int = 0
     gone: int = 0
-    tagged_later: int = 0
+    queued: int = 0
 
 
 async def store(
@@ -55,33 +54,31 @@ async def store(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
-    neutral: parser_tables.NeutralValues | None = None,
-) -> Tally:
-    """Store a delivery's posts for a user: new ones, and texts that are newer than what is stored.
+) -> StoreResult:
+    """Store a delivery's posts for a user: new ones, and texts that are newer than the stored ones.
 
-    One delivery of a channel at a time, so that no post is stored twice.
+    Deliveries of one channel are stored one at a time, so that no post is stored twice.
 
     Args:
-        work_class: when the new ones come up.
-        neutral: `legacy.required_values` of posts, by who stores many deliveries.
+        work_class: the priority of new posts in the queue.
     """
     channel = storable_channel(delivery.channel)
-    await take_turns(session, channel)
+    await lock_channels(session, channel)
     if channel.telegram_id is not None:
-        await _know_again(session, channel.telegram_id, channel.title, delivery)
+        await _give_number(session, channel.telegram_id, channel.title, delivery)
     channel_id = await rows.channel_row(
         session, channel.telegram_id, username=channel.username, title=channel.title, now=now
     )
-    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class, neutral=neutral)
+    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class)
 
 
-async def _know_again(session: AsyncSession, number: int, title: str, delivery: Delivery) -> None:
-    """A channel that has come by its name alone so far: an export knows only its number."""
+async def _give_number(session: AsyncSession, number: int, title: str, delivery: Delivery) -> None:
+    """Give the channel's number to a row that knows the channel by name only; an export knows only the number."""
     if not await rows.is_known(session, number):
         messages = {post.message_id: post.posted_at for post in delivery.posts}
-        twin = await find_twin(session, title, messages, besides=None, number=number)
-        if twin is not None:
-            twin.channel_id = number
+        same = await find_same_channel(session, title, messages, besides=None, number=number)
+        if same is not None:
+            same.channel_id = number
             await session.flush()
 
 
@@ -93,10 +90,9 @@ async def store_in(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
-    neutral: parser_tables.NeutralValues | None = None,
-) -> Tally:
-    """As `store`, of a channel whose row is known, after `take_turns`."""
-    # Some know the channel by its number, some by its name.
+) -> StoreResult:
+    """As `store`, for a channel whose row is known; the caller has called `lock_channels`."""
+    # `lock_channels` locks a number and a name: two sources may know the channel by one of these each.
     await rows.hold_channel(session, channel_id)
     posts = await _without_hashtags(session, channel_id, _each_once(delivery.posts))
     stored = await _stored(session, user_id, channel_id, posts)
@@ -106,8 +102,7 @@ async def store_in(
     texts = [(row.id, post.text) for post, older in changed for row in older]
     back = [row.id for _, them in known for row in them if row.gone_at is not None]
     gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
-    if neutral is None:
-        neutral = await parser_tables.required_values(session, Post, now=now)
+    neutral = await parser_tables.required_values(session, Post, now=now)
     await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
     await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
     await bulk.set_texts(session, texts, now)
@@ -115,21 +110,21 @@ async def store_in(
         await bulk.set_work_class(session, [post_id for post_id, _ in texts], work_class)
     await bulk.mark_gone(session, back, None)
     await bulk.mark_gone(session, gone, now)
-    return Tally(
+    return StoreResult(
         channel_id,
         new=len(new),
         known=len(known) - len(changed),
         edited=len(changed),
         gone=len(gone),
-        tagged_later=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
+        queued=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
     )
 
 
-async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
-    """Until this transaction ends nobody else stores posts of these channels; all are to be named in one call."""
+async def lock_channels(session: AsyncSession, *channels: SourceChannel) -> None:
+    """Lock channels until the transaction ends. Call it once, with all channels of the transaction."""
     names = {crc32(channel.username.lower().encode()) for channel in channels if channel.username}
     numbers = {channel.telegram_id for channel in channels if channel.telegram_id is not None}
-    # Always in this order, so that no two wait for each other.
+    # In this order, so that two transactions cannot deadlock.
     for key in [*sorted(names), *sorted(numbers)]:
         await lock_number(session, key)
 
@@ -137,7 +132,7 @@ async def take_turns(session: AsyncSession, *channels: SourceChannel) -> None:
 async def _without_hashtags(
     session: AsyncSession, channel_id: int, posts: Sequence[SourcePost]
 ) -> Sequence[SourcePost]:
-    """The posts without what we appended to them in their channel."""
+    """The posts without the hashtags that we appended in their channel."""
     numbers = [number for post in posts for number in (post.message_id, *post.members)]
     found = await hashtags.appended_to(session, channel_id, numbers)
     return [_without_line(post, found) for post in posts] if found else posts
@@ -150,7 +145,7 @@ def _without_line(post: SourcePost, found: Mapping[int, tuple[str | None, str | 
 
 
 async def _stored(session: AsyncSession, user_id: int, channel_id: int, posts: Sequence[SourcePost]) -> Stored:
-    """Message number → what is stored of it; an album is known by any of its messages."""
+    """Message number → stored posts; an album is known by any of its messages."""
     numbers = sorted({number for post in posts for number in (post.message_id, *post.members)})
     found = await bulk.stored_texts(session, user_id, channel_id, numbers)
     for post in posts:
@@ -161,7 +156,7 @@ async def _stored(session: AsyncSession, user_id: int, channel_id: int, posts: S
 
 
 async def _deleted(session: AsyncSession, user_id: int, channel_id: int, delivery: Delivery) -> list[int]:
-    """Posts that are stored and that the delivery would hold if they were still there: they stay, and say so."""
+    """Stored posts that a whole delivery lacks: they were deleted in the channel. They are kept and marked."""
     if not delivery.posts:
         return []
     there = {number for post in delivery.posts for number in (post.message_id, *post.members)}
@@ -171,14 +166,14 @@ async def _deleted(session: AsyncSession, user_id: int, channel_id: int, deliver
 
 
 def _is_newer(post: SourcePost, known: StoredText) -> bool:
-    """Whether the source's text takes the place of the stored one."""
+    """Whether the source's text replaces the stored one."""
     if post.text == known.text or not has_text(post.text):
-        # What has lost its text keeps it here: tags are never lost, and a preview may leave one out.
+        # A stored text is kept: previews may omit it, and tags are never lost.
         return False
     if not has_text(known.text):
         return True
     if known.text_key is None and _plain(post.text or "") == _plain(known.text or ""):
-        # Another program's words for the same text (its bold, say): its tags need not be asked for again.
+        # The same text with another program's markup needs no new tags.
         return False
     if post.as_of is None:
         return True
@@ -190,12 +185,12 @@ def _plain(text: str) -> str:
 
 
 def _each_once(posts: Sequence[SourcePost]) -> list[SourcePost]:
-    """Of messages with the same number the last; cleaned of what no database holds."""
+    """The posts that databases accept; of several with the same number the last."""
     return [_storable_post(post) for post in {post.message_id: post for post in posts}.values()]
 
 
 def storable_channel(channel: SourceChannel) -> SourceChannel:
-    """PURE: without what no database holds, and without @."""
+    """PURE: the channel with names that databases accept, and without @."""
     username = storable(channel.username or "").lstrip("@")
     return replace(channel, username=username or None, title=storable(channel.title))
 

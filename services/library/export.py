@@ -1,4 +1,4 @@
-"""A user's posts out again, as CSV or JSON Lines: one row a post, the newest first."""
+"""A user's posts as CSV or JSON Lines: a row per post, the newest first."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from services.library.lists import OLDEST
+from services.library.cursor import OLDEST
 from storage.accounts import people
 from storage.db.engine import Database
 from storage.posts import channel_posts
 from storage.reads import lists
 from storage.schema.types import as_text, as_whole
 
-#: Posts that are read at once.
+#: Posts per query.
 PAGE = 200
-#: By it Excel knows that a file is UTF-8.
+#: Excel recognises UTF-8 by it.
 BOM = "\ufeff".encode()
-#: What a spreadsheet takes for a formula, at the beginning of a cell.
+#: Spreadsheets take a cell that begins so for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Form(StrEnum):
-    """What the rows are written as; also the file's ending."""
+class ExportFormat(StrEnum):
+    """The values are also the file extensions."""
 
     CSV = "csv"
     JSONL = "jsonl"
 
 
 @dataclass(slots=True)
-class ToldPost:
-    """What is told of a post outside. The fields are an export's columns."""
+class ExportedPost:
+    """A post as exports and feeds show it. The fields are the columns of an export."""
 
     id: int
     channel_username: str | None
@@ -53,48 +53,50 @@ class ToldPost:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A part of an export, of whole rows."""
+class ExportChunk:
+    """A part of an export: whole rows."""
 
     data: bytes
     posts: int
 
 
-class Exporting:
-    """Reads only."""
+class Exporter:
+    """Reads a user's posts page by page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def user_of(self, telegram_id: int) -> int | None:
-        """The users.id of a Telegram id; None: there is no such user."""
+        """users.id of a Telegram id; None if there is no such user."""
         async with self._database.read() as session:
             return await people.user_id_of(session, telegram_id)
 
-    async def blocks(self, user_id: int, form: Form, *, tagged_only: bool = True) -> AsyncGenerator[Block, None]:
-        """The rows, part by part; without `heading`. Between the parts no transaction is open."""
+    async def chunks(
+        self, user_id: int, form: ExportFormat, *, tagged_only: bool = True
+    ) -> AsyncGenerator[ExportChunk, None]:
+        """The rows without `heading`. No transaction is open between two chunks."""
         async with aclosing(self._pages(user_id)) as pages:
             async for page in pages:
                 posts = [post for post in page if post.tags or not tagged_only]
-                # In a thread: the process has other things to do at the same time.
-                yield Block(await asyncio.to_thread(_written, form, posts), len(posts))
+                # In a thread, so that the event loop stays free.
+                yield ExportChunk(await asyncio.to_thread(_rows, form, posts), len(posts))
 
-    async def _pages(self, user_id: int) -> AsyncGenerator[list[ToldPost], None]:
+    async def _pages(self, user_id: int) -> AsyncGenerator[list[ExportedPost], None]:
         before: tuple[datetime, int] | None = None
         while True:
             async with self._database.read() as session:
                 rows = await lists.told_posts(session, user_id, before, PAGE)
-            yield [told(row) for row in rows]
+            yield [exported_post(row) for row in rows]
             if len(rows) < PAGE:
                 return
             before = rows[-1].posted_at or OLDEST, rows[-1].id
 
 
-def told(row: Any) -> ToldPost:
-    """PURE: what can be shown of a row, whatever another program has put there."""
+def exported_post(row: Any) -> ExportedPost:
+    """PURE: a row as a post; values of types that another program stored are made showable."""
     name = (as_text(row.channel_username) or "").lstrip("@")
     number = channel_posts.full_number(as_whole(row.channel_id))
-    return ToldPost(
+    return ExportedPost(
         id=row.id,
         channel_username=None if number is not None and name == channel_posts.nameless(number) else name or None,
         channel_title=as_text(row.channel_title),
@@ -108,21 +110,21 @@ def told(row: Any) -> ToldPost:
     )
 
 
-def heading(form: Form, *, bom: bool = False) -> bytes:
-    """PURE: what stands before the rows. `bom`: it is a file's, which Excel may open."""
-    if form is Form.JSONL:
+def heading(form: ExportFormat, *, bom: bool = False) -> bytes:
+    """PURE: what precedes the rows. `bom`: for a file, which may be opened in Excel."""
+    if form is ExportFormat.JSONL:
         return b""
-    return (BOM if bom else b"") + _csv([[field.name for field in fields(ToldPost)]])
+    return (BOM if bom else b"") + _csv([[field.name for field in fields(ExportedPost)]])
 
 
-def _written(form: Form, posts: Sequence[ToldPost]) -> bytes:
-    if form is Form.JSONL:
+def _rows(form: ExportFormat, posts: Sequence[ExportedPost]) -> bytes:
+    if form is ExportFormat.JSONL:
         return b"".join(to_json(post) + b"\n" for post in posts)
     return _csv([list(_cells(post)) for post in posts])
 
 
-def _cells(post: ToldPost) -> Iterator[str]:
-    """A row of CSV; what a spreadsheet would take for a formula is made text by an apostrophe before it."""
+def _cells(post: ExportedPost) -> Iterator[str]:
+    """A CSV row; an apostrophe keeps a spreadsheet from reading a cell as a formula."""
     for field in fields(post):
         cell = _cell(getattr(post, field.name))
         yield f"'{cell}" if cell.startswith(FORMULA) else cell
@@ -133,7 +135,7 @@ def _cell(value: str | int | datetime | list[str] | None) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, list):
         return ", ".join(value)
-    # Programs that read CSV take NUL for its end.
+    # CSV readers take NUL for the end of the file.
     return "" if value is None else str(value).replace("\x00", "")
 
 

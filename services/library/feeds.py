@@ -1,4 +1,4 @@
-"""RSS feeds of a user's tagged posts, by a link that holds a secret."""
+"""RSS feeds of a user's tagged posts, behind secret links."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from sqlalchemy import Row
 
 from services.accounts.people import People
 from services.clock import Clock
-from services.library.export import ToldPost, told
+from services.library.export import ExportedPost, exported_post
 from storage.db.engine import Database
 from storage.db.locks import lock_number
 from storage.reads import feeds, lists
 
-#: Posts in a feed, and characters in the tag of a link.
-LONGEST, LONGEST_TAG = 50, 100
+#: Posts in a feed.
+MAX_POSTS = 50
+#: Characters in the tag of a link.
+MAX_TAG_LENGTH = 100
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-#: By so much of it a secret is looked up; the rest (190 bits) is compared in constant time.
+#: Characters by which a secret is looked up; the rest (190 bits) is compared in constant time.
 BEGINNING = 11
 
 
@@ -31,17 +33,17 @@ BEGINNING = 11
 class Feed:
     """The newest tagged posts of a user, of one tag or of all.
 
-    `changed_at`: when the last of them did, or the feed was made; `language`: the user's, 'ru' or 'en'.
+    `changed_at`: the latest change of a post, or the creation of the feed; `language`: 'ru' or 'en'.
     """
 
-    posts: list[ToldPost]
+    posts: list[ExportedPost]
     tag: str | None
     changed_at: datetime
     language: str
 
 
 class Feeds:
-    """Links, and what they lead to. `public_url`: where users reach the HTTP server; without it there are no links."""
+    """Feed links and their posts. `public_url`: the HTTP server's public address; without it there are no links."""
 
     def __init__(self, database: Database, people: People, public_url: str | None, clock: Clock) -> None:
         self._database = database
@@ -51,11 +53,11 @@ class Feeds:
 
     @property
     def public_url(self) -> str | None:
-        """The address that the links begin with."""
+        """The address with which links begin."""
         return self._public_url
 
     async def link(self, user_id: int, telegram_id: int, tag: str | None = None) -> str | None:
-        """The address of a user's feed; None without `public_url`."""
+        """A user's feed link; None without `public_url`."""
         if self._public_url is None:
             return None
         async with self._database.write() as session:
@@ -67,24 +69,24 @@ class Feeds:
         return f"{self._public_url}/feeds/{feed_path(secret, tag)}"
 
     async def renew(self, user_id: int, telegram_id: int) -> None:
-        """Make the links so far worthless."""
+        """Replace the secret; existing links stop working."""
         async with self._database.write() as session:
             await lock_number(session, telegram_id)
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
 
     async def has_posts(self, user_id: int, tag: str) -> bool:
-        """Whether there is anything with that tag."""
+        """Whether any post has the tag."""
         return bool(await self._newest(user_id, tag, 1))
 
     async def read(self, secret: str, tag: str | None) -> Feed | None:
-        """What a link leads to; None: it is worthless, or its user may not use the bot (any more)."""
+        """The feed of a link; None if the secret is unknown, or its user may no longer use the bot."""
         owner = await self._owner(secret)
         if owner is None:
             return None
-        rows = await self._newest(owner.id, tag, LONGEST)
+        rows = await self._newest(owner.id, tag, MAX_POSTS)
         changes = [at for row in rows for at in _changes(row)]
         language = await self._people.language_of(owner.telegram_id)
-        return Feed([told(row) for row in rows], tag, max(changes, default=owner.created_at), language)
+        return Feed([exported_post(row) for row in rows], tag, max(changes, default=owner.created_at), language)
 
     async def _newest(self, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
         async with self._database.read() as session:
@@ -103,7 +105,7 @@ class Feeds:
 
 
 def feed_path(secret: str, tag: str | None) -> str:
-    """PURE: the part of a link that is a user's."""
+    """PURE: the part of a link after /feeds/."""
     return f"{secret}.xml" if tag is None else f"{secret}/{quote(tag, safe='')}.xml"
 
 

@@ -1,4 +1,4 @@
-"""PURE: posts → an RSS 2.0 document."""
+"""PURE: a feed as an RSS 2.0 document."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import cast
 
 from feedgenerator import Rss201rev2Feed
 
-from services.library.export import ToldPost
+from services.library.export import ExportedPost
 from services.library.feeds import Feed
 
 TITLE_LENGTH = 100
-#: What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets).
+#: Characters that XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets).
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 WEB = ("https://", "http://")
 
 
 class _Document(Rss201rev2Feed):  # type: ignore[misc]
-    """Its date is the feed's. The library would give the present to one without posts, so that each reading differs."""
+    """Dated by the feed: the library would date an empty one by the current time, and change its ETag each time."""
 
     def latest_post_date(self) -> datetime:
         return cast("datetime", self.feed["changed_at"])
 
 
 def document(feed: Feed, public_url: str, address: str, description: str) -> bytes:
-    """The feed at `address`."""
+    """The RSS document for the feed at `address`."""
     title = "Metka" if feed.tag is None else f"Metka: {_clean(feed.tag)}"
     made = _Document(
         title=title,
@@ -51,18 +51,18 @@ def document(feed: Feed, public_url: str, address: str, description: str) -> byt
     return str(made.writeString("utf-8")).encode()
 
 
-def _title(post: ToldPost) -> str:
-    """The first line of the text, cut; of a post without text its channel."""
+def _title(post: ExportedPost) -> str:
+    """The first line of the text, shortened; the channel for a post without text."""
     lines = (" ".join(line.split()) for line in _clean(post.text or "").splitlines())
     first = next(filter(None, lines), None) or _channel(post) or f"#{post.id}"
     return first if len(first) <= TITLE_LENGTH else f"{first[: TITLE_LENGTH - 1].rstrip()}…"
 
 
-def _channel(post: ToldPost) -> str:
+def _channel(post: ExportedPost) -> str:
     return _clean(post.channel_title or post.channel_username or "")
 
 
-def _description(post: ToldPost) -> str:
+def _description(post: ExportedPost) -> str:
     text = _clean(post.text or "").replace("\r\n", "\n").replace("\r", "\n")
     return html.escape(text).replace("\n", "<br>\n")
 

@@ -1,7 +1,7 @@
-"""PURE: whether the tags that an answer gives under a post's number can be that post's.
+"""PURE: whether the tags under a post's number can be that post's.
 
-The number alone does not tell: a model that leaves a post out may count the rest anew. So tags that say nothing of
-their post, but much of another one of the request, are taken for that one's.
+A model that leaves a post out may renumber the rest. Tags without a word of their own post, but with words of another
+post of the request, are taken for that one's.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
 _WORD = re.compile(r"\w+")
-#: Of a word: what inflection leaves alone, more or less.
+#: The first characters of a word, which inflection mostly leaves alone.
 _STEM = 5
-#: So many tags must be found in another post's text and none in its own.
+#: This many tags in another post's text, and none in its own, make tags suspicious.
 _ENOUGH = 2
-#: From so many such posts on the whole answer is taken for numbered anew.
+#: From this many suspicious posts on, the whole answer counts as renumbered.
 _SEVERAL = 2
 
 
 def counted_otherwise(numbers: Collection[int], count: int) -> bool:
-    """Whether the model counted from another number than 1, so that each number is another post's."""
+    """Whether the model did not count from 1, so that every number is another post's."""
     if count == 1 or not numbers:
         return False
     first = min(numbers)
@@ -33,10 +33,10 @@ def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bo
     Args:
         tags: by post number, from 1.
         texts: of all the posts of the request, in order.
-        cut: the answer ends where its length did, so that what is missing was at its end.
+        cut: the answer ran into its token limit, so that the last posts are missing.
     """
     stems = {number: _stems(text) for number, text in enumerate(texts, start=1)}
-    if not cut and _may_be_counted_anew(tags, stems):
+    if not cut and _may_be_renumbered(tags, stems):
         return set(tags)
     suspicious = {number for number, given in tags.items() if _speaks_of_another(number, given, stems)}
     if len(suspicious) < _SEVERAL:
@@ -45,8 +45,8 @@ def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bo
     return set(tags)
 
 
-def _may_be_counted_anew(tags: Mapping[int, Sequence[str]], stems: Mapping[int, set[str]]) -> bool:
-    """The last numbers are missing, and so few tags are words of their posts that nothing shows that it is these."""
+def _may_be_renumbered(tags: Mapping[int, Sequence[str]], stems: Mapping[int, set[str]]) -> bool:
+    """The last numbers are missing, and few of the tags are words of their posts."""
     if not tags or len(tags) == len(stems) or max(tags) != len(tags):
         return False
     fitting = sum(any(_stems(tag) & stems[number] for tag in given) for number, given in tags.items())

@@ -13,31 +13,29 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import structlog
 
-from services.llm.connections import QuietConnector
+from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage, connection_failed, timed_out
+from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
-from services.llm.response_classifier import (
-    Classified,
-    Kind,
-    Outcome,
-    Reply,
-    Usage,
-    classify,
-    connection_failed,
-    timed_out,
-)
+from services.llm.response_classifier import Classified, Reply, classify
+from services.llm.server_errors import ServerError
 
 log = structlog.get_logger(__name__)
 
-#: An answer larger than this is no list of tags.
+#: A larger answer is no list of tags.
 MOST_BYTES = 1024 * 1024
 KEY_SECONDS = 10.0
 
-#: A shorter key is no secret but what somebody writes for a server that needs none.
+#: A shorter key is a placeholder for a server that needs none, not a secret.
 SHORTEST_SECRET = 16
+
+#: Token budgets after answers that ended before they began, as multiples of the usual one.
+_BUDGETS = (1, 4, 8)
+_ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts for one call, the model asked first, and `models` as sent (it first, at most three)."""
+    """Posts' texts for one call, the model asked, and after it those that OpenRouter may fall back to."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
@@ -61,19 +59,15 @@ class Call(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What the request came to as a whole: tags if it gave any post some."""
-        first = self.outcomes[0]
-        # Asked five times a request, and nearly always that simple.
-        if first.kind is Kind.TAGGED:
-            return first
-        return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), first)
+        """The outcome of the request as a whole: tags if it gave any post some."""
+        return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), self.outcomes[0])
 
 
 class Provider:
     """Asks one server. Use as an async context manager: it holds one HTTP session.
 
-    OpenRouter's extras (`models`, plugins) go along only with a key; what a server answers 400 or 404 to is
-    left out from then on: the extras for good, `response_format` for the model that refused it.
+    OpenRouter's own fields (`models`, `plugins`) go along only with a key. What else the server does not take is
+    learnt from its answers, and tried again after a day.
     """
 
     def __init__(self, base_url: str, key: str, timeout_seconds: float, clock: Callable[[], datetime]) -> None:
@@ -85,18 +79,22 @@ class Provider:
         self._timeout = timeout_seconds
         self._clock = clock
         self._key_url = f"{base_url.rstrip('/')}/key"
+        #: Whether OpenRouter's own fields go along.
         self.extras = bool(key)
         #: Whether the server is still to be asked for `GET /key`.
         self.tells_key = bool(key)
-        self._unstructured: set[str] = set()
+        self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
+        self._rejected = RejectedTexts()
+        self._budgets: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # The one limit on time is asyncio.timeout in `ask`: two of them would fight.
         self._session = aiohttp.ClientSession(
             headers=self._headers,
+            # asyncio.timeout in `ask` is the only limit on time: two of them would fight.
             timeout=aiohttp.ClientTimeout(total=None),
-            connector=QuietConnector(),
+            # A connection per request: a late answer can then never be read as the next request's.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -110,21 +108,23 @@ class Provider:
 
     async def ask(self, request: Request) -> Call:
         """One call to chat/completions. Never raises for what a server or a network can do."""
-        sent_extras = self.extras
-        structured = request.model not in self._unstructured
+        features = self._features.to_send(request.model, request.texts, self._clock())
+        if Feature.MODELS not in features or len(request.models) == 1:
+            features -= {Feature.MODELS}
+            request = request._replace(models=request.models[:1])
+        budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
-        body = request_body(request.texts, request.models, structured=structured, extras=sent_extras)
-        reply, failure = await self._post(body)
-        if reply is None:
-            classified = Classified((failure or connection_failed("unknown"),) * len(request.texts))
+        reply = await self._post(request_body(request.texts, request.models, features, budget=budget))
+        if isinstance(reply, Outcome):
+            classified = Classified((reply,) * len(request.texts))
         else:
             classified = classify(reply, request.texts, self._clock())
-            classified = self._learn(request, reply, classified, extras=sent_extras, structured=structured)
+            classified = self._learn(request, classified, features, budget)
         return Call(
             request=request,
             outcomes=classified.outcomes,
             answered=classified.model,
-            status=reply.status if reply else None,
+            status=reply.status if isinstance(reply, Reply) else None,
             seconds=time.monotonic() - started,
             usage=classified.usage,
             at=self._clock(),
@@ -132,12 +132,10 @@ class Provider:
 
     async def key(self) -> Any:
         """The JSON of `GET /key`; None when the server did not give it. It costs no request of any quota."""
-        if self._session is None:
-            raise RuntimeError("use the provider as an async context manager")
         try:
             async with (
                 asyncio.timeout(min(self._timeout, KEY_SECONDS)),
-                self._session.get(self._key_url, allow_redirects=False) as response,
+                self._opened().get(self._key_url, allow_redirects=False) as response,
             ):
                 self.tells_key = response.status not in {400, 404, 405, 501}
                 body = await _read_capped(response)
@@ -146,67 +144,74 @@ class Provider:
             log.info("key_not_told", error=type(error).__name__)
             return None
 
-    async def _post(self, sent: bytes) -> tuple[Reply | None, Outcome | None]:
-        if self._session is None:
-            raise RuntimeError("use the provider as an async context manager")
+    async def _post(self, body: dict[str, Any]) -> Reply | Outcome:
+        """The answer, or the fault that came in its place."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 # A redirect would carry the texts, and perhaps the key, to another host.
-                self._session.post(
-                    self._url, data=aiohttp.BytesPayload(sent, content_type="application/json"), allow_redirects=False
-                ) as response,
+                self._opened().post(self._url, json=body, allow_redirects=False) as response,
             ):
-                body = await _read_capped(response)
-                return Reply(response.status, response.headers, self._without_key(body)), None
+                received = await _read_capped(response)
+                return Reply(response.status, response.headers, self._without_key(received))
         except TimeoutError:
-            return None, timed_out(self._timeout)
+            return timed_out(self._timeout)
         except _TooLargeError:
-            return None, Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
+            return Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return None, connection_failed(type(error).__name__)
+            return connection_failed(type(error).__name__)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("use the provider as an async context manager")
+        return self._session
 
     def _without_key(self, body: bytes) -> bytes:
         """The body, of which parts are kept: a proxy's error page may show the request's headers."""
         return body.replace(self._secret, b"[key]") if self._secret else body
 
-    def _learn(
-        self, request: Request, reply: Reply, classified: Classified, *, extras: bool, structured: bool
-    ) -> Classified:
-        """Drop what the server may have refused, so that the next request goes without it.
-
-        A plain 404 (no word of a model) from a server that got extras is taken for their refusal.
-        """
-        kind = classified.outcomes[0].kind
-        if kind not in {Kind.MODEL_GONE, Kind.UNSUPPORTED}:
+    def _learn(self, request: Request, classified: Classified, sent: frozenset[Feature], budget: int) -> Classified:
+        """Remember what the server takes, and judge an error by what is known of the server."""
+        if classified.out_of_tokens:
+            return _for_all(request, classified, self._out_of_tokens(request.model, budget))
+        error, first, now = classified.error, classified.outcomes[0], self._clock()
+        if error is None:
+            if first.kind not in DOWN_KINDS:
+                self._accepted(request, sent)
             return classified
-        body = reply.body[:4096].decode("utf-8", "replace").lower()
-        if kind is Kind.MODEL_GONE and reply.status == 404 and extras and not _speaks_of_a_model(body, request):
-            kind = Kind.UNSUPPORTED
-        if kind is not Kind.UNSUPPORTED:
+        named = _refused_features(error, first.kind)
+        if first.kind is not Kind.UNSUPPORTED and not named & sent:
             return classified
-        learnt = self._drop(request.model, body, extras=extras, structured=structured)
-        if learnt is None:
-            outcome = Outcome(Kind.REFUSED, classified.outcomes[0].reason)
-        else:
-            log.info("provider_feature_dropped", model=request.model, feature=learnt)
-            outcome = Outcome(Kind.UNSUPPORTED, f"{classified.outcomes[0].reason}: {learnt}")
-        return Classified((outcome,) * len(request.texts), classified.model, classified.usage)
+        left_out = self._features.refused(request.model, request.texts, sent, named, now)
+        if left_out:
+            log.info("request_not_accepted", model=request.model, next_without=sorted(left_out), error=first.reason)
+        kind = Kind.UNSUPPORTED if left_out else self._rejected.kind(request.model, request.texts)
+        return _for_all(request, classified, first._replace(kind=kind))
 
-    def _drop(self, model: str, body: str, *, extras: bool, structured: bool) -> str | None:
-        names_format = any(word in body for word in ("response_format", "json_schema", "structured"))
-        if structured and (names_format or not extras):
-            self._unstructured.add(model)
-            return "response_format"
-        # Judged by what this request carried: another one may have dropped it for all meanwhile.
-        if extras:
-            self.extras = False
-            return "models, plugins"
-        return None
+    def _accepted(self, request: Request, sent: frozenset[Feature]) -> None:
+        self._rejected.accepted(request.model)
+        guilty = self._features.accepted(request.model, request.texts, sent, self._clock())
+        if guilty:
+            log.info("provider_feature_left_out", model=request.model, features=sorted(guilty))
+
+    def _out_of_tokens(self, model: str, budget: int) -> Outcome:
+        larger = next((each for each in _BUDGETS if each > budget), None)
+        if larger is None:
+            return Outcome(Kind.MALFORMED, f"no usable answer ({_ADVICE})")
+        self._budgets[model] = max(larger, self._budgets.get(model, 0))
+        return Outcome(Kind.UNSUPPORTED, f"no usable answer ({_ADVICE}: {larger} times as much is tried)")
 
 
-def _speaks_of_a_model(body: str, request: Request) -> bool:
-    return "model" in body or "endpoint" in body or "availability" in body or request.model.lower() in body
+def _refused_features(error: ServerError, kind: Kind) -> frozenset[Feature]:
+    """The features that an error of that kind may be about."""
+    if kind is Kind.UNSUPPORTED or (kind is Kind.SERVER_ERROR and error.code in {500, 501}):
+        return named_in(error)
+    # Of a context that is too short for text and answer, the answer's limit goes first.
+    return named_in(error) & ANSWER_LIMITS if kind is Kind.REFUSED else frozenset()
+
+
+def _for_all(request: Request, classified: Classified, outcome: Outcome) -> Classified:
+    return classified._replace(outcomes=(outcome,) * len(request.texts))
 
 
 class _TooLargeError(Exception):

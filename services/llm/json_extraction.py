@@ -1,13 +1,14 @@
-"""PURE: the JSON values, or the plain list, that a model's words hold. What they mean is decided in `tags`."""
+"""PURE: the JSON values in a model's words, mended where they are broken. What they mean: `answer_shapes`."""
 
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Final
 
-# An answer is a few KiB. Beyond these sizes only its beginning is read, so that no answer costs much.
-_READ_LIMIT = 128 * 1024
+import json_repair
+
+# An answer is a few KiB. Of a longer one only the beginning is read, so that none costs much.
+READ_LIMIT = 128 * 1024
 _REPAIR_LIMIT = 16 * 1024
 _BLOCK_LIMIT = 20
 _DEPTH_LIMIT = 30
@@ -30,29 +31,19 @@ _DIGITS_KEY = re.compile(r"""[{,\s]["'“„«]?(\d{1,4})["'”“»]?\s{0,20}:"
 _DIGITS = re.compile(r"\d{1,4}")
 _NOT_IN_A_TAG = re.compile(r'[{}\[\]"]')
 
-_BULLET = re.compile(r"^\s{0,20}(?:[-*•–—·]|\d{1,2}[.)])\s{1,20}(\S.{0,200})$")
-_LABEL = re.compile(r"^\W{0,5}(?:tags|keywords|теги|тэги|метки|ключевые слова)\W{0,3}:\W{0,3}(?=\w|#|$)", re.IGNORECASE)
-_PART = re.compile(r"[,;]|\s(?=#)")
-# What people and models say to somebody, not about something.
-_TALK = re.compile(
-    r"^(?:sure|ok|okay|yes|no|well|hi|hello|done|certainly|of course|however|thanks|thank you"
-    r"|конечно|хорошо|ладно|да|нет|привет|здравствуйте|готово|спасибо|пожалуйста|извините|вот)$"
-    r"|\b(?:i|i'm|i’m|we|you|your|here|я|мы|вы|вам|вас|ваш|тебе)\b",
-    re.IGNORECASE,
-)
-_PLAIN_WORDS = 4
-
 
 class _Doubled:
-    """The value of a key that an object gives more than once: it cannot be said which one was meant."""
+    """Stands for the value of a key that an object gives more than once."""
 
 
 DOUBLED: Final = _Doubled()
 
 
 def without_thinking(content: str) -> str:
-    """The answer without the reasoning of the model. A closing tag without an opening one ends a reasoning
-    that began before the answer did; an opening one that is never closed leaves nothing after it.
+    """The answer without the model's reasoning.
+
+    A closing tag without an opening one ends reasoning that began before the answer; an opening tag that is never
+    closed leaves nothing after it.
     """
     kept: list[str] = []
     position, thinking = 0, False
@@ -69,37 +60,21 @@ def without_thinking(content: str) -> str:
 
 
 def json_values(text: str, *, numbered: bool) -> list[object]:
-    """Every JSON object or array of the text, in order, mended where it is broken; those beyond mending left out.
+    """Every JSON object or array of the text that can be read or mended, in order.
 
-    With `numbered`, broken JSON is read post by post, so that what belongs to one can never slip to another.
-    An object's key that is doubled has the value DOUBLED.
+    With `numbered`, broken JSON is read post by post, so that no post gets another's tags. A doubled key of an object
+    has the value DOUBLED.
     """
     whole = _strict(text) if text[:1] in ("{", "[") else None
     if whole is not None:
         return [whole]
     read = _read_numbered if numbered else _read_single
-    values = [read(block) for block in _blocks(text[:_READ_LIMIT])]
+    values = [read(block) for block in _blocks(text[:READ_LIMIT])]
     return [value for value in values if value is not None]
 
 
-def plain_list(text: str, *, cut: bool) -> list[str]:
-    """The tags of an answer without JSON: bullets, or one line of short parts; empty when it is neither.
-
-    `cut`: the answer stopped in the middle, so its last item may be half a word.
-    """
-    lines = [line for line in text[:_READ_LIMIT].splitlines() if line.strip() and not line.startswith("```")]
-    bullets = [match[1] for match in map(_BULLET.match, lines) if match]
-    if len(bullets) > 1:
-        return _short_parts(_whole(bullets, cut), least=1)
-    for line in reversed(lines):
-        parts = _line_parts(line)
-        if parts:
-            return _short_parts(_whole(parts, cut and line is lines[-1]), least=1)
-    return []
-
-
 def _unwrapped(text: str) -> str:
-    """Some models answer with JSON within a JSON string."""
+    """The text within a JSON string, as some models answer."""
     if not (text.startswith('"') and text.endswith('"')):
         return text
     value = _strict(text)
@@ -107,9 +82,10 @@ def _unwrapped(text: str) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """The outermost bracketed parts of the text, the last ones if there are very many. One that is never closed
-    is cut after its last whole item and closed; what is whole within it comes before it, for the case that its
-    bracket was only a stray one in prose.
+    """The outermost bracketed parts of the text (the last ones of very many).
+
+    A part that is never closed is cut after its last whole item and closed. The whole parts within it come before it:
+    its bracket may be a stray one in prose.
     """
     found: list[str] = []
     position = 0
@@ -139,7 +115,7 @@ def _block_end(text: str, start: int) -> tuple[int, list[tuple[int, int]], bool]
 
 
 def _closed(block: str) -> str:
-    """A block that stops in the middle: its whole items, and the brackets that it owes."""
+    """A block that stops in the middle: its whole items, and the closing brackets."""
     stack: list[str] = []
     end = 0
     for token in _TOKEN.finditer(block):
@@ -174,7 +150,7 @@ def _posts_apart(block: str) -> Iterator[object]:
 
 
 def _digits_object(block: str) -> object:
-    """`{"1": […], "2": […]}`, if mending it has neither lost, merged nor made a key (of `-1": […]` a 1)."""
+    """`{"1": […], "2": […]}`, if mending has neither lost, merged nor made a key."""
     value = _mended(block)
     if not isinstance(value, dict):
         return None
@@ -185,16 +161,10 @@ def _digits_object(block: str) -> object:
 def _strict(text: str) -> object:
     """The value of faultless JSON, else None."""
     try:
-        value: object = _decoder().decode(text)
-    except (ValueError, RecursionError):  # RecursionError: ten thousand brackets
+        value: object = json.loads(text, strict=False, object_pairs_hook=_object)
+    except (ValueError, RecursionError):
         return None
     return value
-
-
-@cache
-def _decoder() -> json.JSONDecoder:
-    """To make one takes as long as to read an answer with it."""
-    return json.JSONDecoder(strict=False, object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -215,8 +185,6 @@ def _mended(block: str) -> object:
     value = _strict(tidied)
     if value is not None or _too_deep(tidied):
         return value
-    import json_repair  # noqa: PLC0415 - for the answers of few models
-
     try:
         value = json_repair.loads(tidied, skip_json_loads=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -244,21 +212,3 @@ def _checked(value: object, *, quoted: bool) -> object:
 
 def _swallowed(item: object) -> bool:
     return isinstance(item, str) and _NOT_IN_A_TAG.search(item) is not None
-
-
-def _whole(items: list[str], cut: bool) -> list[str]:
-    return items[:-1] if cut else items
-
-
-def _line_parts(line: str) -> list[str]:
-    """The parts of one line, if they are tags by their looks."""
-    if len(line) > _REPAIR_LIMIT or line.rstrip().endswith((":", "?", "!")):
-        return []
-    bare = _LABEL.sub("", line)
-    return _short_parts([part for part in _PART.split(bare) if part.strip()], least=2)
-
-
-def _short_parts(parts: list[str], *, least: int) -> list[str]:
-    """The parts, or none of them if they are too few, or one is too long for a tag or is talk."""
-    tags_by_looks = all(len(part.split()) <= _PLAIN_WORDS and not _TALK.search(part.strip()) for part in parts)
-    return parts if tags_by_looks and len(parts) >= least else []

@@ -1,25 +1,18 @@
-"""PURE: posts → the messages, the schema and the length of one request to a model."""
+"""PURE: the messages, the answer's schema and the token budget of one request to a model."""
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Sequence
 
-PROMPT_TEXT_LIMIT = 2000
+from services.text import sendable
 
-_TOKENS_TO_THINK = 1000  # free models reason before they answer, and it is counted
+#: Free models reason before they answer, and reasoning counts.
+_TOKENS_TO_THINK = 1000
 _TOKENS_A_POST = 100
-
-# NUL is refused by providers' databases, a lone surrogate cannot be encoded as UTF-8 at all.
-_UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
-
-# They look like nothing, yet Unicode has them among marks, letters and symbols; people post them as empty messages.
-BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
 _AS_LETTERS = bytes(ord("a") + byte % 26 for byte in range(256))
 
 # No example tags: models copy them, and answer in the examples' language instead of the post's.
-# No digits either, so that the only numbers a reader meets before a text are the posts' own.
+# No digits either: the only numbers before a text are the posts' own.
 _RULES = """\
 You tag posts of Telegram channels.
 
@@ -46,57 +39,28 @@ with its own number."""
 
 
 def rules(count: int) -> str:
-    """The system message: the same for every request about one post, and for every one about several."""
+    """The system message: one for requests about a single post, one for several."""
     return _RULES + (_ANSWER_ONE if count == 1 else _ANSWER_SEVERAL)
 
 
-def build_messages(texts: Sequence[str]) -> list[dict[str, str]]:
-    """Two messages, `{"role": …, "content": …}`: the fixed rules first (for providers' prompt caches), then
-    the posts.
-    """
-    return messages(len(texts), posts_message(texts))
+def messages(texts: Sequence[str]) -> list[dict[str, str]]:
+    """The system message (constant, for providers' prompt caches) and the user message with the posts."""
+    return [{"role": "system", "content": rules(len(texts))}, {"role": "user", "content": _posts_message(texts)}]
 
 
-def messages(count: int, posts: str) -> list[dict[str, str]]:
-    """The same with the second message's words given."""
-    return [{"role": "system", "content": rules(count)}, {"role": "user", "content": posts}]
-
-
-def posts_message(texts: Sequence[str]) -> str:
-    """The user message: the posts, numbered from 1 in the order of `texts`.
-
-    Each text stands verbatim, cut at PROMPT_TEXT_LIMIT; its number is the last digits before it.
-    """
+def _posts_message(texts: Sequence[str]) -> str:
+    """The posts, numbered from 1 in the order of `texts`, each verbatim and cut at PROMPT_TEXT_LIMIT."""
     sent = [sendable(text) for text in texts]
     word = _frame_word(sent)
     posts = [f"Post {n}\nBEGIN {word}\n{text}\nEND {word}" for n, text in enumerate(sent, start=1)]
     return "\n\n".join([f"Frame word: {word}", *posts])
 
 
-def sendable(text: str) -> str:
-    """The part of a post's text that a model gets to see."""
-    return (text if _is_sendable(text) else _UNSENDABLE.sub("", text))[:PROMPT_TEXT_LIMIT]
-
-
-def _is_sendable(text: str) -> bool:
-    # Nearly every text is, and is asked six times a request: 0.4 µs, where looking for the characters takes 2.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
-
-
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a post's text takes, rather too many: four letters each in English, two in Russian."""
+    """A high estimate of a text's tokens: four letters a token in English, two in Russian."""
     sent = sendable(text)
     plain = len(sent.encode("ascii", "ignore"))
     return plain // 4 + (len(sent) - plain) // 2 + 1
-
-
-def has_text(text: str | None) -> bool:
-    """Whether there is anything to tag: more than spaces, controls, zero-width and direction marks."""
-    return any(map(_is_visible, sendable(text or "")))
 
 
 def answer_schema(count: int) -> dict[str, object]:
@@ -109,19 +73,12 @@ def answer_schema(count: int) -> dict[str, object]:
 
 
 def max_tokens(count: int) -> int:
-    """How long an answer about `count` posts may become."""
+    """The token budget of an answer about `count` posts."""
     return _TOKENS_TO_THINK + _TOKENS_A_POST * count
 
 
-def _is_visible(char: str) -> bool:
-    # Not all of the category C: what this Python's Unicode does not know yet (Cn) may be a new emoji.
-    return char not in BLANKS and unicodedata.category(char) not in {"Cc", "Cf", "Zs", "Zl", "Zp"}
-
-
 def _frame_word(texts: Sequence[str]) -> str:
-    """Letters that no author can put into a post beforehand, since they depend on the post itself; without
-    digits, which are for the posts' numbers; the same for the same posts, so that requests can be compared.
-    """
+    """Letters that no author can foresee, since they are a hash of the posts. The same posts give the same word."""
     seed = "\x00".join(texts)
     while True:
         digest = hashlib.sha256(seed.encode()).digest()

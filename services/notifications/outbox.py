@@ -1,4 +1,4 @@
-"""What people are to be told, as notices ready to send; failures of one person come joined."""
+"""Notices that wait to be sent, or to be edited into a message. The failures of one person are joined."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from storage.accounts import people
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow
 
-Kind = Literal["failed", "result", "admin", "channel"]
+NoticeKind = Literal["failed", "result", "admin", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to send, or to edit (`message_id`). `ids` are the outbox rows that it settles."""
+    """A message to send, or to edit if it has a `message_id`. `ids` are its outbox rows."""
 
     ids: tuple[int, ...]
-    kind: Kind
+    kind: NoticeKind
     telegram_id: int
     chat_id: int
     message_id: int | None
     post_ids: tuple[int, ...]
     payload: dict[str, Any]
     language: str
-    #: Since when it has been ready: a later outcome of the post is news of its own.
+    #: Since when it is ready; a later outcome of the post is shown separately.
     ready_at: datetime | None = field(default=None)
 
 
 class Outbox:
-    """Notices on their way to Telegram.
+    """Notices for the notifier.
 
-    What `due` returns is taken: it comes again only when none of the other methods has been called for it
-    within a minute.
+    `due` holds a notice for a minute: it returns the notice again unless another method was called for it.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -45,12 +44,12 @@ class Outbox:
         self._clock = clock
 
     async def any_open(self) -> bool:
-        """Whether there is anything to send, now or soon."""
+        """Whether a notice is due, or will be soon."""
         async with self._database.read() as session:
             return bool(await session.scalar(rows.is_any_open()))
 
     async def due(self, limit: int = 30) -> list[Notice]:
-        """What is to be sent now, to people who can be reached."""
+        """The notices to send now, to people who can be reached."""
         now = self._clock()
         async with self._database.read() as session:
             if not await rows.anything_due(session, now):
@@ -66,7 +65,7 @@ class Outbox:
         ]
 
     async def sent(self, notice: Notice, message_id: int | None, *, final: bool = True) -> None:
-        """Telegram took it, as that message. A result that is not `final` waits for the post's next outcome."""
+        """Telegram accepted the notice. A result that is not `final` waits for the post's next outcome."""
         now = self._clock()
         async with self._database.write() as session:
             if notice.kind == "result":
@@ -78,43 +77,31 @@ class Outbox:
                 await people.save(session, notice.telegram_id, now, last_notice_at=now)
 
     async def postpone(self, notice: Notice, until: datetime) -> None:
-        """Telegram asked to wait, or could not be reached."""
+        """Send the notice later: Telegram asked to wait, or did not answer."""
         async with self._database.write() as session:
             await rows.postpone(session, notice.ids, until)
 
     async def undeliverable(self, notice: Notice, error: str) -> None:
-        """Telegram refuses the message itself: it is not tried again."""
+        """Telegram refused the message: it is not tried again."""
         async with self._database.write() as session:
             await rows.close(session, notice.ids, self._clock(), error=error)
 
     async def unreachable(self, notice: Notice) -> None:
-        """The person has blocked the bot, or never started it: it waits until they write."""
+        """The person blocked the bot, or never started it: the notice waits until they write."""
         async with self._database.write() as session:
             await people.save(session, notice.telegram_id, self._clock(), reachable=False)
             await rows.give_back(session, notice.ids)
 
     async def attach(self, outbox_id: int, message_id: int, follow: str | None = None) -> None:
-        """This message is to show the result; `follow`: the public channel that it offers to follow."""
+        """Show the result in this message; `follow`: the public channel that it offers to follow."""
         async with self._database.write() as session:
             await rows.attach(session, outbox_id, message_id, {"follow": follow} if follow else None)
-
-    async def open_result(self, post_id: int, telegram_id: int, chat_id: int, message_id: int | None) -> int:
-        """Somebody waits for a post's outcome in that message; returns the outbox row's id."""
-        async with self._database.write() as session:
-            return await rows.open_result(
-                session,
-                post_id=post_id,
-                telegram_id=telegram_id,
-                chat_id=chat_id,
-                message_id=message_id,
-                now=self._clock(),
-            )
 
 
 def _single(row: OutboxRow, language: str) -> Notice:
     return Notice(
         ids=(row.id,),
-        kind=cast("Kind", row.kind),
+        kind=cast("NoticeKind", row.kind),
         telegram_id=row.telegram_id,
         chat_id=row.chat_id or row.telegram_id,
         message_id=row.message_id,

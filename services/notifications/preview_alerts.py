@@ -1,4 +1,4 @@
-"""What administrators are told of the public preview: that its form is not known any more, and that it is again."""
+"""Alerts about pages of public channels that cannot be understood."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PREVIEW = "preview"
 
 
 class PreviewAlerts:
-    """One message when a page cannot be understood, with the channel; none for those that follow; one when all can."""
+    """One message about the first page that cannot be understood, and one when all pages can be again."""
 
     def __init__(self, admin_ids: Collection[int]) -> None:
         self._admin_ids = admin_ids
 
     async def unreadable(self, session: AsyncSession, name: str, now: datetime) -> None:
-        """The page of that channel is of another form."""
+        """A page has an unknown form."""
         if not await outbox.open_topic(session, PREVIEW):
             await outbox.tell_admins(session, self._admin_ids, {"text": "unreadable", "name": name}, now, topic=PREVIEW)
 
     async def unknown(self, session: AsyncSession, channel_id: int, name: str, count: int, now: datetime) -> None:
-        """So many messages of a page are of an unknown kind: told once a channel, until a page has none (0)."""
+        """A page has `count` messages of an unknown kind: told once per channel, until a page has none."""
         topic = f"{PREVIEW}:{channel_id}"
         is_told = bool(await outbox.open_topic(session, topic))
         if count and not is_told:
@@ -34,6 +34,6 @@ class PreviewAlerts:
             await outbox.close_topic(session, topic, now)
 
     async def readable(self, session: AsyncSession, now: datetime) -> None:
-        """All pages can be understood again: whoever was told is told so."""
+        """All pages can be understood again: tells those who were alerted."""
         told = await outbox.close_topic(session, PREVIEW, now)
         await outbox.tell_admins(session, told, {"text": "readable"}, now)

@@ -1,4 +1,4 @@
-"""What the administrators are told unasked: that tagging stands still, that much fails, and that it is over."""
+"""Alerts to the administrators: tagging is paused, many attempts fail, tagging goes on."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from storage.queue import model_states as upstream_rows
 
 log = structlog.get_logger(__name__)
 
-#: An outage soon after the last one is told only if it lasts: an upstream that comes and goes is one piece of news.
-SOON, LASTS = timedelta(minutes=10), timedelta(seconds=60)
+#: An outage within REPEATED_WITHIN of a recovery is told only after LASTS: a flapping provider is one alert.
+REPEATED_WITHIN, LASTS = timedelta(minutes=10), timedelta(seconds=60)
+#: ALERT_FAILED_PERCENT counts the attempts of this period, if there are FEWEST_ATTEMPTS or more.
 FAILING_WITHIN = timedelta(hours=1)
-PIECE = timedelta(minutes=15)
 FEWEST_ATTEMPTS = 20
+#: Period of one query.
+QUERY_PERIOD = timedelta(minutes=15)
 PAUSE, RECOVERED, FAILING = "pause", "recovered", "failing"
 
-#: Pauses that are told, by the words for them; a limit is none: it is expected, and /stats says until when.
+#: Reason of a pause → kind of the alert. A rate limit is no alert: it is expected, and /stats shows its end.
 _TEXTS = {
     Aside.ACCOUNT: "account",
     Aside.FORBIDDEN: "account",
@@ -38,7 +40,7 @@ _TEXTS = {
 
 
 class PauseAlerts:
-    """One message when tagging stands still, one when it goes on; in the transaction in which that is found."""
+    """One alert when tagging is paused and one when it goes on, in the transaction that records the change."""
 
     def __init__(self, admin_ids: Collection[int]) -> None:
         self._admin_ids = admin_ids
@@ -46,7 +48,7 @@ class PauseAlerts:
     async def changed(
         self, session: AsyncSession, before: Aside | None, after: Aside | None, detail: str, now: datetime
     ) -> None:
-        """The reason of the pause was `before`, and is now `after` (None: no pause)."""
+        """The reason of the pause was `before` and is now `after` (None: no pause)."""
         text = _TEXTS.get(after) if after else None
         if text is not None:
             await self._begins(session, text, detail, now)
@@ -54,7 +56,7 @@ class PauseAlerts:
             await self.over(session, now)
 
     async def over(self, session: AsyncSession, now: datetime) -> None:
-        """Tagging goes on: whoever was told of the pause is told so."""
+        """Tagging goes on: tells those who were told of the pause."""
         told = await outbox.close_topic(session, PAUSE, now)
         await outbox.tell_admins(session, told, {"text": "recovered"}, now, topic=RECOVERED)
 
@@ -63,29 +65,29 @@ class PauseAlerts:
         if text in known:
             return
         last = await outbox.last_of_topic(session, RECOVERED)
-        ready_at = now + LASTS if text == "outage" and last is not None and now - last < SOON else now
+        ready_at = now + LASTS if text == "outage" and last is not None and now - last < REPEATED_WITHIN else now
         payload = {"text": text, "reason": detail}
         await outbox.tell_admins(session, self._admin_ids, payload, now, topic=PAUSE, ready_at=ready_at)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedShare:
-    """Attempts that ended in the last hour, and the last request's outcome of those that failed."""
+    """Attempts that ended in the last hour, and the outcomes of the failed ones' last requests."""
 
     attempts: int
     reasons: Counter[str]
 
     @property
     def percent(self) -> float:
-        """Of the attempts, how many failed."""
+        """Share of the attempts that failed."""
         return 100 * self.reasons.total() / self.attempts if self.attempts else 0.0
 
 
 class AlertWatch:
-    """What no single outcome shows: looked at by the scheduler.
+    """Alerts that need a look at the database from time to time, by the scheduler.
 
-    ALERT_FAILED_PERCENT: one message when more of the last hour's attempts failed, the next only after it was well
-    in between. And a pause that ended by time alone (or by other models in the settings) is told to be over.
+    One alert when more than ALERT_FAILED_PERCENT of the last hour's attempts failed, the next one only after a
+    better hour. And the end of a pause that ended by time alone, or by a change of the models in the settings.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class AlertWatch:
         self._clock = clock
 
     async def check(self) -> bool:
-        """Look once; whether the administrators are told anything now."""
+        """Check once; returns whether an alert was written."""
         now = self._clock()
         async with self._database.read() as session:
             pause_is_over = await self._is_pause_over(session, now)
@@ -107,7 +109,7 @@ class AlertWatch:
         return (pause_is_over and await self._tell_over(now)) or await self._tell_failing(share, is_told, now)
 
     async def _is_pause_over(self, session: AsyncSession, now: datetime) -> bool:
-        """Whether there is none, and the administrators still think so."""
+        """Whether there is no pause, and its end is not told yet."""
         stands = pause_reason(self._chain, await load_states(session), now) is not None
         return not stands and bool(await outbox.open_topic(session, PAUSE))
 
@@ -140,12 +142,12 @@ class AlertWatch:
 
 
 async def _share(session: AsyncSession, now: datetime) -> FailedShare:
-    """Of the last hour, in pieces: no statement reads what 100 posts a second leave behind in an hour."""
+    """The attempts of the last hour. Short queries: 100 posts a second leave many rows in an hour."""
     attempts, failed = 0, Counter[str]()
-    for number in range(FAILING_WITHIN // PIECE, 0, -1):
-        since = now - number * PIECE
-        # What a process with a clock ahead of ours has written belongs to the last piece.
-        until = since + PIECE if number > 1 else now + FAILING_WITHIN
+    for number in range(FAILING_WITHIN // QUERY_PERIOD, 0, -1):
+        since = now - number * QUERY_PERIOD
+        # The last period has no end: the clock of another process may be ahead.
+        until = since + QUERY_PERIOD if number > 1 else now + FAILING_WITHIN
         for how, outcome, count in await attempt_log.ended_lately(session, since, until):
             attempts += count
             if how != "tagged":

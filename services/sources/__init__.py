@@ -1,1 +1,4 @@
-"""Where posts come from: each source in a file of its own, all of them as `base.Source` says."""
+"""Where posts come from: each source reads messages of channels and gives them as deliveries (`base.py`).
+
+Storing them is `services.ingest`; who wants which channel, and when it is read, is `services.following`.
+"""

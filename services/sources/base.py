@@ -1,7 +1,7 @@
-"""What every source of posts gives: deliveries of a channel's messages, which the intake stores.
+"""What every source of posts gives: deliveries of a channel's messages.
 
-To add a source, write a class with `deliveries` in a file of its own beside this one; it raises `SourceError` for
-whatever is wrong outside, and nothing else. Storing, tagging and telling people are the same for all.
+To add a source, write a class with `deliveries` in a package beside `preview` and `export`. It raises `SourceError` and
+nothing else. Storing, tagging and telling people are the same for all sources.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class SourceChannel:
-    """A channel (or a chat) as its source names it: by Telegram's number, its public name, or both.
+    """A channel (or a chat), by Telegram's number, its public name, or both.
 
     Attributes:
-        telegram_id: as the Bot API gives it (-100…); None: not known.
-        username: without @; None: it has none, or it is not known.
+        telegram_id: as the Bot API gives it (-100…); None if not known.
+        username: without @; None if it has none, or it is not known.
     """
 
     telegram_id: int | None
@@ -28,14 +28,14 @@ class SourceChannel:
 
 @dataclass(frozen=True, slots=True)
 class SourcePost:
-    """One message of a channel's.
+    """One message of a channel.
 
     Attributes:
         message_id: its number in the channel, from 1.
-        text: plain text with line breaks; None or blank: there is nothing to tag (a photo alone).
-        as_of: when the text is known to have been this: a stored text that is newer stays. None: it is now.
+        text: plain text with line breaks; None or blank without anything to tag (a photo alone).
+        as_of: when the text was last known to be this; a stored text that is newer stays. None means now.
         media_group_id: Telegram's id of its album.
-        members: numbers of the album's messages, where the source joins them to one.
+        members: message numbers of the album, if the source joins them to one post.
     """
 
     message_id: int
@@ -48,7 +48,7 @@ class SourcePost:
     members: tuple[int, ...] = ()
 
 
-#: Of `Delivery.skipped`: messages of a kind that is not known.
+#: The reason in `Delivery.skipped` for messages of an unknown kind.
 UNKNOWN = "unknown"
 
 
@@ -57,10 +57,10 @@ class Delivery:
     """Messages of one channel that came together.
 
     Attributes:
-        position: where the source stands after them; given to `deliveries`, it goes on from there.
-        skipped: what was left out, reason → how many.
-        is_whole: no message between the lowest and the highest of these numbers is left out, so that one which is
-            stored and not here was deleted.
+        position: where the source stands after them; `deliveries(position)` goes on from there.
+        skipped: messages that became no post, reason → how many.
+        is_whole: no message between the lowest and the highest of these numbers is left out, so that a stored post
+            between them that is missing here was deleted.
         is_last: nothing comes after it.
     """
 
@@ -77,19 +77,19 @@ class SourceError(Exception):
 
 
 class SourceGoneError(SourceError):
-    """There is nothing (any more) to be read under that name: no such channel, a private one, one without preview."""
+    """No such channel (any more), a private one, or one without a preview."""
 
 
 class SourceUnreadableError(SourceError):
-    """What came is not of the form that is known: nothing of it may be stored."""
+    """The answer is of an unknown form: nothing of it may be stored."""
 
 
 class SourceUnavailableError(SourceError):
     """The server cannot answer now.
 
     Attributes:
-        retry_after: seconds that it asks to wait; None: it does not say.
-        of_this_name: it is the answer to one name, and says nothing of the others.
+        retry_after: seconds that the server asks to wait; None if it does not say.
+        of_this_name: the error concerns this channel's name only.
     """
 
     def __init__(self, message: str, retry_after: float | None = None, *, of_this_name: bool = False) -> None:
@@ -99,13 +99,13 @@ class SourceUnavailableError(SourceError):
 
 
 class Source(Protocol):
-    """Something that posts can be read from, a part after the other."""
+    """Something that posts can be read from, part by part."""
 
     def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
-        """The messages from beyond `position` (0: from where the source begins), in parts of some hundred at most.
+        """The messages from beyond `position` (0: from the start), some hundred at most in each part.
 
-        A channel's source begins with its newest messages and goes back from there; a file's begins at its beginning.
-        It ends where there is nothing more; without any delivery if nothing is new since it was last asked.
+        A channel's preview starts with the newest messages and goes back; a file starts at its beginning. Gives no
+        delivery if nothing is new since the last time.
 
         Raises:
             SourceError: it cannot be read, or not any further.

@@ -17,7 +17,7 @@ from services.availability.model_names import is_free
 from services.availability.model_states import load_states, save_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.clock import utc_day
-from services.llm.response_classifier import Kind, Limit
+from services.llm.outcomes import Kind, Limit
 from services.notifications.tagging_alerts import PauseAlerts
 from services.tagging.tagging_request import FinishedRequest
 from storage.queue import attempt_log, limits, provider_waits

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.availability.admission import ProviderView
 from services.availability.circuit_breaker import Aside
 from services.availability.model_choice import free_again_at
-from services.llm.prompts import has_text
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import AttemptTrail, Policy, settled_attempts
 from services.tagging.row_values import tagged_values, through_values
 from services.tagging.tagging_request import TaggingRequest
 from services.tags.text_equality import same_words, text_key
+from services.text import has_text
 from storage import outbox
 from storage.posts import equal_texts
 from storage.queue import attempt_log, leases

@@ -18,7 +18,7 @@ from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_choice import pause_reason
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Call
-from services.llm.response_classifier import DOWN_KINDS, Kind
+from services.llm.outcomes import DOWN_KINDS, Kind
 from services.tagging.model_health import ModelHealth, is_lately
 from services.tagging.retry_policy import AskAgain, AttemptTrail, GiveUp, Policy, RetryAt, Tagged, Upstream, decide
 from services.tagging.row_values import PostOutcome, attempt_row, failed_values, log_outcome, post_values

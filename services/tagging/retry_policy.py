@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome
 
 LONGEST_BACKOFF = 3600.0
 #: Seconds that a post on its last attempt waits for a sign that the provider serves others after it has failed.

@@ -11,7 +11,7 @@ import structlog
 
 from services.availability.model_names import fell_back
 from services.llm.client import Call
-from services.llm.response_classifier import DOWN_KINDS, Outcome, Usage
+from services.llm.outcomes import DOWN_KINDS, Outcome, Usage
 from services.tagging.retry_policy import AskAgain, Decision, GiveUp, RetryAt, Tagged
 from services.tags.text_equality import text_key
 from storage.queue.claim import ClaimedPost, Priority

@@ -16,14 +16,14 @@ from services.availability.model_choice import candidates, choose_model, models_
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Provider, Request
-from services.llm.response_classifier import Outcome
+from services.llm.outcomes import Outcome
 from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import received_updates
 from storage.queue import attempt_log, provider_waits, retry_requests
 from storage.schema import parser_tables
-from storage.schema.tables import Batch
+from storage.schema.tables import RetryRun
 
 log = structlog.get_logger(__name__)
 
@@ -208,7 +208,7 @@ class TaggingService:
         if limit not in LIMITS:
             raise ValueError(f"limit must be from {LIMITS.start} to {LIMITS.stop - 1}")
         async with self._database.write() as session:
-            batch_id, queued = await retry_requests.make_batch(
+            batch_id, queued = await retry_requests.start_run(
                 session, user_id=user_id, telegram_id=by_telegram_id, limit=limit, force=force, now=self._clock()
             )
         self._go(force=force)
@@ -217,24 +217,24 @@ class TaggingService:
     async def show_progress(self, batch_id: int, chat_id: int, message_id: int) -> None:
         """Say which message shows the progress of a /retry."""
         async with self._database.write() as session:
-            batch = await session.get(Batch, batch_id)
+            batch = await session.get(RetryRun, batch_id)
             if batch is not None:
                 batch.chat_id, batch.message_id = chat_id, message_id
 
     async def stop_retry(self, batch_id: int, telegram_id: int) -> int | None:
         """Take the rest of one's own /retry out of the queue; None when it is not theirs."""
         async with self._database.write() as session:
-            batch = await session.get(Batch, batch_id)
+            batch = await session.get(RetryRun, batch_id)
             if batch is None or batch.telegram_id != telegram_id:
                 return None
-            return 0 if batch.stopped else await retry_requests.stop_batch(session, batch, self._clock())
+            return 0 if batch.stopped else await retry_requests.stop_run(session, batch, self._clock())
 
     async def open_batches(self) -> list[RetryProgress]:
         """The /retry commands whose message is not final yet."""
         now = self._clock()
         async with self._database.read() as session:
-            batches = await retry_requests.open_batches(session)
-            counted = [(batch, await retry_requests.count_batch(session, batch, now)) for batch in batches]
+            batches = await retry_requests.open_runs(session)
+            counted = [(batch, await retry_requests.count_run(session, batch, now)) for batch in batches]
         provider = await self.provider_state() if batches else None
         paused_until = provider.until if provider and provider.state != "open" else None
         return [_progress(batch, counts, paused_until, now) for batch, counts in counted]
@@ -242,7 +242,7 @@ class TaggingService:
     async def close_batch(self, batch_id: int) -> None:
         """The message of a /retry is final."""
         async with self._database.write() as session:
-            batch = await session.get(Batch, batch_id)
+            batch = await session.get(RetryRun, batch_id)
             if batch is not None:
                 batch.closed_at = self._clock()
 
@@ -275,7 +275,7 @@ class TaggingService:
         pruned = await self._prune(attempt_log.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
         async with self._database.write() as session:
-            await retry_requests.prune_batches(session, now)
+            await retry_requests.prune_runs(session, now)
             await received_updates.prune(session, now - UPDATES_KEPT)
             adopted = await parser_tables.adopt_parser_verdicts(session)
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
@@ -328,7 +328,7 @@ def _describe(outcome: Outcome, model: str) -> str:
 
 
 def _progress(
-    batch: Batch, counts: retry_requests.BatchCounts, paused_until: datetime | None, now: datetime
+    batch: RetryRun, counts: retry_requests.RetryRunCounts, paused_until: datetime | None, now: datetime
 ) -> RetryProgress:
     return RetryProgress(
         batch_id=batch.id,

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from services.llm.client import Call
-from services.llm.response_classifier import Kind, Usage
+from services.llm.outcomes import Kind, Usage
 from storage.queue.claim import ClaimedPost, Priority
 
 

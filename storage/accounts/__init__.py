@@ -1,0 +1,1 @@
+"""People, their access to the bot, and API tokens."""

@@ -1,4 +1,4 @@
-"""Statements on people: the parser's users, who they are to the bot, and whether they can be written to."""
+"""People: the parser's users, their access to the bot, and whether messages reach them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a person: a row of `metka_people`."""
+    """A row of `metka_people`."""
 
     language: str | None
     name: str | None
@@ -93,12 +93,12 @@ async def user_id_of(session: AsyncSession, telegram_id: int) -> int | None:
 
 
 async def telegram_id_of(session: AsyncSession, user_id: int) -> int | None:
-    """Whose users row this is."""
+    """The Telegram id of a users row."""
     return (await session.execute(select(User.telegram_id).where(User.id == user_id))).scalar_one_or_none()
 
 
 async def find(session: AsyncSession, telegram_id: int) -> Person | None:
-    """What is known of a person, or None."""
+    """A person's row, or None."""
     return await session.get(Person, telegram_id)
 
 
@@ -110,15 +110,15 @@ async def save(session: AsyncSession, telegram_id: int, now: datetime, **values:
 
 
 async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, declined_before: datetime) -> bool:
-    """Note that a known person asks for access; False when it was asked before, or declined later than that."""
-    # 'approved' can ask again: the parser may have taken the account away since.
+    """Note that a person asks for access; False when they already did, or were declined after `declined_before`."""
+    # 'approved' can ask again: the parser may have removed the account since.
     declined = and_(Person.access == "declined", Person.updated_at < declined_before)
     may_ask = or_(Person.access.is_(None), Person.access == "approved", declined)
     return await _set_access(session, telegram_id, "asked", may_ask, now)
 
 
 async def decide(session: AsyncSession, telegram_id: int, access: str, now: datetime) -> bool:
-    """Answer a person who asked ('approved' or 'declined'); False when there is nothing (left) to answer."""
+    """Answer a request for access ('approved' or 'declined'); False when none is open."""
     return await _set_access(session, telegram_id, access, Person.access == "asked", now)
 
 
@@ -133,6 +133,6 @@ async def _set_access(session: AsyncSession, telegram_id: int, access: str, cond
 
 
 async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
-    """Telegram id → language, of those of whom it is known."""
+    """Telegram id → language, where it is known."""
     query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
     return {who: language for who, language in (await session.execute(query)) if language}

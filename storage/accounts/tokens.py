@@ -12,7 +12,7 @@ from storage.schema.tables import TokenRow, User
 
 
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:
-    """Whose token has this hash: users.id and Telegram id."""
+    """The owner of the token with this hash: users.id and Telegram id."""
     query = select(User.id, User.telegram_id).join(TokenRow, _is_theirs()).where(TokenRow.token_hash == token_hash)
     return cast("Row[Any] | None", (await session.execute(query)).first())
 

@@ -1,0 +1,1 @@
+"""Channels: which one is which, who follows it, and hashtags written into it."""

@@ -1,4 +1,4 @@
-"""Statements on public channels: who follows what, and which is to be read next. Nothing here commits."""
+"""Follows of public channels, and which channel is read next."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from storage.schema.tables import Post, User, UserChannel
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whose channels are read: those who may use the bot, and its administrators whatever the parser says."""
+    """The users whose channels are read: those who may use the bot, and its administrators in any case."""
 
     columns: OptionalColumns
     admin_ids: Collection[int]
 
     def clause(self, now: datetime) -> ColumnElement[bool]:
-        """For a query that has `users`."""
+        """A condition for a query on `users`."""
         return or_(parser_tables.may_use_clause(self.columns, now=now), User.telegram_id.in_(self.admin_ids))
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """A follow that is read now, and whose it is."""
+    """A follow that is read now, and its user's Telegram id."""
 
     follow: Follow
     telegram_id: int
 
 
 async def hold(session: AsyncSession, channel_id: int) -> SourceRow | None:
-    """What is known of a channel's reading, as it is now; None: nobody follows it.
+    """Lock and reload a channel's reading state; None if nobody follows it.
 
-    Until this transaction ends nobody else changes it, nor its follows: whoever does begins with this.
+    Every transaction that changes the state or its follows begins with this.
     """
     query = select(SourceRow).where(SourceRow.channel_id == channel_id).with_for_update()
     return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
@@ -76,13 +76,13 @@ async def followed(session: AsyncSession, user_id: int) -> Sequence[int]:
 
 
 async def make_due(session: AsyncSession, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
-    """Have these channels read at once, as far as the user follows them and has not paused them; returns which."""
+    """Have those of the channels read at once that the user follows and has not paused; returns them."""
     theirs = (
         select(Follow.channel_id)
         .outerjoin(UserChannel, _is_link())
         .where(Follow.user_id == user_id, Follow.channel_id.in_(channel_ids), UserChannel.is_active.is_not(False))
     )
-    # One after the other, always in the same order: others change several, too.
+    # Locked in the order of ids, against deadlocks.
     held = select(SourceRow.channel_id).where(SourceRow.channel_id.in_(theirs)).order_by(SourceRow.channel_id)
     due = list((await session.execute(held.with_for_update())).scalars())
     statement = update(SourceRow).where(SourceRow.channel_id.in_(due)).values(next_check_at=now)
@@ -91,10 +91,7 @@ async def make_due(session: AsyncSession, user_id: int, channel_ids: Sequence[in
 
 
 async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, active: bool, now: datetime) -> bool:
-    """Whether a user's channel is read at the moment: in the row that the parser goes by, too.
-
-    True: there was no such row, and one was inserted.
-    """
+    """Pause or resume a user's channel, in the parser's row, too; True if that row was inserted."""
     link = await session.get(UserChannel, (user_id, channel_id))
     if link is not None:
         link.is_active = active
@@ -106,9 +103,9 @@ async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, ac
 
 
 async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with_link: bool = True) -> bool:
-    """Forget that a user follows a channel, `with_link` for the parser, too; False: they did not.
+    """Delete a user's follow, and the parser's row with `with_link`; False if there was none.
 
-    Nobody is left who follows it: it is not read any more.
+    A channel without followers is not read any more.
     """
     statements = [delete(Follow).where(Follow.user_id == user_id, Follow.channel_id == channel_id)]
     if with_link:
@@ -121,16 +118,13 @@ async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with
 
 
 async def drop_unread(session: AsyncSession) -> None:
-    """Channels that nobody follows (any more: the parser may have deleted who did) are not read."""
+    """Delete the reading state of channels without followers (the parser may have deleted users)."""
     nobody = ~exists().where(Follow.channel_id == SourceRow.channel_id)
     await session.execute(delete(SourceRow).where(nobody).execution_options(synchronize_session=False))
 
 
 async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, after: int, limit: int) -> list[int]:
-    """Delete up to `limit` of a user's posts of a channel, from the lowest id above `after`, and what refers to them.
-
-    Returns which; what was deleted before is not gone through again.
-    """
+    """Delete up to `limit` of a user's posts of a channel with ids above `after`; returns their ids."""
     theirs = (Post.channel_id == channel_id, Post.user_id == user_id, Post.id > after)
     query = select(Post.id).where(*theirs).order_by(Post.id).limit(limit)
     ids = list((await session.execute(query)).scalars())
@@ -141,14 +135,14 @@ async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, 
 
 
 async def may_be_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether it is worth asking what is to be read; cheap, since it is asked again and again."""
+    """Whether any channel may be due; cheap enough to ask all the time."""
     look = select(SourceRow.channel_id).where(SourceRow.next_check_at <= now)
     backlog = select(Follow.channel_id).where(_is_behind())
     return bool((await session.execute(select(or_(look.exists(), backlog.exists())))).scalar_one())
 
 
 async def due_check(session: AsyncSession, audience: Audience, now: datetime) -> SourceRow | None:
-    """The channel that has waited longest to be looked at, of those that are due and that somebody follows."""
+    """The followed channel that has been due for a check the longest."""
     query = (
         select(SourceRow)
         .where(SourceRow.next_check_at <= now, _followers_of(SourceRow.channel_id, audience, now).exists())
@@ -161,10 +155,9 @@ async def due_check(session: AsyncSession, audience: Audience, now: datetime) ->
 async def due_backlog(
     session: AsyncSession, audience: Audience, now: datetime, after: tuple[int, int]
 ) -> tuple[SourceRow, Follow] | None:
-    """Of whose channel more is to be read: what was posted between two looks, or older posts.
+    """The next follow with posts left to read: between two checks (a gap), or older ones.
 
-    First posts go before all else, and gaps before the past; then one after the other, from beyond `after`
-    (channel, user), then from the start again.
+    New follows first, then gaps, then older posts; among equals in turn, beginning after `after` (channel, user).
     """
     turn, seen = tuple_(Follow.channel_id, Follow.user_id), tuple_(*map(literal, after))
     query = (
@@ -173,7 +166,7 @@ async def due_backlog(
         .join(User, User.id == Follow.user_id)
         .outerjoin(UserChannel, _is_link())
         .where(_is_behind(), Follow.oldest_id.is_not(None))
-        # Something has just gone wrong with the channel: until it is looked at again, nothing else is asked of it.
+        # After a failure the channel's next check comes first.
         .where(or_(SourceRow.failures == 0, SourceRow.next_check_at <= now))
         .where(UserChannel.is_active.is_not(False), audience.clause(now))
         .order_by(
@@ -196,7 +189,7 @@ def _is_behind() -> ColumnElement[bool]:
 async def followers(
     session: AsyncSession, channel_id: int, audience: Audience, now: datetime, user_ids: Sequence[int] | None = None
 ) -> list[Follower]:
-    """For whom a channel is read now; only these users, unless None."""
+    """The channel's followers for whom it is read now; only `user_ids`, unless None."""
     query = (
         _followers_of(channel_id, audience, now).with_only_columns(Follow, User.telegram_id).order_by(Follow.user_id)
     )
@@ -207,14 +200,14 @@ async def followers(
 
 
 async def is_any_unreadable(session: AsyncSession) -> bool:
-    """Whether some channel's page is of a form that is not known."""
+    """Whether the page of some followed channel could not be parsed."""
     follows = exists().where(Follow.channel_id == SourceRow.channel_id)
     query = select(SourceRow.channel_id).where(SourceRow.problem == "unreadable", follows).limit(1)
     return (await session.execute(query)).first() is not None
 
 
 async def note_parsed(session: AsyncSession, channel_id: int, now: datetime) -> None:
-    """The channel was read for all who follow it and have not paused it: where the parser notes that, too."""
+    """Set the parser's `last_parsed_at` for all followers who have not paused the channel."""
     follows = exists().where(Follow.channel_id == channel_id, Follow.user_id == UserChannel.user_id)
     theirs = (UserChannel.channel_id == channel_id, UserChannel.is_active.is_not(False), follows)
     statement = update(UserChannel).where(*theirs).values(last_parsed_at=now)

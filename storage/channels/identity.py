@@ -1,4 +1,4 @@
-"""One channel that two sources know differently: by its number or its name, by a name it had. Nothing here commits."""
+"""One channel known by different identities: its number, its name, a former name."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.schema.source_tables import Follow, SourceRow
 from storage.schema.tables import Channel, Post, UserChannel
 
-#: Channels of one title that are compared, and messages of each.
+#: Channels of the same title that are compared, and messages compared of each.
 MOST_ALIKE, MOST_MESSAGES = 20, 50
 #: Some sources have whole seconds only.
 SAME_MOMENT = timedelta(seconds=1)
-#: A look that is due at once.
+#: Makes a check due at once.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def find_twin(
+async def find_same_channel(
     session: AsyncSession, title: str, messages: Mapping[int, datetime], *, besides: int | None, number: int | None
 ) -> Channel | None:
-    """A channel of that title whose stored posts are these: the same numbers, posted at the same moments.
+    """Another row of the same channel: equal title, and posts of equal numbers and times.
 
     Args:
-        messages: number → when it was posted; some are enough.
-        besides: the channel itself, if it has a row.
-        number: Telegram's, if it is known: a channel of another one is another.
+        messages: message number → time; a sample is enough.
+        besides: the id of the channel's own row, if it has one.
+        number: Telegram's number of the channel, if known; rows with a number are then left out.
     """
     sample = dict(sorted(messages.items(), reverse=True)[:MOST_MESSAGES])
     if not title or not sample:
@@ -51,14 +51,14 @@ async def _are_its(session: AsyncSession, channel_id: int, messages: Mapping[int
 
 
 async def has_posts(session: AsyncSession, channel_id: int) -> bool:
-    """Whether anybody has posts of a channel."""
+    """Whether the channel has posts, of any user."""
     return (await session.execute(select(Post.id).where(Post.channel_id == channel_id).limit(1))).first() is not None
 
 
 async def take_over(session: AsyncSession, channel: Channel, into: Channel, name: str) -> bool:
-    """Make `into` what `channel`, which has no posts, was: followed, and read under that name, at once.
+    """Move follows and name of `channel`, which has no posts, to `into`, and delete it.
 
-    False: another program's rows refer to `channel`, and nothing was done.
+    False, and no change, if rows of another program refer to `channel`.
     """
     old, new = channel.id, into.id
     try:
@@ -76,7 +76,7 @@ async def take_over(session: AsyncSession, channel: Channel, into: Channel, name
 
 
 async def _move_follows(session: AsyncSession, old: int, new: int) -> None:
-    """Who follows both follows the new one as before."""
+    """A user who follows both keeps the follow of the new one."""
     for table in (Follow, UserChannel):
         there = select(table.user_id).where(table.channel_id == new).scalar_subquery()
         theirs = table.channel_id == old
@@ -86,8 +86,8 @@ async def _move_follows(session: AsyncSession, old: int, new: int) -> None:
         )
 
 
-async def join_readings(session: AsyncSession, channel_id: int, into: int) -> None:
-    """Two readings turned out to be of one channel: who follows `channel_id` follows the other, which is read alone."""
+async def merge_follows(session: AsyncSession, channel_id: int, into: int) -> None:
+    """Move the follows of `channel_id` to `into`: both are the same channel, which is read once."""
     await _move_follows(session, channel_id, into)
     is_read = exists().where(Follow.channel_id == into)
     await session.execute(delete(SourceRow).where(SourceRow.channel_id == channel_id, is_read))

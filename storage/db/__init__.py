@@ -1,0 +1,1 @@
+"""Connections, transactions and locks on SQLite and PostgreSQL, and coordination between processes."""

@@ -1,16 +1,14 @@
-"""What the processes on one PostgreSQL database tell each other: that there is work, and who leads.
+"""Coordination of the processes on one PostgreSQL database: LISTEN/NOTIFY, and the leader's lock.
 
-Each has one connection of its own for it, beside the pool. On it come the notifications (of the triggers on `posts`,
-and whatever else is listened to), and it holds the advisory lock of the leader: PostgreSQL frees that lock when the
-connection ends, so there is never a second leader while the first one's connection lives, and no lock outlives its
-process.
+Each process has one dedicated connection for both, beside the pool. It receives the notifications of the triggers on
+`posts` and of other listeners, and holds the leader's advisory lock. PostgreSQL frees the lock when the connection
+ends: there is never a second leader while the first one's connection lives.
 
-What there is to tell people the leader tells: the others notify it (`tell_leader`). What nobody told it of, since the
-process died before it could, the leader finds by what it asks to make sure of its connection (`Look`).
+The leader sends people their messages; other processes notify it of new ones (`tell_leader`). Messages of a process
+that died before its notification are found by the leader's regular query (`Look`).
 
-A leader whose connection ends goes on as long as it cannot know better, or nobody would tell people that the
-database is away: until it is connected again and another process has the lock, or until somebody else is seen
-to do its duties (`step_down`).
+A leader that loses its connection keeps leading, so that people are told of the outage, until it has reconnected and
+another process holds the lock, or until another process is seen at the leader's work (`step_down`).
 """
 
 from __future__ import annotations
@@ -31,23 +29,22 @@ log = structlog.get_logger(__name__)
 
 #: The channel of migration 0005's triggers.
 WORK_CHANNEL = "metka_work"
-#: There is something to tell people, says a process that does not lead.
+#: A process that does not lead has messages for people.
 NEWS_CHANNEL = "metka_news"
 #: The leader's lock was given back.
 VACANCY_CHANNEL = "metka_vacancy"
 #: Any constant number, but not `migrate`'s. Both locks and notifications belong to one database of the server.
 LEADER_LOCK = 0x4D45544B414C
-#: How often a process that stands by asks for a dead leader's lock (one that stops says so), and how often the others
-#: make sure of their connection.
+#: How often a standby process tries to take the lock, and how often the others check their connection.
 ASK_SECONDS, BEAT_SECONDS = 2.0, 5.0
-#: Whoever has news all the time says so no more often.
+#: The shortest time between two notifications of news by one process.
 NEWS_PAUSE = 0.5
-#: A query that takes longer means that the connection is gone: well before the server gives the lock away.
+#: A query that takes longer means that the connection is gone; shorter than the server takes to free the lock.
 BEAT_TIMEOUT = 3.0
-#: A new leader waits for so long when there was one before: it may need a moment to notice that it is none.
+#: A new leader waits so long if there was one before, which may need a moment to notice.
 SETTLE_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-#: Of the dedicated connection: a host that has vanished is given up by the server, with its lock, after 14 s.
+#: Of the dedicated connection: the server gives up a vanished host, and its lock, after 14 s.
 SESSION = {
     "application_name": "metka coordination",
     "tcp_keepalives_idle": "5",
@@ -56,18 +53,17 @@ SESSION = {
     "tcp_user_timeout": "14000",
 }
 
-#: What the leader does, as a context: entered on gaining the lead, left on losing it or at the end. It is given what
-#: to call when another process is seen at the same work.
+#: The leader's work, as a context: entered on gaining the lead, left on losing it or at the end. Its argument is called
+#: when another process is seen at the same work.
 Duties = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
 
-
-#: Channel → what to call when something is notified on it, or may have been unheard.
+#: Channel → callback on a notification, and after a time in which one may have been missed.
 Listeners = Mapping[str, Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the leader asks every BEAT_SECONDS; `found` is called when the answer is yes."""
+    """The leader's regular query, every BEAT_SECONDS; `found` is called when it returns true."""
 
     query: Callable[[], Select[tuple[bool]]]
     found: Callable[[], None]
@@ -78,7 +74,7 @@ class ConnectionLostError(ConnectionError):
 
 
 class Link:
-    """The dedicated connection while it lives."""
+    """The open dedicated connection."""
 
     def __init__(self, connection: AsyncConnection, driver: Any) -> None:
         self._connection = connection
@@ -107,11 +103,11 @@ class Link:
             await self._driver.add_listener(channel, lambda *_, call=listener: call())
 
     async def take_lock(self) -> bool:
-        """Become the leader, unless another process is."""
+        """Take the leader's lock; False if another process holds it."""
         return bool(await self._ask(select(func.pg_try_advisory_lock(LEADER_LOCK))))
 
     async def give_lock_back(self) -> None:
-        """Let another process lead, and say so."""
+        """Free the leader's lock and notify the standby processes."""
         await self._ask(select(func.pg_advisory_unlock(LEADER_LOCK), func.pg_notify(VACANCY_CHANNEL, "")))
 
     async def notify(self, channel: str) -> None:
@@ -119,21 +115,21 @@ class Link:
         await self._ask(select(func.pg_notify(channel, "")))
 
     async def beat(self, query: Select[tuple[bool]] | None = None) -> bool:
-        """Make sure of the connection, by a query of use or none; returns what it found.
+        """Check the connection by a query; returns its result.
 
         Raises:
-            OSError, DBAPIError: it is gone.
+            OSError, DBAPIError: the connection is gone.
         """
         if self._ended.is_set():
             raise ConnectionLostError
         return bool(await self._ask(select(literal(False)) if query is None else query))
 
     async def wait(self, seconds: float, *events: asyncio.Event) -> None:
-        """For so long, or until the connection ends or one of the events is set."""
+        """Wait so long, or until the connection ends or one of the events is set."""
         await _first_of(seconds, self._ended, *events)
 
     async def close(self) -> None:
-        """End the connection, and with it what it holds; a dead one is waited for a few seconds."""
+        """End the connection and free its lock; wait a few seconds for a query under way."""
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=LONGEST_PAUSE)
         if not self._connection.invalidated:
@@ -145,7 +141,7 @@ class Link:
         try:
             await asyncio.wait({asking}, timeout=BEAT_TIMEOUT)
             if not asking.done():
-                # Its cancellation takes seconds, for which the leader must not wait: `close` does.
+                # Cancelling takes seconds: `close` waits for that, not the leader.
                 raise ConnectionLostError
             return asking.result()
         finally:
@@ -162,23 +158,22 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
 
 
 class Coordination:
-    """Listens for news, and leads when nobody else does. On SQLite the process is alone, and so the leader."""
+    """Listens, and leads when no other process does. On SQLite the only process leads."""
 
     def __init__(
         self, database: Database, listeners: Listeners, *, duties: Duties | None = None, look: Look | None = None
     ) -> None:
         """
         Args:
-            listeners: `WORK_CHANNEL` and others; on SQLite nobody else has news.
-            duties: None: a process that never leads.
-            look: what the leader looks for.
+            listeners: for WORK_CHANNEL and others; not used on SQLite.
+            duties: None in a process that never leads.
         """
         self._database = database
         self._listeners = listeners
         self._duties = duties
         self._look = look
         self._stopping = asyncio.Event()
-        # There is something to tell the leader, or there may be none any more.
+        # Set when there is news, or when the lock may be free.
         self._called = asyncio.Event()
         self._has_news = False
         self._stood_by = False
@@ -189,12 +184,12 @@ class Coordination:
         self.is_leader = False
 
     def step_down(self) -> None:
-        """Another process does the leader's work: without the lock, let it."""
+        """Stop leading if this process has lost the lock: another one is at the leader's work."""
         if not self.holds_lock:
             self._rivalled.set()
 
     def tell_leader(self) -> None:
-        """There is something to tell people: call the leader's listener, in whatever process that is."""
+        """Call the leader's NEWS_CHANNEL listener, in this or another process."""
         if self.is_leader:
             self._listeners[NEWS_CHANNEL]()
         else:
@@ -202,11 +197,11 @@ class Coordination:
             self._called.set()
 
     def stop(self) -> None:
-        """Leave the duties, let go of the lock, and end."""
+        """Make `run` leave the duties, free the lock and return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Until `stop`. A database that is away is tried again until it is back."""
+        """Run until `stop`; reconnect for as long as the database is unavailable."""
         try:
             if self._database.is_sqlite:
                 await self._alone()
@@ -243,7 +238,7 @@ class Coordination:
                     self._attached()
                     pause = FIRST_PAUSE
                     await self._compete(link)
-                    # Before the lock is free for others.
+                    # Before another process can take the lock.
                     await self._leave()
                     if self.holds_lock:
                         await link.give_lock_back()
@@ -267,7 +262,7 @@ class Coordination:
         if self._lost:
             log.info("coordination_back")
         self._lost = False
-        # What was notified meanwhile was not heard.
+        # Notifications were missed meanwhile.
         for listener in self._listeners.values():
             listener()
 
@@ -280,7 +275,7 @@ class Coordination:
         self.holds_lock = False
 
     async def _compete(self, link: Link) -> None:
-        """Take the lead when it is free, until the connection ends or `stop`."""
+        """Lead whenever the lock is free, until the connection ends or `stop`."""
         while not self._stopping.is_set():
             self._called.clear()
             if self._duties is None:
@@ -295,9 +290,9 @@ class Coordination:
                 await link.wait(ASK_SECONDS, self._stopping, self._called)
 
     async def _follow(self, link: Link) -> None:
-        """Tell the leader what there is to tell, and so make sure of the connection."""
+        """Notify the leader of news, or check the connection."""
         if self._has_news:
-            # First: what comes while the word is on its way is told anew.
+            # Before the notification: news that comes meanwhile is notified again.
             self._has_news = False
             try:
                 await link.notify(NEWS_CHANNEL)
@@ -343,7 +338,7 @@ class Coordination:
         log.info("not_leading")
 
     async def _rest(self, seconds: float) -> None:
-        """A pause between tries to connect, cut short by the end, or by a rival."""
+        """Pause before reconnecting; `stop` and `step_down` cut it short."""
         await _first_of(seconds, self._stopping, self._rivalled)
         if self._rivalled.is_set():
             await self._leave()

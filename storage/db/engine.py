@@ -20,19 +20,18 @@ from storage.schema.parser_tables import COLUMNS_KEY
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
 #: Its codes CORRUPT, NOTADB: of a file that is no database, or not any more.
 SQLITE_BROKEN = {11, 26}
-#: A PostgreSQL that takes longer is away: after a failover nothing comes on the old connections, without a word.
+#: PostgreSQL counts as unavailable after these: after a failover old connections stay silent.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
-#: PostgreSQL ends a transaction in which nothing has come for so long.
+#: PostgreSQL ends a transaction after so long without a statement.
 IDLE_SECONDS = 15
-#: What SQLAlchemy's pool says when new connections die as they are handed out: it tries twice, and has no type for it.
+#: Message of SQLAlchemy's pool when new connections die at checkout; it has no exception type for that.
 POOL_GAVE_UP = "This connection is closed"
-#: What asyncpg raises, and SQLAlchemy's adapter of it, for a statement on a connection of whose end the server has told
-#: it, before it ends.
+#: Name of the error of asyncpg (and of SQLAlchemy's adapter) for a statement on a connection that the server is ending.
 OUT_OF_STEP = "InternalClientError"
 
 
 class DatabaseUrlError(ValueError):
-    """DATABASE_URL is none that Metka understands; the message says what is allowed and holds no password."""
+    """DATABASE_URL is not supported; the message says what is, and contains no password."""
 
 
 def parse_url(url: str) -> URL:
@@ -52,7 +51,7 @@ def parse_url(url: str) -> URL:
             raise DatabaseUrlError(f"names no file: {allowed}")
         return parsed.set(drivername="sqlite+aiosqlite")
     if "@" in (parsed.host or ""):
-        # What follows the password's own @ would be taken for the host, and be named in messages.
+        # The part of the password after its own @ would be taken for the host, and shown in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+asyncpg")
@@ -60,12 +59,12 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The address for a message: without our driver, and without a password, which may stand after a ? too."""
+    """The address for a message: without driver, password and query, which may contain a password, too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database is away for now (gone, locked, full, restarting), rather than the statement wrong."""
+    """Whether the database is unavailable for now (gone, locked, full, restarting), rather than the statement wrong."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF in SQLITE_PASSING
@@ -81,8 +80,8 @@ def is_unavailable(error: BaseException) -> bool:
 def _is_connection_error(error: BaseException | None) -> bool:
     if type(error).__name__ == OUT_OF_STEP:
         return True
-    # SQLSTATE classes for a server that shuts down, starts, or is full (08, 53, 57), and for a transaction that it
-    # broke off for others' sake (40: deadlock, serialization; 55: a lock that did not come): to be tried again.
+    # SQLSTATE classes: the server shuts down, starts or is full (08, 53, 57); the transaction is to be repeated
+    # (40: deadlock, serialization; 55: lock timeout).
     return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "40", "53", "55", "57"}
 
 
@@ -140,8 +139,8 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
 
 
 def _on_postgresql_connect(connection: Any, _record: Any) -> None:
-    # No transaction of ours waits for anything but the database. One that does is of a connection that is dead without
-    # a word, whose locks would keep the next one from the same rows. (As a start-up parameter pgbouncer refuses it.)
+    # Our transactions wait for nothing but the database. An idle one belongs to a dead connection, whose locks would
+    # block others. (pgbouncer refuses this as a start-up parameter.)
     cursor = connection.cursor()
     cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
     cursor.close()
@@ -149,9 +148,8 @@ def _on_postgresql_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
-    # As SQLAlchemy's pre-ping, which only knows connections that say that they are closed. After a failover nothing
-    # comes on any connection of the pool: one that gives no sign of life takes the others with it, or each of them
-    # would be waited for in its turn.
+    # As SQLAlchemy's pre-ping, but a timeout counts, too. After a failover every connection of the pool is silent: the
+    # first one invalidates them all, or each would be waited for in turn.
     try:
         connection.ping()
     except (TimeoutError, connection.dbapi.Error) as error:
@@ -160,5 +158,5 @@ def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
 
 def _on_postgresql_error(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, TimeoutError):
-        # SQLAlchemy takes it for a cancelled task, whose connection alone is given up.
+        # SQLAlchemy would take it for a cancelled task and give up this connection alone.
         context.is_disconnect = context.invalidate_pool_on_disconnect = True

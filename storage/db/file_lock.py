@@ -1,4 +1,4 @@
-"""One bot to an SQLite file: an operating system's lock on a file beside it."""
+"""One process to an SQLite file: the operating system's lock on a file beside it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AlreadyRunning(Exception):  # noqa: N818 - what it says is the reason, not
 
 
 class FileLock:
-    """`with FileLock(database_file):` keeps a second one out; the system frees it when the process dies.
+    """`with FileLock(database_file):` keeps other processes out; the system frees the lock when the process dies.
 
-    The file is left where it is: to remove it could take it from under a process that is just opening it.
+    The lock file is not removed: another process may just be opening it.
     """
 
     def __init__(self, database_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Statements that store many posts of one channel at once. Nothing here commits."""
+"""Many posts of one channel stored or changed at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage.schema.parser_tables import NeutralValues
 from storage.schema.tables import Post
 
 _POSTS = cast("Table", Post.__table__)
-#: Parameters in a statement are limited (SQLite 32,766).
+#: A statement's parameters are limited (SQLite 32,766).
 CHUNK = 1000
 
 
@@ -33,12 +33,12 @@ class StoredText:
     text_key: int | None
 
 
-#: Message number → a user's posts of it: one, or a parser's doubles, the first of them first.
+#: Message number → a user's posts of it: one, or several that a parser stored twice, the oldest first.
 Stored = dict[int, list[StoredText]]
 
 
 async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]) -> Stored:
-    """The user's posts of these messages, of those that are stored."""
+    """The user's stored posts of these messages."""
     found: Stored = {}
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     for start in range(0, len(message_ids), CHUNK):
@@ -46,7 +46,7 @@ async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, mes
         query = (
             select(*columns)
             .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), owned_by(user_id))
-            # PostgreSQL, while it knows nothing of the table yet, would read the channel's posts for the list alone.
+            # Without statistics PostgreSQL would read all posts of the channel for the list alone.
             .where(Post.telegram_message_id.between(min(some), max(some)))
             .order_by(Post.id)
         )
@@ -56,7 +56,7 @@ async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, mes
 
 
 async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], neutral: NeutralValues) -> None:
-    """Insert posts, all with the same keys; `neutral`: what else the table asks for (`legacy.required_values`)."""
+    """Insert posts, all with the same keys; `neutral`: from `parser_tables.required_values`."""
     if not rows:
         return
     others = {name: pair for name, pair in neutral.items() if name not in rows[0]}
@@ -71,7 +71,7 @@ async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], ne
 
 
 async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Before several of them are changed in whatever order (`storage.db.locks`)."""
+    """Lock posts before they are changed in another order (`storage.db.locks`)."""
     ordered = sorted(post_ids)
     for start in range(0, len(ordered), CHUNK):
         await session.execute(locked_posts(Post.id.in_(ordered[start : start + CHUNK])))

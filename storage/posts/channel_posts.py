@@ -1,4 +1,4 @@
-"""Statements that store posts and the channels they come from. Nothing here commits."""
+"""Posts stored one by one, and the channels they come from."""
 
 from __future__ import annotations
 
@@ -78,10 +78,7 @@ async def channel_row(
 
 
 async def hold_channel(session: AsyncSession, channel_id: int) -> None:
-    """Until this transaction ends nobody else gets past here with the channel, under whatever name they know it.
-
-    The parser can go on inserting its posts.
-    """
+    """Lock the channel's row until this transaction ends; the parser can still insert posts of the channel."""
     await session.execute(select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True))
 
 
@@ -108,7 +105,7 @@ async def is_known(session: AsyncSession, telegram_id: int) -> bool:
 
 
 def nameless(telegram_id: int) -> str:
-    """What stands for the name of a channel that has none: the column is unique, and never NULL."""
+    """The name stored for a channel without a public name: the column is unique and not NULL."""
     return f"id{telegram_id}"
 
 
@@ -168,9 +165,9 @@ def _of(user_id: int, channel_id: int) -> Any:
 
 
 def owned_by(user_id: int) -> ColumnElement[bool]:
-    """Posts of a user's, to be looked for by their messages: SQLite would read all that they have of the channel.
+    """The user's posts, in words that keep SQLite from the index on user and channel.
 
-    It takes the index on user and channel for as good as that on channel and message, unless it cannot use it.
+    A search by message numbers must use the index on channel and message.
     """
     return Post.user_id + 0 == user_id
 

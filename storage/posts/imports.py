@@ -1,4 +1,4 @@
-"""Statements on imports of exported files. Nothing here commits."""
+"""Imports of exported files: how far each has come."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.schema.source_tables import ImportRow
 
 
 async def find_unfinished(session: AsyncSession, user_id: int, fingerprint: str) -> ImportRow | None:
-    """The user's import of this file that was broken off, of several the last one; none that came to the bot."""
+    """The user's last unfinished import of this file by the command line."""
     query = (
         select(ImportRow)
         .where(
@@ -29,32 +29,32 @@ async def find_unfinished(session: AsyncSession, user_id: int, fingerprint: str)
 
 
 async def find_received(session: AsyncSession) -> Sequence[ImportRow]:
-    """Files that came to the bot and are not done, in the order they came."""
+    """Unfinished imports of files sent to the bot, in the order they came."""
     query = select(ImportRow).where(ImportRow.finished_at.is_(None), ImportRow.file_id.is_not(None))
     return (await session.execute(query.order_by(ImportRow.id))).scalars().all()
 
 
 async def add(session: AsyncSession, row: ImportRow) -> ImportRow:
-    """A new import; it has its number afterwards."""
+    """Insert an import; its id is set afterwards."""
     session.add(row)
     await session.flush()
     return row
 
 
 async def take(session: AsyncSession, import_id: int, position: int) -> bool:
-    """Whether the import still stands there; until this transaction ends nobody else takes it further."""
+    """Lock the import if it still stands at `position`; False if another process has taken it further."""
     query = select(ImportRow.id).where(ImportRow.id == import_id, ImportRow.position == position)
     return (await session.execute(query.with_for_update())).first() is not None
 
 
 async def advance(session: AsyncSession, import_id: int, position: int, counts: Mapping[str, Any]) -> None:
-    """So much of the file is stored."""
+    """Store how far the import has come."""
     statement = update(ImportRow).where(ImportRow.id == import_id).values(position=position, counts=dict(counts))
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def finish(session: AsyncSession, import_id: int, now: datetime, error: str | None) -> None:
-    """The import is done, or cannot be; a finished one stays as it is."""
+    """Mark the import as done, or as failed with `error`; a finished one stays as it is."""
     statement = (
         update(ImportRow)
         .where(ImportRow.id == import_id, ImportRow.finished_at.is_(None))

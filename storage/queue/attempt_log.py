@@ -1,4 +1,4 @@
-"""The log of attempts, and what it tells. Nothing here commits."""
+"""The log of requests and attempts (`metka_attempts`), and what it says of the provider."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def last_success_at(session: AsyncSession) -> datetime | None:
 
 
 async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: datetime | None) -> bool:
-    """Whether a post that is no suspect has had one of these outcomes since then."""
+    """Whether a post that is no suspect had one of these outcomes since then."""
     query = select(literal(1)).select_from(Attempt).join(Post, Post.id == Attempt.post_id)
     query = query.where(Attempt.outcome.in_(outcomes), Post.suspect.is_not(True))
     if since is not None:

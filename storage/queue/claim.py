@@ -21,13 +21,13 @@ from storage.schema.index_conditions import DUE_AT, LONG_AGO, QUEUED
 from storage.schema.tables import Post
 from storage.schema.types import UtcDateTime
 
-#: A post that is due, under the alias `row`, in the words of the index. What a claim without retries leaves is last.
+#: A due post under the alias `row`, in the words of the index.
 _IS_DUE = (
     f"{QUEUED.replace('tagging_status', 'row.tagging_status')} AND {DUE_AT.replace('next_', 'row.next_')} <= :now"
     " AND (row.lease_expires_at IS NULL OR row.lease_expires_at <= :now)"
 )
-#: The same of a row whose id is known, in words that no index has: with figures that are out of date, PostgreSQL would
-#: take the whole backlog for a few rows, and read that.
+#: The same condition in words that match no index, for rows found by id: with outdated statistics PostgreSQL would
+#: take the backlog for a few rows and read all of it.
 _IS_STILL_DUE = (
     "coalesce(row.tagging_status, 'pending') IN ('pending', 'retrying')"
     " AND (row.next_attempt_at IS NULL OR row.next_attempt_at <= :now)"
@@ -35,8 +35,7 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
-_ONLY_ASKED = f" AND {_CLASS} = 0"
-#: The index's order where its first column is given; SQLite would not see that it is that of the whole index.
+#: The index's order after its first column, which is given: SQLite does not use the index for the whole order.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
     f"(SELECT {_CLASS} FROM posts AS row WHERE {_CLASS} > turns.work_class AND {{due}}"  # noqa: S608 - constants
@@ -68,25 +67,22 @@ WHERE turns.users < :limit
 """  # noqa: S608 - constants
 
 _LAST_CLASS = "(SELECT max(work_class) FROM turns)"
-#: The posts of a turn for which `which`, `most` of them at most. The user is given as a range: SQLite would take
-#: another index, that of all their posts, which spares it to sort a few. And as one without anybody in it for the other
-#: turns: as a condition SQLite would ask it of each post.
+#: Up to `most` posts of a turn for which `which` holds. The user is given as a range, or SQLite would take the index of
+#: all their posts; as an empty range for the other turns, or SQLite would test `which` for each post.
 _THEIRS = f"""
 SELECT row.id FROM posts AS row
 WHERE {_CLASS} = turns.work_class AND {{due}}
     AND row.user_id BETWEEN turns.user_id AND CASE WHEN {{which}} THEN turns.user_id ELSE turns.user_id - 1 END
 ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT {{most}}
 """  # noqa: S608 - constants
-#: Of the last order of work the best post of each user will do, when there are users enough; else everybody's share.
-#: What somebody leaves of theirs is the next claim's. To look at :limit posts of each user, and to sort them, took a
-#: claim of 80 of 20 users' posts 8 ms; now it takes 1.
+#: Of the last order of work each user's best post is enough if there are enough users; else each user's share.
 _LAST = {
     "which": f"(SELECT max(users) FROM turns) < :limit AND turns.work_class = {_LAST_CLASS}",  # noqa: S608 - constants
     "most": f"(SELECT (:limit + count(*) - 1) / count(*) FROM turns WHERE work_class = {_LAST_CLASS})",  # noqa: S608
 }
 _EARLIER = {"which": f"turns.work_class < {_LAST_CLASS}", "most": ":limit"}
 
-#: First by order of work, then everybody's first post, their second ones, …
+#: By order of work, then each user's first post, their second ones, …
 _CLAIM = f"""
 WITH RECURSIVE turns AS ({_TURNS})
 UPDATE posts SET lease_token = :token, lease_expires_at = :until
@@ -114,7 +110,7 @@ _AMONG = {
 }
 _POSTS = Post.__table__.c
 _LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
-#: Of the table, not of the mapped class: what a session makes of those costs as much as to find the post.
+#: Columns of the table, not of the mapped class: the session's objects would cost as much as the claim.
 _RETURNED = (
     _POSTS.id,
     _POSTS.user_id,
@@ -135,15 +131,12 @@ _RETURNED = (
 
 
 def due_at(post: Any) -> ColumnElement[datetime]:
-    """When a queued post's waiting time is over; long ago, if it has none. In the words of the indexes."""
+    """When a queued post is due (long ago if at once), in the words of the indexes."""
     return func.coalesce(post.next_attempt_at, literal_column(LONG_AGO))
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
-    """Waiting time over, and no live lease; without `retries`, not after a fault of the upstream either.
-
-    Goes with QUEUED, spelt out for SQLite's partial index.
-    """
+    """Due and not leased; with `retries=False` not after an upstream fault either. Use it together with QUEUED."""
     due = and_(due_at(post) <= now, or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now))
     return due if retries else and_(due, post.after_fault.is_not(True))
 
@@ -154,12 +147,12 @@ def in_order_of_work() -> tuple[Any, ...]:
 
 
 @cache
-def claim_statement(dialect: str, *, retries: bool, asked: bool) -> Executable:
+def claim_statement(dialect: str, *, retries: bool) -> Executable:
     """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
 
-    With `asked` only what a person asked for. See `claim_posts`.
+    See `claim_posts`.
     """
-    due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if asked else "")
+    due = _IS_DUE + ("" if retries else _NO_RETRY)
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
@@ -179,10 +172,7 @@ class Priority(IntEnum):
 
 
 class ClaimedPost(NamedTuple):
-    """A post under our lease, as it was when claimed.
-
-    A tuple, since thousands are made a second: to make a frozen dataclass of so many fields takes three times as long.
-    """
+    """A post under our lease, as it was when claimed."""
 
     id: int
     user_id: int
@@ -194,22 +184,22 @@ class ClaimedPost(NamedTuple):
     trail: Any
     token: str
     error: str | None = None
-    #: It waits for the provider to come back.
+    #: The post waited for the provider to come back.
     waits: bool = False
-    #: When the attempt ended that waits for the upstream to show whether the failure was the post's own.
+    #: When the attempt in doubt ended: the provider's next answers show whether its failure was the post's own.
     doubted_since: datetime | None = None
-    #: The next request is a retry after a fault of the upstream.
+    #: The next request is a retry after an upstream fault.
     is_retry: bool = False
-    #: Others were served after it had met such a fault.
+    #: Other posts were served after this one met an upstream fault.
     suspect: bool = False
-    #: `services.tags.text_equality.text_key` of the text that its tags were given for.
+    #: `services.tags.text_equality.text_key` of the text that the tags belong to.
     text_key: int | None = None
-    #: Neither these tags are wanted nor another post's.
+    #: New tags were asked for: neither these tags will do, nor those of a post with equal text.
     wants_new: bool = False
 
     @property
     def claim(self) -> tuple[int, str]:
-        """The post and the lease: no other claim of it is this one."""
+        """Post id and lease token: unique to this claim."""
         return self.id, self.token
 
 
@@ -222,15 +212,13 @@ async def claim_posts(
     token: str,
     after_user: int,
     retries: bool = True,
-    asked: bool = False,
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
-    First by order of work; among equals users in turn, beginning after `after_user` (one post of each, then
-    their second ones, …); of one user the newest first. Of the last order of work nobody's posts are more than their
-    share: it may take fewer than are due, and what is left is the next claim's. Neither the number of users nor
-    anybody's backlog makes it longer (`storage.queue.claim`). Without `retries`, posts after a fault of the upstream
-    are left where they are; with `asked`, all but what a person asked for.
+    By order of work; within one, users in turn, beginning after `after_user` (one post of each, then their second
+    ones, …); of one user the newest first. Each user gets at most their share of the last order of work: the claim may
+    take fewer posts than are due, and the next one takes the rest. `retries=False` leaves out posts after an upstream
+    fault.
     """
     values = {
         "limit": limit,
@@ -239,7 +227,7 @@ async def claim_posts(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries, asked=asked)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))

@@ -38,8 +38,11 @@ _SETTLE = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Of the posts to be settled: the ids of those that still exist, those whose outcome somebody waits for, those
-    whose hashtags go into a channel, and the claims that were written."""
+    """What `settle` found and wrote.
+
+    `alive`: posts that still exist; `awaited`: posts whose result a person waits for; `hashtagged`: posts whose tags
+    go into a channel; `written`: claims whose values were written.
+    """
 
     alive: frozenset[int]
     awaited: frozenset[int]
@@ -47,7 +50,7 @@ class Settled:
     written: frozenset[tuple[int, str]]
 
     def wrote(self, post: ClaimedPost) -> bool:
-        """Whether the post was ours still."""
+        """Whether the post was still under our lease."""
         return post.claim in self.written
 
 
@@ -64,7 +67,7 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
 
 
 async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
-    """Give back what is still ours, unchanged."""
+    """End the leases that are still ours; the posts stay as they are."""
     await settle(session, [(post, {}) for post in posts])
 
 
@@ -108,6 +111,6 @@ def _is_ours(post: ClaimedPost, row: tuple[Any, ...] | None) -> bool:
 
 
 async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """Those that exist: id → (lease, text, awaited, hashtagged). They stay locked, on SQLite as everything is."""
+    """Lock the posts that exist: id → (lease token, text, awaited, hashtagged)."""
     rows = await session.execute(_LOCK_ROWS, {"ids": ids})
     return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}

@@ -1,4 +1,4 @@
-"""Every statement on the request budget, which all processes share. Nothing here commits."""
+"""Rate limits and daily quotas, shared by all processes. A lane is the requests that one limit counts together."""
 
 from __future__ import annotations
 
@@ -9,54 +9,47 @@ from sqlalchemy import CursorResult, Row, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.upsert import upsert
-from storage.schema.tables import BudgetRow
+from storage.schema.tables import RateLimitRow
 
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
-    """Every lane of which anything is known: rows of `BudgetRow`'s columns."""
-    return {row.lane: row for row in await session.execute(select(BudgetRow.__table__))}
+    """Lane → its row of `RateLimitRow`'s columns."""
+    return {row.lane: row for row in await session.execute(select(RateLimitRow.__table__))}
 
 
 async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: timedelta) -> bool:
-    """Book the lane's next request, one in an interval; False when another process was quicker.
-
-    One compare-and-set statement. A time further ahead than anybody books comes of a clock that was set back.
-    """
-    free = or_(BudgetRow.next_at.is_(None), BudgetRow.next_at <= now, BudgetRow.next_at > now + interval * 1.5)
+    """Book the lane's next request, one in an interval; False when another process was quicker."""
+    # A time further ahead than anybody books: a clock was set back.
+    free = or_(RateLimitRow.next_at.is_(None), RateLimitRow.next_at <= now, RateLimitRow.next_at > now + interval * 1.5)
     return await _update(session, lane, free, next_at=now + interval) == 1
 
 
 async def count(session: AsyncSession, lane: str, day: str, requests: int) -> None:
-    """So many requests of the lane start on that day (UTC); a negative number: were counted, and do not."""
-    is_that_day = BudgetRow.day == day
-    if requests >= 0:
-        used = case((is_that_day, BudgetRow.day_used), else_=0) + requests
-        await _update(session, lane, None, day=day, day_used=used)
-    else:
-        left = BudgetRow.day_used + requests
-        await _update(session, lane, is_that_day, day_used=case((left > 0, left), else_=0))
+    """Count requests of the lane on that day (UTC)."""
+    used = case((RateLimitRow.day == day, RateLimitRow.day_used), else_=0) + requests
+    await _update(session, lane, None, day=day, day_used=used)
 
 
 async def learn(session: AsyncSession, lane: str, **values: Any) -> None:
-    """Keep what the provider said of the lane."""
+    """Store what the provider said about the lane."""
     await _update(session, lane, None, **values)
 
 
 async def claim_check(session: AsyncSession, lane: str, now: datetime, before: datetime) -> bool:
-    """Whether to ask the provider for the quota: True for one process, if nobody has asked since `before`."""
-    stale = or_(BudgetRow.checked_at.is_(None), BudgetRow.checked_at < before, BudgetRow.checked_at > now)
+    """Whether this process is to ask the provider for the quota: True for one process if none has since `before`."""
+    stale = or_(RateLimitRow.checked_at.is_(None), RateLimitRow.checked_at < before, RateLimitRow.checked_at > now)
     return await _update(session, lane, stale, checked_at=now) == 1
 
 
 async def ensure(session: AsyncSession, lanes: list[str]) -> None:
-    """Make the rows of these lanes; those that exist stay as they are."""
-    present = set((await session.execute(select(BudgetRow.lane).where(BudgetRow.lane.in_(lanes)))).scalars())
+    """Insert the rows of these lanes that are missing."""
+    present = set((await session.execute(select(RateLimitRow.lane).where(RateLimitRow.lane.in_(lanes)))).scalars())
     for lane in sorted(set(lanes) - present):
-        await session.execute(upsert(session, BudgetRow).values(lane=lane).on_conflict_do_nothing())
+        await session.execute(upsert(session, RateLimitRow).values(lane=lane).on_conflict_do_nothing())
 
 
 async def _update(session: AsyncSession, lane: str, condition: Any, **values: Any) -> int:
-    statement = update(BudgetRow).where(BudgetRow.lane == lane).values(**values)
+    statement = update(RateLimitRow).where(RateLimitRow.lane == lane).values(**values)
     if condition is not None:
         statement = statement.where(condition)
     result = await session.execute(statement.execution_options(synchronize_session=False))

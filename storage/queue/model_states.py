@@ -1,4 +1,4 @@
-"""What is known of the models, kept for all processes and over restarts."""
+"""The models' circuit breakers, shared by all processes and kept over restarts."""
 
 from __future__ import annotations
 
@@ -10,52 +10,49 @@ from sqlalchemy import CursorResult, Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import lock_number
-from storage.schema.tables import UpstreamRow
+from storage.schema.tables import ModelStateRow
 
-#: Any constant number, other than the migrations': whoever changes a model's state holds it until the commit.
+#: Any constant number but the migrations'; a transaction that changes a model's state holds it.
 ADVISORY_LOCK = 0x4D45544B42
-_ALL = select(UpstreamRow.__table__)
+_ALL = select(ModelStateRow.__table__)
 
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
-    """Every model of which anything is known: rows of `UpstreamRow`'s columns."""
+    """A row of `ModelStateRow`'s columns for every known model."""
     return (await session.execute(_ALL)).all()
 
 
 async def lock(session: AsyncSession) -> None:
-    """Let no other process change a model's state before this transaction ends: none may lose another's news.
-
-    On SQLite the transaction itself is the only writer.
-    """
+    """Let no other process change a model's state before this transaction ends, or one would overwrite the other."""
     await lock_number(session, ADVISORY_LOCK)
 
 
 async def start_probe(session: AsyncSession, model: str, now: datetime, until: datetime) -> bool:
     """Reserve the probe of a model for this process; False when another one's is under way."""
-    free = or_(UpstreamRow.probe_until.is_(None), UpstreamRow.probe_until <= now)
-    statement = update(UpstreamRow).where(UpstreamRow.model == model, free).values(probe_until=until)
+    free = or_(ModelStateRow.probe_until.is_(None), ModelStateRow.probe_until <= now)
+    statement = update(ModelStateRow).where(ModelStateRow.model == model, free).values(probe_until=until)
     result = await session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount == 1
 
 
 async def end_probe(session: AsyncSession, model: str) -> None:
-    """The probe was not sent after all."""
-    statement = update(UpstreamRow).where(UpstreamRow.model == model).values(probe_until=None)
+    """Give back a reserved probe that was not sent."""
+    statement = update(ModelStateRow).where(ModelStateRow.model == model).values(probe_until=None)
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def forget_probes(session: AsyncSession) -> None:
-    """For SQLite at start, when no other process can have one under way."""
-    await session.execute(update(UpstreamRow).values(probe_until=None))
+    """Drop all reservations: on SQLite at start no other process can have a probe under way."""
+    await session.execute(update(ModelStateRow).values(probe_until=None))
 
 
 async def reopen(session: AsyncSession, now: datetime) -> None:
-    """At a start: what a change of settings may have mended is probed at once, not when its pause ends."""
-    mended = UpstreamRow.reason.in_(("account", "forbidden", "gone"))
-    await session.execute(update(UpstreamRow).where(mended, UpstreamRow.aside_until > now).values(aside_until=now))
+    """At a start: probe at once what a change of settings may have fixed (key, access, model name)."""
+    mended = ModelStateRow.reason.in_(("account", "forbidden", "gone"))
+    await session.execute(update(ModelStateRow).where(mended, ModelStateRow.aside_until > now).values(aside_until=now))
 
 
 async def save(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
     """Insert or replace the states of models; each row has all of `metka_upstream`'s columns."""
     for row in rows:
-        await session.merge(UpstreamRow(**row))
+        await session.merge(ModelStateRow(**row))

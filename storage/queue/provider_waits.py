@@ -1,4 +1,4 @@
-"""Posts that wait for the provider to come back. Nothing here commits."""
+"""Posts that wait for the provider to come back."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from storage.schema.tables import Post
 
 
 async def provider_serves(session: AsyncSession) -> int:
-    """Others are served: posts whose last attempt is in doubt are due. Those within an attempt keep their delay."""
+    """Make posts due whose last attempt is in doubt, now that others are served; posts within an attempt wait on."""
     in_doubt = _waiting_posts().where(Post.attempt_trail.is_(None))
     return await _make_due(session, in_doubt, next_attempt_at=None)
 
 
 def _waiting_posts() -> Select[int]:
-    """Posts that wait for the provider. What another process has locked is left to it: no waiting, no deadlock."""
+    """Lock the posts that wait for the provider, except those another process has locked (no deadlock)."""
     waiting = select(Post.id).where(sql(QUEUED), Post.next_attempt_at.is_not(None), sql(WAITS))
     return waiting.with_for_update(skip_locked=True)
 
@@ -31,6 +31,6 @@ async def _make_due(session: AsyncSession, ids: Select[int], **values: Any) -> i
 
 
 async def provider_is_back(session: AsyncSession) -> int:
-    """Make every post due that waited for the provider; the attempts that it had in doubt are forgotten."""
+    """Make every post due that waited for the provider; attempts in doubt are not counted."""
     cleared = {"next_attempt_at": None, "waits_for_upstream": None, "after_fault": None}
     return await _make_due(session, _waiting_posts(), **cleared)

@@ -1,4 +1,4 @@
-"""What people ask of the queue: new tags, a retry, its stop, a skip. Nothing here commits."""
+"""What people ask of the queue: new tags, a retry run, its stop, a skip."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.db.locks import locked_posts
 from storage.queue.claim import Priority, in_order_of_work
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
-from storage.schema.tables import Batch, BatchPost, Post
+from storage.schema.tables import Post, RetryRun, RetryRunPost
 
-#: What a post is after anybody asked for it: due, with nothing left of an attempt under way. Nor of a lease that
-#: ran out: what its holder still brings is older than the wish.
+#: A post that a person asked for: due, without traces of an attempt under way or of a lease that ran out (the result
+#: that its holder may still bring is older than the request).
 _DUE: dict[str, Any] = {
     "lease_token": None,
     "lease_expires_at": None,
@@ -38,8 +38,8 @@ NIGHTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class BatchCounts:
-    """A /retry as its posts stand now."""
+class RetryRunCounts:
+    """The posts of a /retry as they stand now. `open`: waiting, and not tried since the /retry."""
 
     total: int
     success: int
@@ -54,7 +54,7 @@ def _has_text() -> ColumnElement[bool]:
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    """Not in a request: its answer is on the way and would be paid for twice."""
+    """Not in a request: that would be paid for twice."""
     return or_(Post.lease_expires_at.is_(None), Post.lease_expires_at <= now)
 
 
@@ -73,7 +73,7 @@ async def is_queued(session: AsyncSession, post_id: int) -> bool:
 
 
 async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
-    """New tags, ahead of everything; the old ones stand until they come."""
+    """Ask for new tags, ahead of everything; the old ones stay until then."""
     await _update(
         session,
         and_(Post.id == post_id, _free(now)),
@@ -91,7 +91,7 @@ async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
 async def ask_again(
     session: AsyncSession, posts: Sequence[int], user_id: int | None, now: datetime, *, force: bool
 ) -> int:
-    """One more attempt, ahead of everything, for posts that have not got what was asked for; `force` counts anew."""
+    """One more attempt, ahead of everything, for unfinished posts; `force` resets their attempts."""
     unfinished = or_(
         Post.tagging_status.in_(RETRYABLE),
         and_(Post.tagging_status == "success", Post.tagging_error.is_not(None)),
@@ -99,25 +99,25 @@ async def ask_again(
     condition = and_(Post.id.in_(posts), unfinished, _free(now))
     if user_id is not None:
         condition = and_(condition, Post.user_id == user_id)
-    # A failed wish for new tags is still one when it is made again.
+    # A failed request for new tags stays one when it is repeated.
     anew = or_(Post.wants_new.is_(True), Post.tagging_status == "success") if not force else True
     values = {"tagging_status": "pending", "requested_at": now, "work_class": Priority.ASKED, "wants_new": anew}
     return await _update(session, condition, {**(_ANEW if force else _DUE), **values})
 
 
-async def make_batch(
+async def start_run(
     session: AsyncSession, *, user_id: int | None, telegram_id: int | None, limit: int, force: bool, now: datetime
 ) -> tuple[int | None, int]:
     """Queue up to `limit` posts that lack tags: failed ones first, then retrying, then pending, newest first.
 
-    Returns the batch (None when nobody is to see its progress, or nothing was found) and how many.
+    Returns the run's id (None without a `telegram_id` or posts) and the number of posts.
     """
     found: list[Row[Any]] = []
     for status in ("failed", "retrying", "pending"):
         found += (await session.execute(_retryable(status, user_id, limit - len(found), now))).all()
     if not found:
         return None, 0
-    batch_id = await _insert_batch(session, found, telegram_id, now) if telegram_id is not None else None
+    run_id = await _insert_run(session, found, telegram_id, now) if telegram_id is not None else None
     ids = [row.id for row in found]
     failed = [row.id for row in found if row.tagging_status == "failed"]
     due = {**_ANEW, "wants_new": True} if force else _DUE
@@ -127,11 +127,11 @@ async def make_batch(
     await _update(session, and_(Post.id.in_(ids), still), all_due)
     anew = {**due, "tagging_status": "pending", "work_class": Priority.BULK}
     await _update(session, and_(Post.id.in_(failed), Post.tagging_status == "failed", still), anew)
-    return batch_id, len(ids)
+    return run_id, len(ids)
 
 
 def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> Select[*tuple[Any, ...]]:
-    """The newest posts of a status; of everybody's pending ones, those that are next in the order of work."""
+    """The newest posts of a status; of everybody's pending posts, the next in the order of work."""
     query = (
         select(Post.id, Post.tagging_status, Post.next_attempt_at, Post.tagging_attempts, Post.work_class)
         .where(Post.tagging_status == status, _has_text(), _free(now))
@@ -146,13 +146,13 @@ def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> S
     return query.where(sql(TROUBLED)).order_by(*newest)
 
 
-async def _insert_batch(session: AsyncSession, found: Sequence[Any], telegram_id: int, now: datetime) -> int:
-    batch = Batch(telegram_id=telegram_id, created_at=now)
-    session.add(batch)
+async def _insert_run(session: AsyncSession, found: Sequence[Any], telegram_id: int, now: datetime) -> int:
+    run = RetryRun(telegram_id=telegram_id, created_at=now)
+    session.add(run)
     await session.flush()
     rows = [
         {
-            "batch_id": batch.id,
+            "batch_id": run.id,
             "post_id": row.id,
             "previous_status": row.tagging_status,
             "previous_next_attempt_at": row.next_attempt_at,
@@ -161,69 +161,69 @@ async def _insert_batch(session: AsyncSession, found: Sequence[Any], telegram_id
         }
         for row in found
     ]
-    await session.execute(insert(BatchPost), rows)
-    return batch.id
+    await session.execute(insert(RetryRunPost), rows)
+    return run.id
 
 
-async def stop_batch(session: AsyncSession, batch: Batch, now: datetime) -> int:
-    """Put back what the batch has not worked off yet; returns how many posts left the queue again."""
-    mine = and_(BatchPost.batch_id == batch.id, BatchPost.post_id == Post.id)
-    untouched = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < batch.created_at)
-    # A /regen or an edit that came after the batch is nothing of its.
-    still_its = or_(Post.requested_at.is_(None), Post.requested_at < batch.created_at)
+async def stop_run(session: AsyncSession, run: RetryRun, now: datetime) -> int:
+    """Put back the run's posts that have not been tried yet; returns how many."""
+    mine = and_(RetryRunPost.batch_id == run.id, RetryRunPost.post_id == Post.id)
+    untouched = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < run.created_at)
+    # A /regen or an edit after the run began is not the run's.
+    still_its = or_(Post.requested_at.is_(None), Post.requested_at < run.created_at)
     waiting = and_(Post.tagging_status.in_(("pending", "retrying")), untouched, still_its, _free(now))
     previous = (
-        (Post.tagging_status, BatchPost.previous_status),
-        (Post.next_attempt_at, BatchPost.previous_next_attempt_at),
-        (Post.tagging_attempts, BatchPost.previous_attempts),
-        (Post.work_class, BatchPost.previous_work_class),
+        (Post.tagging_status, RetryRunPost.previous_status),
+        (Post.next_attempt_at, RetryRunPost.previous_next_attempt_at),
+        (Post.tagging_attempts, RetryRunPost.previous_attempts),
+        (Post.work_class, RetryRunPost.previous_work_class),
     )
     values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
-    # A forced one wanted new tags; a post that somebody has asked for itself keeps that wish.
+    # A forced run asked for new tags; a request of its own for the post stays.
     wants_new = case((Post.requested_at.is_not(None), Post.wants_new))
     values |= {"lease_token": None, "lease_expires_at": None, "wants_new": wants_new}
-    posts = select(BatchPost.post_id).where(BatchPost.batch_id == batch.id)
+    posts = select(RetryRunPost.post_id).where(RetryRunPost.batch_id == run.id)
     count = await _update(session, and_(Post.id.in_(posts), waiting), values)
-    batch.stopped = True
+    run.stopped = True
     return count
 
 
-async def open_batches(session: AsyncSession) -> list[Batch]:
-    """Batches whose message is not final yet."""
-    query = select(Batch).where(Batch.closed_at.is_(None), Batch.message_id.is_not(None)).order_by(Batch.id)
+async def open_runs(session: AsyncSession) -> list[RetryRun]:
+    """Runs whose message is not final yet."""
+    query = select(RetryRun).where(RetryRun.closed_at.is_(None), RetryRun.message_id.is_not(None)).order_by(RetryRun.id)
     return list((await session.execute(query)).scalars())
 
 
-async def count_batch(session: AsyncSession, batch: Batch, now: datetime) -> BatchCounts:
-    """How far a batch has come."""
+async def count_run(session: AsyncSession, run: RetryRun, now: datetime) -> RetryRunCounts:
+    """How far a run has come."""
+    waiting = or_(Post.tagging_status.is_(None), Post.tagging_status.in_(("pending", "retrying")))
+    untried = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < run.created_at)
+    counted: dict[str, ColumnElement[bool]] = {
+        "success": Post.tagging_status == "success",
+        "failed": Post.tagging_status == "failed",
+        "waiting": waiting,
+        "in_work": Post.lease_expires_at > now,
+        "open": and_(waiting, untried),
+    }
+    counts = [func.count(case((condition, 1))).label(name) for name, condition in counted.items()]
     query = (
-        select(Post.tagging_status, Post.last_tagging_attempt, Post.lease_expires_at)
-        .join(BatchPost, BatchPost.post_id == Post.id)
-        .where(BatchPost.batch_id == batch.id)
+        select(func.count().label("total"), *counts)
+        .join(RetryRunPost, RetryRunPost.post_id == Post.id)
+        .where(RetryRunPost.batch_id == run.id)
     )
-    rows = (await session.execute(query)).all()
-    tried = [row.last_tagging_attempt is not None and row.last_tagging_attempt >= batch.created_at for row in rows]
-    waiting = [row.tagging_status in {None, "pending", "retrying"} for row in rows]
-    return BatchCounts(
-        total=len(rows),
-        success=sum(row.tagging_status == "success" for row in rows),
-        failed=sum(row.tagging_status == "failed" for row in rows),
-        waiting=sum(waiting),
-        in_work=sum(row.lease_expires_at is not None and row.lease_expires_at > now for row in rows),
-        open=sum(is_waiting and not was_tried for is_waiting, was_tried in zip(waiting, tried, strict=True)),
-    )
+    return RetryRunCounts(**(await session.execute(query)).mappings().one())
 
 
 async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
-    """A person does not want tags for the post; False when it is skipped already, or has its tags."""
+    """Mark the post as not to be tagged; False when it is skipped already or has its tags."""
     values = {**_DUE, "tagging_status": "skipped", "skipped_at": now, "wants_new": None}
     unfinished = or_(Post.tagging_status.in_(RETRYABLE), Post.tagging_status.is_(None))
     return await _update(session, and_(Post.id == post_id, unfinished), values) == 1
 
 
 async def unskip(session: AsyncSession, post_id: int) -> bool:
-    """Take a Skip back: failed as it was, or pending if attempts are left; False when there is none."""
-    # A post that is through has no place in the order of work; one that was to be tried again has.
+    """Take a skip back: failed as before, or pending if attempts are left; False when the post is not skipped."""
+    # A finished post has no place in the order of work; one that was to be tried again has.
     is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
     status = case((is_through, "failed"), else_="pending")
     condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")
@@ -231,7 +231,7 @@ async def unskip(session: AsyncSession, post_id: int) -> bool:
 
 
 async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now: datetime) -> int:
-    """The daily retry: failed posts tried since then, three nights each, never what every model refused."""
+    """The daily retry: failed posts tried since `since`, NIGHTS times each, except those that every model refused."""
     nights = func.coalesce(Post.nightly_retries, 0)
     ids = (
         select(Post.id)
@@ -251,9 +251,9 @@ async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now:
     return await _update(session, Post.id.in_(ids), {**_DUE, **values})
 
 
-async def prune_batches(session: AsyncSession, now: datetime) -> None:
-    """Forget batches older than a week."""
-    await session.execute(delete(Batch).where(Batch.created_at < now - timedelta(days=7)))
+async def prune_runs(session: AsyncSession, now: datetime) -> None:
+    """Forget runs older than a week."""
+    await session.execute(delete(RetryRun).where(RetryRun.created_at < now - timedelta(days=7)))
 
 
 async def _update(session: AsyncSession, condition: ColumnElement[bool], values: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Statements on the secrets of feed links. Nothing here commits."""
+"""The secrets of feed links."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from storage.schema.tables import User
 
 
 async def secret_of(session: AsyncSession, user_id: int, telegram_id: int) -> str | None:
-    """The secret of a user's links; None: there is none yet."""
+    """The secret of a user's links, or None."""
     query = select(FeedRow.secret).where(FeedRow.user_id == user_id, FeedRow.telegram_id == telegram_id)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def set_secret(session: AsyncSession, user_id: int, telegram_id: int, secret: str, now: datetime) -> None:
-    """Give a user this secret instead of the one before."""
+    """Replace the secret of a user's links."""
     await session.merge(FeedRow(user_id=user_id, telegram_id=telegram_id, secret=secret, created_at=now))
 
 
 async def beginning_with(session: AsyncSession, beginning: str) -> Sequence[Row[Any]]:
-    """Secrets with this beginning: since when, users.id and Telegram id. The table holds one for each user."""
+    """Secrets with this beginning: secret, created_at, users.id, Telegram id."""
     begins = func.substr(FeedRow.secret, 1, len(beginning)) == beginning
     query = select(FeedRow.secret, FeedRow.created_at, User.id, User.telegram_id).join(User, _is_theirs()).where(begins)
     return cast("Sequence[Row[Any]]", (await session.execute(query)).all())

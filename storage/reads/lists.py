@@ -1,11 +1,11 @@
-"""Statements behind the HTTP API's lists: users, channels, tags, and pages of posts."""
+"""The HTTP API's lists: users, channels, tags, and pages of posts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -30,27 +30,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.reads import overview
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User, UserChannel
-from storage.schema.types import UtcDateTime, distinct_in_each, is_tag
+from storage.schema.types import UtcDateTime, is_tag, strings_in
 
-#: Posts that are looked through in one statement, so that none takes long; and that are read at least.
-PIECE, FEWEST = 2000, 20
-#: Between texts of JSON: in one it stands nowhere.
+#: Posts that one statement looks through at most: their tags are decoded in the event loop, which stands meanwhile.
+PIECE = 2000
+#: Posts that one statement reads at least.
+FEWEST = 20
+#: Separates JSON texts; no JSON text contains it.
 SEPARATOR = "\x1e"
 
 
 async def begin_view(session: AsyncSession) -> None:
-    """Every statement after this one sees the rows as they are now; on SQLite they do in any transaction."""
+    """Have all later statements of the session see the same moment; on SQLite every transaction does."""
     if session.get_bind().dialect.name == "postgresql":
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 async def user_exists(session: AsyncSession, user_id: int) -> bool:
-    """Whether there is such a row of users."""
+    """Whether the users row exists."""
     return (await session.execute(select(User.id).where(User.id == user_id))).first() is not None
 
 
 async def users(session: AsyncSession, after: int, limit: int, only: int | None) -> Sequence[User]:
-    """Users by id, from beyond `after`; `only` that one, unless None."""
+    """Users by id, beginning after `after`; `only` this one, unless None."""
     query = select(User).where(User.id > after).order_by(User.id).limit(limit)
     if only is not None:
         query = query.where(User.id == only)
@@ -85,14 +87,16 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
     """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
-    counted: Counter[Any] = Counter()
+    counted: Counter[str] = Counter()
     async for texts in _tags_in_pieces(session, user_id):
-        counted.update(chain.from_iterable(distinct_in_each(texts)))
+        for text in texts:
+            # One by one: thousands of lists at once would set off a full garbage collection, in which the loop stands.
+            counted.update(set(strings_in(text)))
     by_count = sorted(counted, key=counted.__getitem__, reverse=True)
     found: list[tuple[str, int]] = []
     # Only the names that are asked for are put in order, and looked at.
     for count, names in groupby(by_count, key=counted.__getitem__):
-        found += [(tag, count) for tag in sorted(name for name in names if isinstance(name, str) and is_tag(name))]
+        found += [(tag, count) for tag in sorted(filter(is_tag, names))]
         if len(found) >= limit:
             break
     return found[:limit]
@@ -163,7 +167,7 @@ async def _filtered(
     limit: int,
     first_piece: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """The newest posts with the tags that are wanted; those that may have them are read, and the others left out."""
+    """The newest posts for whose tags `wanted` holds: (SQL that may say yes too often, Python that decides)."""
     (may_have, has), at_most, length = wanted, max(limit, FEWEST), first_piece or PIECE
     found: list[Row[Any]] = []
     seen = conditions
@@ -181,7 +185,7 @@ async def _filtered(
 
 
 def _piece(user_id: int, conditions: list[Any], length: int, *columns: Any) -> Subquery:
-    """The next so many posts of a user's, the newest first."""
+    """The next `length` posts of a user, the newest first."""
     return _newest(select(*columns).where(Post.user_id == user_id, *conditions), length).subquery("piece")
 
 
@@ -191,15 +195,15 @@ def _stored_tags() -> ColumnElement[Any]:
 
 
 async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any], length: int) -> int | None:
-    """The post at which a statement stops looking; None when there are fewer. From the index alone."""
+    """The id of the piece's last post, from the index alone; None when the piece is shorter."""
     query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(length - 1)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
-    """The tags of all posts, each as JSON's text, in statements each of which is short.
+    """The tags of all posts as JSON texts, PIECE at a time.
 
-    The database puts the texts together: to hand them over one by one takes longer than to read them.
+    The database joins the texts into one value: a row for each costs more than decoding it.
     """
     dialect = session.get_bind().dialect.name
     text = literal_column(parser_tables.json_text(dialect, "piece.tags"), String)
@@ -222,7 +226,7 @@ def _page(
     conditions = [Post.user_id == user_id, *newer]
     if status != "pending":
         return _newest(query.where(*conditions, *_of_status(status)), limit)
-    # The newest of either: of both together no index gives them in order.
+    # Pending and NULL apart: no index has both in order.
     either = (Post.tagging_status == "pending", Post.tagging_status.is_(None))
     parts = (_newest(select(Post.id).where(*conditions, overview.unfinished(), one), limit) for one in either)
     return _newest(query.where(Post.id.in_(union_all(*(select(part.subquery()) for part in parts)))), limit)
@@ -246,18 +250,17 @@ def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) ->
     moment = literal(at, UtcDateTime)
     if post_id is None:
         return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
-    # The row's own text, where the row is still there: on SQLite another program may have written the same time
-    # in other words, which would not be equal to ours.
+    # By the stored time if the row still exists: on SQLite another program may have written it in another format.
     return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(_time_of(user_id, post_id), moment), literal(post_id))
 
 
 def _is_behind(user_id: int, post_id: int) -> Any:
-    """Whether a post is older than that one, which is there."""
+    """Whether a post is older than an existing one."""
     return tuple_(Post.posted_at, Post.id) < tuple_(_time_of(user_id, post_id), literal(post_id))
 
 
 def _time_of(user_id: int, post_id: int) -> Any:
-    # Of no other user's post: pages would tell that it exists.
+    # Only of the user's own post: pages must not reveal that another's exists.
     theirs = case((Post.user_id == user_id, Post.posted_at))
     return select(theirs).where(Post.id == post_id).scalar_subquery()
 

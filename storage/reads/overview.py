@@ -1,4 +1,4 @@
-"""Statements that only read: counts, posts, pages of them."""
+"""Counts and cards of posts, as /stats, /failed and the API show them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _of_user(query: Any, user_id: int | None) -> Any:
 
 
 def unfinished() -> ColumnElement[bool]:
-    """UNFINISHED, for a query that is to use the partial index of these words."""
+    """UNFINISHED, for a query that is to use its partial index."""
     return literal_column(UNFINISHED)
 
 
 def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """PURE: the same with every status of ours, and none besides."""
+    """PURE: counts of exactly STATUSES."""
     known = {status: counts.get(status, 0) for status in STATUSES}
-    # A column that a parser made without a default says NULL for a post that is new.
+    # A parser's column without a default holds NULL for a new post.
     known["pending"] += counts.get(None, 0)
     return known
 
@@ -92,7 +92,7 @@ async def count_users(session: AsyncSession) -> int:
 
 
 async def find_post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
-    """The columns of a card, of a post of that user's (None: anybody's)."""
+    """The columns of a card of a user's post (None: of any user)."""
     query = _cards().where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
@@ -119,7 +119,7 @@ async def count_failed(session: AsyncSession, user_id: int) -> int:
 async def failed_posts(session: AsyncSession, user_id: int, limit: int, offset: int) -> Sequence[Row[Any]]:
     """A page of a user's failed posts, the newest first."""
     newest = (Post.posted_at.desc(), Post.id.desc())
-    # The pages before this one are passed over in the index, without a look at the posts.
+    # Earlier pages are skipped in the index, without reading their posts.
     ids = select(Post.id).where(*_failed_of(user_id)).order_by(*newest).limit(limit).offset(offset).subquery()
     query = _cards().join(ids, ids.c.id == Post.id).order_by(*newest)
     return (await session.execute(query)).all()

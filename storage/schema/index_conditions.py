@@ -5,13 +5,13 @@ SQLite uses a partial index for no other query; PostgreSQL also for one that say
 
 from __future__ import annotations
 
-#: Rows a worker may still want. NULL is what a parser's own table without a server default leaves.
+#: Posts in the queue. A parser's own column without a default holds NULL for a new post.
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 
-#: Posts that are not through. NULL, again, is a new post; a status of another program's counts, too.
+#: Posts without 'success', with any status of another program's, too.
 UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
 
-#: Of these, the ones that may have tags: what is shorter is `null`, `[]` or no tag. Hardly any is longer.
+#: Unfinished posts that may have tags: a shorter text is `null`, `[]` or no tag. There are few.
 TAGGED_UNFINISHED = f"{UNFINISHED} AND length(CAST(tags AS TEXT)) > 4"
 
 #: Posts whose last attempt failed.
@@ -20,15 +20,15 @@ TROUBLED = "tagging_status IN ('failed', 'retrying')"
 #: Posts that wait for the provider.
 WAITS = "waits_for_upstream"
 
-#: When a queued post is due, as the indexes know it: one condition, where "NULL or passed" would be two.
+#: When a queued post is due, in the indexes' words; "NULL or passed" would need two index searches.
 LONG_AGO = "'1970-01-01 00:00:00'"
 DUE_AT = f"coalesce(next_attempt_at, {LONG_AGO})"
 
-#: How a later parser marks a post whose attempts are used up; whether it has text is asked besides.
+#: How a later parser marks a post whose attempts are used up; the post must have text, too.
 PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_error IS NOT NULL"
 
-#: Posts whose tags another one with the same text may take.
+#: Posts whose tags a post with equal text may take.
 REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
 
-#: Messages of channels in which hashtags are to be written, or removed again.
+#: Channel messages in which hashtags are to be written or removed.
 HASHTAGS_OPEN = "state IN ('waiting', 'undoing')"

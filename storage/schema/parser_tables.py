@@ -1,4 +1,4 @@
-"""What differs between installations of the parser: optional columns, its verdicts, its way to hold tags."""
+"""The parser's tables, which differ between installations: columns, tags as JSON, given-up posts."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def json_text(dialect: str, column: str) -> str:
 
 
 def may_have_tag(dialect: str, column: str, tag: str) -> sa.TextClause:
-    """Whether a post may have the tag; hardly ever wrong, and never for a post that has it.
+    """Whether a post may have the tag: rarely wrong, and never for a post that has the tag.
 
-    To read JSON costs several times what a look into its text does: that is for what can be spelled in several ways.
-    Where a text holds an escaped NUL or surrogate the answer is yes: the databases make something else of these.
+    Searches the JSON text, and decodes it only where the tag has several spellings. A text with an escaped NUL or
+    surrogate counts as yes, since the databases change these.
     """
     given = {"tag": tag, "plain": json.dumps(tag, ensure_ascii=False)}
     if dialect == "sqlite":
@@ -107,10 +107,7 @@ def is_blank(dialect: str, column: str = "text") -> str:
 
 
 async def adopt_parser_verdicts(session: AsyncSession) -> int:
-    """Make 'failed' what the parser gave up since: it says 'skipped', with the text and an error.
-
-    The condition repeats the words of a partial index, which is nearly always empty: cheap at every tick.
-    """
+    """Make posts 'failed' that the parser gave up: it marks them 'skipped' with an error. Returns how many."""
     dialect = session.get_bind().dialect.name
     untagged = f"NOT {has_tags(dialect, 'posts.tags')} AND NOT {is_blank(dialect, 'posts.text')}"
     statement = (
@@ -125,7 +122,7 @@ async def adopt_parser_verdicts(session: AsyncSession) -> int:
 
 @dataclass(frozen=True)
 class OptionalColumns:
-    """Which of the columns that not every installation has are there."""
+    """Which of the columns exist that not every installation has."""
 
     users_is_blocked: bool = False
     users_block_expires: bool = False
@@ -178,10 +175,7 @@ async def optional_columns(session: AsyncSession) -> OptionalColumns:
 
 
 def may_use_clause(columns: OptionalColumns, *, now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
-    """Whether a user of the parser's may use the bot: active (NULL counts as active) and not blocked now.
-
-    For a query that has `users` under its own name.
-    """
+    """Whether a row of `users` may use the bot: active (NULL counts as active) and not blocked now."""
     active = sa.or_(User.is_active.is_(None), User.is_active.is_(True))
     if not columns.users_is_blocked:
         return active
@@ -202,7 +196,7 @@ async def insert_user(
     last_name: str | None,
     now: datetime,
 ) -> int:
-    """Insert a user, whatever else the installation's table asks for, and return its id."""
+    """Insert a user and return its id."""
     values = {
         "telegram_id": telegram_id,
         "username": username,

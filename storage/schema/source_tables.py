@@ -18,47 +18,47 @@ from storage.schema.types import UtcDateTime
 
 
 class Follow(Base):
-    """A user whose public channel we read. Whether it is paused stands in `user_channel.is_active`."""
+    """A user's follow of a public channel. `user_channel.is_active` says whether it is paused."""
 
     __tablename__ = "metka_follows"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, index=True)
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: The row of `user_channel` was inserted along with this one.
+    #: The bot inserted the row of `user_channel`, too.
     made_link: Mapped[bool] = mapped_column(server_default=sql("false"))
-    #: The highest message that was read for this user; all from `oldest_id` on were, but for a gap.
+    #: The highest message read for this user; all from `oldest_id` on were read, except the gap.
     newest_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The gap: messages below `gap_before`, down to `gap_until`, are still to be read.
+    #: The gap: messages below `gap_before`, down to `gap_until`, are not read yet.
     gap_before: Mapped[int | None] = mapped_column(BigInteger)
     gap_until: Mapped[int | None] = mapped_column(BigInteger)
-    #: The lowest message that was read for this user; older ones are read below it. NULL: none yet.
+    #: The lowest message read for this user; NULL: none yet.
     oldest_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The first posts are still being read.
     is_new: Mapped[bool] = mapped_column(server_default=sql("true"))
     #: The channel's first message was reached.
     at_beginning: Mapped[bool] = mapped_column(server_default=sql("false"))
-    #: How many older posts are still to be read, and how many of this wish were; 0: none.
+    #: How many older posts are still to be read, and how many of this request were; 0: none.
     older_wanted: Mapped[int] = mapped_column(server_default="0")
     older_read: Mapped[int] = mapped_column(server_default="0")
-    #: The message that shows how far this is.
+    #: The message that shows the progress.
     chat_id: Mapped[int | None] = mapped_column(BigInteger)
     message_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class SourceRow(Base):
-    """A public channel that somebody follows: one reading for all of them."""
+    """The reading state of a public channel, one for all its followers."""
 
     __tablename__ = "metka_sources"
 
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True)
-    #: The public name, without @, under which it is asked for.
+    #: The public name, without @.
     name: Mapped[str] = mapped_column(String(64))
     next_check_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     #: When it was last read with success.
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     interval_seconds: Mapped[int | None]
-    #: Looks in a row that failed.
+    #: Checks in a row that failed.
     failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: 'gone', 'unreadable' or 'unavailable', since when, and in which words for the log.
     problem: Mapped[str | None] = mapped_column(String(16))
@@ -67,23 +67,23 @@ class SourceRow(Base):
 
 
 class ImportRow(Base):
-    """An export that is being imported, or was: where it stands, so that it goes on after a stop."""
+    """An import of an export, and its position, so that it continues after a stop."""
 
     __tablename__ = "metka_imports"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    #: SHA-256 of the file's size and its beginning, by which it is known again.
+    #: SHA-256 of the file's size and beginning, to recognise the file.
     fingerprint: Mapped[str | None] = mapped_column(String(64))
     file_name: Mapped[str | None] = mapped_column(String)
-    #: Telegram's id of a file that was sent to the bot, who sent it, and the message that shows how far it is.
+    #: Telegram's id of a file sent to the bot, its sender, and the message that shows the progress.
     file_id: Mapped[str | None] = mapped_column(String(255))
     telegram_id: Mapped[int | None] = mapped_column(BigInteger)
     chat_id: Mapped[int | None] = mapped_column(BigInteger)
     message_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: `services.sources.base.Delivery.position` after what is stored.
+    #: `services.sources.base.Delivery.position` of the last stored delivery.
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    #: What came of the messages so far: {'new': 1, 'known': 2, 'edited': 0, 'skipped': {'service': 3}}.
+    #: Outcomes of the messages so far: {'new': 1, 'known': 2, 'edited': 0, 'skipped': {'service': 3}}.
     counts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -91,19 +91,19 @@ class ImportRow(Base):
 
 
 class FeedRow(Base):
-    """The secret word in a user's feed links."""
+    """The secret in a user's feed links."""
 
     __tablename__ = "metka_feeds"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    #: Whose it is: SQLite may give a deleted user's number to the next one.
+    #: The owner: SQLite may reuse a deleted user's id.
     telegram_id: Mapped[int] = mapped_column(BigInteger)
     secret: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class HashtagRow(Base):
-    """A message of a channel where the bot writes hashtags: as it was before, and what was appended."""
+    """A channel message with hashtags: the original, and the line appended."""
 
     __tablename__ = "metka_hashtags"
 
@@ -111,16 +111,16 @@ class HashtagRow(Base):
     chat_id: Mapped[int] = mapped_column(BigInteger)
     message_id: Mapped[int] = mapped_column(BigInteger)
     is_caption: Mapped[bool]
-    #: Text and entities (the Bot API's JSON) without what we appended.
+    #: Text and entities (the Bot API's JSON) without the appended line.
     text: Mapped[str] = mapped_column(Text)
     entities: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: What an edit has to repeat (`services.hashtags.formatting.Original.options`).
+    #: Options that an edit must repeat (`services.hashtags.formatting.EditableMessage.options`).
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: The line that stands in the channel now; NULL: none.
+    #: The line in the channel now; NULL: none.
     line: Mapped[str | None] = mapped_column(Text)
-    #: Another one that may be seen in it: it is being written, or stood there before.
+    #: Another line that the channel may show: being written, or the former one.
     other_line: Mapped[str | None] = mapped_column(Text)
-    #: When the message was last edited that we know of, by Telegram's clock.
+    #: The last known edit of the message, by Telegram's clock.
     edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: 'waiting' for tags (again), 'written', 'undoing' (a person pressed the button), 'undone' (by a person: it stays
     #: so), or 'refused' by Telegram.

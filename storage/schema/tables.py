@@ -115,12 +115,12 @@ class Post(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Requests of the attempt under way and models that refused the post (JSON, `services.tagging.retry_policy.Trail`).
     attempt_trail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: True while the post waits for the provider to come back: due with the first answer after a pause. With no
-    #: attempt under way it also says that the last attempt is in doubt: not known to be the post's own failure.
+    #: True while the post waits for the provider: it is due with the first answer after a pause. Without an attempt
+    #: under way the last attempt is in doubt: its failure may not be the post's own.
     waits_for_upstream: Mapped[bool | None]
-    #: True while the post's last request ended in a fault of the upstream: the next one is a retry.
+    #: True while the post's last request ended in an upstream fault: the next one is a retry.
     after_fault: Mapped[bool | None]
-    #: True when others were served after the post had met a fault of the upstream: its faults may be its own.
+    #: True when other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
@@ -130,7 +130,7 @@ class Post(Base):
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Of the text that the tags were given for (`services.tags.text_equality.text_key`); NULL: not known.
     text_key: Mapped[int | None] = mapped_column(BigInteger)
-    #: True when tags of another post with the same text, or those it has, are not what was asked for.
+    #: True when new tags were asked for: its own tags and those of a post with equal text will not do.
     wants_new: Mapped[bool | None]
     #: Telegram's id of the album that the post belongs to.
     media_group_id: Mapped[str | None] = mapped_column(String(64))
@@ -167,7 +167,7 @@ class Post(Base):
         partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
         # Posts that wait for the provider to come back: nearly always none.
         partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
-        # A post of a channel by its message: intake stores it once.
+        # A post of a channel by its message: channel_posts stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         # Tags for a text that was tagged already.
         partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
@@ -180,7 +180,7 @@ class Post(Base):
 
 
 class Attempt(Base):
-    """One row a request and post: it explains every failure later. Pruned after 30 days."""
+    """A request for a post and its outcome. Pruned after 30 days."""
 
     __tablename__ = "metka_attempts"
 
@@ -200,8 +200,7 @@ class Attempt(Base):
     error: Mapped[str | None] = mapped_column(Text)
     #: The first 1,000 characters of a malformed answer.
     answer: Mapped[str | None] = mapped_column(Text)
-    #: On the request that ended its attempt: 'tagged', 'retrying' or 'failed'. An attempt that failed because the
-    #: upstream as a whole was down is none of the post's, and has NULL.
+    #: On the request that ended an attempt: 'tagged', 'retrying' or 'failed'; NULL if the provider as a whole was down.
     ended: Mapped[str | None] = mapped_column(String(16))
 
     __table_args__ = (
@@ -213,8 +212,8 @@ class Attempt(Base):
     )
 
 
-class UpstreamRow(Base):
-    """What is known of one model: set aside until when, and why. Shared by all processes."""
+class ModelStateRow(Base):
+    """A model's circuit breaker: set aside until when, and why. Shared by all processes."""
 
     __tablename__ = "metka_upstream"
 
@@ -225,12 +224,12 @@ class UpstreamRow(Base):
     since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     faults: Mapped[int] = mapped_column(server_default="0")
     pauses: Mapped[int] = mapped_column(server_default="0")
-    #: Until then a process's probe may be under way: no other is sent.
+    #: A process's probe may be under way until then; no other is sent.
     probe_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class BudgetRow(Base):
-    """The requests that one limit of the provider counts together (a lane). Shared by all processes."""
+class RateLimitRow(Base):
+    """A rate limit and daily quota of the provider, for the requests it counts together. Shared by all processes."""
 
     __tablename__ = "metka_budget"
 
@@ -250,7 +249,7 @@ class BudgetRow(Base):
 
 
 class Person(Base):
-    """Somebody who wrote to the bot, or is to be written to: access, language, reachability."""
+    """A person who wrote to the bot or gets messages from it: access, language, reachability."""
 
     __tablename__ = "metka_people"
 
@@ -285,7 +284,7 @@ class ChannelOwner(Base):
     hashtags_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class Batch(Base):
+class RetryRun(Base):
     """One /retry: whose, where its progress is shown, and how it ended."""
 
     __tablename__ = "metka_batches"
@@ -300,8 +299,8 @@ class Batch(Base):
     stopped: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
-class BatchPost(Base):
-    """A post of a /retry, and what it was before: Stop puts that back."""
+class RetryRunPost(Base):
+    """A post of a /retry and its values before; Stop restores them."""
 
     __tablename__ = "metka_batch_posts"
 
@@ -314,7 +313,7 @@ class BatchPost(Base):
 
 
 class OutboxRow(Base):
-    """Something a person is to be told; it stands here until Telegram has taken it.
+    """A message to a person, kept until Telegram has accepted it.
 
     `kind`: 'failed' (a post of theirs failed), 'result' (the answer to /regen, a button or a forward: edits
     `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which), 'channel' (news
@@ -331,14 +330,14 @@ class OutboxRow(Base):
     message_id: Mapped[int | None] = mapped_column(BigInteger)
     payload: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: When there is something to say; NULL: the post's outcome is awaited.
+    #: When the message can be sent; NULL: the post has no outcome yet.
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Not before this (a flood wait, a pause between tries).
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[str | None] = mapped_column(Text)
-    #: What a text for the administrators is about while that lasts: 'pause', 'failing'; NULL when it is over.
+    #: The lasting condition that a text for administrators is about ('pause', 'failing'); NULL when it is over.
     topic: Mapped[str | None] = mapped_column(String(32))
 
     __table_args__ = (
@@ -348,13 +347,13 @@ class OutboxRow(Base):
 
 
 class TokenRow(Base):
-    """A token of the HTTP API that reaches one user's rows. The token itself is nowhere, only its hash."""
+    """A token of the HTTP API for one user's rows; only its hash is stored."""
 
     __tablename__ = "metka_tokens"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    #: Whose it is: a parser that deletes a user may leave the token behind, and SQLite gives users.id again.
+    #: The owner: a parser that deletes a user may leave the token behind, and SQLite reuses users.id.
     telegram_id: Mapped[int] = mapped_column(BigInteger)
     #: SHA-256 of the token, in hex.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -363,8 +362,8 @@ class TokenRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class UpdateRow(Base):
-    """An update that Telegram's webhook brought: it was answered when it stood here, and is handled after that."""
+class ReceivedUpdateRow(Base):
+    """An update from Telegram's webhook: stored, then acknowledged, then handled."""
 
     __tablename__ = "metka_updates"
 
@@ -372,7 +371,7 @@ class UpdateRow(Base):
     #: The update as it came (JSON); NULL once it was handled.
     body: Mapped[str | None] = mapped_column(Text)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: Kept for a day after that: what Telegram sends a second time is known.
+    #: Rows are kept for a day after that, to recognise updates sent twice.
     handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (partial_index("ix_metka_updates_waiting", "update_id", where="handled_at IS NULL"),)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import from_json
 from sqlalchemy import ColumnElement, DateTime, Dialect, String, Text, cast, type_coerce
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: NUL and halves of surrogate pairs: JSON can say them, UTF-8 and PostgreSQL cannot hold them.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-#: Kept, since `json.dumps` would make one for each row.
 _AS_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -56,7 +53,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class TagList(TypeDecorator[list[str]]):
     """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags.
 
-    Nor are blank strings tags, or those that cannot be stored everywhere.
+    Blank strings and strings that PostgreSQL cannot store are left out.
     """
 
     impl = Text
@@ -71,7 +68,7 @@ class TagList(TypeDecorator[list[str]]):
         return dialect.type_descriptor(Text())
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Read as text: PostgreSQL's driver would parse JSON itself, and fail with the whole page at one odd row."""
+        """Read as text: asyncpg would decode JSON itself, and one odd row would fail the whole page."""
         return type_coerce(cast(column, Text), self)
 
     def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
@@ -86,7 +83,7 @@ class TagList(TypeDecorator[list[str]]):
 
 
 def strings_in(value: Any) -> list[str]:
-    """What may be tags in a value of `posts.tags`, which is text or read already; those that are pass `is_tag`."""
+    """The strings in a value of `posts.tags` (JSON text or decoded); `is_tag` says which are tags."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -95,32 +92,20 @@ def strings_in(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def distinct_in_each(texts: Sequence[str]) -> Iterable[set[Any]]:
-    """What may be tags in many values, each once, and perhaps other things that are no text; read in one go.
-
-    The texts are JSON. One after the other they would take three times as long.
-    """
-    try:
-        return list(map(set, [value for value in from_json(f"[{','.join(texts)}]") if isinstance(value, list)]))
-    except (ValueError, RecursionError, TypeError):
-        # JSON that is not read (nested too deep, half a surrogate pair), or lists in lists.
-        return [set(strings_in(text)) for text in texts]
-
-
 def is_tag(item: str) -> bool:
-    """Not blank, and such as can be stored everywhere."""
+    """Not blank, and storable on both databases."""
     return bool(item.strip()) and not UNSTORABLE.search(item)
 
 
 def as_text(value: Any) -> str | None:
-    """What a column of text holds on SQLite, where any row may hold anything else → text."""
+    """A text column's value as text: on SQLite a row may hold another type."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, str) else str(value)
 
 
 def as_whole(value: Any) -> int | None:
-    """What a column of whole numbers holds → that number; None when it is none."""
+    """An integer column's value as a number, or None: on SQLite a row may hold another type."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else None

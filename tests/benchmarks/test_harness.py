@@ -18,14 +18,14 @@ from benchmarks.standins.faults import Deck
 from benchmarks.standins.http import Request
 from benchmarks.standins.provider import ProviderStandIn
 from services.llm.answer_parser import read_answer
-from services.llm.prompts import answer_schema, build_messages
+from services.llm.prompts import answer_schema, messages
 
 Json = dict[str, Any]
 
 
 def _body(*numbers: int, model: str = "one/model", **more: object) -> Json:
     texts = [text_of(number) for number in numbers]
-    return {"model": model, "messages": build_messages(texts), "response_format": answer_schema(len(texts)), **more}
+    return {"model": model, "messages": messages(texts), "response_format": answer_schema(len(texts)), **more}
 
 
 def _asked(provider: ProviderStandIn, path: str, body: Json) -> tuple[Any, int]:
@@ -41,7 +41,7 @@ def test_each_post_gets_the_tags_that_only_it_can_have() -> None:
         body = _body(*numbers)
         value, status = _asked(ProviderStandIn(), "/api/v1/chat/completions", body)
         content = value["choices"][0]["message"]["content"]
-        reading = read_answer(content, len(numbers), [text_of(number) for number in numbers], "stop")
+        reading = read_answer(content, len(numbers), [text_of(number) for number in numbers])
         assert status == 200
         assert reading.tags == {at: tuple(tags_of(marker(number))) for at, number in enumerate(numbers, start=1)}
 

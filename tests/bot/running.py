@@ -27,13 +27,13 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.accounts.people import People
 from services.clock import utc_now
-from services.following.service import Channels
+from services.following.service import ChannelService
 from services.hashtags.service import ChannelHashtags
-from services.ingest.channel_posts import Intake
+from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
-from services.library.export import Exporting
+from services.library.bot_queries import BotQueries
+from services.library.export import Exporter
 from services.library.feeds import Feeds
-from services.library.overview import Overview
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
@@ -54,7 +54,7 @@ class Running:
     telegram: TelegramSandbox
     tagging: TaggingService
     outbox: Outbox
-    overview: Overview
+    queries: BotQueries
     notifier: Notifier
     writer: HashtagWriter
 
@@ -108,23 +108,23 @@ async def running_bot(
         bot = make_bot(telegram.token, telegram.url)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)
-        outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
+        outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
         notified = None if metrics is None else metrics.notified
-        notifier = Notifier(bot, outbox, NoticeMessages(overview, i18n, admins), utc_now, notified)
+        notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, admins), utc_now, notified)
         progress = ProgressMessages(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = ImportJobs(bot, imports, people, i18n)
         hashtags = ChannelHashtags(database, lambda: None, utc_now)
         writer = HashtagWriter(bot, hashtags)
-        exports = ExportJobs(bot, Exporting(database), i18n, utc_now, largest=LARGEST_FILE)
+        exports = ExportJobs(bot, Exporter(database), i18n, utc_now, largest=LARGEST_FILE)
         dispatcher = make_dispatcher(
             make_routers(),
             people=people,
-            overview=overview,
-            intake=Intake(database, people, engine.worker.wake, utc_now),
+            queries=queries,
+            channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
-            channels=Channels(database, lambda: None, utc_now),
+            channels=ChannelService(database, lambda: None, utc_now),
             progress=progress,
             imports=imports,
             importer=importer,
@@ -139,7 +139,7 @@ async def running_bot(
         tasks = (polling, notifier, progress, importer, writer)
         running_tasks = [asyncio.create_task(task.run()) for task in tasks]
         try:
-            yield Running(database, telegram, engine.tagging, outbox, overview, notifier, writer)
+            yield Running(database, telegram, engine.tagging, outbox, queries, notifier, writer)
         finally:
             nudge.cancel()
             for task in tasks:

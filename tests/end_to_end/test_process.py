@@ -67,6 +67,7 @@ async def test_from_a_row_to_tags_in_the_chat(
         await telegram.wait_for(lambda: any(tag in message["text"] for message in telegram.from_bot(USER)))
         assert await bot.stop() == 0
         assert "sk-secret-key" not in bot.log
+        assert "no_administrators" not in bot.log
         assert telegram.token not in bot.log
         assert "новостях" not in bot.log
     assert telegram.errors == []

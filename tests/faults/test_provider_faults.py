@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.provider import FaultPlan
-from sandbox.provider.faults import FAULTS, TRANSIENT
+from sandbox.provider.faults import ELSEWHERE, FAULTS, TRANSIENT
 from sandbox.provider.malformed import MALFORMED
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite, sqlite_first
@@ -14,11 +14,11 @@ from tests.faults.world import CONCURRENCY, MODELS, World, marker
 pytestmark = pytest.mark.timeout(240)
 
 #: Answers that hold the tags.
-READABLE = [*MALFORMED, "slow"]
+READABLE = [*MALFORMED, *ELSEWHERE, "slow"]
 #: What concerns more than one request, and has its own scenarios.
 GONE = ["model_gone_404", "model_gone_plain_404"]
 LIMITS = ["rate_limit_minute", "rate_limit_minute_body", "rate_limit_day", "rate_limit_provider", "capacity_429"]
-ACCOUNT = ["account_401", "account_402", "forbidden_403"]
+ACCOUNT = ["account_401", "account_402", "insufficient_quota_429", "forbidden_403", "data_policy_404"]
 #: A second answer on a connection that may be another request's by then: tests/services/llm/test_hostile_answers.py.
 TWICE = ["late_answer"]
 #: What another request mends: everything else, so that a fault added to the table is tried here.

@@ -28,7 +28,7 @@ from aiogram.types import (
     MessageEntity,
 )
 
-from sandbox.telegram import Answer, FloodLimits, TelegramSandbox
+from sandbox.telegram import FloodLimits, PressAnswer, TelegramSandbox
 from sandbox.telegram.flood import FloodControl
 from tests.sandbox.acting import ANNA, CHANNEL, client
 
@@ -183,7 +183,7 @@ async def test_a_press_waits_for_its_one_answer(telegram: TelegramSandbox, bot: 
     with pytest.raises(TelegramBadRequest):
         await bot.answer_callback_query(query.id, text="x" * 201)
     await bot.answer_callback_query(query.id, text="Done")
-    assert await pressing == Answer("Done")
+    assert await pressing == PressAnswer("Done")
     for unknown in (query.id, "7"):
         with pytest.raises(TelegramBadRequest, match="query is too old"):
             await bot.answer_callback_query(unknown)

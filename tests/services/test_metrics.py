@@ -1,4 +1,4 @@
-"""The installation as /metrics shows it: the right numbers, read seldom."""
+"""The installation's metrics, and how often they are queried."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.availability.provider_status import Quota
 from services.availability.rate_limit import FREE_SCOPE
-from services.metrics import KEEP_SECONDS, KEEP_TIMES, Gauges, ModelGauge
+from services.metrics import KEEP_SECONDS, KEEP_TIMES, MetricsReader, ModelMetrics
 from storage.accounts import people as people_rows
 from storage.db.engine import Database
 from storage.queue import limits
 from storage.queue.claim import Priority
-from storage.schema.tables import BudgetRow, OutboxRow
+from storage.schema.tables import OutboxRow, RateLimitRow
 from tests.storage.rows import NOW, add_posts, add_user
 
 CHAIN = ("first/model", "second/model:free")
@@ -35,7 +35,7 @@ def ago(**values: float) -> datetime:
 
 @dataclass
 class Seconds:
-    """A monotonic clock that is moved by hand."""
+    """A monotonic clock that tests move."""
 
     now: float = 0.0
 
@@ -43,28 +43,28 @@ class Seconds:
         return self.now
 
 
-def gauges(database: Database, *, enabled: bool = True, chain: tuple[str, ...] = CHAIN, **more: Any) -> Gauges:
-    return Gauges(database, chain, enabled=enabled, clock=lambda: NOW, **more)
+def gauges(database: Database, *, enabled: bool = True, chain: tuple[str, ...] = CHAIN, **more: Any) -> MetricsReader:
+    return MetricsReader(database, chain, enabled=enabled, clock=lambda: NOW, **more)
 
 
 async def add(session: AsyncSession, first: int, count: int = 1, **values: Any) -> None:
-    """Posts that were stored an hour ago, unless they say otherwise."""
+    """Add posts that were stored an hour ago, unless `values` differ."""
     await add_posts(session, 1, count, first=first, **{"posted_at": ago(days=9), "parsed_at": ago(hours=1), **values})
 
 
 async def test_an_empty_installation(database: Database) -> None:
-    """Every status has its number from the beginning; what nobody knows is None."""
+    """Every status is counted from the beginning; unknown values are None."""
     reading = await gauges(database).read()
     assert dict(reading.posts) == dict.fromkeys(("pending", "retrying", "success", "failed", "skipped", "other"), 0)
     assert dict(reading.due) == {"pending": 0, "retrying": 0}
     assert dict(reading.oldest_due) == {"pending": 0.0, "retrying": 0.0}
     assert (reading.leased, reading.outbox_waiting, reading.paused, reading.pause_ends) == (0, 0, None, None)
     assert reading.quota is None
-    assert reading.models == tuple(ModelGauge(model, None, half_open=False, faults=0) for model in CHAIN)
+    assert reading.models == tuple(ModelMetrics(model, None, half_open=False, faults=0) for model in CHAIN)
 
 
 async def test_posts_by_status(database: Database) -> None:
-    """NULL is pending; what another program made up is counted together."""
+    """NULL is pending; statuses of other programs are counted together."""
     async with database.write() as session:
         await add_user(session, 1)
         statuses = ("pending", None, "retrying", "success", "success", "failed", "skipped", "odd", "odder")
@@ -75,7 +75,7 @@ async def test_posts_by_status(database: Database) -> None:
 
 
 async def test_what_is_due_now(database: Database) -> None:
-    """Not what waits for its time, nor what a process holds; a lease that ran out holds nothing."""
+    """Posts that wait for their time or are leased are not due; an expired lease does not count."""
     async with database.write() as session:
         await add_user(session, 1)
         await add(session, 1, 3)
@@ -112,7 +112,7 @@ async def test_what_is_due_now(database: Database) -> None:
     ],
 )
 async def test_since_when_a_post_is_due(database: Database, values: dict[str, Any], seconds: float) -> None:
-    """Since the time set for it, or else since the last thing that happened to it; bulk work waits by design."""
+    """Since its `next_attempt_at`, or else since its last event; bulk work waits by design."""
     async with database.write() as session:
         await add_user(session, 1)
         await add(session, 1, **values)
@@ -122,7 +122,7 @@ async def test_since_when_a_post_is_due(database: Database, values: dict[str, An
 
 
 async def test_the_oldest_counts(database: Database) -> None:
-    """Of several that are due the longest-waiting one is shown."""
+    """The longest-waiting post counts."""
     async with database.write() as session:
         await add_user(session, 1)
         for number, minutes in enumerate((5, 50, 20), 1):
@@ -131,24 +131,24 @@ async def test_the_oldest_counts(database: Database) -> None:
 
 
 async def test_models_set_aside_and_the_pause(database: Database) -> None:
-    """A breaker that is open, one that is half-open, and the pause when nobody is left; only of the chain's models."""
+    """Open and half-open breakers of the chain's models, and the pause if no model is left."""
     down = ModelState("first/model", AFTER, Aside.DOWN, "HTTP 503", BEFORE, faults=4)
     async with database.write() as session:
         gone = ModelState("old/model", ago(days=-1), Aside.GONE, "gone", BEFORE)
         await save_states(session, [down, gone])
     reading = await gauges(database).read()
-    assert reading.models[0] == ModelGauge("first/model", Aside.DOWN, half_open=False, faults=4)
-    assert reading.models[1] == ModelGauge("second/model:free", None, half_open=False, faults=0)
+    assert reading.models[0] == ModelMetrics("first/model", Aside.DOWN, half_open=False, faults=4)
+    assert reading.models[1] == ModelMetrics("second/model:free", None, half_open=False, faults=0)
     assert (reading.paused, reading.pause_ends) == (None, None)
     async with database.write() as session:
         await save_states(session, [ModelState("second/model:free", BEFORE, Aside.DOWN, "HTTP 503", BEFORE, faults=3)])
     reading = await gauges(database).read()
-    assert reading.models[1] == ModelGauge("second/model:free", None, half_open=True, faults=3)
+    assert reading.models[1] == ModelMetrics("second/model:free", None, half_open=True, faults=3)
     assert (reading.paused, reading.pause_ends) == (Aside.DOWN, BEFORE)
 
 
 async def test_without_a_key_nothing_is_paused(database: Database) -> None:
-    """What an earlier key met says nothing of an installation that asks nobody."""
+    """Errors of an earlier key do not count while tagging is disabled."""
     async with database.write() as session:
         await save_states(session, [ModelState(model, AFTER, Aside.ACCOUNT, "401", BEFORE) for model in CHAIN])
     reading = await gauges(database, enabled=False).read()
@@ -157,10 +157,10 @@ async def test_without_a_key_nothing_is_paused(database: Database) -> None:
 
 
 async def test_the_quota_of_free_models(database: Database) -> None:
-    """Known when the provider told it, and only where free models are asked."""
+    """Known once the provider has reported it, and only if the chain has free models."""
     async with database.write() as session:
         await limits.ensure(session, [FREE_SCOPE])
-        await session.execute(update(BudgetRow).values(day="2026-01-01", day_used=20, day_limit=50))
+        await session.execute(update(RateLimitRow).values(day="2026-01-01", day_used=20, day_limit=50))
     quota = (await gauges(database).read()).quota
     assert isinstance(quota, Quota)
     assert (quota.limit, quota.remaining) == (50, 30)
@@ -168,7 +168,7 @@ async def test_the_quota_of_free_models(database: Database) -> None:
 
 
 async def test_messages_that_wait(database: Database) -> None:
-    """Ready and not sent; not those for somebody who cannot be reached, nor those whose outcome is awaited."""
+    """Notices that are ready, except for unreachable people and for results that are not there yet."""
     async with database.write() as session:
         for telegram_id, values in (
             (1, {"ready_at": BEFORE}),
@@ -184,7 +184,7 @@ async def test_messages_that_wait(database: Database) -> None:
 
 @dataclass
 class Counted:
-    """A database that counts its looks; `gate` holds them, `slow` makes them take time on the given clock."""
+    """A database that counts queries; `gate` holds them, `slow` lets them take time on the clock."""
 
     inner: Database
     clock: Seconds
@@ -208,12 +208,12 @@ def counted(database: Database) -> Counted:
     return made
 
 
-def counting(counted: Counted, **more: Any) -> Gauges:
-    return Gauges(counted, CHAIN, enabled=True, clock=lambda: NOW, monotonic=counted.clock, **more)  # type: ignore[arg-type]
+def counting(counted: Counted, **more: Any) -> MetricsReader:
+    return MetricsReader(counted, CHAIN, enabled=True, clock=lambda: NOW, monotonic=counted.clock, **more)  # type: ignore[arg-type]
 
 
 async def test_many_scrapers_cost_one_look(counted: Counted) -> None:
-    """At the same time, and for ten seconds after it."""
+    """Concurrent ones, and those in the next ten seconds."""
     counted.gate.clear()
     each = counting(counted)
     asking = [asyncio.create_task(each.read()) for _ in range(20)]
@@ -230,7 +230,7 @@ async def test_many_scrapers_cost_one_look(counted: Counted) -> None:
 
 
 async def test_a_look_that_takes_long_is_kept_longer(counted: Counted) -> None:
-    """So that no scraper, however eager, takes more than a twentieth of the database's time."""
+    """Scrapers take at most a twentieth of the database's time."""
     counted.slow = 3.0
     each = counting(counted)
     await each.read()
@@ -243,7 +243,7 @@ async def test_a_look_that_takes_long_is_kept_longer(counted: Counted) -> None:
 
 
 async def test_a_failure_is_kept_too(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that is away is not asked at every scrape; after that it is asked anew."""
+    """An unavailable database is not queried at every scrape, and later queried again."""
 
     async def away(*_: Any) -> Any:
         raise OSError("away")
@@ -255,13 +255,13 @@ async def test_a_failure_is_kept_too(counted: Counted, monkeypatch: pytest.Monke
             with pytest.raises(OSError, match="away"):
                 await each.read()
     assert counted.looks == 1
-    # However long it took to fail.
+    # The duration of a failed query does not matter.
     counted.clock.now = 30.0 + KEEP_SECONDS
     assert (await each.read()).leased == 0
 
 
 async def test_a_database_that_hangs_is_asked_once(counted: Counted) -> None:
-    """Who asks gets an answer in time, and the look goes on for the next one; `close` breaks it off."""
+    """A request gets its answer in time, the query goes on for the next one, and `close` cancels it."""
     counted.gate.clear()
     each = counting(counted, within_seconds=0.0)
     for _ in range(3):

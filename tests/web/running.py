@@ -27,12 +27,12 @@ from services.accounts.people import People
 from services.accounts.tokens import Tokens
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
-from services.following.service import Channels
-from services.ingest.api_posts import Submissions
+from services.following.service import ChannelService
+from services.ingest.api_posts import ApiPosts
+from services.library.api_queries import ApiQueries
 from services.library.feeds import Feeds
-from services.library.lists import Listing
 from services.llm.client import Provider
-from services.metrics import Gauges
+from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
 from storage.db.engine import Database, parse_url
 from tests.proxy import Proxy, proxied
@@ -93,22 +93,22 @@ async def serving(
         await _fill(database)
     tokens = Tokens(database, People(database, frozenset(), utc_now), utc_now)
     async with Provider("http://127.0.0.1:9", "key", 1, utc_now) as provider, aiohttp.ClientSession() as http:
-        channels = Channels(database, lambda: None, utc_now)
+        channels = ChannelService(database, lambda: None, utc_now)
         tagging = _tagging(database, provider, enabled=enabled)
         woken = asyncio.Event()
-        submissions = Submissions(database, woken.set, utc_now)
+        api_posts = ApiPosts(database, woken.set, utc_now)
         feeds = Feeds(database, People(database, frozenset(), utc_now), public_url, utc_now)
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         backend = Backend(
             authenticator=Authenticator(api_token, tokens),
-            listing=Listing(database),
-            submissions=submissions,
+            listing=ApiQueries(database),
+            api_posts=api_posts,
             feeds=feeds,
             i18n=I18n(ZoneInfo("UTC"), utc_now),
             tagging=tagging,
             channels=channels,
             readiness=ReadinessCheck(database, tagging, lambda: web.telegram),
-            exposition=Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=enabled, clock=utc_now)),
+            exposition=Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now)),
             max_attempts=5,
         )
         async with serve(make_web_app(backend, webhook=webhook, rate=rate), "127.0.0.1", 0) as port:

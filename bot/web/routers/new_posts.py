@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bot.web.dependencies import BackendDep, OwnUserId, known_query
 from bot.web.schemas import PROBLEMS, NewPost, NewPosts, PostsTaken, TakenPost
-from services.ingest.api_posts import Submission
+from services.ingest.api_posts import ApiPost
 from services.sources.base import SourceChannel, SourcePost
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
@@ -30,10 +30,10 @@ async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) 
     A post is known again by its channel and its message's number: sent twice it is stored once, and a text that has
     changed is tagged anew. Of several of the same message in one call the last counts.
     """
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     # FastAPI would read a body of 32 MiB before it knows the caller, and parse it in the event loop.
     given = await asyncio.to_thread(_parse, await request.body())
-    receipt = await backend.submissions.take(user_id, [_submission(post) for post in given.posts])
+    receipt = await backend.api_posts.store(user_id, [_api_post(post) for post in given.posts])
     return PostsTaken(
         user_id=user_id,
         received=len(given.posts),
@@ -53,9 +53,9 @@ def _parse(body: bytes) -> NewPosts:
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
 
 
-def _submission(post: NewPost) -> Submission:
+def _api_post(post: NewPost) -> ApiPost:
     username = (post.channel_username or "").lstrip("@") or None
-    return Submission(
+    return ApiPost(
         SourceChannel(post.channel_id, username, post.channel_title or ""),
         SourcePost(post.telegram_message_id, post.text, post.posted_at, url=post.url, views=post.views),
     )

@@ -10,7 +10,8 @@ from bot.web import schemas
 from bot.web.dependencies import Backend, BackendDep, CallerDep, Limit, OwnUserId, PostId, TagFilter, known_query
 from bot.web.schemas import PROBLEMS
 from services.availability.provider_status import ProviderState
-from services.library.lists import CURSOR, Page, PostWithAttempts
+from services.library.api_queries import Page, PostWithAttempts
+from services.library.cursor import CURSOR
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start again"
@@ -51,7 +52,7 @@ async def retry_tagging(
     """
     if force and not caller.is_admin:
         raise HTTPException(403, "force is the administrator's alone")
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     _refuse_if_disabled(backend)
     # Read first: after the posts are queued, an error must not be the answer.
     state = await backend.tagging.provider_state()

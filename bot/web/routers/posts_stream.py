@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from bot.web.dependencies import BackendDep, OwnUserId, TagFilter, known_query
 from bot.web.schemas import PROBLEMS, Status
-from services.library.lists import ListedPost, UnknownUserError
+from services.library.api_queries import ListedPost, UnknownUserError
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 MEDIA_TYPE = "application/x-ndjson"

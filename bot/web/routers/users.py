@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from bot.web import schemas
 from bot.web.dependencies import BackendDep, CallerDep, Limit, OwnUserId, known_query
 from bot.web.schemas import PROBLEMS
-from services.library.lists import MAX_ID
+from services.library.cursor import MAX_ID
 
 router = APIRouter(tags=["users"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 #: How long POST …/channels/parse waits for the channels to be read.
@@ -47,7 +47,7 @@ async def parse_channels(user_id: OwnUserId, backend: BackendDep) -> schemas.Par
     At most one request a second is made, so a channel that is not read within a few seconds is `queued` and is read
     later. New posts are tagged as any others.
     """
-    await backend.listing.make_sure_of(user_id)
+    await backend.listing.check_user(user_id)
     readings = await backend.channels.fetch_all(user_id, wait_seconds=PARSE_WAIT_SECONDS)
     return schemas.ParseQueued(
         user_id=user_id,

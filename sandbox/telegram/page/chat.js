@@ -329,7 +329,7 @@ function listen() {
     const event = JSON.parse(data);
     EVENTS[event.type]?.(event);
   };
-  // Also after a lost connection: what happened meanwhile is read afresh.
+  // Also after a lost connection: reload what was missed.
   source.onopen = async () => {
     await loadChats();
     if (state.current !== null) await open(state.current);

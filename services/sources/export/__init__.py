@@ -1,0 +1,1 @@
+"""A chat or account that Telegram Desktop exported as JSON (`result.json`)."""

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from services.sources.base import Delivery, SourceError
-from services.sources.export.bounded_json import BoundedReader
-from services.sources.export.reader import ExportReader, NotAnExportError
+import ijson
 
-#: Messages of a delivery, at most.
-PART = 500
-#: So much of the beginning tells a file from others of its size.
+from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
+from services.sources.export.messages import post_of
+from services.sources.export.reader import NotAnExportError, messages_of
+
+#: Messages in a delivery, at most.
+MAX_DELIVERY = 500
+#: The size and this much of the beginning identify a file.
 FINGERPRINT_BYTES = 2**20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ExportFault(StrEnum):
     """What is wrong with a file."""
 
-    #: No such file, a folder, or one that may not be read.
+    #: No such file, a folder, or a file without read permission.
     UNREADABLE = "unreadable"
     #: The export as web pages.
     HTML = "html"
-    #: No JSON at all.
     NOT_JSON = "not_json"
     #: JSON, but no export of chats.
     NOT_EXPORT = "not_export"
-    #: It breaks off, or is damaged.
+    #: Damaged or cut off.
     BROKEN = "broken"
 
 
@@ -46,29 +49,24 @@ class ExportError(SourceError):
 class ExportFile:
     """The messages of an export, chat after chat.
 
-    A delivery's position is how many messages of the whole file came so far, those that were left out among them.
+    A delivery's position counts all messages of the file so far, skipped ones too.
 
     Attributes:
         size: of the file, in bytes; 0 before it is read.
+        bytes_read: how many of these were read.
     """
 
-    def __init__(self, path: Path, *, part: int = PART) -> None:
-        """`part`: messages of a delivery at most."""
+    def __init__(self, path: Path, *, max_delivery: int = MAX_DELIVERY) -> None:
         self._path = path
-        self._part = part
-        self._reader: BoundedReader | None = None
+        self._max_delivery = max_delivery
         self.size = 0
-
-    @property
-    def bytes_read(self) -> int:
-        """How far it is in the file."""
-        return self._reader.bytes_read if self._reader else 0
+        self.bytes_read = 0
 
     async def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
-        """As `Source.deliveries`; each is parsed in a thread, while the event loop goes on.
+        """As `Source.deliveries`; a thread parses.
 
         Raises:
-            ExportError: what is wrong with the file; what came before it was right.
+            ExportError: what is wrong with the file. Everything before the fault was delivered.
         """
         parts = self.read(position)
         while (delivery := await asyncio.to_thread(next, parts, None)) is not None:
@@ -76,19 +74,62 @@ class ExportFile:
 
     def read(self, position: int = 0) -> Iterator[Delivery]:
         """The same in this thread."""
-        from ijson.backends import yajl2_c  # noqa: PLC0415 - for those who import
-
+        batch = _Batch(position)
+        fault: ExportError | None = None
         with _opened(self._path) as file:
             self.size = self._path.stat().st_size
-            self._reader = BoundedReader(file)
-            yield from _checked(ExportReader(yajl2_c.basic_parse(self._reader), position, self._part))
+            try:
+                for number, (channel, message) in enumerate(messages_of(file), start=1):
+                    if number <= position:
+                        continue
+                    if batch.channel != channel or number - batch.delivered > self._max_delivery:
+                        self.bytes_read = file.tell()
+                        yield from batch.take()
+                    batch.add(channel, message)
+            except NotAnExportError as error:
+                fault = ExportError(ExportFault.NOT_EXPORT, f"This is not an export from Telegram Desktop: {error}.")
+            except ijson.JSONError:
+                fault = ExportError(ExportFault.BROKEN, _broken(batch.position))
+            self.bytes_read = file.tell()
+            yield from batch.take()
+        if fault is not None:
+            raise fault
+
+
+class _Batch:
+    """Messages of one chat that were read and not delivered yet.
+
+    Attributes:
+        position: messages of the whole file so far; delivered: how many of them were delivered or skipped over.
+    """
+
+    def __init__(self, position: int) -> None:
+        self.channel: SourceChannel | None = None
+        self.position = self.delivered = position
+        self._posts: list[SourcePost] = []
+        self._skipped: Counter[str] = Counter()
+
+    def add(self, channel: SourceChannel, message: object) -> None:
+        self.channel = channel
+        self.position += 1
+        post = post_of(channel, message)
+        if isinstance(post, SourcePost):
+            self._posts.append(post)
+        else:
+            self._skipped[post] += 1
+
+    def take(self) -> Iterator[Delivery]:
+        if self.channel is not None and self.position > self.delivered:
+            delivery = Delivery(self.channel, self._posts, self.position, self._skipped)
+            self._posts, self._skipped, self.delivered = [], Counter(), self.position
+            yield delivery
 
 
 def fingerprint(path: Path) -> str:
-    """By which a file is known again: SHA-256 of its size and its beginning.
+    """SHA-256 of the file's size and beginning, by which an interrupted import is resumed.
 
     Raises:
-        ExportError: it cannot be read.
+        ExportError: the file cannot be read.
     """
     with _opened(path) as file:
         beginning = file.read(FINGERPRINT_BYTES)
@@ -98,9 +139,9 @@ def fingerprint(path: Path) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb", buffering=0) as file:
-            _sniff(path, file)
-            yield cast("BinaryIO", file)
+        with path.open("rb") as file:
+            _check_beginning(path, file)
+            yield file
     except IsADirectoryError:
         raise ExportError(ExportFault.UNREADABLE, f"{path} is a folder: name the file result.json in it.") from None
     except (OSError, ValueError) as error:
@@ -108,10 +149,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise ExportError(ExportFault.UNREADABLE, f"{path} cannot be read: {reason}.") from None
 
 
-def _sniff(path: Path, file: BinaryIO) -> None:
-    """Telegram Desktop's other format, and what is obviously something else."""
-    beginning = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
-    file.seek(0)
+def _check_beginning(path: Path, file: BinaryIO) -> None:
+    """Refuse Telegram Desktop's other format and files of other kinds; leave the file at the start of its JSON."""
+    beginning = file.read(256)
+    file.seek(len(_BYTE_ORDER_MARK) if beginning.startswith(_BYTE_ORDER_MARK) else 0)
+    beginning = beginning.removeprefix(_BYTE_ORDER_MARK).lstrip()
     if beginning.startswith(b"<"):
         raise ExportError(
             ExportFault.HTML,
@@ -121,25 +163,8 @@ def _sniff(path: Path, file: BinaryIO) -> None:
         raise ExportError(ExportFault.NOT_JSON, f"{path} is not JSON: an export's file is named result.json.")
 
 
-def _checked(reader: ExportReader) -> Iterator[Delivery]:
-    """The deliveries; before what is broken all that came before it."""
-    from ijson.common import JSONError  # noqa: PLC0415
-
-    try:
-        yield from reader.deliveries()
-        return
-    except NotAnExportError as error:
-        fault = ExportError(ExportFault.NOT_EXPORT, f"This is not an export from Telegram Desktop: {error}.")
-    # The last two are raised by numbers that nothing holds.
-    except (JSONError, ValueError, ArithmeticError):
-        fault = ExportError(ExportFault.BROKEN, _broken(reader.consumed))
-    if (last := reader.rest()) is not None:
-        yield last
-    raise fault
-
-
-def _broken(consumed: int) -> str:
+def _broken(read: int) -> str:
     what_to_do = "Export it again, and import that: nothing is stored twice."
-    if not consumed:
+    if not read:
         return f"The file is damaged or breaks off before its first message. {what_to_do}"
-    return f"The file is damaged or breaks off after {consumed:,} messages; these are imported. {what_to_do}"
+    return f"The file is damaged or breaks off after {read:,} messages; these are imported. {what_to_do}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from services.clock import Clock, utc_now
-from services.llm.connections import QuietConnector
 from services.sources.base import (
     UNKNOWN,
     Delivery,
@@ -27,43 +25,43 @@ from services.sources.base import (
 from services.sources.preview.page import PreviewPage, read_page
 from services.sources.preview.responses import REDIRECTS, Renamed, redirected, refused
 
-TELEGRAMS_ADDRESS = "https://t.me"
-MOST_BYTES, PIECE = 5 * 2**20, 2**16
-MOST_REDIRECTS = 5
-#: Channels whose validators are remembered, and how long one may be.
-MOST_REMEMBERED, LONGEST_VALIDATOR = 10_000, 500
+TELEGRAM_URL = "https://t.me"
+MAX_PAGE_BYTES = 5 * 2**20
+CHUNK_BYTES = 2**16
+MAX_REDIRECTS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+#: Request headers that ask only for a page newer than the last one.
 _Validators = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came for a name: `html` None: nothing has changed."""
+class PageAnswer:
+    """The page of a channel under its present name; `html` is None when nothing has changed."""
 
     name: str
     html: str | None
     validators: _Validators
 
 
-class Preview:
-    """The server of the public preview; one of these in a process, so that its pace holds for all channels."""
+class PreviewClient:
+    """The server of public previews. One client per process: its rate limit holds for all channels together."""
 
     def __init__(
         self,
         version: str,
-        base_url: str = TELEGRAMS_ADDRESS,
+        base_url: str = TELEGRAM_URL,
         *,
         about: str | None = None,
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
         clock: Clock = utc_now,
     ) -> None:
-        """Without any input or output: the first request opens the session.
+        """Opens nothing: the first request opens the session.
 
         Args:
-            version: of Metka, told to the server.
-            about: an address under which the server's people find out who reads.
+            version: Metka's version, for the User-Agent.
+            about: a URL for the User-Agent, by which the server's operators can reach this bot's owner.
             timeout: seconds for one request.
         """
         self._base = URL(base_url.rstrip("/"))
@@ -72,109 +70,101 @@ class Preview:
             "Accept": "text/html",
             "Accept-Language": "en",
         }
-        # One request in so many seconds, rather than a burst and a pause.
+        # AsyncLimiter(N, 1) would allow bursts of N.
         self._limiter = AsyncLimiter(1, 1 / requests_per_second)
         self._timeout = timeout
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
-        self._seen: OrderedDict[str, _Validators] = OrderedDict()
+        self._validators: dict[str, _Validators] = {}
 
     def channel(self, name: str) -> Source:
-        """The channel of that name (without @) as a source."""
-        return _Channel(self, name)
+        """The channel of this name (without @) as a source."""
+        return _ChannelPreview(self, name)
+
+    def remember(self, name: str, answer: PageAnswer) -> None:
+        """The newest page of `name` was read: from now on only a newer one is wanted."""
+        self._validators[name.lower()] = answer.validators
 
     def forget(self, name: str) -> None:
-        """Deliver the newest page the next time even if it is the same.
-
-        For whoever could not store it, or wants it for somebody who has not got it yet.
-        """
-        self._seen.pop(name.lower(), None)
+        """Deliver the newest page of `name` next time even if it has not changed."""
+        self._validators.pop(name.lower(), None)
 
     async def aclose(self) -> None:
-        """Close the connections; nothing can be read any more."""
+        """Close the connections; every later request fails."""
         self._is_closed = True
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, name: str, before: int) -> Answer:
-        """The page of a name (`before` 0: the newest), under the name it has now.
+    async def fetch(self, name: str, before: int) -> PageAnswer:
+        """The page of a channel with messages before a number (0: the newest page); follows renames.
 
         Raises:
-            SourceError: there is none, or not now.
+            SourceError: there is no page, or none now.
         """
-        known = {} if before else self._seen.get(name.lower(), {})
-        for _ in range(MOST_REDIRECTS):
+        known = {} if before else self._validators.get(name.lower(), {})
+        for _ in range(MAX_REDIRECTS):
             try:
                 async with self._limiter, asyncio.timeout(self._timeout):
-                    found = await self._asked_once(name, before, known)
+                    found = await self._request(name, before, known)
             except TimeoutError:
                 raise SourceUnavailableError("no answer in time") from None
             except (aiohttp.ClientError, OSError) as error:
                 raise SourceUnavailableError(f"no answer: {type(error).__name__}") from None
-            if isinstance(found, Answer):
+            if isinstance(found, PageAnswer):
                 return found
             name = found.name
         raise SourceUnavailableError("the server sends in a circle", of_this_name=True)
 
-    async def _asked_once(self, name: str, before: int, known: _Validators) -> Answer | Renamed:
+    async def _request(self, name: str, before: int, known: _Validators) -> PageAnswer | Renamed:
         query = {"before": str(before)} if before else {}
         url = (self._base / "s" / name).with_query(query)
-        async with self._opened().get(url, headers=known, allow_redirects=False) as response:
+        async with self._open_session().get(url, headers=known, allow_redirects=False) as response:
             if response.status in REDIRECTS:
-                meant = redirected(self._base, url, response.headers.get("Location", ""))
-                if isinstance(meant, SourceError):
-                    raise meant
-                return meant
+                meaning = redirected(self._base, url, response.headers.get("Location", ""))
+                if isinstance(meaning, SourceError):
+                    raise meaning
+                return meaning
             if response.status == 304 and known:
-                return Answer(name, None, known)
+                return PageAnswer(name, None, known)
             if response.status != 200:
                 raise refused(response.status, response.headers.get("Retry-After"), self._clock())
-            return Answer(name, await _text(response), _validators(response))
+            return PageAnswer(name, await _text(response), _validators(response))
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._is_closed:
-            raise SourceUnavailableError("the reader is closed")
+            raise SourceUnavailableError("the preview client is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers=self._headers,
-                # The one limit on time is asyncio.timeout in `ask`.
+                # asyncio.timeout in `fetch` is the only time limit.
                 timeout=aiohttp.ClientTimeout(total=None),
-                connector=QuietConnector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
-    def remember(self, name: str, answer: Answer) -> None:
-        """The newest page of what was asked for by this name was read: the next time only a newer one is wanted."""
-        self.forget(name)
-        if answer.validators:
-            self._seen[name.lower()] = answer.validators
-        while len(self._seen) > MOST_REMEMBERED:
-            self._seen.popitem(last=False)
 
+class _ChannelPreview:
+    """One channel's preview as a `Source`."""
 
-class _Channel:
-    """One channel's preview."""
-
-    def __init__(self, preview: Preview, name: str) -> None:
-        self._preview = preview
+    def __init__(self, client: PreviewClient, name: str) -> None:
+        self._client = client
         self._name = name
 
     async def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
-        """A page each: as `Source.deliveries`. The channel's name in a delivery is the one it has now."""
+        """As `Source.deliveries`, one page each. The delivery's channel has the name it has now."""
         if not _NAME.fullmatch(self._name):
             raise SourceGoneError("this is no name of a channel")
         name, before = self._name, max(position, 0)
         while True:
-            answer = await self._preview.ask(name, before)
+            answer = await self._client.fetch(name, before)
             if answer.html is None:
                 return
-            # A large page takes a while: others have their turn.
+            # Parsing a large page takes a second.
             page = await asyncio.to_thread(read_page, answer.html, answer.name)
             name, reached = answer.name, _position(page, before)
             if before == 0:
-                self._preview.remember(self._name, answer)
+                self._client.remember(self._name, answer)
             if page.lowest is not None or before == 0:
                 yield _delivery(page, reached)
             if page.before is None:
@@ -189,7 +179,7 @@ def _delivery(page: PreviewPage, position: int) -> Delivery:
 
 
 def _position(page: PreviewPage, asked: int) -> int:
-    """Where the next older page begins; 0: a channel without any messages."""
+    """Where the next older page begins; 0 for a channel without messages."""
     reached = min((number for number in (page.lowest, page.before) if number is not None), default=asked)
     if page.before is not None and asked and reached >= asked:
         raise SourceUnreadableError("the link to older posts does not lead to older ones")
@@ -197,18 +187,16 @@ def _position(page: PreviewPage, asked: int) -> int:
 
 
 def _validators(response: aiohttp.ClientResponse) -> _Validators:
-    """The headers that ask for a newer page only."""
     names = {"If-None-Match": "ETag", "If-Modified-Since": "Last-Modified"}
-    found = {asked: response.headers.get(told, "") for asked, told in names.items()}
-    return {asked: value for asked, value in found.items() if 0 < len(value) <= LONGEST_VALIDATOR and value.isascii()}
+    return {asked: response.headers[told] for asked, told in names.items() if told in response.headers}
 
 
 async def _text(response: aiohttp.ClientResponse) -> str:
-    """The page, as far as it is one."""
+    """The body, of MAX_PAGE_BYTES at most."""
     body = bytearray()
-    async for piece in response.content.iter_chunked(PIECE):
-        body += piece
-        if len(body) > MOST_BYTES:
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_PAGE_BYTES:
             raise SourceUnreadableError("the answer is larger than any page")
     try:
         return body.decode()

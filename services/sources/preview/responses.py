@@ -1,4 +1,4 @@
-"""What the preview's server means by an answer without a page: pure decisions over its status and headers."""
+"""What an answer without a page means, by its status and headers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from yarl import URL
 from services.clock import to_utc
 from services.sources.base import SourceError, SourceGoneError, SourceUnavailableError
 
-LONGEST_WAIT = 3600.0
+MAX_WAIT_SECONDS = 3600.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: Names of Telegram's own server: another server that stands in for it may send to these as it does.
-TELEGRAM = frozenset({"t.me", "telegram.me", "telegram.dog"})
+#: Hosts of Telegram's own preview: a mirror may redirect to them as t.me does.
+TELEGRAM_HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog"})
 
-_PREVIEW = re.compile(r"/s/([A-Za-z0-9_]{1,64})/?", re.ASCII)
+_PREVIEW_PATH = re.compile(r"/s/([A-Za-z0-9_]{1,64})/?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +29,26 @@ class Renamed:
 
 
 def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
-    """What a redirect means: only a name is taken from it, never an address to ask.
+    """What a redirect means; only a channel's name is taken from it, never a host to ask.
 
     Args:
         base: the address of the preview's server.
-        asked: the address that it answered so to.
-        location: the header, as it came.
+        asked: the address that was asked for.
+        location: the Location header.
     """
     try:
         target = asked.join(URL(location)) if location else None
-        known = target is not None and (target.host == base.host or target.host in TELEGRAM)
+        known = target is not None and (target.host == base.host or target.host in TELEGRAM_HOSTS)
     except ValueError:
         target, known = None, False
     if target is None or not known:
         return SourceUnavailableError("the server sends to another one, which is not asked", of_this_name=True)
-    path = target.path.removeprefix(base.path.rstrip("/"))
-    preview = _PREVIEW.fullmatch(path)
+    preview = _PREVIEW_PATH.fullmatch(target.path.removeprefix(base.path.rstrip("/")))
     return Renamed(preview[1]) if preview else SourceGoneError("there is no preview under this name")
 
 
 def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
-    """What a status that brings no page means."""
+    """What a status other than 200, 304 and REDIRECTS means."""
     if status in {404, 410}:
         return SourceGoneError(f"the server answers {status}")
     wait, of_this_name = seconds_to_wait(retry_after, now), status < 500 and status != 429
@@ -57,8 +56,8 @@ def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
 
 
 def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
-    """Retry-After, in seconds or as a date, an hour at most; None: it does not say."""
-    written = (retry_after or "")[:100].strip()
+    """Retry-After (seconds or a date), MAX_WAIT_SECONDS at most; None if it says nothing."""
+    written = (retry_after or "").strip()
     try:
         wait = float(written)
     except ValueError:
@@ -66,4 +65,4 @@ def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
             wait = (to_utc(parsedate_to_datetime(written)) - now).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
-    return None if math.isnan(wait) else min(max(wait, 0.0), LONGEST_WAIT)
+    return None if math.isnan(wait) else min(max(wait, 0.0), MAX_WAIT_SECONDS)

@@ -130,7 +130,7 @@ async def test_what_waits_for_longer_than_it_is_held_is_told_once(
     assert [len(telegram.from_bot(person)) for person in people] == [1] * len(people)
 
 
-@pytest.mark.parametrize(("part", "method"), [("overview", "posts"), ("outbox", "sent")], ids=["before", "after"])
+@pytest.mark.parametrize(("part", "method"), [("queries", "posts"), ("outbox", "sent")], ids=["before", "after"])
 async def test_when_the_database_goes_away_at_a_notice_it_is_said_once(
     bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:

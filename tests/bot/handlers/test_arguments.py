@@ -1,4 +1,4 @@
-"""What people write after commands, and in groups."""
+"""Arguments of commands, and messages in groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bot.handlers.arguments import RetryArguments, parse_post_id, parse_retry
 from bot.handlers.groups import is_addressed
-from bot.keyboards import MAX_POST_ID
+from services.library.cursor import MAX_ID
 
 
 @pytest.mark.parametrize(
@@ -14,8 +14,8 @@ from bot.keyboards import MAX_POST_ID
     [
         ("12", 12),
         (" #12 ", 12),
-        (str(MAX_POST_ID), MAX_POST_ID),
-        (str(MAX_POST_ID + 1), None),
+        (str(MAX_ID), MAX_ID),
+        (str(MAX_ID + 1), None),
         (str(2**63), None),
         ("9" * 400, None),
         ("0", None),

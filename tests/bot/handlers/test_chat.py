@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
-from bot.keyboards import Action, PostButton
+from bot.keyboards.posts import PostAction, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
@@ -23,7 +23,7 @@ CHANNEL = -1001234567890
 async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> AsyncIterator[Running]:
     async with running_bot(database, telegram, provider) as made:
         yield made
-    # Telegram never had to refuse anything that the bot sent.
+    # Telegram refused no call of the bot.
     refused = [error for error in telegram.errors if error.method not in {"getUpdates"}]
     assert refused == []
     assert telegram.unanswered() == []
@@ -77,15 +77,15 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     await bot.shows(BEN, "❌ #11 · failed · ", card["message_id"])
     await telegram.press(BEN, card["message_id"], "🔁 Retry")
     await bot.shows(BEN, "✅ #11", card["message_id"])
-    again = PostButton(action=Action.RETRY, post=11, here=True).pack()
+    again = PostButton(action=PostAction.RETRY, post=11, here=True).pack()
     await telegram.press(BEN, card["message_id"], again, forge=True, inaccessible=True)
 
 
 async def test_who_may_press(bot: Running, telegram: TelegramSandbox) -> None:
     mine = await bot.say(ANNA, "/failed")
-    foreign = PostButton(action=Action.RETRY, post=11, here=False).pack()
+    foreign = PostButton(action=PostAction.RETRY, post=11, here=False).pack()
     assert "нет" in (await telegram.press(ANNA, mine["message_id"], foreign, forge=True)).text
-    force = PostButton(action=Action.FORCE, post=3, here=False).pack()
+    force = PostButton(action=PostAction.FORCE, post=3, here=False).pack()
     assert "администратор" in (await telegram.press(ANNA, mine["message_id"], force, forge=True)).text
     for junk in ("post:retry:0:1", f"post:retry:{2**40}:1", "stop:-1", "access:5:1", "try", "x"):
         answer = await telegram.press(ANNA, mine["message_id"], junk, forge=True)
@@ -120,7 +120,7 @@ async def test_who_starts_again_hears_how_the_request_stands_once(bot: Running, 
 async def test_without_administrators_a_stranger_hears_what_makes_one(
     database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
-    """With their own id, in their language; and nothing is noted of which a later administrator would not hear."""
+    """With their id, in their language. No request is stored: a later administrator would not be told of it."""
     owner = 1_234_567
     telegram.add_user(owner, "Ольга", "ru")
     async with running_bot(database, telegram, provider, admins=frozenset()) as bot:
@@ -185,7 +185,7 @@ async def test_too_much_at_once_is_told_once(bot: Running, telegram: TelegramSan
 async def test_posts_do_not_overtake_the_bots_being_added(
     database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
-    """All of it comes in one answer of Telegram's, and then an edit of the last post."""
+    """The posts arrive in one answer of getUpdates, followed by an edit of the last one."""
     telegram.add_user(BEN, "Ben", "en", started=True)
     telegram.add_channel(CHANNEL, "News", "news")
     telegram.add_bot_to_channel(CHANNEL, BEN)

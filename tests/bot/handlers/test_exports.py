@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery.export_files import packed
-from bot.keyboards import ExportAs
+from bot.keyboards.exports import ExportButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.library.export import BOM, Block, Exporting, Form
+from services.library.export import BOM, ExportChunk, Exporter, ExportFormat
 from storage.db.engine import Database
 from storage.schema.source_tables import FeedRow
 from tests.bot.running import ANNA, BEN, BOSS, LARGEST_FILE, Running, running_bot
@@ -40,7 +40,7 @@ def documents(telegram: TelegramSandbox, person: int) -> list[dict[str, Any]]:
 
 
 async def sent(telegram: TelegramSandbox, person: int, count: int = 1) -> list[tuple[dict[str, Any], bytes]]:
-    """Wait for so many files, with their bytes."""
+    """Wait for `count` files, and return their contents."""
     await telegram.wait_for(lambda: len(documents(telegram, person)) >= count or None, 20)
     found = documents(telegram, person)
     return [(message, telegram.world.files[message["document"]["file_id"]]) for message in found]
@@ -58,7 +58,7 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
 
 async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
-    # A Russian Excel does not take commas by a double click.
+    # A Russian Excel does not split columns at commas.
     assert "Данные → Из текстового/CSV-файла, разделитель — запятая" in asked["text"]
     await telegram.press(ANNA, asked["message_id"], "🧩 JSON Lines")
     ((message, data),) = await sent(telegram, ANNA)
@@ -74,10 +74,10 @@ async def test_nothing_to_export_is_said(bot: Running, telegram: TelegramSandbox
 
 
 async def test_large_ones_are_compressed_and_cut(bot: Running, telegram: TelegramSandbox) -> None:
-    """Each part is a file by itself, with its own heading."""
+    """Each part is a complete file with its own heading."""
     async with bot.database.write() as session:
         for number in range(1, 1001):
-            # Of hex digits half of the size is left.
+            # Hex digits compress to half of their size.
             text = Random(number).randbytes(512).hex()
             await add_posts(session, 1, 1, first=1000 + number, tagging_status="success", tags=["a"], text=text)
     await bot.say(ANNA, "/export csv")
@@ -99,14 +99,14 @@ async def test_one_at_a_time_and_the_bot_goes_on(
     bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = asyncio.Event()
-    blocks = Exporting.blocks
+    blocks = Exporter.chunks
 
-    async def slow(self: Exporting, user_id: int, form: Form, **values: Any) -> AsyncIterator[Block]:
+    async def slow(self: Exporter, user_id: int, form: ExportFormat, **values: Any) -> AsyncIterator[ExportChunk]:
         await go_on.wait()
         async for block in blocks(self, user_id, form, **values):
             yield block
 
-    monkeypatch.setattr(Exporting, "blocks", slow)
+    monkeypatch.setattr(Exporter, "chunks", slow)
     await bot.say(ANNA, "/export csv")
     assert "уже готовится" in (await bot.say(ANNA, "/export csv"))["text"]
     asked = await bot.say(ANNA, "/export")
@@ -114,7 +114,7 @@ async def test_one_at_a_time_and_the_bot_goes_on(
     assert "3 поста" in (await bot.say(ANNA, "/stats"))["text"]
     go_on.set()
     assert len(await sent(telegram, ANNA)) == 1
-    # And then another.
+    # The first export ends shortly after its file was sent.
     while "уже готовится" in (await bot.say(ANNA, "/export csv"))["text"]:
         pass
     await sent(telegram, ANNA, 2)
@@ -122,11 +122,11 @@ async def test_one_at_a_time_and_the_bot_goes_on(
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_failure_is_said(bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def full(self: Exporting, user_id: int, form: Form, **values: Any) -> AsyncIterator[Block]:
-        yield Block(b"x", 1)
+    async def full(self: Exporter, user_id: int, form: ExportFormat, **values: Any) -> AsyncIterator[ExportChunk]:
+        yield ExportChunk(b"x", 1)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Exporting, "blocks", full)
+    monkeypatch.setattr(Exporter, "chunks", full)
     await bot.say(ANNA, "/export csv")
     await bot.shows(ANNA, "Не удалось подготовить файл")
     assert documents(telegram, ANNA) == []
@@ -136,11 +136,11 @@ async def test_a_failure_is_said(bot: Running, telegram: TelegramSandbox, monkey
 async def test_at_a_stop_who_waits_is_told(
     database: Database, telegram: TelegramSandbox, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def endless(self: Exporting, user_id: int, form: Form, **values: Any) -> AsyncIterator[Block]:
+    async def endless(self: Exporter, user_id: int, form: ExportFormat, **values: Any) -> AsyncIterator[ExportChunk]:
         await asyncio.Event().wait()
-        yield Block(b"", 0)
+        yield ExportChunk(b"", 0)
 
-    monkeypatch.setattr(Exporting, "blocks", endless)
+    monkeypatch.setattr(Exporter, "chunks", endless)
     async with running_bot(database, telegram, provider) as bot:
         await bot.say(ANNA, "/export csv")
     assert "перезапускается" in telegram.from_bot(ANNA)[-1]["text"]
@@ -149,12 +149,12 @@ async def test_at_a_stop_who_waits_is_told(
 async def test_packing_keeps_blocks_whole(tmp_path: Path) -> None:
     written = [Random(number).randbytes(30_000) for number in range(40)]
 
-    async def blocks() -> AsyncIterator[Block]:
+    async def blocks() -> AsyncIterator[ExportChunk]:
         for data in written:
-            yield Block(data, 10)
-            yield Block(b"", 0)
+            yield ExportChunk(data, 10)
+            yield ExportChunk(b"", 0)
 
-    parcels = await packed(blocks(), Form.JSONL, tmp_path, 400_000)
+    parcels = await packed(blocks(), ExportFormat.JSONL, tmp_path, 400_000)
     assert len(parcels) > 1
     assert all(parcel.path.stat().st_size <= 400_000 for parcel in parcels)
     assert sum(parcel.posts for parcel in parcels) == 400
@@ -200,5 +200,5 @@ async def test_without_a_public_address_it_is_said_what_to_do(
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_forged_button_does_nothing(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
-    forged = ExportAs(form=Form.CSV).pack().replace("csv", "exe")
+    forged = ExportButton(form=ExportFormat.CSV).pack().replace("csv", "exe")
     assert "больше не работает" in (await telegram.press(ANNA, asked["message_id"], forged, forge=True)).text

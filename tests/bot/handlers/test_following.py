@@ -1,4 +1,4 @@
-"""Public channels in the chat: /add, /channels, /remove, their buttons, and the news of them."""
+"""Public channels in the chat: /add, /channels, /remove, their buttons, and unasked messages about channels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelList, Follow
+from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelListButton
+from bot.keyboards.following import FollowButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.following.poller import Reader
-from services.following.service import Channels
+from services.following.poller import Poller
+from services.following.service import ChannelService
 from services.sources.base import SourceGoneError
 from storage import outbox as rows
 from storage.db.engine import Database
@@ -27,7 +28,7 @@ from tests.bot.running import ANNA, BEN, Running, running_bot
 from tests.services.following.channel_world import Shelf
 
 CHANNEL = -1001234567890
-#: Users.id of Ben and Anna; their channels have the same numbers.
+#: users.id of Ben and Anna; their channels have the same ids.
 BENS, ANNAS = 2, 1
 
 
@@ -35,14 +36,14 @@ BENS, ANNAS = 2, 1
 async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> AsyncIterator[Running]:
     async with running_bot(database, telegram, provider) as made:
         yield made
-    # A press that changes nothing shows the same again.
+    # A press that changes nothing edits nothing.
     assert [error for error in telegram.errors if "not modified" not in error.description] == []
     assert telegram.unanswered() == []
 
 
 @pytest.fixture
 def shelf() -> Shelf:
-    """The public channels that there are."""
+    """The public channels of the preview."""
     shelf = Shelf()
     shelf.fill("gorod", range(1, 301))
     shelf.fill("selo", range(1, 4))
@@ -50,10 +51,10 @@ def shelf() -> Shelf:
 
 
 async def read(bot: Running, shelf: Shelf) -> None:
-    """Let the reader do all that is due, while the bot sends what comes of it."""
+    """Read all channels that are due, while the bot sends the notices."""
     nothing = {"on_posts": lambda: None, "on_news": lambda: None}
-    reader = Reader(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
-    while not await reader.work():
+    poller = Poller(bot.database, shelf, frozenset(), utc_now, Random(1), **nothing)
+    while not await poller.work():
         pass
 
 
@@ -63,7 +64,7 @@ async def scalar(bot: Running, query: Any) -> Any:
 
 
 async def follow(bot: Running, *names: str, user_id: int = BENS) -> list[int]:
-    added = await Channels(bot.database, lambda: None, utc_now).add(user_id, names, None)
+    added = await ChannelService(bot.database, lambda: None, utc_now).add(user_id, names, None)
     return [each.channel_id or 0 for each in added]
 
 
@@ -87,12 +88,12 @@ async def test_a_channel_is_added_and_its_message_shows_what_came_of_it(
     await telegram.press(BEN, added["message_id"], "📡 My channels")
     listed = await bot.shows(BEN, "2 channels")
     assert listed["message_id"] != added["message_id"]
-    # They are being tagged meanwhile.
+    # The posts are tagged meanwhile.
     assert re.search(r"50 posts, \d+% tagged\nchecked", listed["text"])
 
 
 async def _attached(bot: Running, message: dict[str, Any]) -> None:
-    """The bot knows which message is to show it (its answer is sent before that)."""
+    """Wait until the bot has attached its answer, which it does after sending it."""
     at = select(FollowRow.message_id).where(FollowRow.message_id == message["message_id"])
     async with asyncio.timeout(10):
         while await scalar(bot, at) is None:  # noqa: ASYNC110 - it is in the database
@@ -129,11 +130,11 @@ async def test_a_name_that_cannot_be_read_is_told_in_its_message(
     gone = await bot.shows(BEN, "@nobody cannot be read", answer["message_id"])
     assert "Check the name" in gone["text"]
     assert "1 channel" in (await bot.say(BEN, "/channels"))["text"]
-    # Later it is news of its own.
+    # Later it is a message of its own.
     await follow(bot, "gorod")
     await read(bot, shelf)
     shelf.errors["gorod"] = SourceGoneError("no preview")
-    await Channels(bot.database, lambda: None, utc_now).add(BENS, ["gorod"], BEN)
+    await ChannelService(bot.database, lambda: None, utc_now).add(BENS, ["gorod"], BEN)
     await read(bot, shelf)
     await bot.shows(BEN, "All gorod (@gorod) cannot be read any more")
     assert "cannot be read: there is no such public channel" in (await bot.say(BEN, "/channels"))["text"]
@@ -159,7 +160,7 @@ async def test_a_forwarded_post_offers_to_follow_its_channel(bot: Running, teleg
     telegram.send_forward(BEN, CHANNEL, 5, "The city opens a new library", 1_700_000_000)
     saved = await bot.shows(BEN, "✅ #")
     assert words(telegram, saved) == ["➕ Follow @gorod"]
-    data = Follow(name="gorod").pack()
+    data = FollowButton(name="gorod").pack()
     assert (await telegram.press(BEN, saved["message_id"], data)).text == "Reading…"
     await bot.shows(BEN, "Reading @gorod")
     await telegram.wait_for(lambda: not words(telegram, saved))
@@ -249,7 +250,7 @@ async def test_older_posts_are_read_with_progress_until_stopped(
 
 
 async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandbox) -> None:
-    """Six a page, numbered through, with a row of signs for each; the card of one opens in the same message."""
+    """Six on a page, numbered, with a row of signs for each; a card opens in the same message."""
     await follow(bot, *(f"chan{number}" for number in range(1, 8)))
     listed = await bot.say(BEN, "/channels")
     assert "8 channels" in listed["text"]
@@ -274,7 +275,7 @@ async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandb
     await telegram.wait_for(lambda: "⏸ Pause" in words(telegram, second))
     await telegram.press(BEN, at, "⬅️ Back")
     await bot.shows(BEN, "page 2 of 2", at)
-    await telegram.press(BEN, at, ChannelList(page=1_000_000, here=True).pack(), forge=True)
+    await telegram.press(BEN, at, ChannelListButton(page=1_000_000, here=True).pack(), forge=True)
     await bot.shows(BEN, "page 2 of 2", at)
     await telegram.press(BEN, at, "🗑 7")
     await bot.shows(BEN, "Remove chan7 (@chan7)?", at)

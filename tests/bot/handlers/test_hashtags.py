@@ -1,4 +1,4 @@
-"""Tags go back into the channel as hashtags: conversations, and what stands in the channel."""
+"""/hashtags in chat, and the messages of the channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery import hashtag_writer as product
-from bot.keyboards import Hashtags, HashtagUndo
+from bot.keyboards.hashtags import HashtagSwitchButton, RemoveHashtagsButton
 from bot.telegram.dispatcher import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -55,7 +55,7 @@ def message(bot: Running, number: int) -> dict[str, Any]:
 
 
 async def with_hashtags(bot: Running, number: int, *, edits: int = 1) -> dict[str, Any]:
-    """The message once it has been edited so often, and ends with hashtags."""
+    """Wait until the message was edited `edits` times and ends with hashtags."""
 
     def found() -> dict[str, Any] | None:
         shown = message(bot, number)
@@ -103,7 +103,7 @@ async def test_a_post_gets_its_tags_as_hashtags_and_is_tagged_once(
     assert len([mark for mark in shown["entities"] if mark["type"] == "hashtag"]) == len(post.tags or [])
     assert BOLD in shown["entities"]
     assert shown["link_preview_options"] == {"is_disabled": True}
-    # A later post has gone the same way: whatever the first one's edit brought about is through.
+    # A later post has its hashtags, so all updates about the first one are handled.
     await with_hashtags(bot, telegram.channel_post(CHANNEL, "Another bridge is closed until spring"))
     post = await post_of(bot, number)
     assert (post.text, post.tagging_status, await requests_for(bot, number)) == (TEXT, "success", 1)
@@ -177,7 +177,7 @@ async def test_who_removes_the_hashtags_by_hand_is_rid_of_them(bot: Running, tel
 
 
 async def test_an_edit_that_ours_wrote_over_is_put_back(bot: Running, telegram: TelegramSandbox) -> None:
-    """A person's edit is in the channel before ours, and comes to the bot after it."""
+    """A person's edit precedes ours in the channel, but its update arrives later."""
     await switch_on(bot)
     number = telegram.channel_post(CHANNEL, TEXT)
     await with_hashtags(bot, number)
@@ -212,7 +212,7 @@ async def test_undo_puts_the_post_back_for_good(bot: Running, telegram: Telegram
     await bot.shows(BEN, f"✅ The hashtags of #{row.post_id} are removed")
     shown = message(bot, number)
     assert (shown["text"], shown["entities"]) == (TEXT, [BOLD])
-    again = HashtagUndo(post=row.post_id, here=True).pack()
+    again = RemoveHashtagsButton(post=row.post_id, here=True).pack()
     assert "any more" in (await telegram.press(BEN, card["message_id"], again, forge=True)).text
     assert telegram.buttons(BEN, (await bot.say(BEN, f"/post {row.post_id}"))["message_id"]) == []
     answer = await bot.say(BEN, f"/regen {row.post_id}")
@@ -233,7 +233,7 @@ async def test_undo_of_the_last_post(bot: Running, telegram: TelegramSandbox) ->
         listed = await bot.say(BEN, "/hashtags")
         await telegram.press(BEN, listed["message_id"], "↩️ Undo last post")
         row = await in_state(bot, number, "undone")
-        # A second press must not undo the post before.
+        # A second press must not undo an older post.
         assert "↩️" not in str(telegram.buttons(BEN, listed["message_id"]))
         await bot.shows(BEN, f"✅ The hashtags of #{row.post_id} are removed")
     listed = await bot.say(BEN, "/hashtags")
@@ -259,11 +259,11 @@ async def test_nobody_else_may_press(bot: Running, telegram: TelegramSandbox) ->
     for person in (ANNA, BOSS):
         mine = await bot.say(person, "/hashtags")
         for button in (
-            Hashtags(channel=CHANNEL, on=False, sure=True),
-            Hashtags(channel=CHANNEL, on=True, sure=False),
-            Hashtags(channel=OTHER, on=True, sure=True),
-            HashtagUndo(post=row.post_id, here=True),
-            HashtagUndo(post=999, here=True),
+            HashtagSwitchButton(channel=CHANNEL, on=False, sure=True),
+            HashtagSwitchButton(channel=CHANNEL, on=True, sure=False),
+            HashtagSwitchButton(channel=OTHER, on=True, sure=True),
+            RemoveHashtagsButton(post=row.post_id, here=True),
+            RemoveHashtagsButton(post=999, here=True),
         ):
             answer = await telegram.press(person, mine["message_id"], button.pack(), forge=True)
             assert answer.text in {"Это не ваш канал.", "This is not your channel."}
@@ -292,7 +292,7 @@ async def until_tagged(bot: Running, text: str) -> None:
 
 
 async def set_right(bot: Running, *, can_edit: bool) -> None:
-    """Give or take the right to edit, and wait until the bot knows it."""
+    """Change the bot's right to edit, and wait until the update is handled."""
     bot.telegram.set_bot_rights(CHANNEL, BEN, can_edit=can_edit)
     query = select(ChannelOwner.can_edit).where(ChannelOwner.telegram_channel_id == CHANNEL)
     async with asyncio.timeout(20):
@@ -352,7 +352,7 @@ async def test_a_refused_post_is_not_tried_again(bot: Running, telegram: Telegra
 
 
 async def test_an_edit_whose_outcome_was_lost_is_made_again(bot: Running, telegram: TelegramSandbox) -> None:
-    """As after a crash: Telegram took the edit, and the row does not say so."""
+    """As after a crash: Telegram accepted the edit, but the row does not say so."""
     await switch_on(bot)
     number = telegram.channel_post(CHANNEL, TEXT)
     shown = await with_hashtags(bot, number)
@@ -368,7 +368,7 @@ async def test_an_edit_whose_outcome_was_lost_is_made_again(bot: Running, telegr
 async def test_what_people_did_meanwhile_is_heard_first(
     database: Database, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
-    """A bot that was away has a post to edit which its author has edited since: their words must not be lost."""
+    """After an outage the bot edits a post that its author has edited meanwhile: the author's text stays."""
     async with running_bot(database, telegram, provider) as bot:
         telegram.add_channel(CHANNEL, "News & <more>", "news")
         telegram.add_bot_to_channel(CHANNEL, BEN)

@@ -20,8 +20,8 @@ from bot.monitoring.metrics import RESULTS, Metrics
 from bot.telegram.middlewares import MeasureUpdates
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.llm.response_classifier import Kind, Outcome, Usage
-from services.metrics import Gauges
+from services.llm.outcomes import Kind, Outcome, Usage
+from services.metrics import MetricsReader
 from storage.db.engine import Database
 from tests.bot.running import ANNA, running_bot
 from tests.metrics_seen import CHAIN, call_of, everything_known, finished
@@ -140,7 +140,7 @@ def test_the_gauges_of_a_reading() -> None:
 
 async def test_a_scrape_of_a_real_database(database: Database) -> None:
     """One call gives all of it; what is not known is absent."""
-    exposition = Exposition(Metrics(CHAIN, "1"), Gauges(database, CHAIN, enabled=True, clock=lambda: NOW))
+    exposition = Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=True, clock=lambda: NOW))
     found = samples(await exposition.scrape())
     assert found[sample("metka_database_up")] == 1
     assert found[sample("metka_posts", status="pending")] == 0
@@ -162,7 +162,7 @@ class Broken:
 
 
 def exposition_over(database: Any, metrics: Metrics) -> Exposition:
-    return Exposition(metrics, Gauges(database, CHAIN, enabled=True, clock=lambda: NOW))
+    return Exposition(metrics, MetricsReader(database, CHAIN, enabled=True, clock=lambda: NOW))
 
 
 async def test_without_the_database_the_counters_remain() -> None:

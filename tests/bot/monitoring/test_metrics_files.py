@@ -14,7 +14,7 @@ import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.llm.response_classifier import Kind
+from services.llm.outcomes import Kind
 from tests.metrics_seen import exposed
 
 ROOT = Path(__file__).parents[3]

@@ -25,7 +25,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.hashtags.service import ChannelHashtags
-from services.library.overview import Overview
+from services.library.bot_queries import BotQueries
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
@@ -55,8 +55,8 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
     telegram.add_user(BOSS, "Boss", "en", started=True)
     bot = make_bot(telegram.token, telegram.url)
     i18n = I18n(ZoneInfo("UTC"), utc_now)
-    outbox, overview = Outbox(database, utc_now), Overview(database, utc_now)
-    notifier = Notifier(bot, outbox, NoticeMessages(overview, i18n, {BOSS}), utc_now)
+    outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
+    notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, {BOSS}), utc_now)
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.keyboards import Refresh
+from bot.keyboards.stats import RefreshStatsButton
 from bot.telegram import middlewares as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -84,7 +84,7 @@ async def test_an_answer_that_telegram_did_not_take_does_not_cut_off_the_work(
     monkeypatch.setattr(product, "ANSWER_WITHIN", 0.0)
     shown = await bot.say(BEN, "/help")
     telegram.fail_next("answerCallbackQuery", 502, "Bad Gateway")
-    await telegram.press(BEN, shown["message_id"], Refresh(everybody=False).pack(), forge=True)
+    await telegram.press(BEN, shown["message_id"], RefreshStatsButton(everybody=False).pack(), forge=True)
     await bot.shows(BEN, "You have 3 posts", shown["message_id"])
 
 

@@ -22,11 +22,11 @@ from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.updates import MOST_AT_ONCE
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from storage.db.coordination import Coordination
 from storage.db.engine import Database, parse_url
 from storage.posts import received_updates
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.bot.running import ANNA, until
 from tests.bot.telegram.noting import Handlers
 from tests.proxy import proxied
@@ -52,7 +52,7 @@ class Reading:
 
     def __init__(self, database: Database, handlers: Handlers, telegram: TelegramSandbox, grace: float = 10.0) -> None:
         self.bot = make_bot(telegram.token, telegram.url)
-        self.inbox = Inbox(database, utc_now, self.wake)
+        self.inbox = ReceivedUpdates(database, utc_now, self.wake)
         self.rivals = 0
         self.reader = StoredUpdates(
             self.bot, make_dispatcher(handlers), self.inbox, on_rival=self._rival, grace_seconds=grace
@@ -84,7 +84,7 @@ async def reading(
 async def rows(database: Database) -> list[tuple[int, str | None, bool]]:
     """Id, body, and whether it is handled."""
     async with database.read() as session:
-        found = (await session.execute(select(UpdateRow).order_by(UpdateRow.update_id))).scalars()
+        found = (await session.execute(select(ReceivedUpdateRow).order_by(ReceivedUpdateRow.update_id))).scalars()
         return [(row.update_id, row.body, row.handled_at is not None) for row in found]
 
 
@@ -123,7 +123,7 @@ async def test_each_is_handled_once(database: Database, telegram: TelegramSandbo
 
 async def test_what_waits_is_begun_in_order(database: Database, telegram: TelegramSandbox) -> None:
     """By its number, not by when it was stored; more than are taken at once."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in reversed(range(150)):
         await inbox.receive(message(number, f"text {number}"))
     async with reading(database, handlers, telegram):
@@ -134,11 +134,11 @@ async def test_what_waits_is_begun_in_order(database: Database, telegram: Telegr
 async def test_what_a_killed_process_left_is_handled_by_the_next(database: Database, telegram: TelegramSandbox) -> None:
     """Telegram was answered, and the process died before, or while, it handled the update."""
     first, second = Handlers(), Handlers()
-    await Inbox(database, utc_now).receive(message(1, "slow"))
+    await ReceivedUpdates(database, utc_now).receive(message(1, "slow"))
     killed = Reading(database, first, telegram)
     task = asyncio.create_task(killed.reader.run())
     await until(lambda: first.begun == ["slow"])
-    await Inbox(database, utc_now).receive(message(2, "unseen"))
+    await ReceivedUpdates(database, utc_now).receive(message(2, "unseen"))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     second.release()
@@ -178,7 +178,7 @@ async def test_handlers_may_end_within_the_grace(database: Database, telegram: T
 
 async def test_slow_handlers_keep_nobody_waiting(database: Database, telegram: TelegramSandbox) -> None:
     """More of them than are taken at once."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in range(MOST_AT_ONCE + 20):
         await inbox.receive(message(number, f"slow {number}"))
     await inbox.receive(message(10_000, "quick"))
@@ -193,7 +193,7 @@ async def test_a_full_house_waits_for_room(
 ) -> None:
     """No more than so many are in progress; the end of one is the beginning of the next."""
     monkeypatch.setattr(product, "MOST_IN_PROGRESS", 2)
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     for number in range(5):
         await inbox.receive(message(number, f"slow {number}"))
     async with reading(database, handlers, telegram):
@@ -206,10 +206,10 @@ async def test_a_full_house_waits_for_room(
 @pytest.mark.parametrize("body", ["no JSON", "[]", "[" * 100_000, '{"update_id": 1, "message": 5}', '{"update_id": 1}'])
 async def test_what_cannot_be_read_is_skipped(database: Database, telegram: TelegramSandbox, body: str) -> None:
     """With one line, and handled by that."""
-    handlers, inbox = Handlers(), Inbox(database, utc_now)
+    handlers, inbox = Handlers(), ReceivedUpdates(database, utc_now)
     await inbox.receive(message(1, "x"))
     async with database.write() as session:
-        await session.execute(update(UpdateRow).values(body=body))
+        await session.execute(update(ReceivedUpdateRow).values(body=body))
     with capture_logs() as lines:
         async with reading(database, handlers, telegram):
             await until_handled(database)
@@ -233,7 +233,7 @@ async def test_another_reader_is_noticed(database: Database, telegram: TelegramS
     async with reading(database, handlers, telegram) as made:
         await made.inbox.receive(message(1, "slow"))
         await until(lambda: handlers.begun == ["slow"])
-        assert await Inbox(database, utc_now).mark_handled([1]) == 1
+        assert await ReceivedUpdates(database, utc_now).mark_handled([1]) == 1
         handlers.release()
         await until(lambda: made.rivals == 1)
 
@@ -272,7 +272,7 @@ async def test_the_database_away_is_waited_for(database: Database, telegram: Tel
 
 async def test_polling_handles_first_what_a_webhook_left(database: Database, telegram: TelegramSandbox) -> None:
     """Also while something of that is slow; Telegram is asked for more only then, and the webhook is gone."""
-    handlers, inbox, health = Handlers(), Inbox(database, utc_now), TelegramHealth(utc_now)
+    handlers, inbox, health = Handlers(), ReceivedUpdates(database, utc_now), TelegramHealth(utc_now)
     telegram.add_user(ANNA, "Anna", started=True)
     telegram.send_text(ANNA, "polled")
     for number, text in enumerate(("slow", "left")):
@@ -306,14 +306,14 @@ class TestSeveralProcesses:
         handlers = Handlers()
         async with reading(database, handlers, telegram) as made, listening(database, made.reader) as heard:
             await heard.wait()
-            await Inbox(database, utc_now).receive(message(1, "from elsewhere"))
+            await ReceivedUpdates(database, utc_now).receive(message(1, "from elsewhere"))
             await until_handled(database)
         assert handlers.done == ["from elsewhere"]
 
     async def test_a_frozen_database_is_waited_for(self, database: Database, telegram: TelegramSandbox) -> None:
         """The connections are cut while something is being handled, and mended."""
         handlers = Handlers()
-        await Inbox(database, utc_now).receive(message(1, "slow"))
+        await ReceivedUpdates(database, utc_now).receive(message(1, "slow"))
         async with proxied(database.url.render_as_string(hide_password=False)) as (network, url):
             far = Database(parse_url(url))
             with capture_logs() as lines:
@@ -353,7 +353,7 @@ async def test_without_news_the_database_is_left_alone(database: Database, teleg
     handlers = Handlers()
     made = Reading(database, handlers, telegram)
 
-    class Counting(Inbox):
+    class Counting(ReceivedUpdates):
         async def waiting(self, **values: Any) -> Any:
             looks.append(values)
             return await super().waiting(**values)

@@ -29,7 +29,7 @@ from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.ingest.received_updates import BadUpdateError
 from storage.db.engine import Database, is_unavailable
-from storage.schema.tables import UpdateRow
+from storage.schema.tables import ReceivedUpdateRow
 from tests.bot.running import BEN, until
 from tests.storage.rows import add_posts, add_user
 
@@ -129,7 +129,7 @@ async def answer(telegram: TelegramSandbox, count: int = 1) -> None:
 
 async def waiting(database: Database) -> list[int]:
     async with database.read() as session:
-        query = select(UpdateRow.update_id).where(UpdateRow.handled_at.is_(None))
+        query = select(ReceivedUpdateRow.update_id).where(ReceivedUpdateRow.handled_at.is_(None))
         return list((await session.execute(query)).scalars())
 
 
@@ -170,7 +170,7 @@ async def test_back_to_polling_loses_nothing(world: World, database: Database, t
         await until(lambda: reception.health.look().state == "ok")
     # As if received by a process that could not handle it any more.
     async with database.write() as session:
-        session.add(UpdateRow(update_id=1, body=stats(1), received_at=utc_now()))
+        session.add(ReceivedUpdateRow(update_id=1, body=stats(1), received_at=utc_now()))
     async with world.running(world.settings(webhook_url=None), receives=False):
         await answer(telegram)
         telegram.send_text(BEN, "/stats")

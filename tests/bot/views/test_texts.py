@@ -1,4 +1,4 @@
-"""Every text exists in both languages, and none can break a message."""
+"""Every text exists in both languages, and no value can break a message."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from bot import views
-from bot.i18n import LANGUAGES, LOCALES, I18n, Texts
-from bot.views import access, channels, imports, posts, stats
+from bot.i18n import LOCALES, I18n, Texts
+from bot.views import alerts, channels, following, forwards, imports, posts, retry, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
-from bot.views.channel_news import channel_news
-from bot.views.common import shorten, units
+from bot.views.channel_news import channel_added, channel_news
+from bot.views.common import shorten
+from services.accounts.people import LANGUAGES
 from services.availability.provider_status import ModelAside, ProviderState
 from services.following.channel_names import Reason, Unusable
-from services.following.service import Added, Addition, ChannelCard, ChannelPage, Problem
+from services.following.service import AddOutcome, AddResult, ChannelCard, ChannelPage, ChannelProblem
 from services.hashtags.service import HashtagChannel, HashtagChannels
-from services.ingest.imports import Import, Summary
-from services.library.overview import AttemptView, FailedPage, PostCard, Stats
+from services.ingest.imports import Import, ImportResult
+from services.library.bot_queries import AttemptView, FailedPage, PostCard, Stats
 from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
+from services.text import units
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BOT = Path(views.__file__).parents[1]
@@ -102,19 +104,19 @@ def test_how_long_ago_is_said_in_the_persons_language() -> None:
     assert texts("en").ago(NOW - timedelta(minutes=5)) == "5 minutes ago"
     assert texts("ru").ago(NOW - timedelta(minutes=5)) == "5 минут назад"
     assert texts("ru").ago(NOW - timedelta(hours=21)) == "21 час назад"
-    # Clocks of several machines are not quite the same.
+    # Clocks of several machines differ.
     assert texts("en").ago(NOW + timedelta(minutes=1)) == "1 second ago"
 
 
 def test_hashtags_are_told_in_clear_words() -> None:
-    """`may not` would also be read as `perhaps not`; a channel's title is set off from the question."""
+    """`may not` can also mean `perhaps not`; a channel's title is in quotes."""
     assert hashtag_views.no_right(texts("en"), "X").startswith("I am not allowed to edit messages in")
     assert not [msgid for msgid in map(str, used()) if "I may not" in msgid]
     assert "в «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
 
 
 def test_channels_are_told_in_natural_words() -> None:
-    """Plurals of both languages, and what a reader wants to know first."""
+    """Plurals in both languages, and the most important fact first."""
     english, russian = texts("en"), texts("ru")
     usual = channel(
         title="Город", username="gorod", posts=120, tagged=114, problem=None, older_wanted=0, checked_at=NOW
@@ -123,7 +125,7 @@ def test_channels_are_told_in_natural_words() -> None:
         '<a href="https://t.me/gorod"><b>Город</b></a>\n120 posts, 95% tagged\nchecked 1 second ago'
     )
     assert "22 поста, с тегами" in channels.card(russian, channel(posts=22))
-    assert "Его 21 пост останется" in channels.question(russian, channel(posts=21))
+    assert "Его 21 пост останется" in channels.remove_question(russian, channel(posts=21))
     news = {"text": "added", "channel": 1, "name": "gorod", "title": "Город", "posts": 50, "at_beginning": False}
     assert "<b>Город</b> (@gorod): прочитано 50 постов." in channel_news(russian, news)
     gone = {"text": "gone", "name": "gorod", "title": "", "first": False}
@@ -142,9 +144,9 @@ def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones
     [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, but not all of it worked", "/failed")],
 )
 def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
-    """It says so at once, and where the reasons are."""
+    """It says so in the first line, and where the reasons are."""
     state = RetryProgress(1, 1, 1, 1, 5, 5 - failed, failed, 0, 0, True, False, None, False)
-    text = stats.progress(texts("en"), state, paused=False)
+    text = retry.progress(texts("en"), state, paused=False)
     assert text.startswith(first)
     assert text.endswith(last)
 
@@ -164,23 +166,19 @@ def test_shortening_counts_utf16_and_never_halves_a_character() -> None:
 
 
 def card(**values: object) -> PostCard:
-    """The longest post there can be."""
+    """A post with values of extreme length."""
     attempt = AttemptView(NOW, NASTY * 50, NASTY * 50, NASTY * 20, 503, 61.234, NASTY * 99)
     worst: dict[str, object] = {
         "id": 2**31 - 1,
-        "user_id": 1,
-        "owner_telegram_id": 1,
         "channel_title": NASTY * 50,
         "channel_username": "x" * 300,
         "text": NASTY * 500,
         "url": "https://t.me/" + '"<&' * 100,
-        "posted_at": NOW,
         "tags": (NASTY * 20,) * 60,
         "status": "failed",
         "attempts": 5,
         "error": NASTY * 100,
         "next_attempt_at": NOW,
-        "requested": False,
         "failure_kind": "exhausted",
         "skipped": False,
         "leased": False,
@@ -199,7 +197,7 @@ def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str,
 
 
 def channel(**values: object) -> ChannelCard:
-    """The longest channel there can be."""
+    """A channel with values of extreme length."""
     worst: dict[str, object] = {
         "id": 2**31 - 1,
         "title": NASTY * 50,
@@ -210,7 +208,7 @@ def channel(**values: object) -> ChannelCard:
         "tagged": 10**9 - 1,
         "checked_at": NOW - timedelta(days=400),
         "next_check_at": NOW,
-        "problem": Problem.GONE,
+        "problem": ChannelProblem.GONE,
         "problem_since": NOW - timedelta(days=400),
         "older_wanted": 10**9,
         "older_read": 10**9,
@@ -220,21 +218,21 @@ def channel(**values: object) -> ChannelCard:
 
 
 def channel_messages(t: Texts) -> Iterator[str]:
-    """Every view of channels, with the worst values."""
+    """All messages about channels, with extreme values."""
     yield channels.channels(t, ChannelPage([channel()] * 6, 33, 34, 200))
     yield channels.channels(t, ChannelPage([], 1, 1, 0))
-    for problem in (*Problem, None):
+    for problem in (*ChannelProblem, None):
         yield channels.card(t, channel(problem=problem))
     for values in ({"is_read": False}, {"is_paused": True}, {"posts": 0}, {"username": None, "title": ""}):
         yield channels.card(t, channel(**values))
-        yield channels.question(t, channel(**values))
-    added = [Addition("a" * 32, outcome) for outcome in Added] * 17
+        yield channels.remove_question(t, channel(**values))
+    added = [AddResult("a" * 32, outcome) for outcome in AddOutcome] * 17
     words = [Unusable(NASTY * 99, reason) for reason in Reason] * 9
-    yield channels.additions(t, added[:50], words)
-    yield channels.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
-    yield from (channels.offer(t, NASTY), channels.known(t, NASTY))
-    yield from (channels.reading(t, NASTY), channels.usage_remove(t), channels.no_public_name(t))
-    for kind in ("added", "older", "gone", "back", "renamed", "delayed", "unreadable", "readable", NASTY * 99, None):
+    yield following.additions(t, added[:50], words)
+    yield following.removed(t, ["a" * 32] * 25, ["a" * 32] * 25, words)
+    yield from (following.offer(t, NASTY), following.known(t, NASTY))
+    yield from (following.reading(t, NASTY), following.usage_remove(t), following.no_public_name(t))
+    for kind in ("added", "older", "gone", "back", "renamed", "delayed", NASTY * 99, None):
         names = {"name": NASTY * 99, "old": NASTY * 99, "title": NASTY * 99}
         for flag, number in ((True, 10**9), (False, 0)):
             flags = dict.fromkeys(("first", "done", "at_beginning"), flag)
@@ -244,7 +242,7 @@ def channel_messages(t: Texts) -> Iterator[str]:
 
 
 def messages(t: Texts) -> Iterator[str]:
-    """Every view, with the worst values."""
+    """All messages, with extreme values."""
     state = ProviderState(
         True, "open", None, NOW, NASTY * 99, (NASTY * 50,) * 5, (ModelAside(NASTY * 99, "gone", NOW),) * 9
     )
@@ -258,17 +256,17 @@ def messages(t: Texts) -> Iterator[str]:
     for name in ("open", "paused", "limited", "down", "disabled"):
         shown = ProviderState(name != "disabled", name, NOW, NOW, NASTY, state.models, state.aside)
         yield stats.stats(t, big, shown, everybody=True, now=NOW)
-        yield from (posts.queued(t, 2**31 - 1, shown), posts.saved(t, 2**31 - 1, shown))
+        yield from (posts.queued(t, 2**31 - 1, shown), forwards.saved(t, 2**31 - 1, shown))
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
-        yield stats.progress(t, batch, paused=False)
+        yield retry.progress(t, batch, paused=False)
     for name in ("access", "approved", "declined", "account", "outage", "recovered", "unreadable", NASTY * 99):
         payload = {"text": name, "reason": NASTY * 99, "name": NASTY * 99, "username": NASTY * 99, "person": 1}
-        yield access.admin(t, {**payload, "until": NOW.isoformat()})
+        yield alerts.alert(t, payload)
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
-    yield help_views.channel_added(t, NASTY * 50, may_use=True)
-    many = Summary(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
+    yield channel_added(t, NASTY * 50, may_use=True)
+    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text, update
 
-from services.accounts.people import Access, Caller, People, storable
+from services.accounts.people import CurrentUser, People, Role
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Person, User
 
@@ -22,7 +22,7 @@ async def people(database: Database) -> People:
     return People(database, frozenset({ADMIN}), lambda: NOW)
 
 
-async def see(people: People, telegram_id: int, code: str | None = "ru") -> Caller:
+async def see(people: People, telegram_id: int, code: str | None = "ru") -> CurrentUser:
     return await people.seen(telegram_id, language_code=code, name="Анна", username="anna")
 
 
@@ -35,15 +35,15 @@ async def test_an_administrator_without_an_account_gets_one(people: People) -> N
 
 
 async def test_a_user_of_the_parsers_may_use_the_bot(people: People) -> None:
-    caller = await see(people, USER)
-    assert (caller.access, caller.language, caller.told) == (Access.USER, "ru", False)
-    assert caller.user_id is not None
+    user = await see(people, USER)
+    assert (user.role, user.language, user.told) == (Role.USER, "ru", False)
+    assert user.user_id is not None
 
 
 async def test_an_inactive_or_blocked_user_may_not(database: Database, people: People) -> None:
     async with database.write() as session:
         await session.execute(update(User).values(is_active=False))
-    assert (await see(people, USER)).access is Access.STRANGER
+    assert (await see(people, USER)).role is Role.STRANGER
 
 
 async def test_a_block_that_is_over_is_none(database: Database) -> None:
@@ -91,15 +91,15 @@ async def updated_at(database: Database) -> datetime | None:
 
 async def test_a_stranger_asks_once_and_is_let_in_once(database: Database, people: People) -> None:
     stranger = await see(people, STRANGER)
-    assert stranger.access is Access.STRANGER
+    assert stranger.role is Role.STRANGER
     assert await people.ask_access(stranger, "Ан\x00на", None) == [ADMIN]
     assert await people.ask_access(stranger, "Анна", None) == []
-    assert (await see(people, STRANGER)).access is Access.ASKED
+    assert (await see(people, STRANGER)).role is Role.ASKED
     assert await people.decide_access(STRANGER, approve=True)
     assert not await people.decide_access(STRANGER, approve=False)
-    caller = await see(people, STRANGER)
-    assert caller.access is Access.USER
-    assert caller.user_id is not None
+    user = await see(people, STRANGER)
+    assert user.role is Role.USER
+    assert user.user_id is not None
     assert await messages(database) == [
         (ADMIN, {"text": "access", "person": STRANGER, "name": "Анна", "username": None}),
         (STRANGER, {"text": "approved"}),
@@ -119,13 +119,13 @@ async def test_a_declined_stranger_can_ask_again_after_a_day(database: Database)
     times[0] += timedelta(days=30)
     assert await people.decide_access(STRANGER, approve=False)
     declined = await see(people, STRANGER)
-    assert declined.access is Access.DECLINED
+    assert declined.role is Role.DECLINED
     times[0] += timedelta(hours=23)
     assert await people.ask_access(declined, "Анна", None) == []
     times[0] += timedelta(hours=2)
     assert await people.ask_access(declined, "Анна", None) == [ADMIN]
     assert await people.decide_access(STRANGER, approve=True)
-    assert (await see(people, STRANGER)).access is Access.USER
+    assert (await see(people, STRANGER)).role is Role.USER
 
 
 async def test_nobody_is_let_in_who_did_not_ask(people: People) -> None:
@@ -139,13 +139,9 @@ async def test_approval_makes_an_inactive_account_active(database: Database, peo
         await session.execute(update(User).values(is_active=False))
     await people.ask_access(await see(people, USER), "Анна", "anna")
     await people.decide_access(USER, approve=True)
-    assert (await see(people, USER)).access is Access.USER
+    assert (await see(people, USER)).role is Role.USER
 
 
 async def test_a_stranger_is_told_once(people: People) -> None:
     await people.mark_told(STRANGER)
     assert (await see(people, STRANGER)).told
-
-
-def test_what_postgresql_refuses_is_cut() -> None:
-    assert storable("a\x00b\ud800c👍") == "abc👍"

@@ -1,4 +1,4 @@
-"""Tokens of single users."""
+"""API tokens of single users."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_deleting_a_user_deletes_their_tokens(database: Database, tokens: 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_token_does_not_reach_who_got_its_users_id(database: Database, tokens: Tokens) -> None:
-    """SQLite gives the id of a deleted row again, and a parser's DELETE need not cascade."""
+    """SQLite reuses the id of a deleted row, and the parser's DELETE need not cascade."""
     token = await tokens.create(1002)
     with sqlite_without_foreign_keys(database) as other:
         other.execute("DELETE FROM users WHERE id = 2")

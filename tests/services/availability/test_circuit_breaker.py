@@ -18,7 +18,7 @@ from services.availability.model_choice import (
     pause_reason,
 )
 from services.availability.model_names import fell_back
-from services.llm.response_classifier import Kind, Outcome
+from services.llm.outcomes import Kind, Outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 CHAIN = ("x/a:free", "x/b:free", "x/c", "openrouter/free")

@@ -1,4 +1,4 @@
-"""Public channels for the reader: a source that holds their pages, and a reader at work on a database."""
+"""Public channels for the poller: a source with their pages, and a poller on a database."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from services.following.poller import Reader
-from services.following.service import Channels
+from services.following.poller import Poller
+from services.following.service import ChannelService
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow, Post, User
@@ -71,19 +71,19 @@ class Shelved:
 
 
 class World:
-    """A reader and the channels' use cases on one database, with a clock that is set by hand."""
+    """A poller and the channels' use cases on one database, with a clock that tests set."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.shelf = Shelf()
         self.now = NOW
         self.heard: list[str] = []
-        self.channels = Channels(database, lambda: None, lambda: self.now)
-        self.reader = self.new_reader()
+        self.channels = ChannelService(database, lambda: None, lambda: self.now)
+        self.poller = self.new_poller()
         self.users: dict[int, int] = {}
 
-    def new_reader(self) -> Reader:
-        return Reader(
+    def new_poller(self) -> Poller:
+        return Poller(
             self.database,
             self.shelf,
             frozenset({ADMIN}),
@@ -108,7 +108,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nothing is due."""
-        while not await self.reader.work():
+        while not await self.poller.work():
             pass
 
     async def later(self, **time: float) -> None:

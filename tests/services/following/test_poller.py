@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.following.service import Problem
+from services.following.service import ChannelProblem
 from services.sources.base import SourceGoneError, SourceUnavailableError, SourceUnreadableError
 from storage.db.engine import Database
 from storage.queue.claim import Priority
@@ -65,16 +65,16 @@ async def test_a_gap_of_many_pages_is_filled_and_a_new_process_goes_on_with_it(w
     await world.settle()
     world.shelf.fill("news", range(11, 101))
     world.now += timedelta(hours=7)
-    await world.reader.work()
-    await world.reader.work()
+    await world.poller.work()
+    await world.poller.work()
     assert await world.count(FIRST) == 50
-    world.reader = world.new_reader()
+    world.poller = world.new_poller()
     await world.settle()
     assert sorted(await world.posts(FIRST)) == list(range(1, 101))
     assert [position for _, position in world.shelf.asked[-5:]] == [0, 81, 61, 41, 21]
 
 
-async def test_one_reading_serves_all_who_follow(world: World) -> None:
+async def test_one_request_serves_all_followers(world: World) -> None:
     world.shelf.fill("news", range(1, 11))
     await world.add(FIRST, "news")
     await world.add(SECOND, "NEWS")
@@ -129,7 +129,7 @@ async def test_a_channel_that_goes_and_comes_back_is_told_once_each(world: World
     assert [told["text"] for told in await world.told(FIRST)] == ["gone"]
     card = await world.channels.card(world.users[FIRST], channel)
     assert card is not None
-    assert (card.problem, card.posts) == (Problem.GONE, 10)
+    assert (card.problem, card.posts) == (ChannelProblem.GONE, 10)
     world.shelf.errors.clear()
     await world.later(hours=7)
     assert [told["text"] for told in await world.told(FIRST)] == ["back"]
@@ -231,7 +231,7 @@ async def test_a_page_that_could_not_be_stored_comes_again(world: World) -> None
     async with world.database.write() as session:
         await session.execute(text("ALTER TABLE posts RENAME TO away"))
     with pytest.raises(DBAPIError):
-        await world.reader.work()
+        await world.poller.work()
     assert world.shelf.forgotten == ["news"]
 
 
@@ -246,7 +246,7 @@ async def test_an_answer_that_cannot_be_stored_holds_up_no_other_channel(world: 
     world.now += timedelta(hours=7)
     for _ in range(2):
         with suppress(DBAPIError):
-            await world.reader.work()
+            await world.poller.work()
     assert await world.count(FIRST) == 22
     await world.settle()
 
@@ -304,11 +304,11 @@ async def test_a_server_that_fails_for_one_name_alone_is_asked_for_the_others(wo
     world.now += timedelta(hours=7)
     asked = len(world.shelf.asked)
     await world.settle()
-    await world.reader.work()
+    await world.poller.work()
     assert len(world.shelf.asked) == asked + 2
 
 
-async def test_many_followers_are_served_in_portions(world: World) -> None:
+async def test_one_request_serves_many_followers(world: World) -> None:
     world.shelf.fill("news", range(1, 4))
     users = []
     async with world.database.write() as session:
@@ -330,5 +330,5 @@ async def test_with_many_channels_due_what_is_behind_has_its_turn(world: World) 
         world.shelf.fill(f"news{number}", range(1, 61))
         await world.add(FIRST, f"news{number}")
     for _ in range(9):
-        await world.reader.work()
+        await world.poller.work()
     assert sum(position > 0 for _, position in world.shelf.asked) == 3

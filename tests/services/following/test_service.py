@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import delete, event, select, update
 
 from services.following import service as product
-from services.following.service import ALL, MOST_CHANNELS, Added
+from services.following.progress import PollProgress
+from services.following.service import ALL, MOST_CHANNELS, AddOutcome
 from services.sources.base import SourceGoneError
 from storage.db.engine import Database
 from storage.schema.source_tables import Follow, SourceRow
@@ -83,7 +85,7 @@ async def test_older_posts_can_be_stopped(world: World) -> None:
     channel = await world.add(FIRST, "news")
     await world.settle()
     await world.channels.older(world.users[FIRST], channel, ALL)
-    await world.reader.work()
+    await world.poller.work()
     await world.channels.older(world.users[FIRST], channel, 0)
     await world.settle()
     assert await world.count(FIRST) == 70
@@ -147,7 +149,7 @@ async def test_adding_what_is_followed_says_so_and_reads_it_now(world: World) ->
     await world.add(FIRST, "news")
     await world.settle()
     [added] = await world.channels.add(world.users[FIRST], ["News"], FIRST)
-    assert added.outcome is Added.KNOWN
+    assert added.outcome is AddOutcome.KNOWN
     world.shelf.fill("news", range(11, 12))
     await world.settle()
     assert await world.count(FIRST) == 11
@@ -191,7 +193,7 @@ async def test_who_pauses_while_a_gap_is_open_gets_all_of_it_afterwards(world: W
     await world.settle()
     world.shelf.fill("news", range(11, 101))
     world.now += timedelta(hours=7)
-    await world.reader.work()
+    await world.poller.work()
     await world.channels.pause(world.users[FIRST], channel, paused=True)
     await world.settle()
     assert await world.count(SECOND) == 100
@@ -228,16 +230,17 @@ async def test_a_pause_of_the_parsers_loses_nothing_either(world: World) -> None
     assert sorted(await world.posts(FIRST)) == list(range(1, 71))
 
 
-async def test_a_channel_is_added_while_its_page_is_asked_for(world: World) -> None:
-    """The server says that nothing has changed: for whoever is new to it, that is no answer."""
+async def test_a_channel_is_added_while_its_page_is_requested(world: World) -> None:
+    """The server answers that nothing has changed, which is no answer for the new follower."""
     world.shelf.fill("news", range(1, 11))
     await world.add(FIRST, "news")
     await world.settle()
     world.now += timedelta(hours=7)
-    task = await world.reader._readings.next(world.now)
-    assert task is not None
+    progress = PollProgress(world.database, {ADMIN}, Random(1), on_posts=lambda: None, on_news=lambda: None)
+    request = await progress.next_request(world.now)
+    assert request is not None
     await world.add(SECOND, "news")
-    await world.reader._readings.read(task, None, world.now)
+    await progress.store(request, None, world.now)
     await world.settle()
     assert await world.count(SECOND) == 10
 
@@ -258,11 +261,11 @@ async def test_who_is_new_does_not_wait_for_anothers_past(world: World) -> None:
     channel = await world.add(FIRST, "news")
     await world.settle()
     await world.channels.older(world.users[FIRST], channel, ALL)
-    await world.reader.work()
+    await world.poller.work()
     world.shelf.fill("news", range(2001, 2101))
     await world.add(SECOND, "news")
     for _ in range(6):
-        await world.reader.work()
+        await world.poller.work()
     assert await world.count(SECOND) == 50
 
 
@@ -274,7 +277,7 @@ async def test_a_channel_that_is_removed_while_its_answer_is_stored_stays_remove
     world.shelf.fill("news", range(11, 21))
     world.now += timedelta(hours=7)
     await asyncio.gather(
-        world.reader.work(), world.channels.remove(world.users[FIRST], channel, with_posts=True), world.reader.work()
+        world.poller.work(), world.channels.remove(world.users[FIRST], channel, with_posts=True), world.poller.work()
     )
     assert await world.count(FIRST) == 0
     assert await world.count(SECOND) == 20
@@ -310,9 +313,9 @@ async def test_a_parsers_own_words_for_the_same_text_are_no_edit(world: World) -
 async def test_nobody_follows_more_channels_than_can_be_read(world: World) -> None:
     names = [f"channel{number}" for number in range(MOST_CHANNELS + 1)]
     added = await world.channels.add(world.users[FIRST], names, None)
-    assert [one.outcome for one in added] == [Added.NEW] * MOST_CHANNELS + [Added.TOO_MANY]
+    assert [one.outcome for one in added] == [AddOutcome.NEW] * MOST_CHANNELS + [AddOutcome.TOO_MANY]
     [other] = await world.channels.add(world.users[SECOND], ["channel0"], None)
-    assert other.outcome is Added.NEW
+    assert other.outcome is AddOutcome.NEW
 
 
 async def test_an_administrators_channels_are_read_whatever_the_parser_says_of_them(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Tags → hashtags, below a text and off it again."""
+"""Tags as hashtags: appended to a text and removed again."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from services.hashtags.formatting import (
     CAPTION_UNITS,
-    LONGEST,
+    MAX_HASHTAG,
     TEXT_UNITS,
-    Original,
+    EditableMessage,
     appended,
     clipped,
     hashtag,
     hashtags,
     line_for,
-    units,
     without_line,
 )
+from services.text import units
 
-#: As Telegram gives it: without white space at the ends, and not empty.
+#: Like Telegram's texts: not empty, no white space at the ends.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).map(str.strip).filter(bool)
 tags = st.lists(st.text(max_size=30), max_size=12)
-#: Lengths about the limits, in characters of one and of two units.
+#: Lengths around the limits, of characters with one and with two units.
 long_texts = st.builds(
     lambda char, count: "x" + char * count, st.sampled_from("aя😀"), st.integers(0, TEXT_UNITS + 10)
 ).filter(lambda text: units(text) <= TEXT_UNITS)
@@ -61,12 +61,12 @@ def test_a_tag_becomes_a_hashtag(tag: str, expected: str | None) -> None:
 
 @given(st.text(max_size=300))
 def test_a_hashtag_is_one_for_telegram(tag: str) -> None:
-    """The sign, then letters, marks, digits, underscores and joiners, with a letter among them; not too long."""
+    """# and then letters, marks, digits, underscores and joiners, at least one letter; not too long."""
     found = hashtag(tag)
     if found is None:
         return
     name = found.removeprefix("#")
-    assert units(found) <= LONGEST
+    assert units(found) <= MAX_HASHTAG
     assert any(char.isalpha() for char in name)
     for char in name:
         assert unicodedata.category(char)[0] in "LM" or unicodedata.category(char) == "Nd" or char in "_\u200c\u00b7"
@@ -78,7 +78,7 @@ def test_a_long_tag_is_cut_between_words() -> None:
     found = hashtag("слово " * 30)
     assert found is not None
     assert found.endswith("_слово")
-    assert units(hashtag("a" * 300) or "") == LONGEST
+    assert units(hashtag("a" * 300) or "") == MAX_HASHTAG
 
 
 def test_each_hashtag_stands_once() -> None:
@@ -87,7 +87,7 @@ def test_each_hashtag_stands_once() -> None:
 
 @given(texts, tags)
 def test_what_is_appended_comes_off_again(text: str, given_tags: list[str]) -> None:
-    line = line_for(Original(text), given_tags)
+    line = line_for(EditableMessage(text), given_tags)
     if line is not None:
         longer = appended(text, line)
         assert longer.startswith(text)
@@ -100,8 +100,8 @@ def test_what_is_appended_comes_off_again(text: str, given_tags: list[str]) -> N
 
 @given(long_texts, tags, st.booleans())
 def test_lengths_are_telegrams(text: str, given_tags: list[str], is_caption: bool) -> None:
-    """As many as fit, and never more; what does not fit does not keep a shorter one out."""
-    original = Original(text, is_caption=is_caption)
+    """As many hashtags as fit; one that does not fit does not keep a shorter one out."""
+    original = EditableMessage(text, is_caption=is_caption)
     limit = CAPTION_UNITS if is_caption else TEXT_UNITS
     line = line_for(original, given_tags)
     names = hashtags(given_tags)
@@ -116,7 +116,7 @@ def test_lengths_are_telegrams(text: str, given_tags: list[str], is_caption: boo
 @given(texts, st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=5), tags)
 def test_entities_stay_as_they_are(text: str, spans: list[tuple[int, int]], given_tags: list[str]) -> None:
     entities = [{"type": "bold", "offset": at, "length": length} for at, length in spans if at + length <= units(text)]
-    line = line_for(Original(text, entities), given_tags) or "#tag"
+    line = line_for(EditableMessage(text, entities), given_tags) or "#tag"
     longer = appended(text, line)
     mark = {"type": "hashtag", "offset": units(text) + 2, "length": units(line)}
     assert clipped([*entities, mark], text) == entities
@@ -130,7 +130,7 @@ def test_entities_stay_as_they_are(text: str, spans: list[tuple[int, int]], give
 
 def test_hashtags_of_the_post_are_not_repeated() -> None:
     marks = [{"type": "hashtag", "offset": 3, "length": 4}, {"type": "hashtag", "offset": 8, "length": 8}]
-    original = Original("😀 #Кот #пёс@abc рыба", marks)
+    original = EditableMessage("😀 #Кот #пёс@abc рыба", marks)
     assert line_for(original, ["кот", "пёс", "рыба"]) == "#рыба"
     assert line_for(original, ["кот"]) is None
 

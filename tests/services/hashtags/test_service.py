@@ -1,4 +1,4 @@
-"""Hashtags in channels: what is to be edited, what came of it, and what messages say afterwards."""
+"""Hashtags in channels: edits to make, their outcomes, and edits by people."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from services.accounts.people import People
-from services.hashtags.formatting import Original
-from services.hashtags.service import ChannelHashtags, Edit, Switched, Undo
-from services.ingest.channel_posts import IncomingPost, Intake, Stored
+from services.hashtags.formatting import EditableMessage
+from services.hashtags.service import ChannelHashtags, MessageEdit, SwitchResult, UndoResult
+from services.ingest.channel_posts import ChannelPosts, IncomingPost, StoreOutcome
 from services.ingest.store import store
-from services.library.overview import Overview
+from services.library.bot_queries import BotQueries
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from storage.db.engine import Database
 from storage.queue.claim import Priority, claim_posts
@@ -33,22 +33,22 @@ POST = IncomingPost(
     message_id=10,
     text="Hello",
     posted_at=NOW,
-    original=Original("Hello", [BOLD]),
+    original=EditableMessage("Hello", [BOLD]),
 )
 
 
 class World:
-    """The use cases on one database, with a clock of their own."""
+    """The use cases on one database, with a clock."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.now = NOW
         people = People(database, frozenset(), lambda: self.now)
-        self.intake = Intake(database, people, lambda: None, lambda: self.now)
+        self.channel_posts = ChannelPosts(database, people, lambda: None, lambda: self.now)
         self.hashtags = ChannelHashtags(database, lambda: None, lambda: self.now)
 
     async def tagged(self, *tags: str) -> None:
-        """Every post has these tags, by the way that a worker takes."""
+        """Give these tags to every post, as a worker does."""
         async with self.database.write() as session:
             await session.execute(
                 update(Post).values(tagging_status="pending", requested_at=self.now, lease_token=None)
@@ -57,17 +57,17 @@ class World:
             values = {"tagging_status": "success", "tags": list(tags), "requested_at": None}
             self.settled = await settle(session, [(post, values) for post in claimed])
 
-    async def written(self, seconds: int = 10) -> Edit:
-        """What is to be edited, and Telegram takes it so many seconds after the post."""
+    async def written(self, seconds: int = 10) -> MessageEdit:
+        """The due edit, which Telegram accepts `seconds` after the post."""
         (edit,) = await self.hashtags.due()
         await self.hashtags.written(edit, NOW + timedelta(seconds=seconds))
         return edit
 
-    async def edited(self, text: str, seconds: int = 20, **changes: Any) -> Stored:
-        """A person's edit, so many seconds after the post."""
+    async def edited(self, text: str, seconds: int = 20, **changes: Any) -> StoreOutcome:
+        """A person's edit, `seconds` after the post."""
         at = NOW + timedelta(seconds=seconds)
-        post = replace(POST, text=text or None, edited_at=at, original=Original(text) if text else None)
-        return (await self.intake.channel_edit(replace(post, **changes))).outcome
+        post = replace(POST, text=text or None, edited_at=at, original=EditableMessage(text) if text else None)
+        return (await self.channel_posts.channel_edit(replace(post, **changes))).outcome
 
     async def row(self) -> HashtagRow:
         async with self.database.read() as session:
@@ -89,9 +89,9 @@ async def world(database: Database) -> World:
     async with database.write() as session:
         session.add_all([User(telegram_id=OWNER), User(telegram_id=READER)])
     made = World(database)
-    await made.intake.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=True)
-    assert await made.hashtags.switch(OWNER, CHANNEL, on=True) is Switched.DONE
-    await made.intake.channel_post(POST)
+    await made.channel_posts.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=True)
+    assert await made.hashtags.switch(OWNER, CHANNEL, on=True) is SwitchResult.DONE
+    await made.channel_posts.channel_post(POST)
     return made
 
 
@@ -122,8 +122,8 @@ async def test_better_tags_are_written_and_the_same_are_not(world: World) -> Non
 
 
 async def test_one_message_of_a_channel_at_a_time(world: World) -> None:
-    later = replace(POST, message_id=11, text="Later", original=Original("Later"))
-    await world.intake.channel_post(later)
+    later = replace(POST, message_id=11, text="Later", original=EditableMessage("Later"))
+    await world.channel_posts.channel_post(later)
     await world.tagged("кот")
     assert [edit.message_id for edit in await world.hashtags.due()] == [10]
     assert await world.hashtags.due({CHANNEL}) == []
@@ -135,8 +135,8 @@ async def test_our_own_edit_is_none_of_the_post(world: World, when: str) -> None
     (edit,) = await world.hashtags.due()
     if when == "after":
         await world.hashtags.written(edit, NOW + timedelta(seconds=10))
-    ours = Original(edit.text, [BOLD, {"type": "hashtag", "offset": 7, "length": 4}])
-    assert await world.edited(edit.text, 10, original=ours) is Stored.KNOWN
+    ours = EditableMessage(edit.text, [BOLD, {"type": "hashtag", "offset": 7, "length": 4}])
+    assert await world.edited(edit.text, 10, original=ours) is StoreOutcome.KNOWN
     assert (await world.post()).tagging_status == "success"
     await world.hashtags.written(edit, NOW + timedelta(seconds=10))
     assert (await world.row()).state == "written"
@@ -145,7 +145,7 @@ async def test_our_own_edit_is_none_of_the_post(world: World, when: str) -> None
 async def test_a_persons_edit_that_keeps_the_line(world: World) -> None:
     await world.tagged("кот")
     await world.written()
-    assert await world.edited("Changed\n\n#кот") is Stored.EDITED
+    assert await world.edited("Changed\n\n#кот") is StoreOutcome.EDITED
     assert ((await world.post()).text, (await world.post()).tagging_status) == ("Changed", "pending")
     assert ((await world.row()).text, (await world.row()).line) == ("Changed", "#кот")
     await world.tagged("пёс")
@@ -155,24 +155,24 @@ async def test_a_persons_edit_that_keeps_the_line(world: World) -> None:
 async def test_a_line_removed_by_hand_stays_away(world: World) -> None:
     await world.tagged("кот")
     await world.written()
-    assert await world.edited("Hello") is Stored.KNOWN
+    assert await world.edited("Hello") is StoreOutcome.KNOWN
     assert (await world.row()).state == "undone"
     await world.tagged("пёс")
     assert await world.hashtags.due() == []
 
 
 async def test_a_text_that_was_deleted_is_not_written_again(world: World) -> None:
-    assert await world.edited("") is Stored.EDITED
+    assert await world.edited("") is StoreOutcome.EDITED
     await world.tagged("кот")
     assert await world.hashtags.due() == []
     assert (await world.row()).state == "refused"
 
 
 async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> None:
-    """It happened before ours, and the bot heard of it afterwards."""
+    """The person's edit precedes ours, but its update arrives later."""
     await world.tagged("кот")
     await world.written(10)
-    assert await world.edited("Changed", 9) is Stored.EDITED
+    assert await world.edited("Changed", 9) is StoreOutcome.EDITED
     assert (await world.row()).state == "waiting"
     await world.tagged("кот")
     assert (await world.written(30)).text == "Changed\n\n#кот"
@@ -181,14 +181,14 @@ async def test_an_edit_that_ours_wrote_over_is_written_again(world: World) -> No
 @pytest.mark.parametrize("seconds", [29, 30])
 @pytest.mark.parametrize("is_echoed", [False, True], ids=["", "echoed"])
 async def test_an_edit_that_better_tags_wrote_over_is_put_back(world: World, seconds: int, is_echoed: bool) -> None:
-    """It carries the hashtags from before, which stand in the channel no more."""
+    """The person's edit contains the earlier hashtags, which ours has replaced."""
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
     ours = await world.written(30)
-    assert await world.edited("Changed\n\n#кот", seconds) is Stored.EDITED
+    assert await world.edited("Changed\n\n#кот", seconds) is StoreOutcome.EDITED
     if is_echoed:
-        assert await world.edited(ours.text, 30, original=Original(ours.text, [BOLD])) is Stored.KNOWN
+        assert await world.edited(ours.text, 30, original=EditableMessage(ours.text, [BOLD])) is StoreOutcome.KNOWN
     await world.tagged("пёс")
     assert (await world.written(40)).text == "Changed\n\n#пёс"
     assert (await world.row()).state == "written"
@@ -204,9 +204,9 @@ async def test_an_edit_that_an_undo_wrote_over_is_put_back(
     await world.written(10)
     await world.hashtags.undo(OWNER, (await world.row()).post_id)
     await world.written(30)
-    assert await world.edited(f"Changed{line}", seconds) is Stored.EDITED
+    assert await world.edited(f"Changed{line}", seconds) is StoreOutcome.EDITED
     if is_echoed:
-        assert await world.edited("Hello", 30, original=Original("Hello", [BOLD])) is Stored.KNOWN
+        assert await world.edited("Hello", 30, original=EditableMessage("Hello", [BOLD])) is StoreOutcome.KNOWN
     assert (await world.written(40)).text == "Changed"
     assert [notice["text"] for notice in await world.notices()] == ["hashtags_removed"]
     assert (await world.row()).state == "undone"
@@ -215,14 +215,17 @@ async def test_an_edit_that_an_undo_wrote_over_is_put_back(
 
 
 @pytest.mark.parametrize(
-    "original", [Original("Hello\n\n#кот"), Original("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})]
+    "original",
+    [EditableMessage("Hello\n\n#кот"), EditableMessage("Hello\n\n#кот", [BOLD], options={"reply_markup": {}})],
 )
-async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(world: World, original: Original) -> None:
+async def test_formatting_and_buttons_that_ours_wrote_over_are_put_back(
+    world: World, original: EditableMessage
+) -> None:
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
     await world.written(30)
-    assert await world.edited(original.text, 29, original=original) is Stored.KNOWN
+    assert await world.edited(original.text, 29, original=original) is StoreOutcome.KNOWN
     edit = await world.written(40)
     assert (edit.original.entities, edit.original.options) == (original.entities or [], original.options)
     assert edit.text == "Hello\n\n#пёс"
@@ -233,21 +236,21 @@ async def test_our_own_earlier_edit_changes_nothing(world: World) -> None:
     first = await world.written(10)
     await world.tagged("пёс")
     second = await world.written(30)
-    assert await world.edited(first.text, 10, original=Original(first.text, [BOLD])) is Stored.KNOWN
+    assert await world.edited(first.text, 10, original=EditableMessage(first.text, [BOLD])) is StoreOutcome.KNOWN
     assert await world.hashtags.due() == []
     await world.hashtags.undo(OWNER, first.post_id)
     await world.written(40)
-    assert await world.edited(second.text, 30, original=Original(second.text, [BOLD])) is Stored.KNOWN
+    assert await world.edited(second.text, 30, original=EditableMessage(second.text, [BOLD])) is StoreOutcome.KNOWN
     assert await world.hashtags.due() == []
 
 
 async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: World) -> None:
-    await world.edited("Photo", 5, original=Original("Photo", is_caption=True))
+    await world.edited("Photo", 5, original=EditableMessage("Photo", is_caption=True))
     async with world.database.write() as session:
         await session.execute(update(HashtagRow).values(is_caption=True))
     await world.tagged("кот")
     await world.written(10)
-    await world.edited("", 9, original=Original("", is_caption=True))
+    await world.edited("", 9, original=EditableMessage("", is_caption=True))
     assert (await world.written(30)).text == ""
     assert (await world.row()).state == "undone"
 
@@ -255,7 +258,7 @@ async def test_a_caption_that_was_deleted_before_ours_is_deleted_again(world: Wo
 async def test_an_edit_before_ours_that_must_not_be_edited_is_left_alone(world: World) -> None:
     await world.tagged("кот")
     await world.written(10)
-    await world.edited("Changed", 9, original=Original("Changed", obstacle="custom emoji"))
+    await world.edited("Changed", 9, original=EditableMessage("Changed", obstacle="custom emoji"))
     await world.tagged("кот")
     assert await world.hashtags.due() == []
     assert (await world.row()).state == "refused"
@@ -264,17 +267,17 @@ async def test_an_edit_before_ours_that_must_not_be_edited_is_left_alone(world: 
 async def test_an_edit_that_comes_while_ours_is_on_its_way(world: World) -> None:
     await world.tagged("кот")
     (edit,) = await world.hashtags.due()
-    assert await world.edited("Changed", 9) is Stored.EDITED
+    assert await world.edited("Changed", 9) is StoreOutcome.EDITED
     await world.hashtags.written(edit, NOW + timedelta(seconds=10))
     await world.tagged("кот")
     assert (await world.written(30)).text == "Changed\n\n#кот"
 
 
 async def test_a_persons_edit_after_a_crash_in_between(world: World) -> None:
-    """Telegram took our edit, and nobody noted it."""
+    """Telegram accepted our edit, but the process died before it was recorded."""
     await world.tagged("кот")
     await world.hashtags.due()
-    assert await world.edited("Changed\n\n#кот") is Stored.EDITED
+    assert await world.edited("Changed\n\n#кот") is StoreOutcome.EDITED
     assert ((await world.post()).text, (await world.row()).text) == ("Changed", "Changed")
 
 
@@ -282,13 +285,13 @@ async def test_undo_is_for_good_and_for_the_owner(world: World) -> None:
     await world.tagged("кот")
     await world.written()
     post_id = (await world.row()).post_id
-    assert await world.hashtags.undo(READER, post_id) is Undo.NOT_THEIRS
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.BEGUN
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.BEGUN
+    assert await world.hashtags.undo(READER, post_id) is UndoResult.NOT_THEIRS
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.BEGUN
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.BEGUN
     assert (await world.written(30)).text == "Hello"
     assert (await world.row()).state == "undone"
-    assert await world.hashtags.undo(OWNER, post_id) is Undo.NOTHING
-    assert await world.edited("Hello\n\n#кот", 40) is Stored.KNOWN
+    assert await world.hashtags.undo(OWNER, post_id) is UndoResult.NOTHING
+    assert await world.edited("Hello\n\n#кот", 40) is StoreOutcome.KNOWN
     await world.tagged("пёс")
     assert await world.hashtags.due() == []
 
@@ -315,17 +318,17 @@ async def test_a_refusal_ends_it_for_the_post(world: World) -> None:
 
 @pytest.mark.parametrize("is_gone", [False, True])
 async def test_after_a_refusal_the_hashtags_from_before_can_be_removed(world: World, is_gone: bool) -> None:
-    """Unless there is no message any more."""
+    """Unless the message is gone."""
     await world.tagged("кот")
     await world.written(10)
     await world.tagged("пёс")
     (edit,) = await world.hashtags.due()
     await world.hashtags.refused(edit, "MESSAGE_TOO_LONG", is_gone=is_gone)
-    card = await Overview(world.database, lambda: NOW).post(edit.post_id, user_id=None)
+    card = await BotQueries(world.database, lambda: NOW).post(edit.post_id, user_id=None)
     assert card is not None
     assert card.hashtags_of == (None if is_gone else OWNER)
     assert (await world.hashtags.channels(OWNER)).last_written == (None if is_gone else edit.post_id)
-    assert await world.hashtags.undo(OWNER, edit.post_id) is (Undo.NOTHING if is_gone else Undo.BEGUN)
+    assert await world.hashtags.undo(OWNER, edit.post_id) is (UndoResult.NOTHING if is_gone else UndoResult.BEGUN)
     if not is_gone:
         assert (await world.written(30)).text == "Hello"
         assert (await world.row()).state == "undone"
@@ -339,28 +342,28 @@ async def test_without_the_right_it_is_off_and_told_once(world: World, how: str)
         if how == "refused":
             await world.hashtags.refused(edit, "not enough rights", rights_lost=True)
         elif how == "rights":
-            await world.intake.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=False)
+            await world.channel_posts.bot_added(CHANNEL, "News", "TheNews", OWNER, can_edit=False)
         else:
-            await world.intake.bot_removed(CHANNEL)
+            await world.channel_posts.bot_removed(CHANNEL)
     text = "taken_out" if how == "removed" else "hashtags_off"
     assert await world.notices() == [{"text": text, "title": "News"}]
     assert await world.hashtags.due() == []
-    assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {Switched.NO_RIGHT, Switched.NOT_THEIRS}
+    assert await world.hashtags.switch(OWNER, CHANNEL, on=True) in {SwitchResult.NO_RIGHT, SwitchResult.NOT_THEIRS}
 
 
 async def test_a_change_of_other_rights_leaves_it_on(world: World) -> None:
-    await world.intake.bot_added(CHANNEL, "News", "TheNews", READER, can_edit=True)
+    await world.channel_posts.bot_added(CHANNEL, "News", "TheNews", READER, can_edit=True)
     assert (await world.hashtags.channels(OWNER)).channels[0].is_on
-    assert await world.hashtags.switch(READER, CHANNEL, on=False) is Switched.NOT_THEIRS
+    assert await world.hashtags.switch(READER, CHANNEL, on=False) is SwitchResult.NOT_THEIRS
 
 
 async def test_posts_from_before_get_none(world: World) -> None:
-    assert await world.hashtags.switch(OWNER, CHANNEL, on=False) is Switched.DONE
+    assert await world.hashtags.switch(OWNER, CHANNEL, on=False) is SwitchResult.DONE
     await world.tagged("кот")
     world.now += timedelta(minutes=1)
     await world.hashtags.switch(OWNER, CHANNEL, on=True)
-    assert await world.edited("Changed", 90) is Stored.EDITED
-    await world.intake.channel_edit(replace(POST, message_id=5, original=Original("Old"), text="Old"))
+    assert await world.edited("Changed", 90) is StoreOutcome.EDITED
+    await world.channel_posts.channel_edit(replace(POST, message_id=5, original=EditableMessage("Old"), text="Old"))
     await world.tagged("кот")
     assert await world.hashtags.due() == []
 
@@ -377,13 +380,13 @@ async def test_the_preview_and_forwards_show_the_post_without_our_line(world: Wo
         theirs = await store(session, reader_id, delivery, world.now)
     assert (mine.known, mine.edited, theirs.new) == (1, 0, 1)
     forwarded = replace(POST, message_id=10, text=edit.text, original=None)
-    assert (await world.intake.forwarded(forwarded, reader_id, READER)).outcome is Stored.KNOWN
+    assert (await world.channel_posts.forwarded(forwarded, reader_id, READER)).outcome is StoreOutcome.KNOWN
     async with world.database.read() as session:
         assert set((await session.execute(select(Post.text))).scalars()) == {"Hello"}
 
 
 async def test_edits_and_results_at_the_same_time(world: World) -> None:
-    """Each comes to the post and to its message in its own order: nobody waits for ever."""
+    """They lock the post and its HashtagRow in different order, without a deadlock."""
     await world.tagged("кот")
     await world.written()
     edits = [world.edited(f"Changed {number}\n\n#кот", 20 + number) for number in range(8)]

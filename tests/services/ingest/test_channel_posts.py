@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from services.accounts.people import People
-from services.ingest.channel_posts import IncomingPost, Intake, Stored
+from services.ingest.channel_posts import ChannelPosts, IncomingPost, StoreOutcome
 from storage.db.engine import Database
 from storage.schema.tables import Channel, OutboxRow, Post, User
 
@@ -34,13 +34,13 @@ def woken() -> list[bool]:
 
 
 @pytest.fixture
-async def intake(database: Database, woken: list[bool]) -> Intake:
+async def channel_posts(database: Database, woken: list[bool]) -> ChannelPosts:
     async with database.write() as session:
         session.add_all([User(telegram_id=OWNER), User(telegram_id=READER)])
     people = People(database, frozenset({ADMIN}), lambda: NOW)
-    intake = Intake(database, people, lambda: woken.append(True), lambda: NOW)
-    await intake.bot_added(CHANNEL, "News", "TheNews", OWNER)
-    return intake
+    channel_posts = ChannelPosts(database, people, lambda: woken.append(True), lambda: NOW)
+    await channel_posts.bot_added(CHANNEL, "News", "TheNews", OWNER)
+    return channel_posts
 
 
 async def only_post(database: Database) -> Post:
@@ -53,100 +53,108 @@ async def user_id_of(database: Database, telegram_id: int) -> int:
         return (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one()
 
 
-async def test_a_post_is_stored_for_who_added_the_bot(database: Database, intake: Intake, woken: list[bool]) -> None:
-    receipt = await intake.channel_post(POST)
+async def test_a_post_is_stored_for_who_added_the_bot(
+    database: Database, channel_posts: ChannelPosts, woken: list[bool]
+) -> None:
+    receipt = await channel_posts.channel_post(POST)
     post = await only_post(database)
-    assert (receipt.outcome, receipt.post_id) == (Stored.NEW, post.id)
+    assert (receipt.outcome, receipt.post_id) == (StoreOutcome.NEW, post.id)
     assert (post.text, post.tagging_status, post.posted_at) == ("Hello", "pending", NOW)
     assert post.user_id == await user_id_of(database, OWNER)
     assert post.tagging_attempts == 0
     assert woken
 
 
-async def test_a_post_told_twice_at_once_is_stored_once(database: Database, intake: Intake) -> None:
-    receipts = await asyncio.gather(*(intake.channel_post(POST) for _ in range(8)))
-    assert sorted(receipt.outcome for receipt in receipts) == [Stored.KNOWN] * 7 + [Stored.NEW]
+async def test_a_post_told_twice_at_once_is_stored_once(database: Database, channel_posts: ChannelPosts) -> None:
+    receipts = await asyncio.gather(*(channel_posts.channel_post(POST) for _ in range(8)))
+    assert sorted(receipt.outcome for receipt in receipts) == [StoreOutcome.KNOWN] * 7 + [StoreOutcome.NEW]
     await only_post(database)
 
 
-async def test_other_channels_and_strangers_are_ignored(database: Database, intake: Intake) -> None:
+async def test_other_channels_and_strangers_are_ignored(database: Database, channel_posts: ChannelPosts) -> None:
     other = replace(POST, channel_telegram_id=-1009)
-    assert (await intake.channel_post(other)).outcome is Stored.IGNORED
-    await intake.bot_added(-1009, "Other", None, STRANGER)
-    assert (await intake.channel_post(other)).outcome is Stored.IGNORED
-    await intake.bot_removed(CHANNEL)
-    assert (await intake.channel_post(POST)).outcome is Stored.IGNORED
-    await intake.bot_added(CHANNEL, "News", None, ADMIN)
-    assert (await intake.channel_post(POST)).outcome is Stored.NEW
+    assert (await channel_posts.channel_post(other)).outcome is StoreOutcome.IGNORED
+    await channel_posts.bot_added(-1009, "Other", None, STRANGER)
+    assert (await channel_posts.channel_post(other)).outcome is StoreOutcome.IGNORED
+    await channel_posts.bot_removed(CHANNEL)
+    assert (await channel_posts.channel_post(POST)).outcome is StoreOutcome.IGNORED
+    await channel_posts.bot_added(CHANNEL, "News", None, ADMIN)
+    assert (await channel_posts.channel_post(POST)).outcome is StoreOutcome.NEW
     assert (await only_post(database)).user_id == await user_id_of(database, ADMIN)
 
 
-async def test_the_owner_stays_when_another_administrator_changes_rights(database: Database, intake: Intake) -> None:
-    await intake.bot_added(CHANNEL, "News", "TheNews", READER)
-    await intake.channel_post(POST)
+async def test_the_owner_stays_when_another_administrator_changes_rights(
+    database: Database, channel_posts: ChannelPosts
+) -> None:
+    await channel_posts.bot_added(CHANNEL, "News", "TheNews", READER)
+    await channel_posts.channel_post(POST)
     assert (await only_post(database)).user_id == await user_id_of(database, OWNER)
 
 
-async def test_who_lost_access_gets_no_more_posts(database: Database, intake: Intake) -> None:
+async def test_who_lost_access_gets_no_more_posts(database: Database, channel_posts: ChannelPosts) -> None:
     async with database.write() as session:
         await session.execute(update(User).values(is_active=False))
-    assert (await intake.channel_post(POST)).outcome is Stored.IGNORED
+    assert (await channel_posts.channel_post(POST)).outcome is StoreOutcome.IGNORED
 
 
-async def test_without_text_there_is_nothing_to_tag(database: Database, intake: Intake) -> None:
-    await intake.channel_post(replace(POST, text=" \n"))
+async def test_without_text_there_is_nothing_to_tag(database: Database, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_post(replace(POST, text=" \n"))
     assert (await only_post(database)).tagging_status == "skipped"
 
 
-async def test_what_postgresql_refuses_is_cut(database: Database, intake: Intake) -> None:
-    await intake.channel_post(replace(POST, text="a\x00b\udc00c", channel_title="N\x00"))
+async def test_what_postgresql_refuses_is_cut(database: Database, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_post(replace(POST, text="a\x00b\udc00c", channel_title="N\x00"))
     assert (await only_post(database)).text == "abc"
 
 
 @pytest.mark.parametrize("captions", [("Hello", None, None), (None, "Hello", None), (None, None, "Hello")])
 async def test_an_album_is_one_post_with_its_caption(
-    database: Database, intake: Intake, captions: tuple[str | None, ...]
+    database: Database, channel_posts: ChannelPosts, captions: tuple[str | None, ...]
 ) -> None:
     for message_id, caption in enumerate(captions, start=10):
-        await intake.channel_post(replace(POST, message_id=message_id, text=caption, media_group_id="g"))
+        await channel_posts.channel_post(replace(POST, message_id=message_id, text=caption, media_group_id="g"))
     post = await only_post(database)
     assert (post.text, post.tagging_status) == ("Hello", "pending")
 
 
-async def test_an_edited_photo_of_an_album_does_not_delete_its_caption(database: Database, intake: Intake) -> None:
-    await intake.channel_post(replace(POST, media_group_id="g"))
+async def test_an_edited_photo_of_an_album_does_not_delete_its_caption(
+    database: Database, channel_posts: ChannelPosts
+) -> None:
+    await channel_posts.channel_post(replace(POST, media_group_id="g"))
     photo = replace(POST, message_id=11, text=None, media_group_id="g")
-    assert (await intake.channel_edit(photo)).outcome is Stored.KNOWN
+    assert (await channel_posts.channel_edit(photo)).outcome is StoreOutcome.KNOWN
     assert (await only_post(database)).text == "Hello"
 
 
-async def test_an_edit_is_tagged_anew_and_keeps_its_tags(database: Database, intake: Intake) -> None:
-    await intake.channel_post(POST)
+async def test_an_edit_is_tagged_anew_and_keeps_its_tags(database: Database, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_post(POST)
     async with database.write() as session:
         await session.execute(update(Post).values(tags=["old"], tagging_status="success", tagging_attempts=2))
-    assert (await intake.channel_edit(POST)).outcome is Stored.KNOWN
+    assert (await channel_posts.channel_edit(POST)).outcome is StoreOutcome.KNOWN
     assert (await only_post(database)).tagging_status == "success"
-    assert (await intake.channel_edit(replace(POST, text="Changed"))).outcome is Stored.EDITED
+    assert (await channel_posts.channel_edit(replace(POST, text="Changed"))).outcome is StoreOutcome.EDITED
     post = await only_post(database)
     assert (post.text, post.tags, post.tagging_status) == ("Changed", ["old"], "pending")
 
 
-async def test_an_edit_that_deletes_the_text_leaves_nothing_to_tag(database: Database, intake: Intake) -> None:
-    await intake.channel_post(POST)
-    assert (await intake.channel_edit(replace(POST, text=None))).outcome is Stored.EDITED
+async def test_an_edit_that_deletes_the_text_leaves_nothing_to_tag(
+    database: Database, channel_posts: ChannelPosts
+) -> None:
+    await channel_posts.channel_post(POST)
+    assert (await channel_posts.channel_edit(replace(POST, text=None))).outcome is StoreOutcome.EDITED
     assert (await only_post(database)).tagging_status == "skipped"
 
 
-async def test_an_edit_of_an_unknown_post_stores_it(database: Database, intake: Intake) -> None:
-    assert (await intake.channel_edit(POST)).outcome is Stored.NEW
+async def test_an_edit_of_an_unknown_post_stores_it(database: Database, channel_posts: ChannelPosts) -> None:
+    assert (await channel_posts.channel_edit(POST)).outcome is StoreOutcome.NEW
     await only_post(database)
 
 
-async def test_a_forward_is_stored_once_and_its_result_awaited(database: Database, intake: Intake) -> None:
+async def test_a_forward_is_stored_once_and_its_result_awaited(database: Database, channel_posts: ChannelPosts) -> None:
     reader = await user_id_of(database, READER)
-    first = await intake.forwarded(POST, reader, READER)
-    assert (first.outcome, first.outbox_id is not None) == (Stored.NEW, True)
-    assert (await intake.forwarded(POST, reader, READER)).outcome is Stored.KNOWN
+    first = await channel_posts.forwarded(POST, reader, READER)
+    assert (first.outcome, first.outbox_id is not None) == (StoreOutcome.NEW, True)
+    assert (await channel_posts.forwarded(POST, reader, READER)).outcome is StoreOutcome.KNOWN
     assert (await only_post(database)).user_id == reader
     async with database.read() as session:
         rows = (await session.execute(select(OutboxRow).order_by(OutboxRow.id))).scalars().all()
@@ -155,18 +163,18 @@ async def test_a_forward_is_stored_once_and_its_result_awaited(database: Databas
     ] * 2
 
 
-async def test_a_forward_of_a_tagged_post_waits_for_nothing(database: Database, intake: Intake) -> None:
+async def test_a_forward_of_a_tagged_post_waits_for_nothing(database: Database, channel_posts: ChannelPosts) -> None:
     reader = await user_id_of(database, READER)
-    await intake.forwarded(POST, reader, READER)
+    await channel_posts.forwarded(POST, reader, READER)
     async with database.write() as session:
         await session.execute(update(Post).values(tags=["a"], tagging_status="success"))
-    receipt = await intake.forwarded(POST, reader, READER)
-    assert (receipt.outcome, receipt.outbox_id) == (Stored.KNOWN, None)
+    receipt = await channel_posts.forwarded(POST, reader, READER)
+    assert (receipt.outcome, receipt.outbox_id) == (StoreOutcome.KNOWN, None)
 
 
-async def test_the_same_message_is_a_post_of_each_user(database: Database, intake: Intake) -> None:
-    await intake.channel_post(POST)
-    assert (await intake.forwarded(POST, await user_id_of(database, READER), READER)).outcome is Stored.NEW
+async def test_the_same_message_is_a_post_of_each_user(database: Database, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_post(POST)
+    assert (await channel_posts.forwarded(POST, await user_id_of(database, READER), READER)).outcome is StoreOutcome.NEW
     async with database.read() as session:
         assert (await session.execute(select(func.count(func.distinct(Post.channel_id))))).scalar_one() == 1
 
@@ -177,29 +185,33 @@ async def channels(database: Database) -> list[tuple[str, int | None]]:
         return [(name, number) for name, number in (await session.execute(query))]
 
 
-async def test_a_channel_of_the_parsers_is_found_by_its_name(database: Database, intake: Intake) -> None:
+async def test_a_channel_of_the_parsers_is_found_by_its_name(database: Database, channel_posts: ChannelPosts) -> None:
     async with database.write() as session:
         session.add(Channel(channel_username="thenews"))
-    await intake.channel_post(POST)
+    await channel_posts.channel_post(POST)
     assert await channels(database) == [("thenews", CHANNEL)]
 
 
-async def test_a_channel_of_the_parsers_is_found_by_its_bare_number(database: Database, intake: Intake) -> None:
+async def test_a_channel_of_the_parsers_is_found_by_its_bare_number(
+    database: Database, channel_posts: ChannelPosts
+) -> None:
     async with database.write() as session:
         session.add(Channel(channel_username="old_name", channel_id=1234567890))
-    await intake.channel_post(POST)
+    await channel_posts.channel_post(POST)
     assert await channels(database) == [("old_name", 1234567890)]
 
 
-async def test_a_nameless_channel_takes_its_name_when_it_gets_one(database: Database, intake: Intake) -> None:
-    await intake.channel_post(replace(POST, channel_username=None))
+async def test_a_nameless_channel_takes_its_name_when_it_gets_one(
+    database: Database, channel_posts: ChannelPosts
+) -> None:
+    await channel_posts.channel_post(replace(POST, channel_username=None))
     assert await channels(database) == [(f"id{CHANNEL}", CHANNEL)]
-    await intake.channel_post(replace(POST, message_id=11))
+    await channel_posts.channel_post(replace(POST, message_id=11))
     assert await channels(database) == [("TheNews", CHANNEL)]
 
 
-async def test_a_name_that_passed_on_stays_with_its_row(database: Database, intake: Intake) -> None:
+async def test_a_name_that_passed_on_stays_with_its_row(database: Database, channel_posts: ChannelPosts) -> None:
     async with database.write() as session:
         session.add(Channel(channel_username="TheNews", channel_id=-1005))
-    await intake.channel_post(POST)
+    await channel_posts.channel_post(POST)
     assert await channels(database) == [("TheNews", -1005), (f"id{CHANNEL}", CHANNEL)]

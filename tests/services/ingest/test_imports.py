@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, event, select
 
-from services.ingest.imports import Import, Imports, ImportTakenError, Summary
+from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError
 from services.sources.base import Delivery, SourceChannel, SourcePost
 from services.sources.export.file import ExportError, ExportFile, fingerprint
 from storage.db.engine import Database
@@ -30,7 +30,7 @@ ACCOUNT = an_account(
         a_channel(a_message(1), {}, a_message(2), type="private_group", id=7, name="Friends"),
     ]
 )
-EVERYTHING = Summary(13, new=10, without_text=1, skipped={"service": 2, "unreadable": 1}, chats=2, last_chat=-7)
+EVERYTHING = ImportResult(13, new=10, without_text=1, skipped={"service": 2, "unreadable": 1}, chats=2, last_chat=-7)
 
 
 class World:
@@ -48,11 +48,11 @@ class World:
     async def begin(self, path: Path, user_id: int = ANNA) -> Import:
         return await self.imports.begin(user_id, fingerprint=fingerprint(path), file_name=path.name)
 
-    async def run(self, path: Path, user_id: int = ANNA, part: int = 2) -> Summary:
+    async def run(self, path: Path, user_id: int = ANNA, part: int = 2) -> ImportResult:
         """From where it is to the end."""
         work = await self.begin(path, user_id)
         done = work.done
-        async for step in self.imports.steps(work, ExportFile(path, part=part)):
+        async for step in self.imports.steps(work, ExportFile(path, max_delivery=part)):
             done = step
         await self.imports.finish(work)
         return done
@@ -60,7 +60,7 @@ class World:
     async def break_off(self, path: Path, after: int) -> None:
         """As a kill between two transactions."""
         work = await self.begin(path)
-        async with aclosing(self.imports.steps(work, ExportFile(path, part=2))) as steps:
+        async with aclosing(self.imports.steps(work, ExportFile(path, max_delivery=2))) as steps:
             async for done in steps:
                 if done.messages >= after:
                     return
@@ -157,7 +157,7 @@ async def test_a_damaged_file_is_told_and_begins_anew(world: World, tmp_path: Pa
     path = write(tmp_path, whole[:-30])
     for new in (4, 0):
         work = await world.begin(path)
-        steps = world.imports.steps(work, ExportFile(path, part=3))
+        steps = world.imports.steps(work, ExportFile(path, max_delivery=3))
         assert [(done.new, done.messages) for done in (await anext(steps), await anext(steps))][-1] == (new, 4)
         with pytest.raises(ExportError, match="after 4 messages"):
             await anext(steps)
@@ -170,10 +170,10 @@ async def test_two_at_the_same_import_do_not_count_twice(world: World, tmp_path:
     first, second = await world.begin(path), await world.begin(path)
     assert first == second
 
-    async def run(work: Import) -> Summary | None:
+    async def run(work: Import) -> ImportResult | None:
         done = None
         try:
-            async for step in world.imports.steps(work, ExportFile(path, part=2)):
+            async for step in world.imports.steps(work, ExportFile(path, max_delivery=2)):
                 done = step
         except ImportTakenError:
             return None

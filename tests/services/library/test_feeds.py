@@ -1,4 +1,4 @@
-"""Feeds: who reads what, and the document."""
+"""Feeds: who can read which posts, and the RSS document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from services.accounts.people import People
-from services.library.export import ToldPost
-from services.library.feeds import LONGEST, Feed, Feeds, feed_path
+from services.library.export import ExportedPost
+from services.library.feeds import MAX_POSTS, Feed, Feeds, feed_path
 from services.library.rss import document
 from storage.db.engine import Database
 from storage.schema.tables import Post, User
@@ -39,7 +39,7 @@ async def fill(database: Database) -> None:
         await add_posts(session, 1, 60, **TAGGED)
         await add_posts(session, 1, 30, first=101)
         await add_posts(session, 2, 1, first=201, **TAGGED)
-        # Asked for anew: it keeps its tags meanwhile.
+        # New tags are wanted; the old ones stay meanwhile.
         values = {"tags": ["река", "город"], "tagging_status": "pending"}
         await session.execute(update(Post).where(Post.id == 60).values(**values))
 
@@ -51,7 +51,7 @@ async def test_the_newest_tagged_posts_of_a_user(database: Database) -> None:
     whole, one = await feeds.read(word, None), await feeds.read(word, "река")
     assert whole is not None
     assert one is not None
-    assert [post.id for post in whole.posts] == list(range(60, 60 - LONGEST, -1))
+    assert [post.id for post in whole.posts] == list(range(60, 60 - MAX_POSTS, -1))
     assert [post.id for post in one.posts] == [60]
     assert whole.changed_at == whole.posts[0].posted_at
     for tag in ("другой", "a\x00b", "рек", "%"):
@@ -108,14 +108,14 @@ async def test_links(database: Database) -> None:
     )
 
 
-def told(**values: Any) -> ToldPost:
+def told(**values: Any) -> ExportedPost:
     known = {"channel_username": "news", "channel_title": "Новости", "telegram_message_id": 5, "url": None}
     at = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
     rest = {"id": 7, "posted_at": at, "text": "Текст", "tags": ["a"], "status": "success", "views": 1}
-    return ToldPost(**{**known, **rest, **values})
+    return ExportedPost(**{**known, **rest, **values})
 
 
-def item(post: ToldPost) -> ElementTree.Element:
+def item(post: ExportedPost) -> ElementTree.Element:
     made = document(Feed([post], None, NOW, "en"), URL, f"{URL}/feeds/S.xml", "Posts")
     found = ElementTree.fromstring(made).find("channel/item")
     assert found is not None
@@ -163,7 +163,7 @@ def test_an_item_names_its_channel() -> None:
 
 
 def test_a_feed_is_dated_by_what_changed_in_it() -> None:
-    """One without posts by when it was made: the document is the same each time."""
+    """A feed without posts by its creation: the document does not change."""
     empty = Feed([], "тег", NOW, "ru")
     made = document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»\x00")
     assert made == document(empty, URL, f"{URL}/feeds/S.xml", "Посты с тегом «тег»")

@@ -6,65 +6,24 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.llm import answer_parser as t
+from services.llm.answer_checks import Problem
 from services.llm.answer_parser import read_answer
 from services.llm.prompts import rules
-from services.tags.normalisation import clean_tags
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 COFFEE = ("кофе", "утро")
 
 
-def read_one(content: str, finish_reason: str | None = "stop", text: str = POST) -> tuple[str, ...] | str:
-    reading = read_answer(content, 1, [text], finish_reason)
+def read_one(content: str, text: str = POST, *, cut: bool = False) -> tuple[str, ...] | str:
+    reading = read_answer(content, 1, [text], cut=cut)
     assert set(reading.tags) ^ set(reading.problems) == {1}
     return reading.tags[1] if 1 in reading.tags else reading.problems[1]
 
 
 def read_many(content: str, count: int = 2) -> dict[int, tuple[str, ...]]:
-    reading = read_answer(content, count, ["text"] * count, "stop")
+    reading = read_answer(content, count, ["text"] * count)
     assert set(reading.tags) ^ set(reading.problems) == set(range(1, count + 1))
     return reading.tags
-
-
-@pytest.mark.parametrize(
-    ("candidates", "expected"),
-    [
-        (["  #Кофе ", "КОФЕ", "«утро»"], COFFEE),
-        (["machine   learning", "Machine-Learning", "machine_learning"], ("machine learning",)),
-        (["ёлка", "елка"], ("ёлка",)),
-        (["кофе, утро\nзавтрак"], ("кофе", "утро", "завтрак")),
-        (["#кофе #утро"], COFFEE),
-        (["1. кофе", "2) утро"], COFFEE),
-        (["**кофе**", "'утро'", "“день”"], ("кофе", "утро", "день")),
-        (["ко\u200bфе\x00", "\u202eутро\u202c"], COFFEE),
-        (["c++", "c#", ".NET", "18+", "python (язык)"], ("c++", "c#", ".net", "18+", "python (язык)")),
-        (["🔥 кофе ☕️", "!!!", "…", "—"], ("кофе",)),
-        (["2024", "1,5 млн"], ("2024", "1,5 млн")),
-        (["x", "a" * 50, "b" * 51], ("a" * 50,)),
-        (["это целое предложение из поста длинное", "кофе"], ("кофе",)),
-        ([None, 5, True, ["кофе"], {"a": 1}], ()),
-        (["null", "N/A", "нет тегов", "кофе"], ("кофе",)),
-        (["й", "ру\u0301да", "Й" + "од", "и\u0306од"], ("ру\u0301да", "йод")),
-        (["हिन्दी"], ("हिन्दी",)),
-        (["\ud800кофе"], ("кофе",)),
-        ([f"tag{n}" for n in range(20)], tuple(f"tag{n}" for n in range(7))),
-    ],
-)
-def test_clean_tags(candidates: list[object], expected: tuple[str, ...]) -> None:
-    assert clean_tags(candidates) == expected
-
-
-@given(st.lists(st.text(max_size=80)))
-def test_clean_tags_are_clean(candidates: list[str]) -> None:
-    cleaned = clean_tags(candidates)
-    assert len(cleaned) <= 7
-    for tag in cleaned:
-        assert 2 <= len(tag) <= 50
-        assert not tag.startswith("#")
-        assert tag == tag.strip()
-        assert "  " not in tag
-        tag.encode()
 
 
 @pytest.mark.parametrize(
@@ -122,39 +81,39 @@ def test_one_post_is_read_from_whatever_shape(content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", t.NOTHING),
-        ("  \n", t.NOTHING),
-        ("<think>thinking about кофе, утро", t.ONLY_THINKING),
-        ('<think>{"tags": ["чай"]}</think>', t.ONLY_THINKING),
-        ("I'm sorry, I cannot help with this request.", t.REFUSAL),
-        ("I’m sorry, but I can’t assist with that, friend.", t.REFUSAL),
-        ("As an AI, I cannot, sorry", t.REFUSAL),
-        ("Извините, я не могу, не просите", t.REFUSAL),
-        ("К сожалению, не могу помочь с этим.", t.REFUSAL),
-        ('{"tags": ["I\'m sorry, I cannot help"]}', t.REFUSAL),
-        ('{"tags": ["извините, я не могу"]}', t.REFUSAL),
-        ('{"error": "I cannot do that"}', t.REFUSAL),
-        ("Ok", t.NO_LIST),
-        ('{"tags": ["чай"]}<think>No.</think> Hm.</think>Ok', t.NO_LIST),
-        ("кофе", t.NO_LIST),
-        ("Sure, done", t.NO_LIST),
-        ("This post is about coffee, which the author drinks in the morning.", t.NO_LIST),
-        ("See [note](https://example.org).", t.NO_LIST),
-        ('{"language": "ru"}', t.NO_TAGS_KEY),
-        ('{"tags": []}', t.NO_USABLE_TAG),
-        ('{"tags": [1, null, "!"]}', t.NO_USABLE_TAG),
-        ('{"tags": null}', t.NO_USABLE_TAG),
-        ('{"posts": [{"id": 2, "tags": ["чай"]}]}', t.MISSING),
-        ('{"id": 2, "tags": ["чай"]}', t.MISSING),
-        ('Maybe {"tags": ["чай"]}?</think>', t.ONLY_THINKING),
-        ('{"posts": [{"id": 1, "tags": ["чай"]}, {"id": 1, "tags": ["кот"]}]}', t.NUMBER_DOUBLED),
-        ('{"tags": ["чай"], "tags": ["кот"]}', t.NUMBER_DOUBLED),
-        (json.dumps({"tags": [POST]}), t.ECHO_POST),
-        (json.dumps({"tags": POST.rstrip(".").split(", ")}), t.ECHO_POST),
-        (POST, t.ECHO_POST),
-        (rules(1), t.ECHO_PROMPT),
-        ('{"tags": ["write them in lower case", "tags"]}', t.ECHO_PROMPT),
-        ('{"tags": ["lower case", "short phrase", "noun"]}', t.ECHO_PROMPT),
+        ("", Problem.NOTHING),
+        ("  \n", Problem.NOTHING),
+        ("<think>thinking about кофе, утро", Problem.ONLY_THINKING),
+        ('<think>{"tags": ["чай"]}</think>', Problem.ONLY_THINKING),
+        ("I'm sorry, I cannot help with this request.", Problem.REFUSAL),
+        ("I’m sorry, but I can’t assist with that, friend.", Problem.REFUSAL),
+        ("As an AI, I cannot, sorry", Problem.REFUSAL),
+        ("Извините, я не могу, не просите", Problem.REFUSAL),
+        ("К сожалению, не могу помочь с этим.", Problem.REFUSAL),
+        ('{"tags": ["I\'m sorry, I cannot help"]}', Problem.REFUSAL),
+        ('{"tags": ["извините, я не могу"]}', Problem.REFUSAL),
+        ('{"error": "I cannot do that"}', Problem.REFUSAL),
+        ("Ok", Problem.NO_LIST),
+        ('{"tags": ["чай"]}<think>No.</think> Hm.</think>Ok', Problem.NO_LIST),
+        ("кофе", Problem.NO_LIST),
+        ("Sure, done", Problem.NO_LIST),
+        ("This post is about coffee, which the author drinks in the morning.", Problem.NO_LIST),
+        ("See [note](https://example.org).", Problem.NO_LIST),
+        ('{"language": "ru"}', Problem.NO_TAGS_KEY),
+        ('{"tags": []}', Problem.NO_USABLE_TAG),
+        ('{"tags": [1, null, "!"]}', Problem.NO_USABLE_TAG),
+        ('{"tags": null}', Problem.NO_USABLE_TAG),
+        ('{"posts": [{"id": 2, "tags": ["чай"]}]}', Problem.MISSING),
+        ('{"id": 2, "tags": ["чай"]}', Problem.MISSING),
+        ('Maybe {"tags": ["чай"]}?</think>', Problem.ONLY_THINKING),
+        ('{"posts": [{"id": 1, "tags": ["чай"]}, {"id": 1, "tags": ["кот"]}]}', Problem.NUMBER_DOUBLED),
+        ('{"tags": ["чай"], "tags": ["кот"]}', Problem.NUMBER_DOUBLED),
+        (json.dumps({"tags": [POST]}), Problem.ECHO_POST),
+        (json.dumps({"tags": POST.rstrip(".").split(", ")}), Problem.ECHO_POST),
+        (POST, Problem.ECHO_POST),
+        (rules(1), Problem.ECHO_PROMPT),
+        ('{"tags": ["write them in lower case", "tags"]}', Problem.ECHO_PROMPT),
+        ('{"tags": ["lower case", "short phrase", "noun"]}', Problem.ECHO_PROMPT),
     ],
 )
 def test_what_is_no_answer_has_a_reason(content: str, problem: str) -> None:
@@ -167,8 +126,8 @@ def test_words_of_the_post_are_tags() -> None:
 
 
 def test_a_list_that_was_cut_loses_its_last_item() -> None:
-    assert read_one("кофе, утро, завтр", "length") == COFFEE
-    assert read_one("- кофе\n- утро\n- завтр", "length") == COFFEE
+    assert read_one("кофе, утро, завтр", cut=True) == COFFEE
+    assert read_one("- кофе\n- утро\n- завтр", cut=True) == COFFEE
 
 
 @pytest.mark.parametrize(
@@ -223,8 +182,13 @@ def test_without_its_own_number_a_post_gets_nothing(content: str, expected: dict
 
 def test_each_post_has_its_own_reason() -> None:
     answer = '{"posts": [{"id": 1, "tags": []}, {"id": 3, "tags": ["a3"]}, {"id": 3, "tags": ["b3"]}]}'
-    reading = read_answer(answer, 4, ["text"] * 4, "stop")
-    assert reading.problems == {1: t.NO_USABLE_TAG, 2: t.MISSING, 3: t.NUMBER_DOUBLED, 4: t.MISSING}
+    reading = read_answer(answer, 4, ["text"] * 4)
+    assert reading.problems == {
+        1: Problem.NO_USABLE_TAG,
+        2: Problem.MISSING,
+        3: Problem.NUMBER_DOUBLED,
+        4: Problem.MISSING,
+    }
 
 
 def as_posts(pairs: list[tuple[int, str]]) -> str:
@@ -307,10 +271,10 @@ FRAGMENTS = st.sampled_from(
 @given(
     st.lists(FRAGMENTS | st.text(max_size=5), max_size=40).map("".join),
     st.integers(min_value=1, max_value=3),
-    st.sampled_from(["stop", "length", None]),
+    st.booleans(),
 )
-def test_reading_never_raises(content: str, count: int, finish_reason: str | None) -> None:
-    reading = read_answer(content, count, [POST] * count, finish_reason)
+def test_reading_never_raises(content: str, count: int, cut: bool) -> None:
+    reading = read_answer(content, count, [POST] * count, cut=cut)
     assert set(reading.tags) ^ set(reading.problems) == set(range(1, count + 1))
     assert all(0 < len(tags) <= 7 for tags in reading.tags.values())
 
@@ -352,7 +316,7 @@ def test_reading_never_raises(content: str, count: int, finish_reason: str | Non
 def test_a_megabyte_of_anything_is_read_quickly(piece: str, count: int) -> None:
     content = piece * (2**20 // len(piece))
     start = time.process_time()
-    read_answer(content, count, [POST] * count, "stop")
+    read_answer(content, count, [POST] * count)
     assert time.process_time() - start < 2
 
 

@@ -14,10 +14,10 @@ MARS = "На Марсе нашли следы воды под слоем пыл�
 TEXTS = (FLATS, MATCH, MARS)
 
 
-def read(*tags: list[str], finish_reason: str = "stop") -> dict[int, tuple[str, ...]]:
+def read(*tags: list[str], cut: bool = False) -> dict[int, tuple[str, ...]]:
     """The tags that an answer with these, numbered from 1, gives the posts."""
     content = json.dumps({"posts": [{"id": at, "tags": given} for at, given in enumerate(tags, start=1)]})
-    return read_answer(content, len(TEXTS), TEXTS, finish_reason).tags
+    return read_answer(content, len(TEXTS), TEXTS, cut=cut).tags
 
 
 def test_tags_that_are_no_words_of_any_post_are_taken() -> None:
@@ -37,7 +37,7 @@ def test_the_last_post_left_out() -> None:
 
 def test_an_answer_that_was_cut() -> None:
     """What is missing was at its end."""
-    assert set(read(["недвижимость"], ["спорт"], finish_reason="length")) == {1, 2}
+    assert set(read(["недвижимость"], ["спорт"], cut=True)) == {1, 2}
 
 
 @pytest.mark.parametrize("swapped", [(["зенит", "спартак"], ["квартиры", "цены"], ["марс", "вода"])])

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox, RequestRecord, expected_tags
 from services.accounts.people import People
-from services.ingest.channel_posts import IncomingPost, Intake
-from services.llm.prompts import PROMPT_TEXT_LIMIT, build_messages, has_text, rules
+from services.ingest.channel_posts import ChannelPosts, IncomingPost
+from services.llm.prompts import messages, rules
 from services.tags.normalisation import clean_tags
+from services.text import PROMPT_TEXT_LIMIT, has_text
 from storage.db.engine import Database
 from storage.schema.tables import Post, User
 from tests.services.engine import running
@@ -21,7 +22,7 @@ from tests.storage.rows import add_posts, add_user
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CHANNEL, OWNER = -1001234567890, 7
 BYSTANDER = "Бобры построили плотину у набережной, бобров снимали прохожие"
-FORGED_WORD = re.findall(r"END ([a-z]+)", build_messages(["hello"])[1]["content"])[0]
+FORGED_WORD = re.findall(r"END ([a-z]+)", messages(["hello"])[1]["content"])[0]
 
 WITH_NUL = {
     "nul": "погода\x00 завтра\x00 солнечная",
@@ -70,10 +71,10 @@ async def arrive(database: Database, *texts: str) -> list[int]:
     """The posts of a channel where the bot is, as Telegram tells of them; gives their ids."""
     async with database.write() as session:
         session.add(User(telegram_id=OWNER))
-    intake = Intake(database, People(database, frozenset(), lambda: NOW), lambda: None, lambda: NOW)
-    await intake.bot_added(CHANNEL, "News", "News", OWNER)
+    channel_posts = ChannelPosts(database, People(database, frozenset(), lambda: NOW), lambda: None, lambda: NOW)
+    await channel_posts.bot_added(CHANNEL, "News", "News", OWNER)
     receipts = [
-        await intake.channel_post(IncomingPost(CHANNEL, "News", "News", number, text, NOW))
+        await channel_posts.channel_post(IncomingPost(CHANNEL, "News", "News", number, text, NOW))
         for number, text in enumerate(texts, start=1)
     ]
     return [receipt.post_id for receipt in receipts if receipt.post_id]
@@ -113,7 +114,7 @@ def check_tags(post: Post) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_post_is_data(database: Database, provider: ProviderSandbox, text: str) -> None:
-    """Stored without what no database takes, sent once in its frame, and its neighbour is tagged as ever."""
+    """StoreOutcome without what no database takes, sent once in its frame, and its neighbour is tagged as ever."""
     await arrive(database, text, BYSTANDER)
     async with running(database, provider) as engine:
         await engine.settled()
@@ -158,9 +159,9 @@ async def test_a_title_of_rubbish_is_no_obstacle(database: Database) -> None:
     """Nor are names: a channel of NULs and half pairs has its posts stored."""
     async with database.write() as session:
         session.add(User(telegram_id=OWNER))
-    intake = Intake(database, People(database, frozenset(), lambda: NOW), lambda: None, lambda: NOW)
-    await intake.bot_added(CHANNEL, "\x00\ud800", "\x00", OWNER)
-    await intake.channel_post(
+    channel_posts = ChannelPosts(database, People(database, frozenset(), lambda: NOW), lambda: None, lambda: NOW)
+    await channel_posts.bot_added(CHANNEL, "\x00\ud800", "\x00", OWNER)
+    await channel_posts.channel_post(
         IncomingPost(CHANNEL, "\x00\ud800", "\x00@", 1, "text\x00", NOW, media_group_id="\x001", url="\ud800")
     )
     async with database.read() as session:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm import answer_parser as t
-from services.llm.answer_parser import Reading, read_answer
-from services.llm.prompts import BLANKS, rules
+from services.llm.answer_checks import Problem
+from services.llm.answer_parser import ParsedAnswer, read_answer
+from services.llm.prompts import rules
 from services.tags.normalisation import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, clean_tags
+from services.text import is_blank
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 LONG = " ".join(f"слово{n} новости" for n in range(100))
@@ -34,7 +35,7 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
     ("10,000 bad items", ["!"] * 10_000 + ["кофе"], ("кофе",)),
     ("numbers", [1, 2.5, 1e300, -7, True, "2024"], ("2024",)),
     ("nested arrays", [["кофе"], [["утро"]], [], {}, "чай"], ("чай",)),
-    ("only nested arrays", [["кофе"], ["утро"]], t.NO_USABLE_TAG),
+    ("only nested arrays", [["кофе"], ["утро"]], Problem.NO_USABLE_TAG),
     ("nulls", [None, "null", None, "NULL", "none", "кофе"], ("кофе",)),
     ("controls", ["\x00ко\x07фе\x7f", "\x85утро\x9b", "чай\x1f"], ("кофе", "утро", "чай")),
     ("zero width", ["ко\u200b\u2060фе\ufeff", "\u200b\u200d", "кофе"], ("кофе",)),
@@ -48,24 +49,24 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
     ("case with a dot", ["İstanbul", "istanbul", "ISTANBUL"], ("istanbul",)),
     ("other spaces", ["new york", "New-York", "NEW\u00a0YORK", "new_york", "new\tyork"], ("new york",)),
     ("compatible letters", ["ｃｏｆｆｅｅ", "coffee", "ﬁlm", "film"], ("ｃｏｆｆｅｅ", "ﬁlm")),
-    ("the prompt's words", ["write them in lower case", "кофе"], t.ECHO_PROMPT),
-    ("four of the prompt's words", ["them in lower case", "кофе"], t.ECHO_PROMPT),
+    ("the prompt's words", ["write them in lower case", "кофе"], Problem.ECHO_PROMPT),
+    ("four of the prompt's words", ["them in lower case", "кофе"], Problem.ECHO_PROMPT),
     ("three of the prompt's words", ["in lower case", "кофе"], ("in lower case", "кофе")),
-    ("the prompt's phrases", ["frame word", "short phrase", "noun"], t.ECHO_PROMPT),
-    ("the whole prompt", [rules(1)], t.ECHO_PROMPT),
-    ("the post", [POST], t.ECHO_POST),
-    ("a long post", [LONG], t.ECHO_POST),
-    ("an object of tags", {"first": "кофе"}, t.NO_USABLE_TAG),
+    ("the prompt's phrases", ["frame word", "short phrase", "noun"], Problem.ECHO_PROMPT),
+    ("the whole prompt", [rules(1)], Problem.ECHO_PROMPT),
+    ("the post", [POST], Problem.ECHO_POST),
+    ("a long post", [LONG], Problem.ECHO_POST),
+    ("an object of tags", {"first": "кофе"}, Problem.NO_USABLE_TAG),
     ("objects", [{"tag": "кофе"}, {"tag": ["утро"]}, {"tag": {"tag": "чай"}}, {"x": "y"}], ("кофе",)),
-    ("nothing", [], t.NO_USABLE_TAG),
-    ("false", False, t.NO_USABLE_TAG),
+    ("nothing", [], Problem.NO_USABLE_TAG),
+    ("false", False, Problem.NO_USABLE_TAG),
 ]
 
 
 @pytest.mark.parametrize(("tags", "expected"), [row[1:] for row in TAGS], ids=[row[0] for row in TAGS])
 def test_hostile_tags(tags: Any, expected: tuple[str, ...] | str) -> None:
     """Cleaned, or refused with a reason."""
-    reading = read_answer(json.dumps({"tags": tags}), 1, [LONG if tags == [LONG] else POST], "stop")
+    reading = read_answer(json.dumps({"tags": tags}), 1, [LONG if tags == [LONG] else POST])
     check(reading, 1)
     assert (reading.tags or reading.problems)[1] == expected
 
@@ -85,21 +86,21 @@ PARTS = ["новый год", "уже рядом", "с нами", "дороги�
 )
 def test_a_post_taken_apart_is_an_echo_however_it_is_decorated(post: str, first: str) -> None:
     """Short tags that are the post's own sentence, one after the other."""
-    reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post], "stop")
-    assert reading.problems == {1: t.ECHO_POST}
+    reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post])
+    assert reading.problems == {1: Problem.ECHO_POST}
 
 
 @pytest.mark.parametrize("tags", [row[1] for row in TAGS], ids=[row[0] for row in TAGS])
 def test_a_neighbour_of_hostile_tags_has_its_own(tags: Any) -> None:
     """What one post is given says nothing about the next one."""
     posts = [{"id": 1, "tags": tags}, {"id": 2, "tags": ["сосед"]}]
-    reading = read_answer(json.dumps({"posts": posts}), 2, [POST, "text"], "stop")
+    reading = read_answer(json.dumps({"posts": posts}), 2, [POST, "text"])
     check(reading, 2)
     assert reading.tags[2] == ("сосед",)
-    assert reading.tags.get(1) == read_answer(json.dumps({"tags": tags}), 1, [POST], "stop").tags.get(1)
+    assert reading.tags.get(1) == read_answer(json.dumps({"tags": tags}), 1, [POST]).tags.get(1)
 
 
-def check(reading: Reading, count: int) -> None:
+def check(reading: ParsedAnswer, count: int) -> None:
     """Each post asked about has tags or a reason, no other has; all tags are clean."""
     assert not set(reading.tags) & set(reading.problems)
     assert set(reading.tags) | set(reading.problems) == set(range(1, count + 1))
@@ -116,7 +117,7 @@ def check_clean(tags: Sequence[str]) -> None:
         assert MIN_LENGTH <= len(tag) <= MAX_LENGTH
         assert len(tag.split()) <= MAX_WORDS
         assert tag == " ".join(tag.split()) == unicodedata.normalize("NFC", tag)
-        assert not any(unicodedata.category(char).startswith("C") or char in BLANKS for char in tag)
+        assert not any(unicodedata.category(char).startswith("C") or is_blank(char) for char in tag)
         assert not re.search(r"(?<!\b[a-z])#|＃|﹟", tag)
         assert any(char.isalnum() for char in tag)
 
@@ -133,7 +134,6 @@ HOSTILE_JSON = st.recursive(
     max_leaves=15,
 )
 COUNT = st.integers(1, 4)
-REASON = st.sampled_from(["stop", "length", None])
 
 
 @given(st.lists(HOSTILE_TEXT))
@@ -142,18 +142,18 @@ def test_clean_tags_of_any_text(candidates: list[str]) -> None:
     check_clean(clean_tags(candidates))
 
 
-@given(HOSTILE_TEXT, COUNT, REASON)
-def test_any_text_is_read(content: str, count: int, reason: str | None) -> None:
+@given(HOSTILE_TEXT, COUNT, st.booleans())
+def test_any_text_is_read(content: str, count: int, ends: bool) -> None:
     """It never raises."""
-    check(read_answer(content, count, [POST] * count, reason), count)
+    check(read_answer(content, count, [POST] * count, cut=ends), count)
 
 
-@given(HOSTILE_JSON, st.integers(0, 200), COUNT, REASON)
-def test_any_json_is_read_whole_or_cut(value: Any, cut: int, count: int, reason: str | None) -> None:
+@given(HOSTILE_JSON, st.integers(0, 200), COUNT, st.booleans())
+def test_any_json_is_read_whole_or_cut(value: Any, cut: int, count: int, ends: bool) -> None:
     """Whatever stands where tags are expected, also when its end is missing."""
     content = json.dumps(value, ensure_ascii=False)
-    check(read_answer(content, count, [POST] * count, reason), count)
-    check(read_answer(content[:cut], count, [POST] * count, reason), count)
+    check(read_answer(content, count, [POST] * count, cut=ends), count)
+    check(read_answer(content[:cut], count, [POST] * count, cut=ends), count)
 
 
 SPELLINGS: list[tuple[Any, int | None]] = [
@@ -183,7 +183,7 @@ def test_only_its_own_number_gives_a_post_its_tags(spellings: list[tuple[Any, in
     """Numbers of any type: those that were not asked about, or are no number, give nothing to anybody."""
     words = ["альфа", "бета", "гамма", "дельта", "эпсилон", "дзета"]
     posts = [{"id": spelling, "tags": [word]} for (spelling, _), word in zip(spellings, words, strict=False)]
-    reading = read_answer(json.dumps({"posts": posts} if wrapped else posts), 3, ["text"] * 3, "stop")
+    reading = read_answer(json.dumps({"posts": posts} if wrapped else posts), 3, ["text"] * 3)
     check(reading, 3)
     for number, tags in reading.tags.items():
         assert tags == tuple(word for (_, own), word in zip(spellings, words, strict=False) if own == number)
@@ -203,6 +203,6 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch, piece: str, count: int
         return real(text, **options)
 
     monkeypatch.setattr(json_repair, "loads", counting)
-    read_answer(piece * (2**20 // len(piece)), count, [POST] * count, "stop")
+    read_answer(piece * (2**20 // len(piece)), count, [POST] * count)
     assert max(mended, default=0) <= 32 * 1024
     assert sum(mended) <= 512 * 1024

@@ -5,21 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, has_text, max_tokens
+from services.llm.prompts import answer_schema, max_tokens, messages
+from services.text import PROMPT_TEXT_LIMIT
 
 
 def user_message(*texts: str) -> str:
-    return build_messages(texts)[1]["content"]
+    return messages(texts)[1]["content"]
 
 
 def test_the_rules_come_first_and_are_the_same_for_each_kind_of_request() -> None:
-    assert build_messages(["a"])[0] == build_messages(["b"])[0]
-    assert build_messages(["a", "b"])[0] == build_messages(["c", "d", "e"])[0]
-    assert [message["role"] for message in build_messages(["a"])] == ["system", "user"]
+    assert messages(["a"])[0] == messages(["b"])[0]
+    assert messages(["a", "b"])[0] == messages(["c", "d", "e"])[0]
+    assert [message["role"] for message in messages(["a"])] == ["system", "user"]
 
 
 def test_the_rules_hold_no_number_and_no_word_of_another_language() -> None:
-    rules = build_messages(["a"])[0]["content"]
+    rules = messages(["a"])[0]["content"]
     assert not re.search(r"\d|[а-яё]", rules, re.IGNORECASE)
 
 
@@ -48,20 +49,6 @@ def test_what_cannot_be_sent_is_left_out() -> None:
     message.encode()
 
 
-@pytest.mark.parametrize("text", ["a", "7", "🔥", "\u0301", "\u200b.\u200b", "\U0001fae9"])
-def test_what_can_be_seen_is_a_text(text: str) -> None:
-    """Even an emoji that is newer than this Python's Unicode."""
-    assert has_text(text)
-
-
-@pytest.mark.parametrize(
-    "text", [None, "", " \n\u2028\u3000", "\x00\ud800", "\u200b\u202e\ufeff\u2066", "\u3164\u2800\ufe0f"]
-)
-def test_what_cannot_be_seen_is_none(text: str | None) -> None:
-    """Nothing to tag: no request is spent on it."""
-    assert not has_text(text)
-
-
 def test_a_post_cannot_forge_the_end_of_its_frame() -> None:
     """An author who knows the frame word of one message finds another in the next, for it follows the text."""
     word = re.findall(r"END ([a-z]+)", user_message("hello"))[0]
@@ -72,7 +59,7 @@ def test_a_post_cannot_forge_the_end_of_its_frame() -> None:
 
 
 def test_the_same_posts_give_the_same_request() -> None:
-    assert build_messages(["a", "b"]) == build_messages(["a", "b"])
+    assert messages(["a", "b"]) == messages(["a", "b"])
     assert user_message("a").splitlines()[0] != user_message("b").splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""What goes over the wire is what the prompts say, however it is put together."""
+"""The body of a request is what the prompts say, with the features that the server takes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.prompts import PROMPT_TEXT_LIMIT, answer_schema, build_messages, max_tokens, sendable
+from services.llm.features import Feature
+from services.llm.prompts import answer_schema, max_tokens, messages
 from services.llm.request import request_body
 
 MODELS = ("first/модель", 'sec"ond', "third")
 TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+ALL = set(Feature) - {Feature.MAX_COMPLETION_TOKENS}
 
 
 @given(st.lists(TEXT | st.just('"\\u0000"'), min_size=1, max_size=3))
 def test_body_is_the_payload(texts: list[str]) -> None:
-    body = request_body(texts, MODELS, structured=True, extras=True)
-    assert json.loads(body.decode()) == {
+    body = json.loads(json.dumps(request_body(texts, MODELS, ALL)))
+    assert body == {
         "model": MODELS[0],
-        "messages": build_messages(texts),
+        "messages": messages(texts),
         "max_tokens": max_tokens(len(texts)),
         "response_format": answer_schema(len(texts)),
         "plugins": [{"id": "response-healing"}],
@@ -29,23 +31,23 @@ def test_body_is_the_payload(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "structured", "extras", "without"),
+    ("models", "refused", "without"),
     [
-        (MODELS, False, True, {"response_format"}),
-        (MODELS, True, False, {"plugins", "models"}),
-        (MODELS[:1], True, True, {"models"}),
-        (MODELS[:1], False, False, {"response_format", "plugins", "models"}),
+        (MODELS, {Feature.RESPONSE_FORMAT}, {"response_format"}),
+        (MODELS, {Feature.MODELS, Feature.PLUGINS}, {"plugins", "models"}),
+        (MODELS[:1], set(), {"models"}),
+        (MODELS[:1], {Feature.MAX_TOKENS, Feature.RESPONSE_FORMAT}, {"max_tokens", "response_format", "models"}),
     ],
 )
 def test_what_a_server_does_not_take_stays_out(
-    models: tuple[str, ...], structured: bool, extras: bool, without: set[str]
+    models: tuple[str, ...], refused: set[Feature], without: set[str]
 ) -> None:
-    body = json.loads(request_body(["a"], models, structured=structured, extras=extras))
+    body = request_body(["a"], models, ALL - refused)
     everything = {"model", "messages", "max_tokens", "response_format", "plugins", "models"}
     assert set(body) == everything - without
 
 
-@given(TEXT.map(lambda text: text * 50))
-def test_sendable_is_all_but_nul_and_surrogates(text: str) -> None:
-    kept = [char for char in text if char != "\x00" and not "\ud800" <= char <= "\udfff"]
-    assert sendable(text) == "".join(kept)[:PROMPT_TEXT_LIMIT]
+def test_without_a_system_role_the_rules_come_first_in_the_users_message() -> None:
+    rules, posts = (message["content"] for message in messages(["a"]))
+    body = request_body(["a"], MODELS, ALL - {Feature.SYSTEM_ROLE})
+    assert body["messages"] == [{"role": "user", "content": f"{rules}\n\n{posts}"}]

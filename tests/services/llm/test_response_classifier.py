@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.response_classifier import Kind, Outcome, Reply, classify
+from services.llm.outcomes import Kind, Outcome
+from services.llm.response_classifier import Reply, classify
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 TEXT = "Новая станция метро открылась сегодня"

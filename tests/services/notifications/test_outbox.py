@@ -1,4 +1,4 @@
-"""What is due to be told, to whom, and when."""
+"""Which notices are due, for whom, and when."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ class World:
 
     async def outcome(self, post_id: int) -> None:
         await self.do(lambda session: rows.outcome_ready(session, [post_id], self.now))
+
+    async def wait_for(self, post_id: int, message_id: int | None) -> int:
+        """The owner waits for a post's outcome in that message."""
+        async with self.database.write() as session:
+            return await rows.open_result(
+                session,
+                post_id=post_id,
+                telegram_id=OWNER,
+                chat_id=OWNER,
+                message_id=message_id,
+                now=self.now,
+            )
 
     async def set_status(self, post_id: int, **values: Any) -> None:
         await self.do(lambda session: session.execute(update(Post).where(Post.id == post_id).values(**values)))
@@ -120,7 +132,7 @@ async def test_what_was_settled_meanwhile_is_not_told(world: World) -> None:
 
 async def test_who_awaits_the_result_gets_no_failure_notice(world: World) -> None:
     post_id = world.posts[0]
-    await world.outbox.open_result(post_id, OWNER, OWNER, 50)
+    await world.wait_for(post_id, 50)
     await world.fail(post_id)
     await world.outcome(post_id)
     [notice] = await world.outbox.due()
@@ -129,8 +141,8 @@ async def test_who_awaits_the_result_gets_no_failure_notice(world: World) -> Non
 
 async def test_a_result_waits_for_its_message_but_not_for_ever(world: World) -> None:
     post_id = world.posts[0]
-    attached = await world.outbox.open_result(post_id, OWNER, OWNER, None)
-    lost = await world.outbox.open_result(post_id, OWNER, OWNER, None)
+    attached = await world.wait_for(post_id, None)
+    lost = await world.wait_for(post_id, None)
     await world.outcome(post_id)
     assert await world.outbox.due() == []
     await world.outbox.attach(attached, 51)
@@ -140,13 +152,13 @@ async def test_a_result_waits_for_its_message_but_not_for_ever(world: World) -> 
 
 
 async def test_a_result_before_the_outcome_is_not_due(world: World) -> None:
-    await world.outbox.open_result(world.posts[0], OWNER, OWNER, 50)
+    await world.wait_for(world.posts[0], 50)
     world.wait(600)
     assert await world.outbox.due() == []
 
 
 async def result(world: World) -> Notice:
-    await world.outbox.open_result(world.posts[0], OWNER, OWNER, 50)
+    await world.wait_for(world.posts[0], 50)
     await world.outcome(world.posts[0])
     [notice] = await world.outbox.due()
     return notice
@@ -174,8 +186,8 @@ async def test_news_that_comes_while_a_result_is_sent_is_shown_too(world: World,
 
 
 async def test_a_new_wish_in_the_same_message_replaces_the_old_one(world: World) -> None:
-    await world.outbox.open_result(world.posts[0], OWNER, OWNER, 50)
-    newer = await world.outbox.open_result(world.posts[0], OWNER, OWNER, 50)
+    await world.wait_for(world.posts[0], 50)
+    newer = await world.wait_for(world.posts[0], 50)
     await world.outcome(world.posts[0])
     assert [notice.ids for notice in await world.outbox.due()] == [(newer,)]
 
@@ -192,7 +204,7 @@ async def test_a_postponed_notice_waits(world: World) -> None:
     world.wait(2)
     [notice] = await world.outbox.due()
     await world.outbox.postpone(notice, world.now + timedelta(seconds=90))
-    # A flood wait holds for the person's newer failures, too.
+    # A flood wait also delays the person's newer failures.
     await world.fail(world.posts[1])
     world.wait(89)
     assert await world.outbox.due() == []

@@ -1,4 +1,4 @@
-"""What the administrators are told unasked, and how often."""
+"""Alerts to the administrators, and how often they are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHAIN = ("m",)
 
 
 class Clock:
-    """A time that tests move."""
+    """A clock that tests move."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -38,7 +38,7 @@ async def pause(database: Database, clock: Clock, before: Aside | None, after: A
 
 
 async def sent(database: Database, clock: Clock) -> list[str]:
-    """Send what is due, and say what it was."""
+    """Send what is due, and return it."""
     outbox = Outbox(database, clock)
     notices = await outbox.due()
     for notice in notices:
@@ -47,7 +47,7 @@ async def sent(database: Database, clock: Clock) -> list[str]:
 
 
 async def attempts(database: Database, clock: Clock, **ended: int) -> None:
-    """Attempts that have just ended so."""
+    """Store attempts that have just ended with these outcomes."""
     rows: list[dict[str, Any]] = [
         {
             "post_id": 1,
@@ -73,7 +73,7 @@ async def watch(database: Database, clock: Clock) -> AlertWatch:
 
 
 async def test_an_outage_is_told_once_at_its_beginning_and_once_at_its_end(database: Database) -> None:
-    """However often a probe fails in between, and whatever the reason turns to."""
+    """Failed probes and changed reasons send no further alert."""
     clock = Clock()
     await pause(database, clock, None, Aside.DOWN)
     assert await sent(database, clock) == ["outage"]
@@ -86,7 +86,7 @@ async def test_an_outage_is_told_once_at_its_beginning_and_once_at_its_end(datab
 
 
 async def test_what_is_over_before_anybody_was_told_is_not_told(database: Database) -> None:
-    """Telegram was away meanwhile."""
+    """Telegram was unavailable meanwhile."""
     clock = Clock()
     await pause(database, clock, None, Aside.DOWN)
     await pause(database, clock, Aside.DOWN, None)
@@ -94,7 +94,7 @@ async def test_what_is_over_before_anybody_was_told_is_not_told(database: Databa
 
 
 async def test_an_upstream_that_comes_and_goes_is_one_piece_of_news(database: Database) -> None:
-    """A second outage within minutes is told only if it lasts a minute."""
+    """A second outage within ten minutes is told only if it lasts a minute."""
     clock = Clock()
     await pause(database, clock, None, Aside.DOWN)
     await sent(database, clock)
@@ -109,7 +109,7 @@ async def test_an_upstream_that_comes_and_goes_is_one_piece_of_news(database: Da
 
 
 async def test_a_pause_that_ended_by_time_alone_is_told_to_be_over(database: Database) -> None:
-    """No request showed it: the scheduler's look does."""
+    """No request reveals it, only the scheduler's check."""
     clock = Clock()
     looking = await watch(database, clock)
     await pause(database, clock, None, Aside.DOWN)
@@ -144,7 +144,7 @@ async def test_many_failures_are_told_with_their_reasons_and_again_only_after_it
 
 
 async def test_attempts_that_go_on_or_are_in_doubt_do_not_count(database: Database) -> None:
-    """A fault that the next model made good is no failed attempt."""
+    """A fault after which the next model succeeded is no failed attempt."""
     clock = Clock()
     looking = await watch(database, clock)
     await attempts(database, clock, tagged=20, retrying=30)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from services.llm.response_classifier import Kind, Outcome
+from services.llm.outcomes import Kind, Outcome
 from storage.queue.claim import ClaimedPost
 from storage.schema.tables import Post as Row
 from tests.services.tagging.queue_model import LEASE, LONGEST_WAIT, POLICY, QUEUED, Claim, Model, Post, own_tags

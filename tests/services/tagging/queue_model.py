@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from services.llm.response_classifier import DOWN_KINDS, Kind, Outcome
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome
 from services.tagging.retry_policy import Policy
 
 CHAIN = ("first/model", "second/model")

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select, text, update
 
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Call, Provider, Request
-from services.llm.response_classifier import Kind, Outcome, Usage
+from services.llm.outcomes import Kind, Outcome, Usage
 from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorder
 from services.tagging.service import TaggingService

@@ -12,7 +12,7 @@ from sandbox.provider.malformed import MALFORMED
 from sandbox.provider.mixed import MIXED
 from storage.db.engine import Database
 from storage.queue.claim import Priority
-from storage.schema.tables import Attempt, Post, UpstreamRow
+from storage.schema.tables import Attempt, ModelStateRow, Post
 from tests.faults.world import marker, text_of
 from tests.services.engine import CHAIN, FAST, running
 from tests.storage.rows import NOW, add_posts, add_user
@@ -227,7 +227,7 @@ async def test_a_models_probe_puts_off_no_other_post(database: Database, provide
     await fill(database, provider, 30)
     async with database.write() as session:
         row = {"model": CHAIN[0], "reason": "down", "faults": 3, "pauses": 1, "aside_until": NOW, "since": NOW}
-        await session.execute(insert(UpstreamRow).values(**row))
+        await session.execute(insert(ModelStateRow).values(**row))
     provider.hold()
 
     async def both_are_asked() -> bool:

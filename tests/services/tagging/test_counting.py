@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
-from services.llm.response_classifier import Kind
+from services.llm.outcomes import Kind
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.tagging_request import FinishedRequest
 from storage.db.engine import Database

@@ -13,27 +13,28 @@ from sqlalchemy import select, update
 
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
-from services.availability.rate_limit import RateLimit
+from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.tagging.dispatcher import MOST_MISSED, Dispatcher
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.tagging_request import Plan
 from storage.db.engine import Database
+from storage.queue import limits
 from storage.queue.claim import Priority
 from storage.schema.tables import Post
 from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_keys
 
-CHAIN = ("first/model", "second/model")
+CHAIN, FREE_CHAIN = ("first/model", "second/model"), ("free/model:free",)
 BATCH = 10
 PAST, LATER = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
 
 
-def dispatcher(*, per_minute: int = 0, batch_size: int = BATCH) -> Dispatcher:
+def dispatcher(*, per_minute: int = 0, batch_size: int = BATCH, chain: tuple[str, ...] = CHAIN) -> Dispatcher:
     rate_limit, policy = RateLimit(per_minute), Policy()
-    recorder = Recorder(CHAIN, policy, rate_limit, frozenset(), lambda: NOW, Random(1))
+    recorder = Recorder(chain, policy, rate_limit, frozenset(), lambda: NOW, Random(1))
     return Dispatcher(
         recorder,
-        CHAIN,
+        chain,
         policy,
         rate_limit,
         concurrency=10,
@@ -44,10 +45,11 @@ def dispatcher(*, per_minute: int = 0, batch_size: int = BATCH) -> Dispatcher:
     )
 
 
-async def fill(database: Database, count: int) -> None:
+async def fill(database: Database, count: int, *, first: int = 1) -> None:
     async with database.write() as session:
-        await add_user(session, 1)
-        await add_posts(session, 1, count)
+        if first == 1:
+            await add_user(session, 1)
+        await add_posts(session, 1, count, first=first)
 
 
 async def plan(database: Database, made: Dispatcher, *, probe: bool = False) -> Plan:
@@ -118,6 +120,18 @@ async def test_users_are_served_in_turn_over_several_claims(database: Database) 
             found = await made.plan(session, NOW + timedelta(minutes=len(served)), [], probe=False)
         served += [post.user_id for each in found.requests for post in each.posts]
     assert served == [1, 2, 3, 1, 2, 3]
+
+
+async def test_requests_to_free_models_count_towards_the_days_quota(database: Database) -> None:
+    """Each as it leaves, however many posts it is about."""
+    await fill(database, 3)
+    async with database.write() as session:
+        await limits.ensure(session, [FREE_SCOPE])
+    await plan(database, dispatcher(batch_size=1, chain=FREE_CHAIN))
+    await fill(database, 4, first=10)
+    await plan(database, dispatcher(batch_size=2, chain=FREE_CHAIN))
+    async with database.read() as session:
+        assert (await limits.load(session))[FREE_SCOPE].day_used == 5
 
 
 async def test_what_cannot_be_claimed_is_looked_at_less_and_less(database: Database) -> None:

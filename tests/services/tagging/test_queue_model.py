@@ -17,7 +17,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.services.tagging.queue_machine import QueueMachine
 
-EXAMPLES = settings().max_examples
 LONG = settings.get_current_profile_name() == "long"
 #: Seconds; what is found is shrunk for up to five minutes.
 TIMEOUT = 3600 if LONG else 600
@@ -49,11 +48,11 @@ def test_anything_in_any_order(sqlite_template: Path, tmp_path: Path) -> None:
         shutil.copyfile(sqlite_template, path)
         return f"sqlite:///{path}"
 
-    run(new_database, EXAMPLES // 2)
+    run(new_database, 1000 if LONG else 50)
 
 
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_anything_in_any_order_on_postgresql(migrated_url: str) -> None:
     """The same on PostgreSQL, a shorter look."""
-    run(partial(str, migrated_url), EXAMPLES // 10)
+    run(partial(str, migrated_url), 200 if LONG else 8)

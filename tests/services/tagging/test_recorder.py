@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from services.availability.model_states import load_states
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Call, Request
-from services.llm.response_classifier import Kind, Outcome, Usage
+from services.llm.outcomes import Kind, Outcome, Usage
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from services.llm.response_classifier import Kind, Outcome
+from services.llm.outcomes import Kind, Outcome
 from services.tagging.retry_policy import (
     AskAgain,
     AttemptTrail,

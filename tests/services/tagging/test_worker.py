@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import delete, func, select, update
 
 from sandbox.provider import FaultPlan, ProviderSandbox, expected_tags
@@ -12,7 +14,7 @@ from services.notifications.outbox import Outbox
 from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
-from tests.services.engine import ADMIN, CHAIN, running
+from tests.services.engine import ADMIN, CHAIN, Clock, Engine, running
 from tests.services.posts import fill, own_tags, tell_kinds
 from tests.storage.rows import add_posts, add_user
 
@@ -194,6 +196,60 @@ async def test_a_stop_gives_back_what_it_holds(database: Database, provider: Pro
     posts = await engine.posts()
     assert all(post.lease_token is None for post in posts)
     assert len([post for post in posts if post.tagging_status == "success"]) == len(provider.requests)
+
+
+async def test_leases_are_renewed_while_a_model_thinks(database: Database, provider: ProviderSandbox) -> None:
+    """Or another process would ask about the same posts."""
+    await fill(database, 3)
+    provider.hold()
+    async with running(database, provider, lease_seconds=3, timeout_seconds=60) as engine:
+        await engine.until(lambda: are_asked(engine, 3))
+        before = [post.lease_expires_at or utc_now() for post in await engine.posts()]
+
+        async def renewed() -> bool:
+            leases = [post.lease_expires_at for post in await engine.posts()]
+            return all(now is not None and now > then for now, then in zip(leases, before, strict=True))
+
+        await engine.until(renewed)
+        provider.release()
+        await engine.settled()
+    assert len(provider.requests) == 3
+
+
+async def test_a_stop_renews_leases_for_as_long_as_it_waits(database: Database, provider: ProviderSandbox) -> None:
+    """Though they had nearly run out: no other process takes the posts meanwhile."""
+    clock = Clock()
+    await fill(database, 3)
+    provider.hold()
+    async with running(database, provider, clock=clock, lease_seconds=300, timeout_seconds=60) as engine:
+        await engine.until(lambda: are_asked(engine, 3))
+        clock.ahead = timedelta(seconds=299)
+        engine.worker.stop()
+
+        async def renewed() -> bool:
+            leases = [post.lease_expires_at for post in await engine.posts()]
+            return all(until is not None and until >= utc_now() + timedelta(seconds=590) for until in leases)
+
+        await engine.until(renewed)
+        provider.release()
+    assert await engine.count("success") == 3
+
+
+async def test_what_a_person_asks_for_is_the_next_to_leave(database: Database, provider: ProviderSandbox) -> None:
+    """Before everything that waits."""
+    await fill(database, 9)
+    provider.hold()
+    async with running(database, provider, concurrency=2, timeout_seconds=60) as engine:
+        await engine.until(lambda: are_asked(engine, 2))
+        wanted = next(post for post in await engine.posts() if post.lease_token is None)
+        await engine.tagging.update_post_tags(wanted.id)
+        provider.release()
+        await engine.settled()
+    assert any(str(wanted.text) in request.message for request in provider.requests[2:4])
+
+
+async def are_asked(engine: Engine, count: int) -> bool:
+    return len(engine.provider.requests) == count
 
 
 async def test_a_server_without_extras(database: Database, provider: ProviderSandbox) -> None:

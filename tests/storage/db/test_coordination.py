@@ -185,7 +185,7 @@ async def test_what_people_ask_is_notified(database: Database, listener: Bell) -
     listener.rung.clear()
     await change(database, "UPDATE posts SET tagging_status = 'failed'")
     async with database.write() as session:
-        await retry_requests.make_batch(session, user_id=2, telegram_id=1, limit=10, force=False, now=NOW)
+        await retry_requests.start_run(session, user_id=2, telegram_id=1, limit=10, force=False, now=NOW)
     await until(listener.rung)
 
 

@@ -54,16 +54,16 @@ async def test_a_post_that_is_claimed_meanwhile_is_left_to_its_claim(
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 2)
-    insert, claimed = retry_requests._insert_batch, list[ClaimedPost]()
+    insert, claimed = retry_requests._insert_run, list[ClaimedPost]()
 
     async def after_a_claim(session: AsyncSession, *args: Any) -> int:
         async with database.write() as other:
             claimed.extend(await claim.claim_posts(other, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0))
         return await insert(session, *args)
 
-    monkeypatch.setattr(retry_requests, "_insert_batch", after_a_claim)
+    monkeypatch.setattr(retry_requests, "_insert_run", after_a_claim)
     async with database.write() as session:
-        await retry_requests.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=NOW)
+        await retry_requests.start_run(session, user_id=1, telegram_id=1001, limit=9, force=True, now=NOW)
     async with database.write() as session:
         assert (await leases.settle(session, [(claimed[0], {"tagging_status": "success"})])).wrote(claimed[0])
     wanted = {number: (await get_post(database, number)).wants_new for number in (1, 2)}

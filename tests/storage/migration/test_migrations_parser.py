@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import migrate
-from storage.schema.tables import Attempt, Batch, BatchPost, OutboxRow, Post
+from storage.schema.tables import Attempt, OutboxRow, Post, RetryRun, RetryRunPost
 from tests.legacy import LegacyPost, insert_post, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)
@@ -168,8 +168,8 @@ async def test_the_parser_deletes_what_it_likes(shared: Database, tmp_path: Path
     """A post goes with all that we noted of it, even by a program that has SQLite's foreign keys off."""
     await execute(
         shared,
-        sa.insert(Batch).values(id=1, telegram_id=42, created_at=NOW),
-        sa.insert(BatchPost).values(batch_id=1, post_id=1),
+        sa.insert(RetryRun).values(id=1, telegram_id=42, created_at=NOW),
+        sa.insert(RetryRunPost).values(batch_id=1, post_id=1),
         sa.insert(OutboxRow).values(kind="failed", telegram_id=42, post_id=1, created_at=NOW),
         sa.insert(Attempt).values(post_id=1, request_id="r", at=NOW, model_asked="m", outcome="tags", seconds=0.1),
     )
@@ -182,5 +182,5 @@ async def test_the_parser_deletes_what_it_likes(shared: Database, tmp_path: Path
     else:
         await execute(shared, *deletes)
     async with shared.read() as session:
-        for model in (BatchPost, OutboxRow, Attempt):
+        for model in (RetryRunPost, OutboxRow, Attempt):
             assert await session.scalar(sa.select(sa.func.count()).select_from(model)) == 0

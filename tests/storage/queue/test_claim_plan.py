@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import bindparam
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,17 +13,16 @@ from tests.storage.plan import is_full_scan, plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 
 
-async def plan_of_a_claim(database: Database, *, asked: bool) -> str:
+async def plan_of_a_claim(database: Database) -> str:
     """The plan of the statement that a claim makes."""
 
     async def claim(session: AsyncSession) -> None:
-        await claim_posts(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0, asked=asked)
+        await claim_posts(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0)
 
     return await plan_of(database, claim, beginning="WITH RECURSIVE turns")
 
 
-@pytest.mark.parametrize("asked", [False, True])
-async def test_a_claim_reads_no_whole_table(database: Database, asked: bool) -> None:
+async def test_a_claim_reads_no_whole_table(database: Database) -> None:
     """Neither of all posts nor of all that wait, nor of all users: each step begins where the queue's index says."""
     async with database.write() as session:
         for user in range(1, 13):
@@ -34,7 +32,7 @@ async def test_a_claim_reads_no_whole_table(database: Database, asked: bool) -> 
         if not database.is_sqlite:
             # Of a small table that it does not know, PostgreSQL would read all, by any index.
             await session.execute(sql("ANALYZE"))
-    plan = await plan_of_a_claim(database, asked=asked)
+    plan = await plan_of_a_claim(database)
     assert "ix_metka_posts_queue" in plan, plan
     assert not [line for line in plan.splitlines() if is_full_scan(line)], plan
     assert "SCAN users" not in plan, plan
@@ -60,7 +58,7 @@ async def test_a_claim_takes_as_long_for_a_thousand_users_as_for_ten(database: D
 
 async def _steps(database: Database) -> int:
     """Rows of the walk for five posts, with the one that it begins with."""
-    statement = claim_statement(database.engine.dialect.name, retries=True, asked=False)
+    statement = claim_statement(database.engine.dialect.name, retries=True)
     walk = str(statement.element.text).partition("UPDATE posts")[0] + "SELECT count(*) FROM turns"  # type: ignore[attr-defined]
     async with database.read() as session:
         values = {"after_user": 0, "limit": 5}

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sandbox.provider import FaultPlan, ProviderSandbox
 from storage.db.engine import Database
 from storage.queue import retry_requests
-from storage.schema.tables import Attempt, Batch, Post
+from storage.schema.tables import Attempt, Post, RetryRun
 from tests.services.engine import FAST, running
 from tests.services.posts import fill, own_tags, tell_kinds
 from tests.storage.rows import NOW, get_post
@@ -169,10 +169,10 @@ async def test_stop_takes_back_that_new_tags_were_wanted(database: Database) -> 
     await fill(database, 3, tagging_status="failed", tagging_attempts=5)
     async with database.write() as session:
         await retry_requests.ask_anew(session, 2, NOW)
-        await retry_requests.make_batch(session, user_id=1, telegram_id=1001, limit=9, force=True, now=LATER)
+        await retry_requests.start_run(session, user_id=1, telegram_id=1001, limit=9, force=True, now=LATER)
     async with database.write() as session:
-        batch = (await session.scalars(select(Batch))).one()
-        assert await retry_requests.stop_batch(session, batch, LATER) == 3
+        batch = (await session.scalars(select(RetryRun))).one()
+        assert await retry_requests.stop_run(session, batch, LATER) == 3
     async with database.read() as session:
         found = {post.id: (post.tagging_status, post.wants_new) for post in await session.scalars(select(Post))}
     assert found == {1: ("failed", None), 2: ("pending", True), 3: ("failed", None)}

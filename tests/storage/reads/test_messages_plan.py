@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.channels import cards
 from storage.db.engine import Database
 from storage.posts import bulk, channel_posts
+from storage.reads import channel_cards
 from tests.storage.plan import plan_of
 from tests.storage.rows import add_posts, add_user
 
@@ -43,7 +43,7 @@ async def test_who_waits_for_new_posts_has_no_old_ones_counted(database: Databas
         await add_user(session, 1)
         await add_posts(session, 1, 1000)
         await session.execute(sql("ANALYZE posts"))
-    plan = await plan_of(database, lambda session: cards.posts_after(session, 1, [1], 990), beginning="SELECT")
+    plan = await plan_of(database, lambda session: channel_cards.posts_after(session, 1, [1], 990), beginning="SELECT")
     assert "rowid>" in plan if database.is_sqlite else "id > 990" in _index_condition(plan), plan
 
 

@@ -111,7 +111,7 @@ async def _page(session: AsyncSession, status: str | None = None, tag: str | Non
 
 
 async def _batch(session: AsyncSession, user_id: int | None) -> None:
-    await retry_requests.make_batch(session, user_id=user_id, telegram_id=None, limit=999, force=False, now=NOW)
+    await retry_requests.start_run(session, user_id=user_id, telegram_id=None, limit=999, force=False, now=NOW)
 
 
 @pytest.mark.parametrize("asked", ASKED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.db.engine import Database
-from storage.schema.tables import UpstreamRow
+from storage.schema.tables import ModelStateRow
 from tests.services.engine import CHAIN
 from tests.storage.rows import NOW, get_post
 from tests.web.running import ask, serving
@@ -54,7 +54,7 @@ async def test_a_pause_is_said_and_no_error(database: Database) -> None:
         async with database.write() as session:
             until = NOW.replace(year=2099)
             for model in CHAIN:
-                session.add(UpstreamRow(model=model, aside_until=until, reason="account", faults=1, pauses=1))
+                session.add(ModelStateRow(model=model, aside_until=until, reason="account", faults=1, pauses=1))
         for path in ("/posts/1/regenerate_tags", "/users/1/posts/retry_tagging"):
             status, answer = await ask(web, "POST", path)
             assert status == 202

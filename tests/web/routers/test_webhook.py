@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bot.web.body_limit import MAX_BODY
 from bot.web.routers.webhook import SECRET_HEADER, TelegramWebhook
-from services.ingest.received_updates import Inbox
+from services.ingest.received_updates import ReceivedUpdates
 from storage.db.engine import Database
 from tests.storage.rows import NOW
 from tests.web.running import Web, serving
@@ -21,7 +21,7 @@ SECRET = {SECRET_HEADER: "a-secret_1"}
 
 @pytest.fixture
 async def web(database: Database) -> AsyncIterator[Web]:
-    inbox = Inbox(database, lambda: NOW)
+    inbox = ReceivedUpdates(database, lambda: NOW)
     webhook = TelegramWebhook("/hooks/telegram", "a-secret_1", inbox.receive)
     async with serving(database, webhook=webhook, rate=5) as made:
         yield made

@@ -1,4 +1,4 @@
-"""What a list of a user's channels shows. Nothing here commits."""
+"""A user's list of channels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
 
 
 async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[Any]:
-    """Of these channels: channel_id, name, next_check_at, problem; cheap, since it is asked again and again."""
+    """channel_id, name, next_check_at and problem of these channels; cheap enough to ask all the time."""
     query = (
         select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem)
         .where(SourceRow.channel_id.in_(channel_ids))
@@ -56,14 +56,14 @@ async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[A
 
 
 async def last_post(session: AsyncSession) -> int:
-    """The highest id of all posts; 0: there are none."""
+    """The highest post id, or 0."""
     return (await session.execute(select(func.max(Post.id)))).scalar_one() or 0
 
 
 async def posts_after(
     session: AsyncSession, user_id: int, channel_ids: Sequence[int], post_id: int
 ) -> Mapping[int, int]:
-    """Channel → how many posts the user got of it since that post; by the ids, whatever there was before."""
+    """Channel → number of the user's posts with ids above `post_id`."""
     query = (
         select(Post.channel_id, func.count())
         .where(Post.id > post_id, Post.user_id == user_id, Post.channel_id.in_(channel_ids))
@@ -78,6 +78,6 @@ def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
 
 
 def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
-    # What is 'success' has tags: the index of the others is short.
+    # 'success' implies tags: the index of the others is small.
     tagged: ColumnElement[bool] = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
     return [overview.unfinished(), ~tagged]

@@ -8,23 +8,23 @@ from aiogram.types import Message
 
 from bot.i18n import Texts
 from bot.views import help as views
-from services.accounts.people import Caller
+from services.accounts.people import CurrentUser
 from services.tagging.service import TaggingService
 
 
 async def start(message: Message, t: Texts, tagging: TaggingService) -> None:
-    """What the bot does and what to do next."""
+    """What the bot does, and what to do next."""
     await message.answer(views.start(t, enabled=tagging.enabled))
 
 
-async def help_(message: Message, t: Texts, caller: Caller, tagging: TaggingService) -> None:
+async def help_(message: Message, t: Texts, user: CurrentUser, tagging: TaggingService) -> None:
     """Every command."""
-    await message.answer(views.help_text(t, admin=caller.is_admin, enabled=tagging.enabled))
+    await message.answer(views.help_text(t, admin=user.is_admin, enabled=tagging.enabled))
 
 
 def router() -> Router:
-    """This topic's handlers."""
-    made = Router(name="intro")
+    """/start and /help."""
+    made = Router(name="help")
     made.message.register(start, Command("start", ignore_case=True))
     made.message.register(help_, Command("help", ignore_case=True))
     return made

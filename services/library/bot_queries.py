@@ -1,4 +1,4 @@
-"""What people look at: counts, a post, the failed ones."""
+"""What the bot shows: counts, cards of posts, pages of failed posts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_SIZE = 10
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Posts by status. `next_attempt_at` None: something is due now, or nothing waits."""
+    """Posts by status. `next_attempt_at` is None if a post is due now, or none waits."""
 
     total: int
     by_status: dict[str, int]
@@ -32,7 +32,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One request for a post, and what came of it."""
+    """A request for a post and its outcome."""
 
     at: datetime
     model_asked: str
@@ -45,25 +45,25 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class PostCard:
-    """A post as it stands. `requested`: new tags were asked for; `skipped`: by a person; `leased`: in work.
+    """A post and its state.
 
-    `hashtags_of`: in whose channel its hashtags stand; `gone_at`: when it was found deleted in its channel.
+    Attributes:
+        skipped: a person skipped it.
+        leased: a worker has it.
+        hashtags_of: Telegram id of the owner of the channel in which its hashtags stand.
+        gone_at: when it was found deleted in its channel.
     """
 
     id: int
-    user_id: int
-    owner_telegram_id: int
     channel_title: str | None
     channel_username: str | None
     text: str | None
     url: str | None
-    posted_at: datetime
     tags: tuple[str, ...]
     status: str
     attempts: int
     error: str | None
     next_attempt_at: datetime | None
-    requested: bool
     failure_kind: str | None
     skipped: bool
     leased: bool
@@ -74,7 +74,7 @@ class PostCard:
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page of failed posts; pages count from 1, and there is always one."""
+    """A page of failed posts; there is always a page 1."""
 
     posts: tuple[PostCard, ...]
     page: int
@@ -82,15 +82,15 @@ class FailedPage:
     total: int
 
 
-class Overview:
-    """Reads only."""
+class BotQueries:
+    """Queries of the bot."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def stats(self, user_id: int | None) -> Stats:
-        """Counts of a user's posts; None: of everybody's."""
+        """Counts of a user's posts; None: of all posts."""
         now = self._clock()
         async with self._database.read() as session:
             counts = await overview.count_by_status(session, user_id)
@@ -103,7 +103,7 @@ class Overview:
         return Stats(total, by_status, by_status["success"] + unfinished, waiting, due_at, users)
 
     async def post(self, post_id: int, *, user_id: int | None) -> PostCard | None:
-        """A post with its last attempts; None when there is none, or not of that user (None: anybody's)."""
+        """A post with its last attempts; None if there is none, or not of this user (None: of any user)."""
         async with self._database.read() as session:
             row = await overview.find_post(session, post_id, user_id)
             if row is None:
@@ -113,14 +113,14 @@ class Overview:
         return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
 
     async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
-        """Those of these posts that there are, of whomever, in this order, without their attempts."""
+        """The cards of the posts that exist, in this order, without their attempts."""
         async with self._database.read() as session:
             rows = await overview.find_posts(session, post_ids)
         now = self._clock()
         return [_card(row, now) for row in rows]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
-        """A user's failed posts, the newest first; a page that there is not becomes the nearest."""
+        """A user's failed posts, the newest first; a page out of range becomes the nearest."""
         async with self._database.read() as session:
             total = await overview.count_failed(session, user_id)
             pages = max(1, -(-total // PAGE_SIZE))
@@ -134,19 +134,15 @@ def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> Pos
     has_name = row.channel_id is None or row.channel_username != nameless(row.channel_id)
     return PostCard(
         id=row.id,
-        user_id=row.user_id,
-        owner_telegram_id=row.telegram_id,
         channel_title=row.channel_title,
         channel_username=row.channel_username if has_name else None,
         text=row.text,
         url=row.url,
-        posted_at=row.posted_at,
         tags=tuple(row.tags),
         status=row.tagging_status or "pending",
         attempts=row.tagging_attempts or 0,
         error=row.tagging_error,
         next_attempt_at=row.next_attempt_at,
-        requested=row.requested_at is not None,
         failure_kind=row.failure_kind,
         skipped=row.skipped_at is not None,
         leased=row.lease_expires_at is not None and row.lease_expires_at > now,

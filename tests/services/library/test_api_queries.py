@@ -1,4 +1,4 @@
-"""Pages of posts, tags and their counts, channels, users."""
+"""Queries of the HTTP API: pages of posts, tags, channels, users, counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.library.lists import ListedChannel, ListedUser, Listing, UnknownUserError
+from services.library.api_queries import ApiQueries, ListedChannel, ListedUser, UnknownUserError
 from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.tables import Attempt, Channel, UserChannel
@@ -20,16 +20,16 @@ from tests.storage.rows import NOW, add_posts, add_user, sqlite_without_foreign_
 
 
 @pytest.fixture
-async def listing(database: Database) -> Listing:
+async def listing(database: Database) -> ApiQueries:
     async with database.write() as session:
         await add_user(session, 1)
         await add_user(session, 2)
         await add_posts(session, 1, 7)
         await add_posts(session, 2, 2, first=100)
-    return Listing(database)
+    return ApiQueries(database)
 
 
-async def walk(listing: Listing, limit: int, **filters: str) -> list[int]:
+async def walk(listing: ApiQueries, limit: int, **filters: str) -> list[int]:
     """The ids of all pages."""
     found: list[int] = []
     before: str | None = None
@@ -42,26 +42,26 @@ async def walk(listing: Listing, limit: int, **filters: str) -> list[int]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-async def test_pages_hold_each_post_once_the_newest_first(listing: Listing, limit: int) -> None:
+async def test_pages_hold_each_post_once_the_newest_first(listing: ApiQueries, limit: int) -> None:
     assert await walk(listing, limit) == [7, 6, 5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4])
-async def test_posts_of_one_second_are_told_apart(database: Database, listing: Listing, limit: int) -> None:
+async def test_posts_of_one_second_are_told_apart(database: Database, listing: ApiQueries, limit: int) -> None:
     async with database.write() as session:
         await session.execute(text("UPDATE posts SET posted_at = '2026-01-01 12:00:00'"))
     assert await walk(listing, limit) == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_a_page_goes_on_where_its_last_post_was_deleted(database: Database, listing: Listing) -> None:
+async def test_a_page_goes_on_where_its_last_post_was_deleted(database: Database, listing: ApiQueries) -> None:
     first = await listing.posts(1, limit=3)
     async with database.write() as session:
         await session.execute(text("DELETE FROM posts WHERE id = 5"))
     assert [post.id for post in (await listing.posts(1, before=first.next, limit=9)).posts] == [4, 3, 2, 1]
 
 
-async def test_pages_tell_nothing_of_other_users_posts(listing: Listing) -> None:
-    """Whether another's post with the id exists makes no difference."""
+async def test_pages_tell_nothing_of_other_users_posts(listing: ApiQueries) -> None:
+    """A cursor with the id of another user's post behaves like one with an unknown id."""
     for post_id in (100, 101, 999):
         page = await listing.posts(1, before=f"1000-01-01T00:00:00Z_{post_id}", limit=9)
         assert page.posts == []
@@ -83,7 +83,7 @@ ODD_TIMES = {
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_pages_go_on_whatever_the_times_are(
-    database: Database, listing: Listing, backend: str, limit: int
+    database: Database, listing: ApiQueries, backend: str, limit: int
 ) -> None:
     async with database.write() as session:
         for post_id, at in enumerate(ODD_TIMES[backend], start=1):
@@ -117,7 +117,7 @@ async def test_pages_go_on_whatever_the_times_are(
     ],
 )
 async def test_before_a_time_in_whatever_words_sqlite_holds_it(
-    database: Database, listing: Listing, posted_at: str, is_listed: bool
+    database: Database, listing: ApiQueries, posted_at: str, is_listed: bool
 ) -> None:
     async with database.write() as session:
         await session.execute(text("UPDATE posts SET posted_at = :at WHERE id = 7"), {"at": posted_at})
@@ -125,7 +125,7 @@ async def test_before_a_time_in_whatever_words_sqlite_holds_it(
     assert [post.id for post in page.posts] == [*([7] if is_listed else []), 6, 5, 4, 3, 2, 1]
 
 
-async def test_before_may_be_a_time(listing: Listing) -> None:
+async def test_before_may_be_a_time(listing: ApiQueries) -> None:
     at = NOW + timedelta(minutes=3)
     for before in (at.isoformat(), at.replace(tzinfo=None).isoformat(), at.isoformat().replace("+00:00", "Z")):
         assert [post.id for post in (await listing.posts(1, before=before, limit=9)).posts] == [2, 1]
@@ -136,7 +136,7 @@ async def test_before_may_be_a_time(listing: Listing) -> None:
     ["", "x", "_", "2026-01-01T00:00:00Z_x", "2026-02-30", "0001-01-01", "_5",
      "0001-01-01T00:00:00+23:00", "2026-01-01T00:00:00Z_٣", "\x00"],
 )  # fmt: skip
-async def test_another_before_is_refused(listing: Listing, before: str) -> None:
+async def test_another_before_is_refused(listing: ApiQueries, before: str) -> None:
     with pytest.raises(ValueError, match="before"):
         await listing.posts(1, before=before, limit=9)
 
@@ -145,12 +145,12 @@ async def test_another_before_is_refused(listing: Listing, before: str) -> None:
     "before",
     ["2026-02-29", "2999-12-31T23:59:59.1-23:59_9999999999", "2026-01-01T15:04 03:00", "2026-01-01T15:04+03:00"],
 )
-async def test_every_time_of_the_pattern_is_understood(listing: Listing, before: str) -> None:
+async def test_every_time_of_the_pattern_is_understood(listing: ApiQueries, before: str) -> None:
     found = [post.id for post in (await listing.posts(1, before=before, limit=9)).posts]
     assert found == ([3, 2, 1] if "15:04" in before else [7, 6, 5, 4, 3, 2, 1])
 
 
-async def test_posts_by_status_and_tag(database: Database, listing: Listing) -> None:
+async def test_posts_by_status_and_tag(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         await session.execute(text("UPDATE posts SET tags = :t, tagging_status = 'success' WHERE id IN (2, 4)"),
                               {"t": '["новости", "Go"]'})  # fmt: skip
@@ -159,7 +159,7 @@ async def test_posts_by_status_and_tag(database: Database, listing: Listing) -> 
     assert await walk(listing, 9, tag="go") == []
     assert await walk(listing, 9, tag="' OR 1=1 --") == []
     assert await walk(listing, 1, status="success", tag="Go") == [4, 2]
-    # What a parser's column without a default says of a new post.
+    # A new post in a parser's column without a default.
     assert await walk(listing, 2, status="pending") == [7, 6, 5, 3, 1]
     assert (await listing.posts(1, status="pending", limit=9)).posts[-1].tagging_status == "pending"
 
@@ -175,9 +175,9 @@ SPELLINGS = [
 
 @pytest.mark.parametrize(("piece", "fewest"), [(1, 1), (2, 1), (3, 5), (100, 1), (100, 100)])
 async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
-    database: Database, listing: Listing, monkeypatch: pytest.MonkeyPatch, piece: int, fewest: int
+    database: Database, listing: ApiQueries, monkeypatch: pytest.MonkeyPatch, piece: int, fewest: int
 ) -> None:
-    """And whatever looks like it is passed over, however many posts that are."""
+    """Posts that only look similar are skipped, however many they are."""
     monkeypatch.setattr(lists, "PIECE", piece)
     monkeypatch.setattr(lists, "FEWEST", fewest)
     async with database.write() as session:
@@ -206,9 +206,9 @@ async def test_a_tag_is_found_however_it_is_spelt_and_however_far_away(
     ],
 )
 async def test_a_tag_is_found_however_programs_escape_it(
-    database: Database, listing: Listing, tag: str, spelling: str
+    database: Database, listing: ApiQueries, tag: str, spelling: str
 ) -> None:
-    """JSON in ASCII alone, as Python, PHP, Go and .NET write it."""
+    """JSON with escapes, as Python, PHP, Go and .NET write it."""
     async with database.write() as session:
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 3"), {"t": spelling})
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 4"), {"t": r'["\u0434\u0430"]'})
@@ -222,7 +222,7 @@ ODD_TAGS = [
 ]  # fmt: skip
 
 
-async def test_tags_are_counted_whatever_the_column_holds(database: Database, listing: Listing) -> None:
+async def test_tags_are_counted_whatever_the_column_holds(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         for post_id, tags in enumerate(ODD_TAGS, start=1):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
@@ -232,8 +232,8 @@ async def test_tags_are_counted_whatever_the_column_holds(database: Database, li
     assert await walk(listing, 9, tag="новости") == [5]
 
 
-async def test_a_tag_is_listed_where_its_post_shows_it(database: Database, listing: Listing) -> None:
-    """One rule for both, and for the filter: no blank ones, none that cannot be stored everywhere."""
+async def test_a_tag_is_listed_where_its_post_shows_it(database: Database, listing: ApiQueries) -> None:
+    """Counts, posts and the filter agree: blank and unstorable tags are left out."""
     async with database.write() as session:
         for post_id, tags in enumerate(ODD_TAGS, start=1):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
@@ -243,21 +243,21 @@ async def test_a_tag_is_listed_where_its_post_shows_it(database: Database, listi
         assert await walk(listing, 9, tag=tag) == []
 
 
-async def test_tags_that_are_too_deep_are_none(database: Database, listing: Listing) -> None:
+async def test_tags_that_are_too_deep_are_none(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         deep = "[" * 3000 + "]" * 3000
         await session.execute(text("UPDATE posts SET tags = :t WHERE id = 3"), {"t": deep})
     assert [post.tags for post in (await listing.posts(1, limit=9)).posts] == [[]] * 7
 
 
-async def test_the_most_frequent_tags_come_first(database: Database, listing: Listing) -> None:
+async def test_the_most_frequent_tags_come_first(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         for post_id, tags in ((1, '["b", "a"]'), (2, '["b"]'), (3, '["c", "b"]')):
             await session.execute(text("UPDATE posts SET tags = :t WHERE id = :id"), {"t": tags, "id": post_id})
     assert [(found.tag, found.count) for found in await listing.tags(1, 2)] == [("b", 3), ("a", 1)]
 
 
-async def test_a_post_with_its_attempts(database: Database, listing: Listing) -> None:
+async def test_a_post_with_its_attempts(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         for number in (1, 2):
             session.add(Attempt(post_id=3, request_id=str(number), at=NOW + timedelta(hours=number),
@@ -271,7 +271,7 @@ async def test_a_post_with_its_attempts(database: Database, listing: Listing) ->
     assert await listing.post(99, None) is None
 
 
-async def test_channels_followed_or_posted_in(database: Database, listing: Listing) -> None:
+async def test_channels_followed_or_posted_in(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         session.add(Channel(id=50, channel_username="quiet"))
         await session.flush()
@@ -282,7 +282,7 @@ async def test_channels_followed_or_posted_in(database: Database, listing: Listi
     assert found[1].last_parsed_at == parsed
 
 
-async def test_users_in_pages(listing: Listing) -> None:
+async def test_users_in_pages(listing: ApiQueries) -> None:
     first, after = await listing.users(after=0, limit=1, only=None)
     assert ([user.id for user in first], after) == ([1], 1)
     second, end = await listing.users(after=1, limit=1, only=None)
@@ -290,12 +290,12 @@ async def test_users_in_pages(listing: Listing) -> None:
     assert [user.id for user in (await listing.users(after=0, limit=9, only=2))[0]] == [2]
 
 
-async def test_nothing_is_told_of_a_user_whom_there_is_not(database: Database, listing: Listing) -> None:
+async def test_nothing_is_told_of_a_user_whom_there_is_not(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         await add_user(session, 9)
     for user_id, fails in ((9, False), (3, True)):
         for ask in (
-            listing.make_sure_of,
+            listing.check_user,
             lambda one: listing.tagging_counts(one, 5),
             listing.channels,
             lambda one: listing.tags(one, 5),
@@ -305,7 +305,7 @@ async def test_nothing_is_told_of_a_user_whom_there_is_not(database: Database, l
                 await ask(user_id)
 
 
-async def test_only_posts_with_attempts_left_need_a_retry(database: Database, listing: Listing) -> None:
+async def test_only_posts_with_attempts_left_need_a_retry(database: Database, listing: ApiQueries) -> None:
     async with database.write() as session:
         values = "UPDATE posts SET tagging_status = :s, tagging_attempts = :a WHERE id = :id"
         for post_id, status, attempts in ((1, "failed", 5), (2, "failed", 4), (3, "retrying", 1), (4, "success", 1)):
@@ -313,8 +313,10 @@ async def test_only_posts_with_attempts_left_need_a_retry(database: Database, li
     assert (await listing.tagging_counts(1, 5)).need_retry == 2
 
 
-async def test_counts_are_of_one_moment(database: Database, listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tags that come between the statements are counted in none: there are never more with tags than posts."""
+async def test_counts_are_of_one_moment(
+    database: Database, listing: ApiQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tags stored between the statements are not counted: `with_tags` never exceeds `total`."""
     count_by_status = overview.count_by_status
 
     async def then_tagged(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
@@ -331,7 +333,7 @@ async def test_counts_are_of_one_moment(database: Database, listing: Listing, mo
     assert (await listing.tagging_counts(1, 5)).total == 16
 
 
-#: Column of posts → what another program may put there on SQLite, and what is shown.
+#: Column of posts → a value of another program on SQLite, and what is shown.
 ODD_VALUES: list[tuple[str, str, Any]] = [
     ("text", "X'fffe'", "\ufffd\ufffd"),
     ("text", "CAST(X'EDA080' AS TEXT)", "\ufffd\ufffd\ufffd"),
@@ -364,7 +366,7 @@ ODD_VALUES: list[tuple[str, str, Any]] = [
 @pytest.mark.parametrize("backend", ["sqlite"])
 @pytest.mark.parametrize(("column", "value", "shown"), ODD_VALUES)
 async def test_an_odd_row_is_shown_as_far_as_it_can_be(
-    database: Database, listing: Listing, column: str, value: str, shown: Any
+    database: Database, listing: ApiQueries, column: str, value: str, shown: Any
 ) -> None:
     with sqlite_without_foreign_keys(database) as other:
         other.execute(f"UPDATE posts SET {column} = {value} WHERE id = 4")
@@ -378,7 +380,7 @@ async def test_an_odd_row_is_shown_as_far_as_it_can_be(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
-async def test_odd_names_are_shown_as_far_as_they_can_be(database: Database, listing: Listing) -> None:
+async def test_odd_names_are_shown_as_far_as_they_can_be(database: Database, listing: ApiQueries) -> None:
     with sqlite_without_foreign_keys(database) as other:
         other.execute(
             "UPDATE users SET username = X'ff', first_name = CAST(X'EDA080' AS TEXT), last_name = 5,"

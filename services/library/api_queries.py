@@ -1,37 +1,25 @@
-"""What other programs look at: users, their channels, tags and posts, in pages."""
+"""What the HTTP API reads: users, and a user's channels, tags, posts and counts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.clock import to_utc
+from services.library.cursor import cursor_of, read_cursor
 from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.types import as_text, as_whole
 
-#: Of one post; the table keeps those of 30 days.
+#: Attempts shown of one post; the table keeps those of 30 days.
 ATTEMPTS_LISTED = 100
-#: Ids are integers of 32 bits in the parser's tables.
-MAX_ID = 2**31 - 1
-#: A time (ISO 8601). Everything that matches is understood by `read_moment`.
-MOMENT = (
-    r"[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
-    r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[ +-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
-)
-#: A time, then perhaps the id of a post of that time.
-CURSOR = rf"^{MOMENT}(_[0-9]{{1,10}})?$"
-#: The years that CURSOR knows.
-OLDEST, NEWEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 class UnknownUserError(LookupError):
-    """There is no row of users with the id."""
+    """There is no row in users with this id."""
 
     def __init__(self, user_id: int) -> None:
         super().__init__(f"There is no user {user_id}")
@@ -68,13 +56,13 @@ class ListedChannel:
 
 @dataclass(frozen=True, slots=True)
 class TagCount:
-    """A tag, and how many of a user's posts have it."""
+    """A tag, and the number of a user's posts with it."""
 
     tag: str
     count: int
 
 
-# Not frozen, since a page makes a thousand: that would take six times as long.
+# Not frozen: creating a frozen one takes six times as long, and a page has a thousand.
 @dataclass(slots=True)
 class ListedPost:
     """A post. `channel_id` is channels.id. A number that another program wrote and that cannot be read is null or 0."""
@@ -126,7 +114,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class TaggingCounts:
-    """How far a user's posts are. `need_retry`: the last attempt failed, and there are attempts left."""
+    """Counts of a user's posts. `need_retry`: the last attempt failed, and attempts are left."""
 
     total: int
     with_tags: int
@@ -134,31 +122,31 @@ class TaggingCounts:
     by_status: dict[str, int]
 
 
-class Listing:
-    """Reads only. What is asked of a user whom there is not raises UnknownUserError."""
+class ApiQueries:
+    """Queries of the HTTP API. They raise UnknownUserError if the user does not exist."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def make_sure_of(self, user_id: int) -> None:
-        """Raises UnknownUserError when there is no such row of users."""
+    async def check_user(self, user_id: int) -> None:
+        """Raise UnknownUserError if there is no row in users with this id."""
         async with self._database.read() as session:
-            await _make_sure_of(session, user_id)
+            await _check_user(session, user_id)
 
     async def tagging_counts(self, user_id: int, max_attempts: int) -> TaggingCounts:
-        """Counts of a user's posts, all of one moment."""
+        """Counts of a user's posts, all from one snapshot."""
         async with self._database.read() as session:
             await lists.begin_view(session)
             counts = await overview.count_by_status(session, user_id)
             if not counts:
-                await _make_sure_of(session, user_id)
+                await _check_user(session, user_id)
             unfinished = await overview.count_tagged_unfinished(session, user_id)
             need_retry = await lists.count_needing_retry(session, user_id, max_attempts)
         by_status = overview.by_status(counts)
         return TaggingCounts(sum(counts.values()), by_status["success"] + unfinished, need_retry, by_status)
 
     async def users(self, *, after: int, limit: int, only: int | None) -> tuple[list[ListedUser], int | None]:
-        """Users by id from beyond `after`, and the `after` of the next page (None: there is none)."""
+        """Users with ids above `after`, and the `after` of the next page (None: this is the last)."""
         async with self._database.read() as session:
             rows = await lists.users(session, after, limit + 1, only)
         listed = [_user(row) for row in rows[:limit]]
@@ -169,7 +157,7 @@ class Listing:
         async with self._database.read() as session:
             rows = await lists.channels(session, user_id)
             if not rows:
-                await _make_sure_of(session, user_id)
+                await _check_user(session, user_id)
         return [_channel(row) for row in rows]
 
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
@@ -178,7 +166,7 @@ class Listing:
             await lists.begin_view(session)
             counted = await lists.tag_counts(session, user_id, limit)
             if not counted:
-                await _make_sure_of(session, user_id)
+                await _check_user(session, user_id)
         return [TagCount(tag, count) for tag, count in counted]
 
     async def posts(
@@ -187,25 +175,25 @@ class Listing:
         """A page of a user's posts, the newest first.
 
         Args:
-            before: a page's `next`, or a time (ISO 8601; without an offset it is UTC's).
+            before: a page's `next`, or a time (ISO 8601; UTC unless it has an offset).
 
         Raises:
-            ValueError: `before` is neither (does not match CURSOR).
+            ValueError: `before` does not match CURSOR.
         """
-        cursor = _read_cursor(before) if before is not None else None
+        cursor = read_cursor(before) if before is not None else None
         async with self._database.read() as session:
             if tag is not None:
                 await lists.begin_view(session)
             rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
             if not rows:
-                await _make_sure_of(session, user_id)
+                await _check_user(session, user_id)
         listed = [_post(row) for row in rows[:limit]]
-        return Page(listed, _cursor(listed[-1]) if len(rows) > limit else None)
+        return Page(listed, cursor_of(listed[-1].posted_at, listed[-1].id) if len(rows) > limit else None)
 
     async def pages(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, limit: int
     ) -> AsyncGenerator[list[ListedPost], None]:
-        """All of a user's posts, the newest first, a page after the other; between them no transaction is open."""
+        """All of a user's posts page by page, the newest first; no transaction is open between two pages."""
         before: str | None = None
         while True:
             page = await self.posts(user_id, status=status, tag=tag, before=before, limit=limit)
@@ -215,7 +203,7 @@ class Listing:
             before = page.next
 
     async def post(self, post_id: int, user_id: int | None) -> PostWithAttempts | None:
-        """A post of that user's (None: anybody's) with its attempts; None: there is none."""
+        """A post with its attempts; None if there is none, or not of this user (None: of any user)."""
         async with self._database.read() as session:
             row = await lists.post(session, post_id, user_id)
             if row is None:
@@ -225,7 +213,7 @@ class Listing:
         return PostWithAttempts(**values, attempts=_attempts(attempts))
 
 
-async def _make_sure_of(session: AsyncSession, user_id: int) -> None:
+async def _check_user(session: AsyncSession, user_id: int) -> None:
     if not await lists.user_exists(session, user_id):
         raise UnknownUserError(user_id)
 
@@ -259,7 +247,7 @@ def _post(row: Any) -> ListedPost:
 
 
 def _values(row: Any) -> tuple[Any, ...]:
-    """What can be shown of a post, whatever another program has put there, in the order of ListedPost's fields."""
+    """A post's values in the order of ListedPost's fields; values of other programs are made showable."""
     post_id, user_id, channel_id, message_id, text, url, posted_at, tags, status, attempts, attempted, error = row
     return (
         post_id,
@@ -281,28 +269,3 @@ def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
     """The latest first."""
     names = ListedAttempt.__dataclass_fields__
     return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in reversed(rows)]
-
-
-def _cursor(post: ListedPost) -> str:
-    # While the post is there, its row's own time counts: this one only has to be such that CURSOR knows it.
-    at = post.posted_at or OLDEST
-    return f"{min(max(at, OLDEST), NEWEST).replace(tzinfo=None).isoformat()}Z_{post.id}"
-
-
-def _read_cursor(text: str) -> tuple[datetime, int | None]:
-    if not re.fullmatch(CURSOR, text):
-        raise ValueError("before is neither a time nor the next of a page")
-    at, _, number = text.partition("_")
-    return read_moment(at), min(int(number), MAX_ID) if number else None
-
-
-def read_moment(text: str) -> datetime:
-    """PURE: what matches MOMENT → that time; without an offset it is UTC's."""
-    # A plus that was not percent-encoded comes as a blank.
-    text = text.replace(" ", "+")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        # The one day that the pattern lets through and that not every year has.
-        moment = datetime.fromisoformat(text.replace("-02-29", "-03-01"))
-    return to_utc(moment)

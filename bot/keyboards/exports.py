@@ -1,0 +1,23 @@
+"""Buttons of /export."""
+
+from __future__ import annotations
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardMarkup
+
+from bot.i18n import Texts
+from bot.keyboards.common import button
+from services.library.export import ExportFormat
+
+
+class ExportButton(CallbackData, prefix="export"):
+    """Sends the user's tagged posts as a file of this format."""
+
+    form: ExportFormat
+
+
+def export_formats(t: Texts) -> InlineKeyboardMarkup:
+    """A button for each format."""
+    names = {ExportFormat.CSV: t.plain("📄 CSV"), ExportFormat.JSONL: t.plain("🧩 JSON Lines")}
+    buttons = [button(name, ExportButton(form=form)) for form, name in names.items()]
+    return InlineKeyboardMarkup(inline_keyboard=[buttons])

@@ -1,0 +1,111 @@
+"""Buttons of a post, of /failed, and of notices about failed posts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+from pydantic import Field
+
+from bot.i18n import Texts
+from bot.keyboards.common import PostId, Rows, button
+from bot.keyboards.hashtags import remove_hashtags
+from bot.keyboards.retry import RetryAllButton
+from services.library.bot_queries import FailedPage, PostCard
+
+
+class PostAction(StrEnum):
+    """What a post's button does."""
+
+    RETRY = "retry"
+    FORCE = "force"
+    DETAILS = "details"
+    SKIP = "skip"
+    UNSKIP = "unskip"
+
+
+class PostButton(CallbackData, prefix="post"):
+    """Acts on a post; `here`: the message is about this post alone, and shows the outcome."""
+
+    action: PostAction
+    post: PostId
+    here: bool
+
+
+class FailedPageButton(CallbackData, prefix="failed"):
+    """Shows a page of failed posts; `here`: in this message."""
+
+    page: Annotated[int, Field(ge=1, le=1_000_000)]
+    here: bool
+
+
+def post(
+    t: Texts, card: PostCard, *, details: bool, admin: bool, viewer: int | None = None
+) -> InlineKeyboardMarkup | None:
+    """The buttons of a message about one post.
+
+    Args:
+        details: offer Details: the message does not show them.
+        viewer: the reader's Telegram id; the owner of the channel may remove the post's hashtags.
+    """
+    buttons = [_post_button(t, action, card.id) for action in _actions(card, details=details, admin=admin)]
+    rows = [buttons[i : i + 2] for i in range(0, len(buttons), 2)]
+    if viewer is not None and card.hashtags_of == viewer:
+        rows.append([remove_hashtags(t, card.id)])
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def _actions(card: PostCard, *, details: bool, admin: bool) -> list[PostAction]:
+    """What can be done with a post in its state, the most likely first."""
+    if card.skipped:
+        return [PostAction.UNSKIP]
+    if card.status not in {"failed", "retrying"} and not card.error:
+        return []
+    skip = [PostAction.SKIP] if card.status != "success" else []
+    force = [PostAction.FORCE] if admin else []
+    return [PostAction.RETRY, *([PostAction.DETAILS] if details else []), *skip, *force]
+
+
+def _post_button(t: Texts, action: PostAction, post_id: int) -> InlineKeyboardButton:
+    names = {
+        PostAction.RETRY: t.plain("🔁 Retry"),
+        PostAction.FORCE: t.plain("⚡ Force"),
+        PostAction.DETAILS: t.plain("ℹ️ Details"),
+        PostAction.SKIP: t.plain("⏭ Skip"),
+        PostAction.UNSKIP: t.plain("↩️ Undo skip"),
+    }
+    return button(names[action], PostButton(action=action, post=post_id, here=True))
+
+
+def failed_several(t: Texts) -> InlineKeyboardMarkup:
+    """Under a notice about several failed posts."""
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [button(t.plain("🔁 Retry all"), RetryAllButton(here=True))],
+            [button(t.plain("❌ Show failed"), FailedPageButton(page=1, here=False))],
+        ]
+    )
+
+
+def failed_page(t: Texts, page: FailedPage) -> InlineKeyboardMarkup | None:
+    """/failed: two buttons for each post, then the pages."""
+    if not page.posts:
+        return None
+    rows: Rows = [
+        [
+            button(f"🔁 #{card.id}", PostButton(action=PostAction.RETRY, post=card.id, here=False)),
+            button(f"ℹ️ #{card.id}", PostButton(action=PostAction.DETAILS, post=card.id, here=False)),
+        ]
+        for card in page.posts
+    ]
+    neighbours = [
+        button(sign, FailedPageButton(page=number, here=True))
+        for sign, number in (("◀️", page.page - 1), ("▶️", page.page + 1))
+        if 1 <= number <= page.pages
+    ]
+    if neighbours:
+        rows.append(neighbours)
+    rows.append([button(t.plain("🔁 Retry all"), RetryAllButton(here=False))])
+    return InlineKeyboardMarkup(inline_keyboard=rows)

@@ -1,0 +1,30 @@
+"""Buttons of /stats."""
+
+from __future__ import annotations
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardMarkup
+
+from bot.i18n import Texts
+from bot.keyboards.common import Rows, button
+from bot.keyboards.posts import FailedPageButton
+from bot.keyboards.retry import RetryAllButton
+
+
+class RefreshStatsButton(CallbackData, prefix="stats"):
+    """Renews /stats or /stats all."""
+
+    everybody: bool
+
+
+def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
+    """Refresh; under one's own statistics also the buttons that act on one's own failed posts."""
+    rows: Rows = [[button(t.plain("🔄 Refresh"), RefreshStatsButton(everybody=everybody))]]
+    if failed and not everybody:
+        rows.append(
+            [
+                button(t.plain("🔁 Retry failed"), RetryAllButton(here=False)),
+                button(t.plain("❌ Show failed"), FailedPageButton(page=1, here=False)),
+            ]
+        )
+    return InlineKeyboardMarkup(inline_keyboard=rows)

@@ -1,0 +1,50 @@
+"""/feed: the secret links of RSS feeds."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts
+from bot.views.common import lines, paragraphs, shorten
+
+
+def feed(t: Texts, link: str, tag: str | None, *, is_empty: bool = False) -> Html:
+    """The secret link. `is_empty`: no post has the tag yet."""
+    head = (
+        t._("📰 <b>RSS feed of your tagged posts</b>")
+        if tag is None
+        else t._("📰 <b>RSS feed of your posts with the tag {tag}</b>", tag=shorten(tag, 100))
+    )
+    return paragraphs(
+        head,
+        t._("<code>{link}</code>", link=link),
+        t._("None of your posts has this tag yet: the feed stays empty until one does.") if is_empty else None,
+        lines(
+            t._("Add it to your feed reader. Whoever has this link can read these posts: keep it to yourself."),
+            t._("One tag only: <code>/feed tag</code>") if tag is None else None,
+        ),
+    )
+
+
+def feed_about(t: Texts, tag: str | None) -> str:
+    """The description inside the RSS document."""
+    return t.plain("Your tagged posts") if tag is None else t.plain("Your posts with the tag “{tag}”", tag=tag)
+
+
+def feed_renewed(t: Texts) -> str:
+    """The answer to New link."""
+    return t.plain("The links from before no longer work.")
+
+
+def no_public_url(t: Texts, *, admin: bool) -> Html:
+    """PUBLIC_URL is not set, so there is no address for a link."""
+    if admin:
+        return t._(
+            "Feeds need an address under which users reach Metka's HTTP server. Set "
+            "<code>PUBLIC_URL=https://…</code> in .env, have a reverse proxy pass <code>/feeds/</code> on to "
+            "the bot, and restart the bot."
+        )
+    return t._("There are no feeds here yet: the administrator has to set <code>PUBLIC_URL</code> and restart the bot.")
+
+
+def tag_too_long(t: Texts) -> Html:
+    """The tag of /feed is too long."""
+    return t._("A tag has 100 characters at most.")

@@ -1,0 +1,68 @@
+"""/retry and the progress of a retry run."""
+
+from __future__ import annotations
+
+from bot.i18n import Html, Texts
+from bot.views.common import disabled, paragraphs
+from services.tagging.service import RetryProgress
+
+
+def usage_retry(t: Texts, *, admin: bool) -> Html:
+    """/retry with a wrong argument."""
+    if admin:
+        return t._("Usage: <code>/retry 50</code> or <code>/retry force all 50</code> — 1 to 1000 posts")
+    return t._("Usage: <code>/retry 50</code> — 1 to 1000 posts, 50 without a number")
+
+
+def nothing_to_retry(t: Texts) -> Html:
+    """/retry found no post of the user's."""
+    return t._("✅ Nothing to retry: no post of yours waits or failed.")
+
+
+def nothing_to_retry_of_anybody(t: Texts) -> Html:
+    """/retry force all found no post."""
+    return t._("✅ Nothing to retry: no post waits or failed.")
+
+
+def retry_started(t: Texts, queued: int, *, enabled: bool) -> Html:
+    """The first answer: how many posts are queued."""
+    text = t.ngettext("🔁 {count} post is queued", "🔁 {count} posts are queued", queued)
+    return text if enabled else paragraphs(text, disabled(t))
+
+
+def progress(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
+    """How far a retry run has come. `paused`: the message ends here because the provider's pause lasts."""
+    done = state.total - state.waiting
+    return paragraphs(
+        _progress_head(t, state, paused=paused),
+        t._("{done} of {total}: ✅ {success} · ❌ {failed} · ⏳ {waiting}", **_numbers(state), done=done),
+        _progress_foot(t, state),
+    )
+
+
+def _numbers(state: RetryProgress) -> dict[str, object]:
+    return {"total": state.total, "success": state.success, "failed": state.failed, "waiting": state.waiting}
+
+
+def _progress_head(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
+    if state.stopped:
+        return t._("⏹ <b>Stopped</b>; the rest is out of the queue again")
+    if state.finished:
+        return t._("⚠️ <b>Done</b>, but not all of it worked") if state.failed else t._("✅ <b>Done</b>")
+    if state.too_long:
+        return t._("⏳ <b>It goes on</b>; /stats shows how far it is")
+    return t._("⏸ <b>Paused</b>; the posts stay in the queue") if paused else t._("🔁 <b>Retrying</b>")
+
+
+def _progress_foot(t: Texts, state: RetryProgress) -> Html | None:
+    if state.stopped:
+        return None
+    if state.finished:
+        waiting = t._("Those that wait are tried again by themselves.") if state.waiting else None
+        return paragraphs(t._("What failed, and why: /failed") if state.failed else None, waiting)
+    return t._("The provider's pause ends: {at}", at=state.paused_until) if state.paused_until is not None else None
+
+
+def stopped(t: Texts, count: int) -> str:
+    """The answer to Stop."""
+    return t.plain("Stopped. Out of the queue: {count}", count=count)

@@ -1,0 +1,74 @@
+"""What one request to a model server gave, as values for the rest of Metka."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """What an outcome is, as stored in `metka_attempts.outcome`."""
+
+    TAGGED = "tagged"
+    #: Upstream faults.
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    EMPTY = "empty"
+    #: An answer without usable tags.
+    MALFORMED = "malformed"
+    LIMITED = "limited"
+    ACCOUNT = "account"
+    FORBIDDEN = "forbidden"
+    #: This model will not accept this post.
+    REFUSED = "refused"
+    MODEL_GONE = "model_gone"
+    #: The next request to the server goes without a feature, or with another token budget.
+    UNSUPPORTED = "unsupported"
+
+
+#: Upstream faults: a short wait may mend them. An empty answer is often a model's cold start.
+DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK, Kind.EMPTY})
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The platform's rate limit as a 429 states it: requests a minute, or a day."""
+
+    requests: int
+    daily: bool
+
+
+class Outcome(NamedTuple):
+    """What one request gave one post. `reason` is in plain words and holds no secret."""
+
+    kind: Kind
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+    #: When the provider said that it may be asked again.
+    until: datetime | None = None
+    #: A limit or an account fault of the platform, not of one model.
+    platform: bool = False
+    limit: Limit | None = None
+    #: The beginning of an answer that could not be read, or the server's own words about an error.
+    excerpt: str | None = None
+
+
+class Usage(NamedTuple):
+    """What the request cost: tokens, and credits where the provider says."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+
+
+def timed_out(seconds: float) -> Outcome:
+    """The request took longer than TAGGING_REQUEST_TIMEOUT."""
+    return Outcome(Kind.TIMEOUT, f"no answer within {seconds:g} s")
+
+
+def connection_failed(what: str) -> Outcome:
+    """The connection was refused, lost or reset. `what` names the error's class, never an address."""
+    return Outcome(Kind.NETWORK, f"connection failed ({what})")
