@@ -14,8 +14,9 @@ from pydantic import Field
 from bot.i18n import Texts
 from bot.keyboards.common import Rows, button
 from bot.keyboards.following import FollowButton, follow_button
+from bot.views.channels import numbered
 from services.following.channel_names import is_name
-from services.following.service import PAGE, ChannelCard, ChannelPage
+from services.following.service import ChannelCard, ChannelPage
 from services.library.cursor import MAX_ID
 
 MAX_PAGE = 1_000_000
@@ -76,11 +77,6 @@ def channels(t: Texts, page: ChannelPage) -> InlineKeyboardMarkup | None:
         if 1 <= number <= page.pages
     ]
     return InlineKeyboardMarkup(inline_keyboard=[*rows, *([neighbours] if neighbours else [])]) if rows else None
-
-
-def numbered(page: ChannelPage) -> list[tuple[int, ChannelCard]]:
-    """The page's channels, each with its number in the whole list."""
-    return list(enumerate(page.channels, (page.page - 1) * PAGE + 1))
 
 
 def _numbered(card: ChannelCard, number: int, page: int) -> list[InlineKeyboardButton]:

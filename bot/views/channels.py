@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.i18n import Html, Texts, escape, join
-from bot.keyboards.channels import numbered
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from bot.views.following import how_to_add
 from services.following.channel_names import is_name
-from services.following.service import ChannelCard, ChannelPage, ChannelProblem, FetchResult
+from services.following.service import PAGE, ChannelCard, ChannelPage, ChannelProblem, FetchResult
 
 
 def channels(t: Texts, page: ChannelPage) -> Html:
@@ -25,6 +24,11 @@ def channels(t: Texts, page: ChannelPage) -> Html:
         None if alone else _legend(t, page.channels),
         t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None,
     )
+
+
+def numbered(page: ChannelPage) -> list[tuple[int, ChannelCard]]:
+    """The page's channels, each with its number in the whole list."""
+    return list(enumerate(page.channels, (page.page - 1) * PAGE + 1))
 
 
 def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:

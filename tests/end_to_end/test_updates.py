@@ -15,6 +15,7 @@ async def until_waiting(bot: Bot, telegram: TelegramSandbox) -> None:
     def polls() -> int:
         return len([call for call in telegram.calls if call.method == "getUpdates"])
 
+    await bot.logs("started")
     await bot.logs("flood_wait")
     before = polls()
     await telegram.wait_for(lambda: polls() > before, 30)
@@ -35,6 +36,7 @@ async def test_a_command_survives_kill_9(
         await bot.kill()
     assert telegram.from_bot(USER) == []
     async with running_bot(settings) as bot:
+        await bot.logs("started")
         await telegram.wait_for(lambda: telegram.from_bot(USER), timeout=30)
         assert await bot.stop() == 0
     assert len(telegram.from_bot(USER)) == 1
