@@ -144,8 +144,8 @@ def _fault(state: ModelState, outcome: Outcome, now: datetime, random: Random) -
 
 
 def _all_down(states: States, chain: Sequence[str], faulty: ModelState, now: datetime) -> dict[str, ModelState]:
-    """The faulty model's new state. With nobody else left to ask, all wait for one pause and one probe together:
-    an outage of hours must not cost a probe a model."""
+    """The faulty model's new state. When no model is left to ask, all share one pause and one probe: an outage of
+    hours must not cost a probe for each model."""
     others = [states.get(model) or ModelState(model) for model in chain if model != faulty.model]
     if not faulty.is_aside(now) or faulty.until is None or any(state.until is None for state in others):
         return {faulty.model: faulty}
@@ -173,7 +173,7 @@ def _closed(
 
 
 def _stands(state: ModelState, now: datetime) -> bool:
-    """A limit or a refusal stands though a request that left before it is answered only now."""
+    """Whether a limit or a refusal stands, although a request that left before it is answered now."""
     return state.is_aside(now) and state.reason is not Aside.DOWN
 
 
@@ -200,7 +200,7 @@ def _limited(
 def _forbidden(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
 ) -> dict[str, ModelState]:
-    """One model's, until every model that is left says the same: then it is the account's."""
+    """Set one model aside; when every model left has answered the same, the account is at fault."""
     forbidden = _set_aside(asked, Aside.FORBIDDEN, now + FORBIDDEN_FOR, outcome, now)
     known = {**states, asked.model: forbidden}
     others = [known.get(model) or ModelState(model) for model in chain]
@@ -228,7 +228,7 @@ def _account(states: States, chain: Sequence[str], outcome: Outcome, now: dateti
 
 
 def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
-    """The provider says that nothing is left of the day's quota on free models."""
+    """The provider says that the day's quota on free models is used up."""
     spent = Outcome(Kind.LIMITED, "the day's quota is used up")
     found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
     return {

@@ -27,14 +27,14 @@ from storage.schema.tables import RetryRun
 
 log = structlog.get_logger(__name__)
 
-#: How long a /retry's message shows progress.
+#: A /retry's message shows progress for this long.
 PROGRESS_FOR = timedelta(minutes=15)
 ATTEMPTS_KEPT = timedelta(days=30)
 #: Rows in one transaction of the clean-up.
 PRUNED_AT_ONCE = 1000
 #: Telegram keeps an update for a day, and sends none again after that.
 UPDATES_KEPT = timedelta(days=1)
-#: The daily retry takes posts that were tried this lately.
+#: The daily retry takes posts whose last attempt is no older.
 NIGHTLY_FOR = timedelta(days=7)
 LIMITS = range(1, 1001)
 
@@ -45,7 +45,7 @@ class TaggingFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who waits for a post's outcome, and the message that is to show it (None: a new one)."""
+    """A person who waits for a post's outcome, and the message that will show it (None: a new one)."""
 
     telegram_id: int
     chat_id: int
@@ -54,7 +54,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A post that was asked for, and the message that waits for what comes of it."""
+    """A post that was queued, and the outbox message that waits for its outcome."""
 
     post_id: int
     outbox_id: int | None = None
@@ -62,7 +62,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class RetryReceipt:
-    """A /retry: its batch (None without a person who watches), and how many posts it queued."""
+    """A /retry: its id (None if nobody watches it), and how many posts it queued."""
 
     batch_id: int | None
     queued: int
@@ -89,7 +89,7 @@ class RetryProgress:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTags:
-    """Tags of a text that is in no post, who gave them, and in how many requests."""
+    """Tags of a text that is in no post, the model that gave them, and how many requests it took."""
 
     tags: tuple[str, ...]
     model: str
@@ -165,7 +165,7 @@ class TaggingService:
         user_id: int | None = None,
         watcher: Watcher | None = None,
     ) -> Queued | None:
-        """Queue a post for new tags ahead of everything; its old ones stand until they come.
+        """Queue a post for new tags, first in the order of work; it keeps its old tags until they come.
 
         Args:
             force_retry: also ask the provider again in a pause.
@@ -185,8 +185,10 @@ class TaggingService:
     async def retry_post(
         self, post_id: int, *, user_id: int | None = None, force: bool = False, watcher: Watcher | None = None
     ) -> Queued | None:
-        """One more attempt for one post, ahead of everything. A post that is in work, or has its tags, is left
-        as it is: the watcher is told how it stands. None when there is no such post."""
+        """Give one post another attempt, first in the order of work; None when there is no such post.
+
+        A post that is in work, or has its tags, is left as it is, and the watcher is told so.
+        """
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
                 return None
@@ -222,7 +224,7 @@ class TaggingService:
                 batch.chat_id, batch.message_id = chat_id, message_id
 
     async def stop_retry(self, batch_id: int, telegram_id: int) -> int | None:
-        """Take the rest of one's own /retry out of the queue; None when it is not theirs."""
+        """Take the rest of a /retry out of the queue; None when it is another person's."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is None or batch.telegram_id != telegram_id:
@@ -247,21 +249,21 @@ class TaggingService:
                 batch.closed_at = self._clock()
 
     async def skip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
-        """Leave a post without tags; False when it was so, or has its tags; None when there is no such post."""
+        """Leave a post without tags; False when it was skipped or has tags; None when there is no such post."""
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
                 return None
             return await retry_requests.skip(session, post_id, self._clock())
 
     async def unskip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
-        """Take a Skip back; False when there is none; None when there is no such post."""
+        """Undo a skip; False when the post was not skipped; None when there is no such post."""
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
                 return None
             return await retry_requests.unskip(session, post_id)
 
     async def retry_nightly(self, limit: int) -> int:
-        """The daily retry of failed posts; returns how many were queued."""
+        """Queue failed posts for the daily retry; returns how many."""
         now = self._clock()
         async with self._database.write() as session:
             count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
@@ -270,7 +272,7 @@ class TaggingService:
         return count
 
     async def clean_up(self) -> None:
-        """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
+        """Delete old attempts, messages, /retry runs and updates, and adopt statuses that the parser wrote."""
         now = self._clock()
         pruned = await self._prune(attempt_log.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
@@ -281,7 +283,7 @@ class TaggingService:
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 
     async def _prune(self, prune: Callable[[AsyncSession, datetime, int], Awaitable[int]], before: datetime) -> int:
-        """All of it, in transactions each of which is short: nobody waits for the whole."""
+        """Delete in short transactions, which block others only briefly."""
         total, count = 0, PRUNED_AT_ONCE
         while count == PRUNED_AT_ONCE:
             async with self._database.write() as session:
@@ -290,13 +292,13 @@ class TaggingService:
         return total
 
     async def probe(self) -> None:
-        """Ask the provider once, even in a pause: about a post that waits for it, if nothing else is due."""
+        """Send one request even in a pause, about a waiting post if nothing else is due."""
         async with self._database.write() as session:
             await provider_waits.provider_is_back(session)
         self._probe()
 
     async def provider_state(self, *, backlog: bool = False) -> ProviderState:
-        """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
+        """Whether tagging goes on, else since when, why and until when; `backlog`: also when the queue is done."""
         if not self.enabled:
             return disabled(self._chain)
         return await self._provider_watch.state(backlog=backlog)
