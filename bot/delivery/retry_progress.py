@@ -15,9 +15,9 @@ from aiogram.exceptions import (
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.i18n import I18n
-from bot.keyboards import retry as keyboards
+from bot.keyboards import retry_run as keyboards
 from bot.telegram.call_retry import TRANSIENT, next_pause
-from bot.views import retry as views
+from bot.views import retry_run as views
 from services.accounts.people import People
 from services.background_task import BackgroundTask
 from services.tagging.service import RetryProgress, TaggingService

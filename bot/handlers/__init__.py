@@ -21,7 +21,7 @@ from bot.handlers import (
     hashtags,
     imports,
     posts,
-    retry,
+    retry_run,
     stats,
 )
 from bot.handlers import help as help_
@@ -33,7 +33,7 @@ def make_routers() -> list[Router]:
         groups.router(),
         stats.router(),
         help_.router(),
-        retry.router(),
+        retry_run.router(),
         posts.router(),
         channels.router(),
         following.router(),

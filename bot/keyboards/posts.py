@@ -12,7 +12,7 @@ from pydantic import Field
 from bot.i18n import Texts
 from bot.keyboards.common import PostId, Rows, button
 from bot.keyboards.hashtags import remove_hashtags
-from bot.keyboards.retry import RetryAllButton
+from bot.keyboards.retry_run import RetryAllButton
 from services.library.bot_queries import FailedPage, PostCard
 
 

@@ -8,7 +8,7 @@ from aiogram.types import InlineKeyboardMarkup
 from bot.i18n import Texts
 from bot.keyboards.common import Rows, button
 from bot.keyboards.posts import FailedPageButton
-from bot.keyboards.retry import RetryAllButton
+from bot.keyboards.retry_run import RetryAllButton
 
 
 class RefreshStatsButton(CallbackData, prefix="stats"):

@@ -17,7 +17,7 @@ from bot.keyboards.feeds import NewFeedLinkButton
 from bot.keyboards.following import FollowButton
 from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
-from bot.keyboards.retry import RetryAllButton, StopRetryButton
+from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
 from bot.keyboards.stats import RefreshStatsButton
 from services.following.channel_names import is_name
 from services.library.cursor import MAX_ID

@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LOCALES, I18n, Texts
-from bot.views import alerts, channels, following, forwards, imports, posts, retry, stats
+from bot.views import alerts, channels, following, forwards, imports, posts, retry_run, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_added, channel_news
@@ -146,7 +146,7 @@ def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones
 def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
     """It says so in the first line, and where the reasons are."""
     state = RetryProgress(1, 1, 1, 1, 5, 5 - failed, failed, 0, 0, True, False, None, False)
-    text = retry.progress(texts("en"), state, paused=False)
+    text = retry_run.progress(texts("en"), state, paused=False)
     assert text.startswith(first)
     assert text.endswith(last)
 
@@ -259,7 +259,7 @@ def messages(t: Texts) -> Iterator[str]:
         yield from (posts.queued(t, 2**31 - 1, shown), forwards.saved(t, 2**31 - 1, shown))
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
-        yield retry.progress(t, batch, paused=False)
+        yield retry_run.progress(t, batch, paused=False)
     for name in ("access", "approved", "declined", "account", "outage", "recovered", "unreadable", NASTY * 99):
         payload = {"text": name, "reason": NASTY * 99, "name": NASTY * 99, "username": NASTY * 99, "person": 1}
         yield alerts.alert(t, payload)

@@ -10,11 +10,11 @@ from bot.delivery.retry_progress import ProgressMessages
 from bot.handlers.arguments import parse_retry
 from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
-from bot.keyboards import retry as keyboards
-from bot.keyboards.retry import RetryAllButton, StopRetryButton
+from bot.keyboards import retry_run as keyboards
+from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
 from bot.telegram.middlewares import Toast
 from bot.views import errors
-from bot.views import retry as views
+from bot.views import retry_run as views
 from services.accounts.people import CurrentUser
 from services.tagging.service import LIMITS, RetryReceipt, TaggingService
 
