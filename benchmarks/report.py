@@ -10,7 +10,6 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT
 from benchmarks.results import Results, load
-from benchmarks.scenarios import Result
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by python -m benchmarks.report -->", "<!-- end of figures -->"
@@ -29,22 +28,14 @@ def _lines(results: Results) -> Iterator[str]:
     yield f"Run on {results.date}, {results.seconds / 60:.1f} minutes."
     yield ", ".join(f"{name} {value}" for name, value in results.machine.items()) + "."
     yield ""
+    yield "| scenario | figure | value | target | | compared with |"
+    yield "|---|---|---|---|---|---|"
     for scenario in results.scenarios:
-        yield from _section(scenario)
-
-
-def _section(scenario: Result) -> Iterator[str]:
-    yield f"### {scenario.name}"
-    yield ""
-    if scenario.not_run:
-        yield f"Not run: {scenario.not_run}."
-    else:
-        yield "| figure | value | target | | compared with | how it was counted |"
-        yield "|---|---|---|---|---|---|"
+        if scenario.not_run:
+            yield f"| {scenario.name} | not run: {scenario.not_run} | | | | |"
         for figure in scenario.figures:
-            cells = (figure.name, figure.shown, figure.target, figure.verdict, figure.floor, figure.counted)
+            cells = (scenario.name, figure.name, figure.shown, figure.target, figure.verdict, figure.floor)
             yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-    yield ""
 
 
 if __name__ == "__main__":
