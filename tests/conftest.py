@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
@@ -12,6 +13,16 @@ pytest_plugins = [
     for name in ("database_fixtures", "sandbox_fixtures")
     if Path(__file__).with_name(f"{name}.py").exists()
 ]
+
+# structlog's default draws every local variable of a traceback, which takes seconds for an update of Telegram's.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # How fast an example runs is the machine's load, not the code's behaviour.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
