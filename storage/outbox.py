@@ -1,4 +1,4 @@
-"""The outbox: messages to people, written in the transaction of the event they tell of."""
+"""The outbox: messages to people, written in the transaction of their event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CHUNK = 1000
 
 
 async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: int, now: datetime) -> None:
-    """Tell the owner that a post failed, unless an open notice or an awaited result says so."""
+    """Tell the owner that a post failed, unless an open notice or an awaited result does."""
     told_already = exists().where(
         OutboxRow.post_id == post_id,
         OutboxRow.telegram_id == owner_telegram_id,
@@ -68,7 +68,7 @@ async def tell_admins(
     topic: str | None = None,
     ready_at: datetime | None = None,
 ) -> None:
-    """Send each of these people the text that `payload` describes; `topic` names a condition that lasts."""
+    """Send each person the text that `payload` describes; `topic` names a lasting condition."""
     rows = [
         {
             "kind": "admin",
@@ -93,7 +93,7 @@ async def tell_of_channel(
     chat_id: int | None = None,
     message_id: int | None = None,
 ) -> None:
-    """News of a channel or an import for a person; with `message_id` it edits that message and replaces unsent news."""
+    """News of a channel or an import; with `message_id` it edits that message and replaces unsent news."""
     if message_id is not None:
         earlier = and_(OutboxRow.chat_id == chat_id, OutboxRow.message_id == message_id, OutboxRow.done_at.is_(None))
         await _set(session, and_(OutboxRow.kind == "channel", earlier), done_at=now, error="replaced")
@@ -112,7 +112,7 @@ async def tell_of_channel(
 
 
 async def open_topic(session: AsyncSession, topic: str) -> list[OutboxRow]:
-    """The rows of a lasting condition: what administrators were told or will be."""
+    """The topic's rows."""
     query = select(OutboxRow).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None)).order_by(OutboxRow.id)
     return list((await session.execute(query)).scalars())
 
@@ -124,7 +124,7 @@ async def last_of_topic(session: AsyncSession, topic: str) -> datetime | None:
 
 
 async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[int]:
-    """End a topic: withdraw unsent rows. Returns the people who were told."""
+    """End a topic and withdraw its unsent rows; returns the people who were told."""
     rows = await open_topic(session, topic)
     # Rows being sent cannot be withdrawn.
     waiting = [row for row in rows if row.done_at is None]
@@ -180,20 +180,20 @@ async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
 
 
 def is_any_open() -> Select[tuple[bool]]:
-    """Whether there is anything to send, now or soon; cheap enough to ask all the time."""
+    """Whether a message is to be sent, now or soon, by a cheap query."""
     return select(
         select(literal(1)).where(OutboxRow.done_at.is_(None), OutboxRow.ready_at.is_not(None), _is_reachable()).exists()
     )
 
 
 async def anything_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether anything is due, before a writing transaction for `take_*` is opened."""
+    """Whether a row is due: `take_*` needs a writing transaction."""
     due = select(literal(1)).where(or_(_singles(now).exists(), _collected(now).exists()))
     return (await session.execute(due)).first() is not None
 
 
 async def count_waiting(session: AsyncSession, now: datetime) -> int:
-    """How many ready rows are unsent, apart from those to unreachable people."""
+    """Unsent ready rows, except those to unreachable people."""
     waiting = and_(OutboxRow.done_at.is_(None), OutboxRow.ready_at <= now, _is_reachable())
     return (await session.execute(select(func.count()).select_from(OutboxRow).where(waiting))).scalar_one()
 
@@ -234,7 +234,6 @@ async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[
 
 
 async def close(session: AsyncSession, ids: Sequence[int], now: datetime, **values: Any) -> None:
-    """Mark rows as done."""
     for chunk in _chunks(ids):
         await _set(session, OutboxRow.id.in_(chunk), done_at=now, **values)
 
@@ -260,7 +259,7 @@ async def shown(
     final: bool,
     now: datetime,
 ) -> None:
-    """Note that the result that was ready at `of` was sent: close the row, or wait for the next outcome.
+    """Note that the result of `of` was sent: close the row, or wait for the next outcome.
 
     A row with a newer outcome stays ready.
     """

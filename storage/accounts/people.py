@@ -67,7 +67,6 @@ def _person_and_account(columns: OptionalColumns) -> Executable:
 async def find_account(
     session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
 ) -> Account | None:
-    """The users row of a Telegram id, or None."""
     allowed = parser_tables.may_use_clause(columns, now=now)
     row = (await session.execute(select(User.id, allowed).where(User.telegram_id == telegram_id))).first()
     return None if row is None else Account(row[0], bool(row[1]))
@@ -76,7 +75,7 @@ async def find_account(
 async def open_account(
     session: AsyncSession, telegram_id: int, *, name: str | None, username: str | None, now: datetime
 ) -> int:
-    """The id of the users row of a Telegram id: made active, or inserted."""
+    """Activate or insert the users row of a Telegram id; returns its id."""
     await lock_number(session, telegram_id)
     user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
     if user_id is None:
@@ -88,29 +87,26 @@ async def open_account(
 
 
 async def user_id_of(session: AsyncSession, telegram_id: int) -> int | None:
-    """The users row of a Telegram id."""
     return (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalars().first()
 
 
 async def telegram_id_of(session: AsyncSession, user_id: int) -> int | None:
-    """The Telegram id of a users row."""
     return (await session.execute(select(User.telegram_id).where(User.id == user_id))).scalar_one_or_none()
 
 
 async def find(session: AsyncSession, telegram_id: int) -> Person | None:
-    """A person's row, or None."""
     return await session.get(Person, telegram_id)
 
 
 async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
-    """Set these columns of a person, who may be new; the others stay."""
+    """Set these columns of a person, who may be new."""
     values = {**values, "updated_at": now}
     statement = upsert(session, Person).values(telegram_id=telegram_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
 
 
 async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, declined_before: datetime) -> bool:
-    """Note that a person asks for access; False when they already did, or were declined after `declined_before`."""
+    """Note a request for access; False if one is open, or was declined after `declined_before`."""
     # 'approved' can ask again: the parser may have removed the account since.
     declined = and_(Person.access == "declined", Person.updated_at < declined_before)
     may_ask = or_(Person.access.is_(None), Person.access == "approved", declined)
@@ -118,7 +114,7 @@ async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, decline
 
 
 async def decide(session: AsyncSession, telegram_id: int, access: str, now: datetime) -> bool:
-    """Answer a request for access ('approved' or 'declined'); False when none is open."""
+    """Answer a request for access ('approved' or 'declined'); False if none is open."""
     return await _set_access(session, telegram_id, access, Person.access == "asked", now)
 
 
@@ -133,6 +129,6 @@ async def _set_access(session: AsyncSession, telegram_id: int, access: str, cond
 
 
 async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
-    """Telegram id → language, where it is known."""
+    """Telegram id → language, where known."""
     query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
     return {who: language for who, language in (await session.execute(query)) if language}

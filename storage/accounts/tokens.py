@@ -1,4 +1,4 @@
-"""Statements on the tokens of the HTTP API."""
+"""Tokens of the HTTP API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.schema.tables import TokenRow, User
 
 
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:
-    """The owner of the token with this hash: users.id and Telegram id."""
+    """The token's owner: users.id and Telegram id."""
     query = select(User.id, User.telegram_id).join(TokenRow, _is_theirs()).where(TokenRow.token_hash == token_hash)
     return cast("Row[Any] | None", (await session.execute(query)).first())
 
@@ -28,7 +28,7 @@ async def listed(session: AsyncSession) -> Sequence[Row[Any]]:
 
 
 async def revoke(session: AsyncSession, token_id: int) -> bool:
-    """Forget a token; False when there is none of that id."""
+    """Delete a token; False if there is none."""
     result = await session.execute(delete(TokenRow).where(TokenRow.id == token_id))
     return cast("CursorResult[Any]", result).rowcount == 1
 

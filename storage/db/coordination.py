@@ -63,7 +63,7 @@ Listeners = Mapping[str, Callable[[], None]]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The leader's regular query, every BEAT_SECONDS; `found` is called when it returns true."""
+    """A regular query of the leader, every BEAT_SECONDS; `found` is called if it returns true."""
 
     query: Callable[[], Select[tuple[bool]]]
     found: Callable[[], None]
@@ -74,8 +74,6 @@ class ConnectionLostError(ConnectionError):
 
 
 class Link:
-    """The open dedicated connection."""
-
     def __init__(self, connection: AsyncConnection, driver: Any) -> None:
         self._connection = connection
         self._driver = driver
@@ -84,7 +82,6 @@ class Link:
 
     @classmethod
     async def open(cls, engine: AsyncEngine, listeners: Listeners) -> Self:
-        """Connect and begin to listen."""
         connection = await engine.connect()
         link = cls(connection, (await connection.get_raw_connection()).driver_connection)
         try:
@@ -103,7 +100,6 @@ class Link:
             await self._driver.add_listener(channel, lambda *_, call=listener: call())
 
     async def take_lock(self) -> bool:
-        """Take the leader's lock; False if another process holds it."""
         return bool(await self._ask(select(func.pg_try_advisory_lock(LEADER_LOCK))))
 
     async def give_lock_back(self) -> None:
@@ -111,7 +107,7 @@ class Link:
         await self._ask(select(func.pg_advisory_unlock(LEADER_LOCK), func.pg_notify(VACANCY_CHANNEL, "")))
 
     async def notify(self, channel: str) -> None:
-        """Call every process's listeners of the channel."""
+        """Call the channel's listeners in every process."""
         await self._ask(select(func.pg_notify(channel, "")))
 
     async def beat(self, query: Select[tuple[bool]] | None = None) -> bool:
@@ -125,11 +121,11 @@ class Link:
         return bool(await self._ask(select(literal(False)) if query is None else query))
 
     async def wait(self, seconds: float, *events: asyncio.Event) -> None:
-        """Wait so long, or until the connection ends or one of the events is set."""
+        """Wait until the connection ends, an event is set or the time is over."""
         await _first_of(seconds, self._ended, *events)
 
     async def close(self) -> None:
-        """End the connection and free its lock; wait a few seconds for a query under way."""
+        """End the connection, which frees its lock; wait up to LONGEST_PAUSE for a query under way."""
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=LONGEST_PAUSE)
         if not self._connection.invalidated:
@@ -158,16 +154,12 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
 
 
 class Coordination:
-    """Listens, and leads when no other process does. On SQLite the only process leads."""
+    """Listens, and leads if no other process does. On SQLite the only process leads."""
 
     def __init__(
         self, database: Database, listeners: Listeners, *, duties: Duties | None = None, look: Look | None = None
     ) -> None:
-        """
-        Args:
-            listeners: for WORK_CHANNEL and others; not used on SQLite.
-            duties: None in a process that never leads.
-        """
+        """`duties`: None in a process that never leads; `listeners`: not used on SQLite."""
         self._database = database
         self._listeners = listeners
         self._duties = duties
@@ -184,7 +176,7 @@ class Coordination:
         self.is_leader = False
 
     def step_down(self) -> None:
-        """Stop leading if this process has lost the lock: another one is at the leader's work."""
+        """Stop leading if the lock is lost: another process does the leader's work."""
         if not self.holds_lock:
             self._rivalled.set()
 
@@ -201,7 +193,7 @@ class Coordination:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`; reconnect for as long as the database is unavailable."""
+        """Run until `stop`; reconnect while the database is unavailable."""
         try:
             if self._database.is_sqlite:
                 await self._alone()
@@ -275,7 +267,6 @@ class Coordination:
         self.holds_lock = False
 
     async def _compete(self, link: Link) -> None:
-        """Lead whenever the lock is free, until the connection ends or `stop`."""
         while not self._stopping.is_set():
             self._called.clear()
             if self._duties is None:
@@ -290,7 +281,6 @@ class Coordination:
                 await link.wait(ASK_SECONDS, self._stopping, self._called)
 
     async def _follow(self, link: Link) -> None:
-        """Notify the leader of news, or check the connection."""
         if self._has_news:
             # Before the notification: news that comes meanwhile is notified again.
             self._has_news = False

@@ -35,10 +35,10 @@ class DatabaseUrlError(ValueError):
 
 
 def parse_url(url: str) -> URL:
-    """`sqlite:///…` or `postgresql://…` (also postgres://, and with any driver named) → URL with our driver.
+    """`sqlite:///…`, `postgresql://…` or `postgres://…`, with any driver → URL with our driver.
 
     Raises:
-        DatabaseUrlError: another database, or not a URL at all.
+        DatabaseUrlError: another database, or not a URL.
     """
     allowed = "use sqlite:///path/to/file.db or postgresql://user:password@host/name"
     try:
@@ -59,12 +59,12 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The address for a message: without driver, password and query, which may contain a password, too."""
+    """The address for messages: without driver, password and query, which may contain a password, too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database is unavailable for now (gone, locked, full, restarting), rather than the statement wrong."""
+    """Whether the database is unavailable for now (gone, locked, full, restarting), and the statement not at fault."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF in SQLITE_PASSING
@@ -86,7 +86,7 @@ def _is_connection_error(error: BaseException | None) -> bool:
 
 
 class Database:
-    """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
+    """One engine with its transactions."""
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
         """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: no limit."""
@@ -116,7 +116,6 @@ class Database:
         return AsyncSession(self.engine, expire_on_commit=False, info=self._session_info)
 
     async def close(self) -> None:
-        """Close every connection."""
         await self.engine.dispose()
 
 

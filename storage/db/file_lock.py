@@ -1,4 +1,4 @@
-"""One process to an SQLite file: the operating system's lock on a file beside it."""
+"""A lock on a file beside an SQLite database, which keeps it to one process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AlreadyRunning(Exception):  # noqa: N818 - what it says is the reason, not
 
 
 class FileLock:
-    """`with FileLock(database_file):` keeps other processes out; the system frees the lock when the process dies.
+    """Keeps other processes from the database; the system frees the lock when the process dies.
 
-    The lock file is not removed: another process may just be opening it.
+    The lock file is not removed: another process may be opening it.
     """
 
     def __init__(self, database_file: Path) -> None:
@@ -61,7 +61,6 @@ class FileLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the lock back."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

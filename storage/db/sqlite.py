@@ -1,4 +1,4 @@
-"""What Metka sets on every connection to an SQLite file, and how its transactions begin."""
+"""Settings of connections to an SQLite file, and the beginning of its transactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY_TIMEOUT_SECONDS = 15.0
 
 
 def make_engine(url: URL) -> AsyncEngine:
-    """An engine for a file. A transaction with the execution option `metka_write` takes the writer's lock at once."""
+    """An engine; a transaction with the execution option `metka_write` takes the writer's lock at once."""
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     # Without an isolation level Python's sqlite3 begins no transaction by itself: `_on_begin` does.
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}

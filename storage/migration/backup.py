@@ -15,9 +15,7 @@ class BackupError(Exception):
 
 
 def back_up(database_file: Path, now: datetime) -> Path:
-    """Copy the file, with SQLite's online backup, to `<file name>.<timestamp>.bak`; return the copy's path.
-
-    Other processes may go on reading and writing meanwhile. A copy that could not be finished is removed.
+    """Copy the file, with SQLite's online backup, to `<file name>.<timestamp>.bak`; returns the copy's path.
 
     Raises:
         BackupError: the disk is full, the folder is read-only, or the file is no database.

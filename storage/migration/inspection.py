@@ -23,19 +23,17 @@ POSTS_REQUIRED = {"id", "user_id", "channel_id", "telegram_message_id", "text", 
 
 
 async def inspect_state(database: Database) -> State:
-    """Which of the four states the database is in."""
     async with database.read() as session:
         return await (await session.connection()).run_sync(state_of)
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database is at our newest revision."""
     async with database.read() as session:
         return await (await session.connection()).run_sync(revision) == head_revision()
 
 
 def head_revision() -> str:
-    """The newest revision, by the names of its files: 0001_…, 0002_…"""
+    """The newest revision, by its file's name."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")).partition("_")[0]
 
 
@@ -47,7 +45,6 @@ def revision(connection: Connection) -> str | None:
 
 
 def state_of(connection: Connection) -> State:
-    """Which of the four states the database is in."""
     if revision(connection):
         return "ours"
     if not table_names(connection) & {model.__tablename__ for model in PARSER_TABLES}:
@@ -56,7 +53,6 @@ def state_of(connection: Connection) -> State:
 
 
 def table_names(connection: Connection) -> set[str]:
-    """All tables of the database."""
     return set(sa.inspect(connection).get_table_names())
 
 
@@ -67,7 +63,7 @@ def column_names(connection: Connection, table: str) -> list[str]:
 
 
 def foreign_reason(connection: Connection) -> str | None:
-    """Why the tables cannot be the parser's; None if they can. Other programs have a table `users`, too."""
+    """Why the tables cannot be the parser's; None if they can."""
     for model in PARSER_TABLES:
         table = model.__tablename__
         present = set(column_names(connection, table))

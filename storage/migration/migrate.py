@@ -1,4 +1,4 @@
-"""Bring a database to our tables, from whatever state it is in, in one transaction; SQLite with a backup."""
+"""Bring a database of any state to our tables, in one transaction; SQLite with a backup."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MigrationError(Exception):
 
 
 async def migrate(database: Database, *, now: datetime) -> MigrationReport:
-    """Bring the database to our newest revision, or leave it exactly as it was.
+    """Bring the database to our newest revision, or leave it as it was.
 
     Raises:
         MigrationError: no backup could be made, the tables are another program's, or a statement failed.

@@ -1,4 +1,4 @@
-"""What a migration found and did, as numbers and as lines to print."""
+"""The outcome of a migration, as numbers and as lines to print."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from storage.migration.inspection import State
 
 @dataclass(frozen=True)
 class MigrationReport:
-    """What a migration found, and what it left."""
-
     state: State
     backup: Path | None
     from_revision: str | None
@@ -34,7 +32,7 @@ FOUND = {
 
 
 def describe(report: MigrationReport) -> list[str]:
-    """Lines to print: what was found, what was done, and the numbers."""
+    """Lines to print."""
     if report.changed:
         lines = [FOUND[report.state]]
         if report.backup:

@@ -23,8 +23,6 @@ CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """A stored post's text, and when it was stored."""
-
     id: int
     message_id: int
     text: str | None
@@ -38,7 +36,6 @@ Stored = dict[int, list[StoredText]]
 
 
 async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]) -> Stored:
-    """The user's stored posts of these messages."""
     found: Stored = {}
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     for start in range(0, len(message_ids), CHUNK):
@@ -71,14 +68,14 @@ async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], ne
 
 
 async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Lock posts before they are changed in another order (`storage.db.locks`)."""
+    """Lock posts in the order of their ids (see `storage.db.locks`)."""
     ordered = sorted(post_ids)
     for start in range(0, len(ordered), CHUNK):
         await session.execute(locked_posts(Post.id.in_(ordered[start : start + CHUNK])))
 
 
 async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:
-    """Change texts by post: the database's trigger makes the posts pending again and keeps their tags."""
+    """Change texts; a trigger makes the posts pending again and keeps their tags."""
     rows = [{"post": post_id, "new": text} for post_id, text in texts]
     if rows:
         statement = update(_POSTS).where(_POSTS.c.id == bindparam("post"))
@@ -87,19 +84,18 @@ async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None
 
 
 async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
-    """When these posts come up."""
+    """Set the order of work of these posts."""
     if post_ids:
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
 
 
 async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:
-    """These were deleted in their channel; None: they are there after all."""
+    """Mark posts as deleted in their channel, or as present again with None."""
     if post_ids:
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
 
 
 async def stored_between(session: AsyncSession, user_id: int, channel_id: int, low: int, high: int) -> Stored:
-    """The user's posts of the messages from `low` to `high`."""
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     query = (
         select(*columns)

@@ -29,9 +29,9 @@ _TAGGED_ALIKE = (
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
-    """Posts with one of these text keys that say they have their tags, the newest of each key last: (key, text, tags).
+    """The newest tagged posts with these text keys, MOST_ALIKE of each, oldest first: (key, text, tags).
 
-    Several of each: one whose tags another program took away, or whose text was edited since, must not hide the others.
+    The newest alone is not enough: another program may have removed its tags, or its text was edited since.
     """
     rows = await session.execute(_TAGGED_ALIKE, {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]

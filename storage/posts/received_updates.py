@@ -17,7 +17,7 @@ CHANNEL = "metka_updates"
 
 
 async def store(session: AsyncSession, update_id: int, body: str, now: datetime) -> bool:
-    """Store an update and notify the other processes; False when it came before."""
+    """Store an update and notify the other processes; False if it was stored before."""
     new = upsert(session, ReceivedUpdateRow).values(update_id=update_id, body=body, received_at=now)
     is_new = cast("CursorResult[Any]", await session.execute(new.on_conflict_do_nothing())).rowcount == 1
     if is_new and session.get_bind().dialect.name == "postgresql":

@@ -1,8 +1,7 @@
-"""The claim: which posts are next, by the order of work and users' turns, and a lease on them.
+"""The claim: the next posts by order of work and users' turns, and a lease on them.
 
-The statement walks the queue's index (order of work, user, newest first) in steps, each of which finds the next user
-who has something due: as many as posts are wanted, however many users and posts wait. It is written out as SQL, since
-SQLAlchemy's parts would hide how the index is used.
+The statement walks the queue's index (order of work, user, newest first); each step finds the next user with a due
+post, so its cost depends on the posts wanted, not on the backlog. SQLAlchemy would hide the use of the index.
 """
 
 from __future__ import annotations
@@ -131,27 +130,24 @@ _RETURNED = (
 
 
 def due_at(post: Any) -> ColumnElement[datetime]:
-    """When a queued post is due (long ago if at once), in the words of the indexes."""
+    """When a queued post is due (LONG_AGO if at once), in the words of the indexes."""
     return func.coalesce(post.next_attempt_at, literal_column(LONG_AGO))
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
-    """Due and not leased; with `retries=False` not after an upstream fault either. Use it together with QUEUED."""
+    """Due and not leased; without `retries` not after an upstream fault either. Use it together with QUEUED."""
     due = and_(due_at(post) <= now, or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now))
     return due if retries else and_(due, post.after_fault.is_not(True))
 
 
 def in_order_of_work() -> tuple[Any, ...]:
-    """ORDER BY of the queue's index: user by user within an order of work."""
+    """ORDER BY of the queue's index."""
     return (func.coalesce(Post.work_class, literal_column("1")), Post.user_id, Post.posted_at.desc(), Post.id.desc())
 
 
 @cache
 def claim_statement(dialect: str, *, retries: bool) -> Executable:
-    """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
-
-    See `claim_posts`.
-    """
+    """The statement of `claim_posts`, with :limit, :now, :token, :until and :after_user."""
     due = _IS_DUE + ("" if retries else _NO_RETRY)
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
@@ -215,10 +211,8 @@ async def claim_posts(
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
-    By order of work; within one, users in turn, beginning after `after_user` (one post of each, then their second
-    ones, …); of one user the newest first. Each user gets at most their share of the last order of work: the claim may
-    take fewer posts than are due, and the next one takes the rest. `retries=False` leaves out posts after an upstream
-    fault.
+    By order of work; within one, users take turns, beginning after `after_user`; of one user the newest first. Each
+    user gets at most their share of the last order of work: a claim may take fewer posts than are due.
     """
     values = {
         "limit": limit,
@@ -258,7 +252,7 @@ def _claimed(row: Sequence[Any], token: str) -> ClaimedPost:
 
 
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
-    """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
+    """When the next queued post becomes due: `now` if one is due already, None if none is queued."""
     due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
     if (await session.execute(due)).first() is not None:
         return now

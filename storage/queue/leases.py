@@ -55,7 +55,7 @@ class Settled:
 
 
 async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: datetime) -> None:
-    """Prolong the leases that are still ours."""
+    """Prolong the leases that we still hold."""
     for token in {post.token for post in posts}:
         ids = [post.id for post in posts if post.token == token]
         await session.execute(
@@ -67,12 +67,12 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
 
 
 async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
-    """End the leases that are still ours; the posts stay as they are."""
+    """End the leases that we still hold; the posts stay as they are."""
     await settle(session, [(post, {}) for post in posts])
 
 
 async def release_all(session: AsyncSession) -> int:
-    """Void every lease: for SQLite at start, when the file lock says that no other process works on it."""
+    """Void every lease: on SQLite at start, when the file lock excludes other processes."""
     result = await session.execute(
         update(Post)
         .where(sql(QUEUED), Post.lease_token.is_not(None))
@@ -85,7 +85,7 @@ async def release_all(session: AsyncSession) -> int:
 async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dict[str, Any]]]) -> Settled:
     """Write claimed posts' new states and end their leases.
 
-    Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
+    A post is left alone if its lease was lost or its text has changed since the claim.
     """
     if not settled:
         return Settled(frozenset(), frozenset(), frozenset(), frozenset())

@@ -1,4 +1,4 @@
-"""Rate limits and daily quotas, shared by all processes. A lane is the requests that one limit counts together."""
+"""Rate limits and daily quotas, shared by all processes; a lane is the requests that one limit counts together."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from storage.schema.tables import RateLimitRow
 
 
 async def load(session: AsyncSession) -> dict[str, Row[Any]]:
-    """Lane → its row of `RateLimitRow`'s columns."""
     return {row.lane: row for row in await session.execute(select(RateLimitRow.__table__))}
 
 
 async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: timedelta) -> bool:
-    """Book the lane's next request, one in an interval; False when another process was quicker."""
+    """Book the lane's next request, one per interval; False if another process was quicker."""
     # A time further ahead than anybody books: a clock was set back.
     free = or_(RateLimitRow.next_at.is_(None), RateLimitRow.next_at <= now, RateLimitRow.next_at > now + interval * 1.5)
     return await _update(session, lane, free, next_at=now + interval) == 1
@@ -36,13 +35,12 @@ async def learn(session: AsyncSession, lane: str, **values: Any) -> None:
 
 
 async def claim_check(session: AsyncSession, lane: str, now: datetime, before: datetime) -> bool:
-    """Whether this process is to ask the provider for the quota: True for one process if none has since `before`."""
+    """Whether this process is to ask the provider for the quota: one process does if none has since `before`."""
     stale = or_(RateLimitRow.checked_at.is_(None), RateLimitRow.checked_at < before, RateLimitRow.checked_at > now)
     return await _update(session, lane, stale, checked_at=now) == 1
 
 
 async def ensure(session: AsyncSession, lanes: list[str]) -> None:
-    """Insert the rows of these lanes that are missing."""
     present = set((await session.execute(select(RateLimitRow.lane).where(RateLimitRow.lane.in_(lanes)))).scalars())
     for lane in sorted(set(lanes) - present):
         await session.execute(upsert(session, RateLimitRow).values(lane=lane).on_conflict_do_nothing())

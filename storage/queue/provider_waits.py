@@ -13,7 +13,7 @@ from storage.schema.tables import Post
 
 
 async def provider_serves(session: AsyncSession) -> int:
-    """Make posts due whose last attempt is in doubt, now that others are served; posts within an attempt wait on."""
+    """Make posts due whose last attempt is in doubt: others are served. Posts within an attempt wait on."""
     in_doubt = _waiting_posts().where(Post.attempt_trail.is_(None))
     return await _make_due(session, in_doubt, next_attempt_at=None)
 

@@ -15,9 +15,9 @@ from storage.schema.tables import Channel, Post, UserChannel
 
 
 async def cards(session: AsyncSession, user_id: int, channel_id: int | None = None) -> Sequence[Any]:
-    """A user's channels: those followed, and those they have posts of, with how many posts, and how many have tags.
+    """A user's channels by title: those followed and those with posts.
 
-    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged; by title.
+    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged.
     """
     dialect = session.get_bind().dialect.name
     counted = _counted(user_id, "posts").subquery()
@@ -46,7 +46,6 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
 
 
 async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[Any]:
-    """channel_id, name, next_check_at and problem of these channels; cheap enough to ask all the time."""
     query = (
         select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem)
         .where(SourceRow.channel_id.in_(channel_ids))
@@ -56,7 +55,6 @@ async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[A
 
 
 async def last_post(session: AsyncSession) -> int:
-    """The highest post id, or 0."""
     return (await session.execute(select(func.max(Post.id)))).scalar_one() or 0
 
 

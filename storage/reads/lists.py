@@ -41,18 +41,17 @@ SEPARATOR = "\x1e"
 
 
 async def begin_view(session: AsyncSession) -> None:
-    """Have all later statements of the session see the same moment; on SQLite every transaction does."""
+    """Give all later statements of the session one snapshot; on SQLite every transaction has one."""
     if session.get_bind().dialect.name == "postgresql":
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 async def user_exists(session: AsyncSession, user_id: int) -> bool:
-    """Whether the users row exists."""
     return (await session.execute(select(User.id).where(User.id == user_id))).first() is not None
 
 
 async def users(session: AsyncSession, after: int, limit: int, only: int | None) -> Sequence[User]:
-    """Users by id, beginning after `after`; `only` this one, unless None."""
+    """Users by id, beginning after `after`; only the user `only`, unless None."""
     query = select(User).where(User.id > after).order_by(User.id).limit(limit)
     if only is not None:
         query = query.where(User.id == only)
@@ -60,7 +59,7 @@ async def users(session: AsyncSession, after: int, limit: int, only: int | None)
 
 
 async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
-    """Channels that a user follows or has posts of, with how many."""
+    """Channels that a user follows or has posts of, with the number of posts."""
     counted = (
         select(Post.channel_id, func.count().label("posts"))
         .where(Post.user_id == user_id)
@@ -86,7 +85,7 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
-    """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
+    """A user's tags and the number of posts with each, the most frequent first; call `begin_view` before."""
     counted: Counter[str] = Counter()
     async for texts in _tags_in_pieces(session, user_id):
         for text in texts:
@@ -111,13 +110,9 @@ async def posts(
     before: tuple[datetime, int | None] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id.
+    """A page of a user's posts, the newest first, before a time or the post (time, id); call `begin_view` before.
 
-    With a tag, after `begin_view`: the posts are looked through until there are enough that have it.
-
-    On SQLite a time is a text, and the order is that of texts: where rows of one day are written in different ways
-    (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
-    all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
+    On SQLite posts are ordered by the text of their time: another program's format may stand wrong within its day.
     """
     dialect = session.get_bind().dialect.name
     newer = [_is_before(user_id, *before, dialect)] if before is not None else []
@@ -131,13 +126,13 @@ async def posts(
 async def told_posts(
     session: AsyncSession, user_id: int, before: tuple[datetime, int] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """A page of a user's posts with what is told of them outside, the newest first, as `posts`."""
+    """A page of a user's posts for an export, ordered as `posts`."""
     newer = [_is_before(user_id, *before, session.get_bind().dialect.name)] if before is not None else []
     return (await session.execute(_page(_told(), user_id, None, newer, limit))).all()
 
 
 async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
-    """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
+    """The newest posts with the tag (None: with any) for a feed; call `begin_view` before."""
     if tag is not None:
         return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
     has_any = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
@@ -153,7 +148,6 @@ async def _tagged(
     tag: str,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """The newest posts with a tag."""
     may_have = parser_tables.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
     return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
 
@@ -167,7 +161,7 @@ async def _filtered(
     limit: int,
     first_piece: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """The newest posts for whose tags `wanted` holds: (SQL that may say yes too often, Python that decides)."""
+    """The newest posts with `wanted` tags: (SQL that may say yes too often, Python that decides)."""
     (may_have, has), at_most, length = wanted, max(limit, FEWEST), first_piece or PIECE
     found: list[Row[Any]] = []
     seen = conditions
@@ -190,12 +184,11 @@ def _piece(user_id: int, conditions: list[Any], length: int, *columns: Any) -> S
 
 
 def _stored_tags() -> ColumnElement[Any]:
-    """The column as the database holds it."""
     return literal_column("posts.tags").label("tags")
 
 
 async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any], length: int) -> int | None:
-    """The id of the piece's last post, from the index alone; None when the piece is shorter."""
+    """The id of the piece's last post, from the index alone; None if the piece is shorter."""
     query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(length - 1)
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -203,7 +196,7 @@ async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[A
 async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
     """The tags of all posts as JSON texts, PIECE at a time.
 
-    The database joins the texts into one value: a row for each costs more than decoding it.
+    The database joins the texts: fetching a row for each would cost more than decoding it.
     """
     dialect = session.get_bind().dialect.name
     text = literal_column(parser_tables.json_text(dialect, "piece.tags"), String)
@@ -255,7 +248,6 @@ def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) ->
 
 
 def _is_behind(user_id: int, post_id: int) -> Any:
-    """Whether a post is older than an existing one."""
     return tuple_(Post.posted_at, Post.id) < tuple_(_time_of(user_id, post_id), literal(post_id))
 
 
@@ -266,7 +258,7 @@ def _time_of(user_id: int, post_id: int) -> Any:
 
 
 def _is_earlier_text(at: datetime) -> Any:
-    """Whether a time, in whatever words SQLite holds it, is before another; what is unreadable goes by its text."""
+    """Compare times in any format of SQLite; unreadable ones are compared as texts."""
     words = "replace(posts.posted_at, 'T', ' ')"
     # With a fraction of six digits, as ours; an offset or a date alone is left to SQLite, which knows milliseconds.
     padded = f"substr({words} || substr('.000000', length({words}) - 18), 1, 26)"
@@ -283,7 +275,6 @@ def _is_earlier_text(at: datetime) -> Any:
 
 
 async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
-    """One post, of that user (None: anybody's)."""
     query = _posts().where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)

@@ -29,7 +29,7 @@ STATUSES = ("pending", "retrying")
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
-    """Per status ('pending', 'retrying'): posts due now, and since when the oldest is due. `leased`: posts in work."""
+    """Per status: posts due now, and since when the oldest is due. `leased`: posts in work."""
 
     due: dict[str, int]
     oldest_due: dict[str, datetime | None]
@@ -37,7 +37,7 @@ class QueueLook:
 
 
 async def look_at_queue(session: AsyncSession, now: datetime) -> QueueLook:
-    """Count what waits, in one statement that reads only the rows whose time has come."""
+    """Count due and leased posts in one statement."""
     query = _look(session.get_bind().dialect.name, now)
     found = (await session.execute(query)).mappings().one()
     return QueueLook(
@@ -69,10 +69,7 @@ def _look(dialect: str, now: datetime) -> Select[*tuple[Any, ...]]:
 
 
 def _due_since(latest: Any) -> ColumnElement[datetime]:
-    """When a post became due: the time set for it, or else the last known event.
-
-    `latest`: the database's function for the latest of several times.
-    """
+    """When a post became due: the time set for it, else its last known event."""
     known = (Post.requested_at, Post.last_tagging_attempt, Post.parsed_at)
     # SQLite's max is NULL when any of them is.
     return func.coalesce(Post.next_attempt_at, latest(*(func.coalesce(time, Post.posted_at) for time in known)))

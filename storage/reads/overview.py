@@ -1,4 +1,4 @@
-"""Counts and cards of posts, as /stats, /failed and the API show them."""
+"""Counts and cards of posts for /stats, /failed and the API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNION ALL SELECT 'success', (SELECT count(*) FROM posts WHERE true {{of_user}})
 
 
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
-    """Status → posts, of one user or of all."""
+    """Status → number of posts, of one user or (None) of all."""
     of_user = "" if user_id is None else "AND user_id = :user_id"
     given = {} if user_id is None else {"user_id": user_id}
     rows = await session.execute(sql(_COUNT_BY_STATUS.format(of_user=of_user)), given)
@@ -46,7 +46,6 @@ def _of_user(query: Any, user_id: int | None) -> Any:
 
 
 def unfinished() -> ColumnElement[bool]:
-    """UNFINISHED, for a query that is to use its partial index."""
     return literal_column(UNFINISHED)
 
 
@@ -59,14 +58,14 @@ def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
-    """Posts that have tags without being 'success': asked for anew, say. A small partial index holds them."""
+    """Posts that have tags without being 'success', such as those asked for anew."""
     tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
     return cast("int", (await session.execute(_of_user(query, user_id))).scalar_one())
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
-    """When the next waiting post becomes due; None when one is due now, or none waits."""
+    """When the next queued post becomes due; None if one is due now, or none is queued."""
     conditions: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
     # The order leads the database to the index: due posts stand first in it, or one user's in another one.
@@ -82,17 +81,16 @@ async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datet
 
 
 async def count_queued(session: AsyncSession) -> int:
-    """Posts in the queue, of all users; from a partial index of its size."""
+    """Posts in the queue, of all users."""
     return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
 
 
 async def count_users(session: AsyncSession) -> int:
-    """How many users there are."""
     return (await session.execute(select(func.count()).select_from(User))).scalar_one()
 
 
 async def find_post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
-    """The columns of a card of a user's post (None: of any user)."""
+    """The card of a user's post (None: of any user)."""
     query = _cards().where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
@@ -100,7 +98,7 @@ async def find_post(session: AsyncSession, post_id: int, user_id: int | None) ->
 
 
 async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row[Any]]:
-    """The columns of these posts' cards, of any user's, in this order; a post that is gone is left out."""
+    """The cards of posts that exist, in this order, of any user."""
     found = {row.id: row for row in await session.execute(_cards().where(Post.id.in_(post_ids)))}
     return [found[post_id] for post_id in post_ids if post_id in found]
 
@@ -112,7 +110,6 @@ async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list
 
 
 async def count_failed(session: AsyncSession, user_id: int) -> int:
-    """How many failed posts a user has."""
     return (await session.execute(select(func.count()).select_from(Post).where(*_failed_of(user_id)))).scalar_one()
 
 

@@ -1,6 +1,6 @@
-"""Conditions of the partial indexes on posts, in SQL: a query that is to use one repeats its words.
+"""Conditions of the partial indexes on posts, in SQL.
 
-SQLite uses a partial index for no other query; PostgreSQL also for one that says the same in another way.
+A query must repeat their words: SQLite uses a partial index for no other query.
 """
 
 from __future__ import annotations

@@ -36,11 +36,7 @@ NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
 
 
 def has_tags(dialect: str, column: str = "tags") -> str:
-    """SQL: whether a JSON column holds an array with an element; never NULL, and never an error.
-
-    SQL NULL, JSON null, [] and what is no array (or, on SQLite, no JSON at all) hold none. Not by way of
-    jsonb, which refuses some strings that json allows.
-    """
+    """SQL: whether a JSON column holds a non-empty array; never NULL. Without jsonb, which refuses some valid json."""
     if dialect == "sqlite":
         return (
             f"(CASE WHEN {column} IS NOT NULL AND json_valid({column}) THEN"
@@ -51,18 +47,14 @@ def has_tags(dialect: str, column: str = "tags") -> str:
 
 
 def json_text(dialect: str, column: str) -> str:
-    """SQL: the text of a JSON column; 'null' for NULL, and for what is no JSON (on SQLite)."""
+    """SQL: the text of a JSON column; 'null' for NULL and, on SQLite, for invalid JSON."""
     if dialect == "sqlite":
         return f"CASE WHEN typeof({column}) = 'text' AND json_valid({column}) THEN {column} ELSE 'null' END"
     return f"coalesce(CAST({column} AS text), 'null')"
 
 
 def may_have_tag(dialect: str, column: str, tag: str) -> sa.TextClause:
-    """Whether a post may have the tag: rarely wrong, and never for a post that has the tag.
-
-    Searches the JSON text, and decodes it only where the tag has several spellings. A text with an escaped NUL or
-    surrogate counts as yes, since the databases change these.
-    """
+    """Whether a post may have the tag; true in doubt: both databases change an escaped NUL or surrogate."""
     given = {"tag": tag, "plain": json.dumps(tag, ensure_ascii=False)}
     if dialect == "sqlite":
         return sa.text(_may_have_on_sqlite(column)).bindparams(**given)
@@ -107,7 +99,7 @@ def is_blank(dialect: str, column: str = "text") -> str:
 
 
 async def adopt_parser_verdicts(session: AsyncSession) -> int:
-    """Make posts 'failed' that the parser gave up: it marks them 'skipped' with an error. Returns how many."""
+    """Set posts to 'failed' that the parser gave up ('skipped' with an error); returns how many."""
     dialect = session.get_bind().dialect.name
     untagged = f"NOT {has_tags(dialect, 'posts.tags')} AND NOT {is_blank(dialect, 'posts.text')}"
     statement = (
@@ -122,8 +114,6 @@ async def adopt_parser_verdicts(session: AsyncSession) -> int:
 
 @dataclass(frozen=True)
 class OptionalColumns:
-    """Which of the columns exist that not every installation has."""
-
     users_is_blocked: bool = False
     users_block_expires: bool = False
     users_role: bool = False
@@ -131,17 +121,15 @@ class OptionalColumns:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a table as this installation has it.
-
-    `required`: column → type, where an INSERT must give a value (NOT NULL, no default, not part of the key).
-    """
+    """The columns of a table in this installation."""
 
     names: frozenset[str]
+    #: Columns for which an INSERT must give a value: NOT NULL, no default, not part of the key.
     required: dict[str, sa.types.TypeEngine[Any]]
 
 
 async def table_columns(session: AsyncSession, model: type[Base]) -> TableColumns:
-    """The columns of the model's table, inspected once for each `Database`."""
+    """The columns of the model's table, inspected once per `Database`."""
     known: dict[str, TableColumns] = session.info.setdefault(COLUMNS_KEY, {})
     name = model.__tablename__
     if name not in known:
@@ -165,7 +153,6 @@ def _is_required(column: ReflectedColumn) -> bool:
 
 
 async def optional_columns(session: AsyncSession) -> OptionalColumns:
-    """Which optional columns this installation has."""
     names = (await table_columns(session, User)).names
     return OptionalColumns(
         users_is_blocked="is_blocked" in names,

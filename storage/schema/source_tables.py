@@ -1,7 +1,4 @@
-"""The tables behind the sources of posts, and behind what goes out again: all of them ours.
-
-References to the parser's rows cascade, as in `storage.schema.tables`.
-"""
+"""Tables of sources, imports, feeds and hashtags. References to the parser's rows cascade."""
 
 from __future__ import annotations
 

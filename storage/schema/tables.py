@@ -1,7 +1,6 @@
-"""The tables: the parser's under its own names, and ours (`metka_…`) beside them.
+"""The parser's tables under its own names, and Metka's (`metka_…`), whose references to the parser's rows cascade.
 
-Only columns that every installation of the parser has are mapped; `storage.schema.parser_tables` asks for optional
-ones. References of ours to the parser's rows cascade, so that it may delete what it likes.
+Only columns that every installation of the parser has are mapped; see `parser_tables` for optional ones.
 """
 
 from __future__ import annotations
@@ -30,22 +29,15 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 
 def partial_index(name: str, *columns: Any, where: str) -> Index:
-    """An index of the rows for which `where` holds. The migrations make it; here it is told.
-
-    As an argument of a dialect's own it would import both dialects, one of them for nothing.
-    """
+    """A partial index, only described: the migrations create it. A dialect's own argument would import the dialect."""
     return Index(name, *columns, info={"where": where})
 
 
 class Base(DeclarativeBase):
-    """All tables that Metka reads or writes."""
-
     metadata = MetaData(naming_convention={"ix": "ix_%(column_0_label)s", "pk": "pk_%(table_name)s"})
 
 
 class User(Base):
-    """A person of the parser's, who owns posts."""
-
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -58,8 +50,6 @@ class User(Base):
 
 
 class Channel(Base):
-    """A Telegram channel."""
-
     __tablename__ = "channels"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -70,8 +60,6 @@ class Channel(Base):
 
 
 class UserChannel(Base):
-    """Who follows what."""
-
     __tablename__ = "user_channel"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
@@ -285,7 +273,7 @@ class ChannelOwner(Base):
 
 
 class RetryRun(Base):
-    """One /retry: whose, where its progress is shown, and how it ended."""
+    """One /retry and the message that shows its progress."""
 
     __tablename__ = "metka_batches"
 
@@ -315,9 +303,9 @@ class RetryRunPost(Base):
 class OutboxRow(Base):
     """A message to a person, kept until Telegram has accepted it.
 
-    `kind`: 'failed' (a post of theirs failed), 'result' (the answer to /regen, a button or a forward: edits
-    `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which), 'channel' (news
-    of a channel or an import: edits `message_id` where there is one, `payload` says which).
+    `kind`: 'failed' (a post failed), 'result' (the answer to /regen, a button or a forward), 'admin' (a text for
+    administrators), 'channel' (news of a channel or an import). 'result' and 'channel' edit `message_id` if it is set;
+    'admin' and 'channel' say what happened in `payload`.
     """
 
     __tablename__ = "metka_outbox"
