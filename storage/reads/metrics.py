@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    and_,
-    case,
-    func,
-    literal_column,
-    select,
-    type_coerce,
-)
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, select, type_coerce
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,7 +28,6 @@ class QueueLook:
 
 
 async def look_at_queue(session: AsyncSession, now: datetime) -> QueueLook:
-    """Count due and leased posts in one statement."""
     query = _look(session.get_bind().dialect.name, now)
     found = (await session.execute(query)).mappings().one()
     return QueueLook(
@@ -48,7 +38,7 @@ async def look_at_queue(session: AsyncSession, now: datetime) -> QueueLook:
 
 
 def _look(dialect: str, now: datetime) -> Select[*tuple[Any, ...]]:
-    # Bulk work waits until all other is done: its age says nothing about the queue.
+    # Bulk work waits for all other work: its age says nothing about the queue.
     in_turn = func.coalesce(Post.work_class, literal_column("1")) <= literal_column(str(Priority.RETRY.value))
     part = (
         select(

@@ -15,13 +15,10 @@ from storage.schema import parser_tables
 from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
 from storage.schema.tables import Attempt, Channel, Post, User
 
-#: How much of a post's text a card needs.
 CARD_TEXT = 500
 STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
-
-#: Unfinished posts by status, and all posts together under 'success': the rest are success, by far the most. Two
-#: indexes alone answer it, at one moment. Grouped by user first: SQLite then needs no sorting.
+#: Unfinished posts by status, and all posts under 'success', from two indexes. Grouped by user, or SQLite would sort.
 _COUNT_BY_STATUS = f"""
 SELECT status, sum(posts) FROM (
     SELECT tagging_status AS status, count(*) AS posts FROM posts
@@ -41,10 +38,6 @@ async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[st
     return {status: posts for status, posts in found.items() if posts}
 
 
-def _of_user(query: Any, user_id: int | None) -> Any:
-    return query if user_id is None else query.where(Post.user_id == user_id)
-
-
 def unfinished() -> ColumnElement[bool]:
     return literal_column(UNFINISHED)
 
@@ -61,14 +54,16 @@ async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) ->
     """Posts that have tags without being 'success', such as those asked for anew."""
     tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
-    return cast("int", (await session.execute(_of_user(query, user_id))).scalar_one())
+    if user_id is not None:
+        query = query.where(Post.user_id == user_id)
+    return (await session.execute(query)).scalar_one()
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
     """When the next queued post becomes due; None if one is due now, or none is queued."""
     conditions: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
-    # The order leads the database to the index: due posts stand first in it, or one user's in another one.
+    # The order makes the database use the index.
     order: tuple[Any, ...] = (due_at(Post),)
     if user_id is not None:
         conditions += [unfinished(), Post.user_id == user_id]
@@ -81,7 +76,6 @@ async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datet
 
 
 async def count_queued(session: AsyncSession) -> int:
-    """Posts in the queue, of all users."""
     return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
 
 
@@ -104,7 +98,6 @@ async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row
 
 
 async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list[Attempt]:
-    """A post's last attempts, the oldest first."""
     query = select(Attempt).where(Attempt.post_id == post_id).order_by(Attempt.id.desc()).limit(limit)
     return list(reversed((await session.execute(query)).scalars().all()))
 
@@ -114,9 +107,7 @@ async def count_failed(session: AsyncSession, user_id: int) -> int:
 
 
 async def failed_posts(session: AsyncSession, user_id: int, limit: int, offset: int) -> Sequence[Row[Any]]:
-    """A page of a user's failed posts, the newest first."""
     newest = (Post.posted_at.desc(), Post.id.desc())
-    # Earlier pages are skipped in the index, without reading their posts.
     ids = select(Post.id).where(*_failed_of(user_id)).order_by(*newest).limit(limit).offset(offset).subquery()
     query = _cards().join(ids, ids.c.id == Post.id).order_by(*newest)
     return (await session.execute(query)).all()
