@@ -27,15 +27,11 @@ def make_engine(url: URL) -> AsyncEngine:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     # Another program may have written text that is not UTF-8: the other rows must stay readable.
-    connection.driver_connection.text_factory = _decoded
+    connection.driver_connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _decoded(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
 
 
 def _on_begin(connection: Connection) -> None:

@@ -11,15 +11,11 @@ from storage.migration.inspection import State
 @dataclass(frozen=True)
 class MigrationReport:
     state: State
-    backup: Path | None
-    from_revision: str | None
     to_revision: str
-    changed: bool
-    #: How many posts have each status, of all posts.
     statuses: dict[str, int]
-    #: Posts that have tags and are 'success'.
     with_tags_success: int
-    #: Columns that `posts` did not have.
+    changed: bool = False
+    backup: Path | None = None
     columns_added: tuple[str, ...] = ()
 
 
@@ -32,7 +28,6 @@ FOUND = {
 
 
 def describe(report: MigrationReport) -> list[str]:
-    """Lines to print."""
     if report.changed:
         lines = [FOUND[report.state]]
         if report.backup:
