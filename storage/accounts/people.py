@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, CursorResult, Executable, and_, bindparam, or_, select, update
+from sqlalchemy import CursorResult, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import lock_number
@@ -16,7 +15,6 @@ from storage.db.upsert import upsert
 from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User
-from storage.schema.types import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,43 +23,6 @@ class Account:
 
     id: int
     may_use: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A row of `metka_people`."""
-
-    language: str | None
-    name: str | None
-    username: str | None
-    access: str | None
-    reachable: bool | None
-    told: bool
-
-
-async def find_person_and_account(
-    session: AsyncSession, telegram_id: int, columns: OptionalColumns, now: datetime
-) -> tuple[Known | None, Account | None]:
-    """What is known of a person, and their users row, in one statement: every update asks for both."""
-    # There is at least one row, and there are more where the parser's table holds a Telegram id twice.
-    given = {"telegram_id": telegram_id, "now": now}
-    is_known, *values, user_id, may_use = (await session.execute(_person_and_account(columns), given)).fetchall()[0]
-    return Known(*values) if is_known else None, None if user_id is None else Account(user_id, bool(may_use))
-
-
-@cache
-def _person_and_account(columns: OptionalColumns) -> Executable:
-    # Built once: to build it takes as long as to ask it, and every update does.
-    who = select(bindparam("telegram_id", type_=BigInteger).label("telegram_id")).subquery()
-    person, user = Person.__table__.c, User.__table__.c
-    known = [person[field.name] for field in fields(Known)]
-    may_use = parser_tables.may_use_clause(columns, now=bindparam("now", type_=UtcDateTime))
-    return (
-        select(person.telegram_id.is_not(None), *known, user.id, may_use)
-        .select_from(who)
-        .outerjoin(Person.__table__, person.telegram_id == who.c.telegram_id)
-        .outerjoin(User.__table__, user.telegram_id == who.c.telegram_id)
-    )
 
 
 async def find_account(
@@ -79,9 +40,14 @@ async def open_account(
     await lock_number(session, telegram_id)
     user_id = (await session.execute(select(User.id).where(User.telegram_id == telegram_id))).scalar_one_or_none()
     if user_id is None:
-        return await parser_tables.insert_user(
-            session, telegram_id=telegram_id, username=username, first_name=name, last_name=None, now=now
-        )
+        values = {
+            "telegram_id": telegram_id,
+            "username": username,
+            "first_name": name,
+            "created_at": now,
+            "is_active": True,
+        }
+        return int((await parser_tables.insert_row(session, User, values, now=now))[0])
     await session.execute(update(User).where(User.id == user_id).values(is_active=True))
     return user_id
 
@@ -99,7 +65,6 @@ async def find(session: AsyncSession, telegram_id: int) -> Person | None:
 
 
 async def save(session: AsyncSession, telegram_id: int, now: datetime, **values: Any) -> None:
-    """Set these columns of a person, who may be new."""
     values = {**values, "updated_at": now}
     statement = upsert(session, Person).values(telegram_id=telegram_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["telegram_id"], set_=values))
@@ -129,6 +94,5 @@ async def _set_access(session: AsyncSession, telegram_id: int, access: str, cond
 
 
 async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
-    """Telegram id → language, where known."""
     query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
     return {who: language for who, language in (await session.execute(query)) if language}

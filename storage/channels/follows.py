@@ -47,10 +47,7 @@ class Follower:
 
 
 async def hold(session: AsyncSession, channel_id: int) -> SourceRow | None:
-    """Lock and reload a channel's reading state; None if it has no followers.
-
-    Every transaction that changes the state or its follows begins with this.
-    """
+    """Lock and reload a channel's reading state: every change of it or of the channel's follows begins with this."""
     query = select(SourceRow).where(SourceRow.channel_id == channel_id).with_for_update()
     return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
 
@@ -109,13 +106,11 @@ async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with
 
 
 async def drop_unread(session: AsyncSession) -> None:
-    """Delete the reading state of channels without followers."""
-    nobody = ~exists().where(Follow.channel_id == SourceRow.channel_id)
-    await session.execute(delete(SourceRow).where(nobody).execution_options(synchronize_session=False))
+    unfollowed = ~exists().where(Follow.channel_id == SourceRow.channel_id)
+    await session.execute(delete(SourceRow).where(unfollowed).execution_options(synchronize_session=False))
 
 
 async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, after: int, limit: int) -> list[int]:
-    """Delete up to `limit` of a user's posts of a channel with ids above `after`; returns their ids."""
     theirs = (Post.channel_id == channel_id, Post.user_id == user_id, Post.id > after)
     query = select(Post.id).where(*theirs).order_by(Post.id).limit(limit)
     ids = list((await session.execute(query)).scalars())
@@ -133,7 +128,7 @@ async def may_be_due(session: AsyncSession, now: datetime) -> bool:
 
 
 async def due_check(session: AsyncSession, audience: Audience, now: datetime) -> SourceRow | None:
-    """The followed channel that has been due for a check the longest."""
+    """The followed channel that is due the longest."""
     query = (
         select(SourceRow)
         .where(SourceRow.next_check_at <= now, _followers_of(SourceRow.channel_id, audience, now).exists())
@@ -197,7 +192,6 @@ async def is_any_unreadable(session: AsyncSession) -> bool:
 
 
 async def note_parsed(session: AsyncSession, channel_id: int, now: datetime) -> None:
-    """Set the parser's `last_parsed_at` for followers who have not paused the channel."""
     follows = exists().where(Follow.channel_id == channel_id, Follow.user_id == UserChannel.user_id)
     theirs = (UserChannel.channel_id == channel_id, UserChannel.is_active.is_not(False), follows)
     statement = update(UserChannel).where(*theirs).values(last_parsed_at=now)

@@ -14,7 +14,7 @@ from storage.schema.tables import ChannelOwner, Post
 
 #: Channels listed for one person: a message can have a hundred buttons.
 MOST_CHANNELS = 40
-#: The message contains hashtags, and they are not being removed.
+#: The message contains hashtags that are not being removed.
 _REMOVABLE = (HashtagRow.line.is_not(None), HashtagRow.state != "undoing")
 
 
@@ -33,7 +33,7 @@ async def find_with_post(session: AsyncSession, post_id: int) -> HashtagRow | No
 async def appended_to(
     session: AsyncSession, channel_id: int, message_ids: Sequence[int]
 ) -> dict[int, tuple[str | None, str | None]]:
-    """Message number → the lines of hashtags that the message may contain."""
+    """Message number → lines of hashtags that the message may contain."""
     if not (await session.execute(select(select(HashtagRow.post_id).exists()))).scalar_one():
         return {}
     query = (
@@ -46,7 +46,6 @@ async def appended_to(
 
 
 async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Have the hashtags of these posts checked again: their tags may have changed."""
     await session.execute(
         update(HashtagRow)
         .where(HashtagRow.post_id.in_(post_ids), HashtagRow.state == "written")
@@ -56,7 +55,7 @@ async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
 
 
 def is_any_ready(without: Collection[int] = ()) -> Select[tuple[bool]]:
-    """Whether a message is to be edited, by a cheap query."""
+    """Whether a message waits for an edit, by a cheap query."""
     return select(_ready(without).with_only_columns(literal(1)).exists())
 
 
@@ -83,7 +82,6 @@ async def tags_of(session: AsyncSession, post_id: int) -> list[str]:
 
 
 async def forget_waiting(session: AsyncSession, chat_id: int) -> None:
-    """Delete the rows of a channel whose hashtags were not written."""
     await session.execute(
         delete(HashtagRow)
         .where(HashtagRow.chat_id == chat_id, sql(HASHTAGS_OPEN))
@@ -93,7 +91,6 @@ async def forget_waiting(session: AsyncSession, chat_id: int) -> None:
 
 
 async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOwner]:
-    """The channels to which a person added the bot."""
     query = (
         select(ChannelOwner)
         .where(ChannelOwner.owner_telegram_id == telegram_id, ChannelOwner.removed_at.is_(None))
@@ -104,7 +101,6 @@ async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOw
 
 
 async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int | None:
-    """The newest post of these channels whose message contains hashtags."""
     query = (
         select(HashtagRow.post_id)
         .where(HashtagRow.chat_id.in_(chat_ids), *_REMOVABLE)

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, ChannelOwner, Post
 
-#: Messages of one album have neighbouring numbers (Telegram sends ten at most): no index on the album is needed.
+#: Messages of an album, ten at most, have neighbouring numbers: it needs no index.
 ALBUM_REACH = 20
-#: What Telegram's Bot API puts before a channel's own number; other clients (the parser's) leave it out.
+#: The Bot API's prefix of channel numbers; other clients (the parser's) leave it out.
 BOT_API_PREFIX = 10**12
 
 
@@ -39,7 +39,6 @@ async def set_owner(session: AsyncSession, owner: ChannelOwner) -> ChannelOwner:
 
 
 async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: datetime) -> None:
-    """Note that the bot is no longer in the channel."""
     await session.execute(
         update(ChannelOwner)
         .where(ChannelOwner.telegram_channel_id == telegram_channel_id, ChannelOwner.removed_at.is_(None))
@@ -50,21 +49,16 @@ async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: dat
 async def channel_row(
     session: AsyncSession, telegram_id: int | None, *, username: str | None, title: str, now: datetime
 ) -> int:
-    """The id of a channel's row, found by Telegram's number, then by name, else inserted.
-
-    Raises:
-        ValueError: neither number nor name is given.
-    """
+    """The id of a channel's row, found by Telegram's number, then by name, else inserted; ValueError without both."""
     if telegram_id is None:
         return await _row_by_name(session, username, title, now)
     channel = await _find_channel(session, telegram_id, username)
     if channel is None:
         name = username or nameless(telegram_id)
         if username and await find_named(session, username):
-            # The name has passed on from another channel, whose row keeps it.
+            # The name was another channel's, whose row keeps it.
             name = nameless(telegram_id)
-        values = {"channel_username": name, "channel_id": telegram_id, "channel_title": title, "created_at": now}
-        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
+        return await _insert_channel(session, name, telegram_id, title, now)
     if channel.channel_id is None:
         channel.channel_id = telegram_id
     if title and channel.channel_title != title:
@@ -120,12 +114,16 @@ async def _row_by_name(session: AsyncSession, username: str | None, title: str, 
         raise ValueError("a channel has a number or a name")
     channel = await find_named(session, username)
     if channel is None:
-        values = {"channel_username": username, "channel_id": None, "channel_title": title, "created_at": now}
-        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
+        return await _insert_channel(session, username, None, title, now)
     if title and channel.channel_title != title:
         channel.channel_title = title
         await session.flush()
     return channel.id
+
+
+async def _insert_channel(session: AsyncSession, name: str, number: int | None, title: str, now: datetime) -> int:
+    values = {"channel_username": name, "channel_id": number, "channel_title": title, "created_at": now}
+    return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
 
 
 async def find_named(session: AsyncSession, username: str) -> Channel | None:
@@ -172,7 +170,6 @@ async def _first(session: AsyncSession, query: Any) -> StoredPost | None:
 
 
 async def insert_post(session: AsyncSession, values: dict[str, Any], now: datetime) -> int:
-    """Insert a post and return its id."""
     return int((await parser_tables.insert_row(session, Post, {**values, "parsed_at": now}, now=now))[0])
 
 

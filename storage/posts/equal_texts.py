@@ -13,7 +13,7 @@ from storage.schema.index_conditions import REUSABLE
 from storage.schema.tables import Post
 
 _POSTS = cast("Table", Post.__table__).c
-#: Of so many posts with the same text, the newest, at least one has tags that can be used.
+#: Posts of equal text that are tried.
 MOST_ALIKE = 5
 
 _PLACED = (

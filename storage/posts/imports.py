@@ -34,7 +34,6 @@ async def find_received(session: AsyncSession) -> Sequence[ImportRow]:
 
 
 async def add(session: AsyncSession, row: ImportRow) -> ImportRow:
-    """Insert an import; its id is set afterwards."""
     session.add(row)
     await session.flush()
     return row
@@ -47,13 +46,11 @@ async def take(session: AsyncSession, import_id: int, position: int) -> bool:
 
 
 async def advance(session: AsyncSession, import_id: int, position: int, counts: Mapping[str, Any]) -> None:
-    """Store the import's position and counts."""
     statement = update(ImportRow).where(ImportRow.id == import_id).values(position=position, counts=dict(counts))
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def finish(session: AsyncSession, import_id: int, now: datetime, error: str | None) -> None:
-    """Mark the import as done, or as failed with `error`."""
     statement = (
         update(ImportRow)
         .where(ImportRow.id == import_id, ImportRow.finished_at.is_(None))

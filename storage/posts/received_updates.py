@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.db.upsert import upsert
 from storage.schema.tables import ReceivedUpdateRow
 
-#: Notified with each update that is stored (PostgreSQL).
 CHANNEL = "metka_updates"
 
 
@@ -26,7 +25,6 @@ async def store(session: AsyncSession, update_id: int, body: str, now: datetime)
 
 
 async def waiting(session: AsyncSession, *, limit: int, besides: Collection[int]) -> list[ReceivedUpdateRow]:
-    """Unhandled updates except `besides`, the lowest id first."""
     query = (
         select(ReceivedUpdateRow)
         .where(ReceivedUpdateRow.handled_at.is_(None), ReceivedUpdateRow.update_id.not_in(besides))
@@ -48,5 +46,4 @@ async def mark_handled(session: AsyncSession, update_ids: Collection[int], now: 
 
 
 async def prune(session: AsyncSession, before: datetime) -> None:
-    """Delete updates handled before `before`; unhandled ones stay."""
     await session.execute(delete(ReceivedUpdateRow).where(ReceivedUpdateRow.handled_at < before))

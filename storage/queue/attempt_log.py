@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, delete, func, insert, literal, select
+from sqlalchemy import CursorResult, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.tables import Attempt, Post
 
-# `inline`: else PostgreSQL would send their ids, which nobody needs.
-_INSERT = insert(cast("Table", Attempt.__table__)).inline()
-
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
-    """Append rows, all with the same keys."""
     if rows:
-        await session.execute(_INSERT, rows)
+        await session.execute(insert(Attempt), rows)
 
 
 async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
@@ -45,7 +41,6 @@ async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: d
 
 
 async def prune_attempts(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Delete up to `limit` attempts older than `before`; returns how many."""
     oldest = select(Attempt.id).where(Attempt.at < before).order_by(Attempt.at).limit(limit)
     result = await session.execute(
         delete(Attempt).where(Attempt.id.in_(oldest)).execution_options(synchronize_session=False)

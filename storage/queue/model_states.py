@@ -14,11 +14,10 @@ from storage.schema.tables import ModelStateRow
 
 #: Any constant number but the migrations'; a transaction that changes a model's state holds it.
 ADVISORY_LOCK = 0x4D45544B42
-_ALL = select(ModelStateRow.__table__)
 
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
-    return (await session.execute(_ALL)).all()
+    return (await session.execute(select(ModelStateRow.__table__))).all()
 
 
 async def lock(session: AsyncSession) -> None:
@@ -35,7 +34,6 @@ async def start_probe(session: AsyncSession, model: str, now: datetime, until: d
 
 
 async def end_probe(session: AsyncSession, model: str) -> None:
-    """Give back a reserved probe that was not sent."""
     statement = update(ModelStateRow).where(ModelStateRow.model == model).values(probe_until=None)
     await session.execute(statement.execution_options(synchronize_session=False))
 
@@ -52,6 +50,5 @@ async def reopen(session: AsyncSession, now: datetime) -> None:
 
 
 async def save(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert or replace states of models; each row has all columns."""
     for row in rows:
         await session.merge(ModelStateRow(**row))

@@ -16,8 +16,7 @@ from storage.queue.claim import Priority, in_order_of_work
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Post, RetryRun, RetryRunPost
 
-#: A post that a person asked for: due, without traces of an attempt under way or of a lease that ran out (the result
-#: that its holder may still bring is older than the request).
+#: Of a post that a person asked for. Without the lease, since a late result would be older than the request.
 _DUE: dict[str, Any] = {
     "lease_token": None,
     "lease_expires_at": None,
@@ -66,7 +65,6 @@ async def exists(session: AsyncSession, post_id: int, user_id: int | None) -> bo
 
 
 async def is_queued(session: AsyncSession, post_id: int) -> bool:
-    """Whether the post is still to be tagged."""
     status = (await session.execute(select(Post.tagging_status).where(Post.id == post_id))).scalar_one_or_none()
     return status in {None, "pending", "retrying"}
 
@@ -120,7 +118,7 @@ async def start_run(
     ids = [row.id for row in found]
     failed = [row.id for row in found if row.tagging_status == "failed"]
     due = {**_ANEW, "wants_new": True} if force else _DUE
-    # Somebody may have claimed one since, or given it its tags.
+    # A post may have been claimed or tagged since.
     still = and_(Post.tagging_status.in_(RETRYABLE), _free(now))
     all_due = due if force else {"next_attempt_at": None, "waits_for_upstream": None}
     await _update(session, and_(Post.id.in_(ids), still), all_due)
@@ -137,7 +135,7 @@ def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> S
         .limit(limit)
     )
     newest = (Post.posted_at.desc(), Post.id.desc())
-    # Each in the words, and the order, of an index.
+    # In the words and the order of an index.
     if user_id is not None:
         return query.where(Post.user_id == user_id, sql(UNFINISHED)).order_by(*newest)
     if status == "pending":
@@ -178,7 +176,7 @@ async def stop_run(session: AsyncSession, run: RetryRun, now: datetime) -> int:
         (Post.work_class, RetryRunPost.previous_work_class),
     )
     values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
-    # A forced run asked for new tags; a request of its own for the post stays.
+    # A forced run set it; the post's own request keeps it.
     wants_new = case((Post.requested_at.is_not(None), Post.wants_new))
     values |= {"lease_token": None, "lease_expires_at": None, "wants_new": wants_new}
     posts = select(RetryRunPost.post_id).where(RetryRunPost.batch_id == run.id)
@@ -193,7 +191,6 @@ async def open_runs(session: AsyncSession) -> list[RetryRun]:
 
 
 async def count_run(session: AsyncSession, run: RetryRun, now: datetime) -> RetryRunCounts:
-    """Count the run's posts by their state."""
     waiting = or_(Post.tagging_status.is_(None), Post.tagging_status.in_(("pending", "retrying")))
     untried = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < run.created_at)
     counted: dict[str, ColumnElement[bool]] = {
@@ -221,7 +218,7 @@ async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
 
 async def unskip(session: AsyncSession, post_id: int) -> bool:
     """Undo a skip: failed as before, or pending if attempts are left. False if the post is not skipped."""
-    # A finished post has no place in the order of work; one that was to be tried again has.
+    # Only an unfinished post has a place in the order of work.
     is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
     status = case((is_through, "failed"), else_="pending")
     condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")

@@ -76,7 +76,6 @@ class TagList(TypeDecorator[list[str]]):
 
 
 def strings_in(value: Any) -> list[str]:
-    """The strings in a value of `posts.tags` (JSON text or decoded)."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
