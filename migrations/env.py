@@ -1,6 +1,4 @@
-"""Alembic's entry: run by `storage.migration.migrate` with a connection, or from the command line.
-
-From the command line (for work on the migrations; it makes no backup):
+"""Alembic's entry: run by `storage.migration.migrate` with a connection, or, without a backup, from the command line:
 `alembic -x database=sqlite:///data/metka.db upgrade head`.
 """
 
@@ -19,15 +17,15 @@ from storage.schema.source_tables import SourceRow
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
-    """Keep autogenerate from dropping what the models do not know: it is the parser's."""
+    """Keep autogenerate from dropping the parser's tables and columns, which the models do not know."""
     return not (reflected and compare_to is None)
 
 
 def run(connection: Connection) -> None:
-    """Run the revisions in the transaction that the connection is in."""
+    """Run the revisions in the transaction of the connection."""
     context.configure(
         connection=connection,
-        # Importing these models has those of storage.schema.tables imported too.
+        # source_tables imports the models of storage.schema.tables.
         target_metadata=SourceRow.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",

@@ -1,4 +1,4 @@
-"""The outbox: messages to people, written in the transaction of the event they tell of."""
+"""The outbox: messages to people, written in the transaction of their event."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sqlalchemy.orm import aliased
 
 from storage.schema.tables import OutboxRow, Person, Post
 
-#: A result waits so long for the message it is to edit; then it is sent as a message of its own.
+#: A result waits so long for the message to edit; then it is sent as a new one.
 ATTACH_WITHIN = timedelta(seconds=5)
 #: Failures are collected for so long before the first notice.
 COLLECT_FOR = timedelta(seconds=2)
 #: The shortest time between two notices of failures to a person.
 NOTICE_EVERY = timedelta(seconds=60)
-#: A row taken for sending is free again after this: its sender is gone.
+#: After this a row taken for sending is free again: its sender is gone.
 SENDING_FOR = timedelta(seconds=60)
 #: A statement's parameters are limited (SQLite 32,766).
 CHUNK = 1000
 
 
 async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: int, now: datetime) -> None:
-    """Tell the owner that a post failed, unless an open notice or an awaited result says so."""
+    """Tell the owner that a post failed, unless an open notice or an awaited result does."""
     told_already = exists().where(
         OutboxRow.post_id == post_id,
         OutboxRow.telegram_id == owner_telegram_id,
@@ -68,7 +68,7 @@ async def tell_admins(
     topic: str | None = None,
     ready_at: datetime | None = None,
 ) -> None:
-    """Send each of these people the text that `payload` describes; `topic` names a condition that lasts."""
+    """Send each person the text that `payload` describes; `topic` names a lasting condition."""
     rows = [
         {
             "kind": "admin",
@@ -93,10 +93,8 @@ async def tell_of_channel(
     chat_id: int | None = None,
     message_id: int | None = None,
 ) -> None:
-    """News of a channel or an import for a person; with `message_id` it edits that message and replaces unsent news."""
-    if message_id is not None:
-        earlier = and_(OutboxRow.chat_id == chat_id, OutboxRow.message_id == message_id, OutboxRow.done_at.is_(None))
-        await _set(session, and_(OutboxRow.kind == "channel", earlier), done_at=now, error="replaced")
+    """News of a channel or an import; with `message_id` it edits that message and replaces unsent news."""
+    await _replace(session, OutboxRow.kind == "channel", chat_id, message_id, now)
     session.add(
         OutboxRow(
             kind="channel",
@@ -112,19 +110,17 @@ async def tell_of_channel(
 
 
 async def open_topic(session: AsyncSession, topic: str) -> list[OutboxRow]:
-    """The rows of a lasting condition: what administrators were told or will be."""
     query = select(OutboxRow).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None)).order_by(OutboxRow.id)
     return list((await session.execute(query)).scalars())
 
 
 async def last_of_topic(session: AsyncSession, topic: str) -> datetime | None:
-    """When administrators were last told of the topic."""
     query = select(func.max(OutboxRow.created_at)).where(OutboxRow.topic == topic, OutboxRow.topic.is_not(None))
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[int]:
-    """End a topic: withdraw unsent rows. Returns the people who were told."""
+    """End a topic and withdraw its unsent rows; returns the people who were told."""
     rows = await open_topic(session, topic)
     # Rows being sent cannot be withdrawn.
     waiting = [row for row in rows if row.done_at is None]
@@ -139,19 +135,9 @@ async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[i
 async def open_result(
     session: AsyncSession, *, post_id: int, telegram_id: int, chat_id: int, message_id: int | None, now: datetime
 ) -> int:
-    """Note that a person waits for a post's outcome; replaces an open request for the same message.
-
-    Returns the row's id, for `attach`.
-    """
-    if message_id is not None:
-        earlier = and_(
-            OutboxRow.post_id == post_id,
-            OutboxRow.kind == "result",
-            OutboxRow.chat_id == chat_id,
-            OutboxRow.message_id == message_id,
-            OutboxRow.done_at.is_(None),
-        )
-        await _set(session, earlier, done_at=now, error="replaced")
+    """Note that a person waits for a post's outcome; replaces an open request for the same message."""
+    of_post = and_(OutboxRow.kind == "result", OutboxRow.post_id == post_id)
+    await _replace(session, of_post, chat_id, message_id, now)
     row = OutboxRow(
         kind="result",
         telegram_id=telegram_id,
@@ -165,14 +151,20 @@ async def open_result(
     return row.id
 
 
+async def _replace(
+    session: AsyncSession, rows: ColumnElement[bool], chat_id: int | None, message_id: int | None, now: datetime
+) -> None:
+    if message_id is not None:
+        of_message = and_(OutboxRow.chat_id == chat_id, OutboxRow.message_id == message_id)
+        await _set(session, and_(rows, of_message, OutboxRow.done_at.is_(None)), done_at=now, error="replaced")
+
+
 async def attach(session: AsyncSession, outbox_id: int, message_id: int, payload: dict[str, Any] | None = None) -> None:
-    """Set the message that is to show the result."""
     await _set(session, OutboxRow.id == outbox_id, message_id=message_id, payload=payload)
 
 
 async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Delete up to `limit` rows older than `before`, sent or not; returns how many."""
-    # The oldest rows have the lowest ids: no other row is looked at.
+    # The oldest rows have the lowest ids.
     oldest = select(OutboxRow.id, OutboxRow.created_at).order_by(OutboxRow.id).limit(limit).subquery()
     ids = select(oldest.c.id).where(oldest.c.created_at < before)
     statement = delete(OutboxRow).where(OutboxRow.id.in_(ids)).execution_options(synchronize_session=False)
@@ -180,20 +172,19 @@ async def prune(session: AsyncSession, before: datetime, limit: int) -> int:
 
 
 def is_any_open() -> Select[tuple[bool]]:
-    """Whether there is anything to send, now or soon; cheap enough to ask all the time."""
+    """Whether a message waits to be sent, now or soon, by a cheap query."""
     return select(
         select(literal(1)).where(OutboxRow.done_at.is_(None), OutboxRow.ready_at.is_not(None), _is_reachable()).exists()
     )
 
 
 async def anything_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether anything is due, before a writing transaction for `take_*` is opened."""
+    """Whether a row is due: `take_*` needs a writing transaction."""
     due = select(literal(1)).where(or_(_singles(now).exists(), _collected(now).exists()))
     return (await session.execute(due)).first() is not None
 
 
 async def count_waiting(session: AsyncSession, now: datetime) -> int:
-    """How many ready rows are unsent, apart from those to unreachable people."""
     waiting = and_(OutboxRow.done_at.is_(None), OutboxRow.ready_at <= now, _is_reachable())
     return (await session.execute(select(func.count()).select_from(OutboxRow).where(waiting))).scalar_one()
 
@@ -234,21 +225,15 @@ async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[
 
 
 async def close(session: AsyncSession, ids: Sequence[int], now: datetime, **values: Any) -> None:
-    """Mark rows as done."""
-    for chunk in _chunks(ids):
-        await _set(session, OutboxRow.id.in_(chunk), done_at=now, **values)
+    await _set_rows(session, ids, done_at=now, **values)
 
 
 async def postpone(session: AsyncSession, ids: Sequence[int], until: datetime) -> None:
-    """Try these rows again at `until`."""
-    for chunk in _chunks(ids):
-        await _set(session, OutboxRow.id.in_(chunk), not_before=until, tries=OutboxRow.tries + 1)
+    await _set_rows(session, ids, not_before=until, tries=OutboxRow.tries + 1)
 
 
 async def give_back(session: AsyncSession, ids: Sequence[int]) -> None:
-    """Free rows that were taken and not sent."""
-    for chunk in _chunks(ids):
-        await _set(session, OutboxRow.id.in_(chunk), not_before=None)
+    await _set_rows(session, ids, not_before=None)
 
 
 async def shown(
@@ -260,10 +245,7 @@ async def shown(
     final: bool,
     now: datetime,
 ) -> None:
-    """Note that the result that was ready at `of` was sent: close the row, or wait for the next outcome.
-
-    A row with a newer outcome stays ready.
-    """
+    """Note that the result of `of` was sent. A row with a newer outcome stays ready."""
     await _set(session, OutboxRow.id == outbox_id, message_id=message_id, not_before=None, tries=0)
     unchanged = and_(OutboxRow.id == outbox_id, OutboxRow.ready_at == of)
     await _set(session, unchanged, **({"done_at": now} if final else {"ready_at": None}))
@@ -325,6 +307,11 @@ async def _close_outdated(session: AsyncSession, condition: ColumnElement[bool],
 
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+
+
+async def _set_rows(session: AsyncSession, ids: Sequence[int], **values: Any) -> None:
+    for chunk in _chunks(ids):
+        await _set(session, OutboxRow.id.in_(chunk), **values)
 
 
 async def _set(session: AsyncSession, condition: ColumnElement[bool], **values: Any) -> None:

@@ -1,7 +1,7 @@
-"""The parser's tables where they are missing, the queue's columns on posts, and our own tables.
+"""The parser's tables where they are missing, the queue's columns on posts, and Metka's tables.
 
-Starts from an empty database, or from the parser's with or without its own four columns of tagging.
-Tables and columns that are not named here are never touched.
+Starts from an empty database, or from the parser's with or without its own four columns of tagging. Never touches
+other tables and columns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def create_parser_people() -> None:
-    """The parser's users, channels, and who follows what."""
+    """The parser's users, channels and follows."""
     create_table(
         "users",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -84,7 +84,7 @@ def create_posts() -> None:
 
 
 def add_queue_columns() -> None:
-    """The four columns of tagging and ours; none of them asks anything of a parser's INSERT."""
+    """The four columns of tagging and Metka's; none requires a value from the parser's INSERT."""
     add_columns(
         "posts",
         sa.Column("tagging_status", sa.String, server_default="pending"),
@@ -108,7 +108,7 @@ def add_queue_columns() -> None:
 
 
 def create_posts_indexes() -> None:
-    """What makes counts and claims cheap at a million posts; none is unique, for duplicates are allowed."""
+    """Indexes for counts and claims at a million posts; none is unique, since the parser may store duplicates."""
     create_index("ix_metka_posts_user_status", "posts", ["user_id", "tagging_status"])
     order = [sa.text("coalesce(work_class, 1)"), sa.text("posted_at DESC")]
     create_index("ix_metka_posts_queue", "posts", ["user_id", *order], QUEUED)
@@ -118,7 +118,7 @@ def create_posts_indexes() -> None:
 
 
 def create_attempts() -> None:
-    """What was asked of the models, and what is known of them."""
+    """Requests to models, and the states of models."""
     create_table(
         "metka_attempts",
         sa.Column("id", big_key(), primary_key=True),
@@ -152,7 +152,7 @@ def create_attempts() -> None:
 
 
 def create_people() -> None:
-    """Who may use the bot, and whose channels it is in."""
+    """People, and the channels that they added the bot to."""
     create_table(
         "metka_people",
         sa.Column("telegram_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -178,7 +178,7 @@ def create_people() -> None:
 
 
 def create_batches() -> None:
-    """What each /retry took up."""
+    """Posts of each /retry."""
     create_table(
         "metka_batches",
         sa.Column("id", big_key(), primary_key=True),
@@ -202,7 +202,7 @@ def create_batches() -> None:
 
 
 def create_outbox() -> None:
-    """What people are to be told."""
+    """Messages to people."""
     create_table(
         "metka_outbox",
         sa.Column("id", big_key(), primary_key=True),
@@ -224,5 +224,5 @@ def create_outbox() -> None:
 
 
 def big_key() -> sa.types.TypeEngine[int]:
-    """A primary key of ours: SQLite numbers rows by itself only where the type is exactly INTEGER."""
+    """A primary key: SQLite numbers rows by itself only if the type is exactly INTEGER."""
     return sa.BigInteger().with_variant(sa.Integer, "sqlite")

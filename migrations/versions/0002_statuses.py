@@ -1,7 +1,7 @@
-"""The statuses of the posts that were there before: by what each post holds, not by what it says.
+"""Statuses of existing posts by their content, not by their column.
 
-The parser's own migration added the column with DEFAULT 'pending' and then looked for NULL, so in its
-databases every post says 'pending', tagged or not. Run once: later statuses are the bot's work.
+The parser's own migration added the column with DEFAULT 'pending' and then looked for NULL, so that in its databases
+every post is 'pending', tagged or not. Runs once: later statuses are Metka's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-#: The order of work of an archive that is taken over: after everything else.
+#: The order of work of existing posts: after all other work.
 BACKFILL = 4
 
 
@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def mark_tagged(condition: str) -> None:
-    """A post with tags is done."""
+    """Posts with tags."""
     op.execute(
         "UPDATE posts SET tagging_status = 'success', tagging_error = NULL "  # noqa: S608 - constants
         f"WHERE {condition} AND (coalesce(tagging_status, '') <> 'success' OR tagging_error IS NOT NULL)"
@@ -43,7 +43,7 @@ def mark_tagged(condition: str) -> None:
 
 
 def mark_blank(condition: str) -> None:
-    """A post without text has nothing to tag."""
+    """Posts without text."""
     op.execute(
         "UPDATE posts SET tagging_status = 'skipped', tagging_error = NULL "  # noqa: S608 - constants
         f"WHERE {condition}"
@@ -51,7 +51,7 @@ def mark_blank(condition: str) -> None:
 
 
 def mark_failed(condition: str) -> None:
-    """A post whose attempts are used up: later parsers call it 'skipped', and leave its error."""
+    """Posts whose attempts are used up: later parsers make them 'skipped' and keep the error."""
     op.execute(
         "UPDATE posts SET tagging_status = 'failed', failure_kind = 'exhausted' "  # noqa: S608 - constants
         f"WHERE {condition} AND (tagging_status = 'failed'"
@@ -60,7 +60,7 @@ def mark_failed(condition: str) -> None:
 
 
 def mark_pending(condition: str) -> None:
-    """Everything else that has text waits for its tags."""
+    """All other posts with text."""
     op.execute(
         "UPDATE posts SET tagging_status = 'pending' "  # noqa: S608 - constants
         f"WHERE {condition} AND coalesce(tagging_status, '') NOT IN ('pending', 'retrying', 'failed')"

@@ -1,8 +1,8 @@
-"""Triggers: a post whose text the parser changes is tagged anew, whoever makes the UPDATE.
+"""Triggers that queue a post again when any program changes its text.
 
-They must never make a statement of the parser's fail, nor keep it from changing its own table: so on
-PostgreSQL the function compares the columns itself (a trigger OF a column would forbid to change the
-column's type), and what goes wrong inside it leaves the parser's row as the parser wrote it.
+They must neither fail a statement of the parser nor keep it from changing its own table. On PostgreSQL the function
+therefore compares the columns itself (a trigger OF a column forbids to change the column's type), and after an error
+leaves the parser's row unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ depends_on = None
 SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 POSTGRESQL_NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
 
-#: What an earlier attempt left in the row.
+#: Columns that an earlier attempt may have set.
 CLEARED = (
     "next_attempt_at",
     "attempt_trail",
@@ -43,7 +43,7 @@ def upgrade() -> None:
 
 
 def again(now: str) -> dict[str, str]:
-    """The columns of a post that is to be tagged (again); its tags stay until better ones have come."""
+    """The columns of a post that is queued (again); its tags stay until new ones come."""
     return {
         "tagging_status": "'pending'",
         "tagging_attempts": "0",
@@ -54,14 +54,14 @@ def again(now: str) -> dict[str, str]:
 
 
 def emptied() -> dict[str, str]:
-    """The columns of a post that has nothing to tag any more."""
+    """The columns of a post that has lost its text."""
     return {"tagging_status": "'skipped'", "requested_at": "NULL", **dict.fromkeys(CLEARED, "NULL")}
 
 
 def create_on_sqlite() -> None:
-    """Two triggers; the second does for a parser without `foreign_keys` what a cascade would.
+    """Create two triggers; the second replaces cascades for a parser that opens the file without `foreign_keys`.
 
-    Without it our rows would be left behind, and SQLite gives a deleted post's number to the next one.
+    Without it a deleted post's rows would stay, and SQLite gives its id to the next post.
     """
     blank, tagged = is_blank("sqlite", "NEW.text"), has_tags("sqlite", "NEW.tags")
     op.execute(
@@ -91,7 +91,7 @@ def create_on_sqlite() -> None:
 
 
 def create_on_postgresql() -> None:
-    """A function and its trigger; foreign keys always cascade here."""
+    """Create a function and its trigger; foreign keys always cascade here."""
     blank, tagged = is_blank("postgresql", "NEW.text"), has_tags("postgresql", "NEW.tags")
     op.get_bind().exec_driver_sql(
         f"""

@@ -1,4 +1,4 @@
-"""What concerns the account is shared by all processes: probes, pace, the day's quota; and how attempts ended."""
+"""State of the provider's account shared by all processes (probes, pace, daily quota), and how attempts ended."""
 
 from __future__ import annotations
 

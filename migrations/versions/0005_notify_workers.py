@@ -1,8 +1,8 @@
-"""Triggers that wake the workers when a row becomes work, whoever makes it so (PostgreSQL only).
+"""Triggers that wake the workers when any program queues a post (PostgreSQL only).
 
-As with those of 0003, no statement of the parser's may fail by them, nor may they keep it from changing its
-own table. So the function compares the columns itself: a condition of the trigger's would forbid to change
-their type. The condition names one column of ours, and spares the claims, of which there are most.
+As in 0003 they must neither fail a statement of the parser nor keep it from changing its table, so the function
+compares the columns itself. The trigger's condition names one column of Metka's and leaves out claims, the most
+frequent updates.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def upgrade() -> None:
 
 
 def create_function() -> None:
-    """Notify for every INSERT, and for an UPDATE by which somebody asks for the post, or which makes it due.
+    """Notify for every INSERT, and for an UPDATE that asks for the post or makes it due.
 
-    A full queue of notifications would fail the commit, where nothing can be caught: hence the last condition.
-    PostgreSQL sends equal notifications of a transaction once.
+    A full notification queue would fail the commit, where no error can be caught: hence the last condition. PostgreSQL
+    sends equal notifications of a transaction once.
     """
     op.get_bind().exec_driver_sql(
         """

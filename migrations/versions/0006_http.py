@@ -1,4 +1,4 @@
-"""The HTTP side: tokens of single users, updates that a webhook brought, and pages of a user's posts."""
+"""For the HTTP side: tokens of users, received webhook updates, and an index for pages of a user's posts."""
 
 from __future__ import annotations
 

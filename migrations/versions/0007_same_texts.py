@@ -1,4 +1,4 @@
-"""Posts of the same text: which text the tags were given for, and whether new ones are wanted."""
+"""For posts of equal text: the key of the tagged text, and whether new tags are wanted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Indexes for a million posts: a claim and whatever is looked at read their part of one, and little else.
+"""Indexes for a million posts: a claim and each list read only their part of an index.
 
-Counts come from two of them: how many posts a user has, and how many of these are not through (few, usually); the
-rest have their tags. `docs/development/decisions/0003` says what was measured.
+Counts come from two indexes: a user's posts, and those that are not finished (usually few); the rest have their tags.
+`docs/development/decisions/0003` has the measurements.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
 DUE_AT = "coalesce(next_attempt_at, '1970-01-01 00:00:00')"
 
-#: What the new ones replace.
+#: Indexes that the new ones replace.
 REPLACED = (
     "ix_metka_posts_user_status",
     "ix_metka_posts_queue",

@@ -1,4 +1,4 @@
-"""Public channels, imports, feeds, and hashtags that go back into a channel."""
+"""Public channels, imports, feeds, and hashtags in channels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def create_sources() -> None:
-    """Who follows what, and how far each channel is read."""
+    """Follows, and the reading state of each channel."""
     create_table(
         "metka_follows",
         _user(primary_key=True),
@@ -67,7 +67,7 @@ def create_sources() -> None:
 
 
 def create_imports() -> None:
-    """Exports under way."""
+    """Unfinished and finished imports."""
     create_table(
         "metka_imports",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
@@ -88,7 +88,7 @@ def create_imports() -> None:
 
 
 def create_hashtags() -> None:
-    """Where the bot may edit, where it is to, and what it wrote."""
+    """Where the bot may edit and is asked to, and the lines that it wrote."""
     add_columns(
         "metka_channel_owners",
         sa.Column("can_edit", sa.Boolean),
@@ -115,7 +115,7 @@ def create_hashtags() -> None:
 
 
 def cascade_on_sqlite() -> None:
-    """What the foreign keys do, for a parser that opens the file without them (see revision 0003)."""
+    """Replace cascades for a parser that opens the file without `foreign_keys` (see revision 0003)."""
     _on_delete("posts", "metka_post_deleted_hashtags", ["metka_hashtags.post_id"])
     theirs = ["metka_follows.user_id", "metka_imports.user_id", "metka_feeds.user_id"]
     _on_delete("users", "metka_user_deleted", theirs)

@@ -1,6 +1,6 @@
-"""On SQLite a user's tags stand in the index of their posts: to look through them it need not find each post's row.
+"""Tags in SQLite's index of a user's posts: a search through them need not read each post's row.
 
-PostgreSQL has them in no index: there an entry may hold 2.7 KB, and a row with longer tags would be refused.
+Not on PostgreSQL, whose index entries are limited to 2.7 KB: it would refuse a row with longer tags.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from storage import outbox
 from storage.accounts import people as rows
 from storage.db.engine import Database
 from storage.schema import parser_tables
+from storage.schema.tables import Person
 
 #: Languages that the bot speaks.
 LANGUAGES = ("en", "ru")
@@ -88,8 +89,8 @@ class People:
         """Who sent an update. Writes only what has changed; gives an administrator an account."""
         name, username = storable(name), storable(username) if username else None
         async with self._database.read() as session:
-            columns = await parser_tables.optional_columns(session)
-            person, account = await rows.find_person_and_account(session, telegram_id, columns, self._clock())
+            person = await rows.find(session, telegram_id)
+            account = await self._account(session, telegram_id)
         language = _language(language_code, person.language if person else None)
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
@@ -198,14 +199,14 @@ def _language(code: str | None, known: str | None) -> str:
     return known if known in LANGUAGES else DEFAULT_LANGUAGE
 
 
-def _is_up_to_date(person: rows.Known | None, language: str, name: str, username: str | None) -> bool:
+def _is_up_to_date(person: Person | None, language: str, name: str, username: str | None) -> bool:
     if person is None:
         return False
     known = (person.language, person.name, person.username, person.reachable)
     return known == (language, name, username, True)
 
 
-def _role(person: rows.Known | None, account: rows.Account | None) -> Role:
+def _role(person: Person | None, account: rows.Account | None) -> Role:
     if account is not None and account.may_use:
         return Role.USER
     asked = person.access if person else None

@@ -22,8 +22,6 @@ from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import Stored, StoredText
 from storage.queue.claim import Priority
-from storage.schema import parser_tables
-from storage.schema.tables import Post
 
 #: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
@@ -102,8 +100,7 @@ async def store_in(
     texts = [(row.id, post.text) for post, older in changed for row in older]
     back = [row.id for _, them in known for row in them if row.gone_at is not None]
     gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
-    neutral = await parser_tables.required_values(session, Post, now=now)
-    await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], neutral)
+    await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], now)
     await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
     await bulk.set_texts(session, texts, now)
     if work_class is not Priority.FRESH:

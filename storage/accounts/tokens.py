@@ -1,4 +1,4 @@
-"""Statements on the tokens of the HTTP API."""
+"""Tokens of the HTTP API."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from storage.schema.tables import TokenRow, User
 
 
 async def owner_of(session: AsyncSession, token_hash: str) -> Row[Any] | None:
-    """The owner of the token with this hash: users.id and Telegram id."""
+    """users.id and Telegram id of the token's owner."""
     query = select(User.id, User.telegram_id).join(TokenRow, _is_theirs()).where(TokenRow.token_hash == token_hash)
     return cast("Row[Any] | None", (await session.execute(query)).first())
 
 
 async def listed(session: AsyncSession) -> Sequence[Row[Any]]:
-    """All tokens with their users, the oldest first."""
     query = (
         select(TokenRow.id, TokenRow.prefix, TokenRow.created_at, User.telegram_id, User.username, User.first_name)
         .join(User, _is_theirs())
@@ -28,7 +27,6 @@ async def listed(session: AsyncSession) -> Sequence[Row[Any]]:
 
 
 async def revoke(session: AsyncSession, token_id: int) -> bool:
-    """Forget a token; False when there is none of that id."""
     result = await session.execute(delete(TokenRow).where(TokenRow.id == token_id))
     return cast("CursorResult[Any]", result).rowcount == 1
 

@@ -31,52 +31,43 @@ from storage.schema.tables import Post, User, UserChannel
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The users whose channels are read: those who may use the bot, and its administrators in any case."""
+    """The users whose channels are read: those who may use the bot, and administrators."""
 
     columns: OptionalColumns
     admin_ids: Collection[int]
 
     def clause(self, now: datetime) -> ColumnElement[bool]:
-        """A condition for a query on `users`."""
         return or_(parser_tables.may_use_clause(self.columns, now=now), User.telegram_id.in_(self.admin_ids))
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """A follow that is read now, and its user's Telegram id."""
-
     follow: Follow
     telegram_id: int
 
 
 async def hold(session: AsyncSession, channel_id: int) -> SourceRow | None:
-    """Lock and reload a channel's reading state; None if nobody follows it.
-
-    Every transaction that changes the state or its follows begins with this.
-    """
+    """Lock and reload a channel's reading state: every change of it or of the channel's follows begins with this."""
     query = select(SourceRow).where(SourceRow.channel_id == channel_id).with_for_update()
     return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
 async def follow(session: AsyncSession, user_id: int, channel_id: int) -> Follow | None:
-    """A user's follow of a channel."""
     return await session.get(Follow, (user_id, channel_id))
 
 
 async def count_follows(session: AsyncSession, user_id: int) -> int:
-    """How many channels a user follows."""
     query = select(func.count()).select_from(Follow).where(Follow.user_id == user_id)
     return (await session.execute(query)).scalar_one()
 
 
 async def followed(session: AsyncSession, user_id: int) -> Sequence[int]:
-    """The channels that a user follows, by id."""
     query = select(Follow.channel_id).where(Follow.user_id == user_id).order_by(Follow.channel_id)
     return (await session.execute(query)).scalars().all()
 
 
 async def make_due(session: AsyncSession, user_id: int, channel_ids: Sequence[int], now: datetime) -> list[int]:
-    """Have those of the channels read at once that the user follows and has not paused; returns them."""
+    """Have the channels read at once that the user follows and has not paused; returns their ids."""
     theirs = (
         select(Follow.channel_id)
         .outerjoin(UserChannel, _is_link())
@@ -91,7 +82,7 @@ async def make_due(session: AsyncSession, user_id: int, channel_ids: Sequence[in
 
 
 async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, active: bool, now: datetime) -> bool:
-    """Pause or resume a user's channel, in the parser's row, too; True if that row was inserted."""
+    """Pause or resume a user's channel in the parser's row; True if that row was inserted."""
     link = await session.get(UserChannel, (user_id, channel_id))
     if link is not None:
         link.is_active = active
@@ -103,10 +94,7 @@ async def set_active(session: AsyncSession, user_id: int, channel_id: int, *, ac
 
 
 async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with_link: bool = True) -> bool:
-    """Delete a user's follow, and the parser's row with `with_link`; False if there was none.
-
-    A channel without followers is not read any more.
-    """
+    """Delete a user's follow and, with `with_link`, the parser's row; False if there was none."""
     statements = [delete(Follow).where(Follow.user_id == user_id, Follow.channel_id == channel_id)]
     if with_link:
         statements.append(
@@ -118,13 +106,11 @@ async def unfollow(session: AsyncSession, user_id: int, channel_id: int, *, with
 
 
 async def drop_unread(session: AsyncSession) -> None:
-    """Delete the reading state of channels without followers (the parser may have deleted users)."""
-    nobody = ~exists().where(Follow.channel_id == SourceRow.channel_id)
-    await session.execute(delete(SourceRow).where(nobody).execution_options(synchronize_session=False))
+    unfollowed = ~exists().where(Follow.channel_id == SourceRow.channel_id)
+    await session.execute(delete(SourceRow).where(unfollowed).execution_options(synchronize_session=False))
 
 
 async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, after: int, limit: int) -> list[int]:
-    """Delete up to `limit` of a user's posts of a channel with ids above `after`; returns their ids."""
     theirs = (Post.channel_id == channel_id, Post.user_id == user_id, Post.id > after)
     query = select(Post.id).where(*theirs).order_by(Post.id).limit(limit)
     ids = list((await session.execute(query)).scalars())
@@ -135,14 +121,14 @@ async def delete_posts(session: AsyncSession, user_id: int, channel_id: int, *, 
 
 
 async def may_be_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether any channel may be due; cheap enough to ask all the time."""
+    """Whether any channel may be due, by a cheap query."""
     look = select(SourceRow.channel_id).where(SourceRow.next_check_at <= now)
     backlog = select(Follow.channel_id).where(_is_behind())
     return bool((await session.execute(select(or_(look.exists(), backlog.exists())))).scalar_one())
 
 
 async def due_check(session: AsyncSession, audience: Audience, now: datetime) -> SourceRow | None:
-    """The followed channel that has been due for a check the longest."""
+    """The followed channel that is due the longest."""
     query = (
         select(SourceRow)
         .where(SourceRow.next_check_at <= now, _followers_of(SourceRow.channel_id, audience, now).exists())
@@ -155,9 +141,9 @@ async def due_check(session: AsyncSession, audience: Audience, now: datetime) ->
 async def due_backlog(
     session: AsyncSession, audience: Audience, now: datetime, after: tuple[int, int]
 ) -> tuple[SourceRow, Follow] | None:
-    """The next follow with posts left to read: between two checks (a gap), or older ones.
+    """The next follow with a gap or older posts to read.
 
-    New follows first, then gaps, then older posts; among equals in turn, beginning after `after` (channel, user).
+    New follows first, then gaps, then older posts; within each in turn, beginning after `after` (channel, user).
     """
     turn, seen = tuple_(Follow.channel_id, Follow.user_id), tuple_(*map(literal, after))
     query = (
@@ -189,7 +175,7 @@ def _is_behind() -> ColumnElement[bool]:
 async def followers(
     session: AsyncSession, channel_id: int, audience: Audience, now: datetime, user_ids: Sequence[int] | None = None
 ) -> list[Follower]:
-    """The channel's followers for whom it is read now; only `user_ids`, unless None."""
+    """The followers for whom the channel is read now; only `user_ids`, unless None."""
     query = (
         _followers_of(channel_id, audience, now).with_only_columns(Follow, User.telegram_id).order_by(Follow.user_id)
     )
@@ -200,14 +186,12 @@ async def followers(
 
 
 async def is_any_unreadable(session: AsyncSession) -> bool:
-    """Whether the page of some followed channel could not be parsed."""
     follows = exists().where(Follow.channel_id == SourceRow.channel_id)
     query = select(SourceRow.channel_id).where(SourceRow.problem == "unreadable", follows).limit(1)
     return (await session.execute(query)).first() is not None
 
 
 async def note_parsed(session: AsyncSession, channel_id: int, now: datetime) -> None:
-    """Set the parser's `last_parsed_at` for all followers who have not paused the channel."""
     follows = exists().where(Follow.channel_id == channel_id, Follow.user_id == UserChannel.user_id)
     theirs = (UserChannel.channel_id == channel_id, UserChannel.is_active.is_not(False), follows)
     statement = update(UserChannel).where(*theirs).values(last_parsed_at=now)

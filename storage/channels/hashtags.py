@@ -14,17 +14,16 @@ from storage.schema.tables import ChannelOwner, Post
 
 #: Channels listed for one person: a message can have a hundred buttons.
 MOST_CHANNELS = 40
-#: The message contains hashtags, and they are not being removed.
+#: The message contains hashtags that are not being removed.
 _REMOVABLE = (HashtagRow.line.is_not(None), HashtagRow.state != "undoing")
 
 
 async def find(session: AsyncSession, post_id: int) -> HashtagRow | None:
-    """Lock the hashtag row of a post, if there is one."""
     return await session.get(HashtagRow, post_id, with_for_update=True)
 
 
 async def find_with_post(session: AsyncSession, post_id: int) -> HashtagRow | None:
-    """As `find`, but lock the post first, in the order in which `leases.settle` locks."""
+    """Lock the post, then its hashtag row: the order in which `leases.settle` locks."""
     if await session.get(HashtagRow, post_id) is None:
         return None
     await session.execute(select(Post.id).where(Post.id == post_id).with_for_update())
@@ -34,7 +33,7 @@ async def find_with_post(session: AsyncSession, post_id: int) -> HashtagRow | No
 async def appended_to(
     session: AsyncSession, channel_id: int, message_ids: Sequence[int]
 ) -> dict[int, tuple[str | None, str | None]]:
-    """Message number → the lines of hashtags that it may contain, of any user's posts."""
+    """Message number → lines of hashtags that the message may contain."""
     if not (await session.execute(select(select(HashtagRow.post_id).exists()))).scalar_one():
         return {}
     query = (
@@ -47,7 +46,6 @@ async def appended_to(
 
 
 async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Have the hashtags of these posts checked again: their tags may have changed."""
     await session.execute(
         update(HashtagRow)
         .where(HashtagRow.post_id.in_(post_ids), HashtagRow.state == "written")
@@ -57,12 +55,12 @@ async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
 
 
 def is_any_ready(without: Collection[int] = ()) -> Select[tuple[bool]]:
-    """Whether a message is to be edited; cheap enough to ask all the time."""
+    """Whether a message waits for an edit, by a cheap query."""
     return select(_ready(without).with_only_columns(literal(1)).exists())
 
 
 async def ready(session: AsyncSession, limit: int, without: Collection[int]) -> list[tuple[HashtagRow, list[str]]]:
-    """Messages to be edited with their posts' tags, the oldest first, except in the channels `without`."""
+    """Messages to be edited with their tags, the oldest first, outside the channels `without`."""
     query = _ready(without).order_by(HashtagRow.post_id).limit(limit).with_for_update(of=HashtagRow)
     return [(row, tags or []) for row, tags in await session.execute(query)]
 
@@ -80,12 +78,10 @@ def _ready(without: Collection[int]) -> Select[HashtagRow, list[str] | None]:
 
 
 async def tags_of(session: AsyncSession, post_id: int) -> list[str]:
-    """A post's tags."""
     return (await session.execute(select(Post.tags).where(Post.id == post_id))).scalar_one_or_none() or []
 
 
 async def forget_waiting(session: AsyncSession, chat_id: int) -> None:
-    """Delete the rows of a channel whose hashtags were not written yet."""
     await session.execute(
         delete(HashtagRow)
         .where(HashtagRow.chat_id == chat_id, sql(HASHTAGS_OPEN))
@@ -95,7 +91,6 @@ async def forget_waiting(session: AsyncSession, chat_id: int) -> None:
 
 
 async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOwner]:
-    """The channels to which a person added the bot, by title."""
     query = (
         select(ChannelOwner)
         .where(ChannelOwner.owner_telegram_id == telegram_id, ChannelOwner.removed_at.is_(None))
@@ -106,7 +101,6 @@ async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOw
 
 
 async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int | None:
-    """The newest post of these channels whose message contains hashtags."""
     query = (
         select(HashtagRow.post_id)
         .where(HashtagRow.chat_id.in_(chat_ids), *_REMOVABLE)
@@ -117,7 +111,7 @@ async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int 
 
 
 async def owner_of_line(session: AsyncSession, post_id: int) -> int | None:
-    """The owner of the channel where the post's message contains hashtags; they may remove them."""
+    """The owner of the channel if the post's message contains hashtags that can be removed."""
     query = (
         select(ChannelOwner.owner_telegram_id)
         .join(HashtagRow, HashtagRow.chat_id == ChannelOwner.telegram_channel_id)

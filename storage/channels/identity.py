@@ -1,4 +1,4 @@
-"""One channel known by different identities: its number, its name, a former name."""
+"""Rows of the same channel under another number or name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.schema.source_tables import Follow, SourceRow
 from storage.schema.tables import Channel, Post, UserChannel
 
-#: Channels of the same title that are compared, and messages compared of each.
+#: Channels of the same title to compare, and messages of each.
 MOST_ALIKE, MOST_MESSAGES = 20, 50
 #: Some sources have whole seconds only.
 SAME_MOMENT = timedelta(seconds=1)
@@ -25,10 +25,7 @@ async def find_same_channel(
 ) -> Channel | None:
     """Another row of the same channel: equal title, and posts of equal numbers and times.
 
-    Args:
-        messages: message number → time; a sample is enough.
-        besides: the id of the channel's own row, if it has one.
-        number: Telegram's number of the channel, if known; rows with a number are then left out.
+    `messages`: message number → time; `besides`: the channel's own row; with `number`, rows that have one are left out.
     """
     sample = dict(sorted(messages.items(), reverse=True)[:MOST_MESSAGES])
     if not title or not sample:
@@ -51,15 +48,11 @@ async def _are_its(session: AsyncSession, channel_id: int, messages: Mapping[int
 
 
 async def has_posts(session: AsyncSession, channel_id: int) -> bool:
-    """Whether the channel has posts, of any user."""
     return (await session.execute(select(Post.id).where(Post.channel_id == channel_id).limit(1))).first() is not None
 
 
 async def take_over(session: AsyncSession, channel: Channel, into: Channel, name: str) -> bool:
-    """Move follows and name of `channel`, which has no posts, to `into`, and delete it.
-
-    False, and no change, if rows of another program refer to `channel`.
-    """
+    """Move follows and name of `channel`, which has no posts; False if another program's rows refer to it."""
     old, new = channel.id, into.id
     try:
         async with session.begin_nested():
@@ -76,7 +69,7 @@ async def take_over(session: AsyncSession, channel: Channel, into: Channel, name
 
 
 async def _move_follows(session: AsyncSession, old: int, new: int) -> None:
-    """A user who follows both keeps the follow of the new one."""
+    """Move follows; a user who follows both channels keeps the one of `new`."""
     for table in (Follow, UserChannel):
         there = select(table.user_id).where(table.channel_id == new).scalar_subquery()
         theirs = table.channel_id == old
@@ -87,7 +80,6 @@ async def _move_follows(session: AsyncSession, old: int, new: int) -> None:
 
 
 async def merge_follows(session: AsyncSession, channel_id: int, into: int) -> None:
-    """Move the follows of `channel_id` to `into`: both are the same channel, which is read once."""
     await _move_follows(session, channel_id, into)
     is_read = exists().where(Follow.channel_id == into)
     await session.execute(delete(SourceRow).where(SourceRow.channel_id == channel_id, is_read))

@@ -1,14 +1,13 @@
 """Coordination of the processes on one PostgreSQL database: LISTEN/NOTIFY, and the leader's lock.
 
-Each process has one dedicated connection for both, beside the pool. It receives the notifications of the triggers on
-`posts` and of other listeners, and holds the leader's advisory lock. PostgreSQL frees the lock when the connection
-ends: there is never a second leader while the first one's connection lives.
+Each process has a dedicated connection for both. PostgreSQL frees the lock when the connection ends: there is never a
+second leader while the first one's connection lives.
 
-The leader sends people their messages; other processes notify it of new ones (`tell_leader`). Messages of a process
-that died before its notification are found by the leader's regular query (`Look`).
+The leader sends people their messages; other processes notify it of new ones (`tell_leader`). The leader's regular
+query (`Look`) finds messages of a process that died before its notification.
 
-A leader that loses its connection keeps leading, so that people are told of the outage, until it has reconnected and
-another process holds the lock, or until another process is seen at the leader's work (`step_down`).
+A leader that loses its connection keeps leading, to tell people of the outage, until it has reconnected and another
+process holds the lock, or until another process is seen at the leader's work (`step_down`).
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ from storage.db.engine import Database, is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The channel of migration 0005's triggers.
+#: Notified by the triggers of migration 0005.
 WORK_CHANNEL = "metka_work"
 #: A process that does not lead has messages for people.
 NEWS_CHANNEL = "metka_news"
 #: The leader's lock was given back.
 VACANCY_CHANNEL = "metka_vacancy"
-#: Any constant number, but not `migrate`'s. Both locks and notifications belong to one database of the server.
+#: Any constant but `migrate`'s and `model_states`'; locks belong to one database.
 LEADER_LOCK = 0x4D45544B414C
 #: How often a standby process tries to take the lock, and how often the others check their connection.
 ASK_SECONDS, BEAT_SECONDS = 2.0, 5.0
 #: The shortest time between two notifications of news by one process.
 NEWS_PAUSE = 0.5
-#: A query that takes longer means that the connection is gone; shorter than the server takes to free the lock.
+#: After this the connection counts as gone; shorter than the server takes to free the lock.
 BEAT_TIMEOUT = 3.0
-#: A new leader waits so long if there was one before, which may need a moment to notice.
+#: A new leader waits so long for the former one to notice.
 SETTLE_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-#: Of the dedicated connection: the server gives up a vanished host, and its lock, after 14 s.
+#: With these the server gives up a vanished host, and its lock, after 14 s.
 SESSION = {
     "application_name": "metka coordination",
     "tcp_keepalives_idle": "5",
@@ -53,17 +52,16 @@ SESSION = {
     "tcp_user_timeout": "14000",
 }
 
-#: The leader's work, as a context: entered on gaining the lead, left on losing it or at the end. Its argument is called
-#: when another process is seen at the same work.
+#: The leader's work, as a context. It calls its argument if another process is seen at the same work.
 Duties = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
 
-#: Channel → callback on a notification, and after a time in which one may have been missed.
+#: Channel → callback on a notification, and after a reconnect.
 Listeners = Mapping[str, Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The leader's regular query, every BEAT_SECONDS; `found` is called when it returns true."""
+    """A regular query of the leader, every BEAT_SECONDS; `found` is called if it returns true."""
 
     query: Callable[[], Select[tuple[bool]]]
     found: Callable[[], None]
@@ -74,8 +72,6 @@ class ConnectionLostError(ConnectionError):
 
 
 class Link:
-    """The open dedicated connection."""
-
     def __init__(self, connection: AsyncConnection, driver: Any) -> None:
         self._connection = connection
         self._driver = driver
@@ -84,7 +80,6 @@ class Link:
 
     @classmethod
     async def open(cls, engine: AsyncEngine, listeners: Listeners) -> Self:
-        """Connect and begin to listen."""
         connection = await engine.connect()
         link = cls(connection, (await connection.get_raw_connection()).driver_connection)
         try:
@@ -103,33 +98,25 @@ class Link:
             await self._driver.add_listener(channel, lambda *_, call=listener: call())
 
     async def take_lock(self) -> bool:
-        """Take the leader's lock; False if another process holds it."""
         return bool(await self._ask(select(func.pg_try_advisory_lock(LEADER_LOCK))))
 
     async def give_lock_back(self) -> None:
-        """Free the leader's lock and notify the standby processes."""
         await self._ask(select(func.pg_advisory_unlock(LEADER_LOCK), func.pg_notify(VACANCY_CHANNEL, "")))
 
     async def notify(self, channel: str) -> None:
-        """Call every process's listeners of the channel."""
         await self._ask(select(func.pg_notify(channel, "")))
 
     async def beat(self, query: Select[tuple[bool]] | None = None) -> bool:
-        """Check the connection by a query; returns its result.
-
-        Raises:
-            OSError, DBAPIError: the connection is gone.
-        """
+        """Check the connection by a query; OSError or DBAPIError if it is gone."""
         if self._ended.is_set():
             raise ConnectionLostError
         return bool(await self._ask(select(literal(False)) if query is None else query))
 
     async def wait(self, seconds: float, *events: asyncio.Event) -> None:
-        """Wait so long, or until the connection ends or one of the events is set."""
         await _first_of(seconds, self._ended, *events)
 
     async def close(self) -> None:
-        """End the connection and free its lock; wait a few seconds for a query under way."""
+        """End the connection, which frees its lock; wait up to LONGEST_PAUSE for a query under way."""
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=LONGEST_PAUSE)
         if not self._connection.invalidated:
@@ -158,22 +145,18 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
 
 
 class Coordination:
-    """Listens, and leads when no other process does. On SQLite the only process leads."""
+    """Listens, and leads if no other process does. On SQLite the only process leads."""
 
     def __init__(
         self, database: Database, listeners: Listeners, *, duties: Duties | None = None, look: Look | None = None
     ) -> None:
-        """
-        Args:
-            listeners: for WORK_CHANNEL and others; not used on SQLite.
-            duties: None in a process that never leads.
-        """
+        """`duties`: None in a process that never leads; `listeners`: not used on SQLite."""
         self._database = database
         self._listeners = listeners
         self._duties = duties
         self._look = look
         self._stopping = asyncio.Event()
-        # Set when there is news, or when the lock may be free.
+        # Set by news, and when the lock may be free.
         self._called = asyncio.Event()
         self._has_news = False
         self._stood_by = False
@@ -184,7 +167,7 @@ class Coordination:
         self.is_leader = False
 
     def step_down(self) -> None:
-        """Stop leading if this process has lost the lock: another one is at the leader's work."""
+        """Stop leading if the lock is lost: another process does the leader's work."""
         if not self.holds_lock:
             self._rivalled.set()
 
@@ -197,11 +180,10 @@ class Coordination:
             self._called.set()
 
     def stop(self) -> None:
-        """Make `run` leave the duties, free the lock and return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`; reconnect for as long as the database is unavailable."""
+        """Run until `stop`; reconnect while the database is unavailable."""
         try:
             if self._database.is_sqlite:
                 await self._alone()
@@ -245,7 +227,10 @@ class Coordination:
                         self.holds_lock = False
             except Exception as error:
                 self._detached(error)
-                await self._rest(pause)
+                await _first_of(pause, self._stopping, self._rivalled)
+                if self._rivalled.is_set():
+                    await self._leave()
+                    self._rivalled.clear()
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     @asynccontextmanager
@@ -275,7 +260,6 @@ class Coordination:
         self.holds_lock = False
 
     async def _compete(self, link: Link) -> None:
-        """Lead whenever the lock is free, until the connection ends or `stop`."""
         while not self._stopping.is_set():
             self._called.clear()
             if self._duties is None:
@@ -285,14 +269,15 @@ class Coordination:
                 await self._lead(link)
             else:
                 await self._leave()
-                self._stand_by()
+                if not self._stood_by:
+                    log.info("standing_by")
+                self._stood_by = True
                 await self._follow(link)
                 await link.wait(ASK_SECONDS, self._stopping, self._called)
 
     async def _follow(self, link: Link) -> None:
-        """Notify the leader of news, or check the connection."""
         if self._has_news:
-            # Before the notification: news that comes meanwhile is notified again.
+            # Before the notification: news may come meanwhile.
             self._has_news = False
             try:
                 await link.notify(NEWS_CHANNEL)
@@ -302,11 +287,6 @@ class Coordination:
             await link.wait(NEWS_PAUSE, self._stopping)
         elif self._duties is None:
             await link.beat()
-
-    def _stand_by(self) -> None:
-        if not self._stood_by:
-            log.info("standing_by")
-        self._stood_by = True
 
     async def _lead(self, link: Link) -> None:
         self.holds_lock = True
@@ -336,10 +316,3 @@ class Coordination:
         self.is_leader = False
         await self._term.aclose()
         log.info("not_leading")
-
-    async def _rest(self, seconds: float) -> None:
-        """Pause before reconnecting; `stop` and `step_down` cut it short."""
-        await _first_of(seconds, self._stopping, self._rivalled)
-        if self._rivalled.is_set():
-            await self._leave()
-            self._rivalled.clear()

@@ -18,11 +18,11 @@ from storage.schema.parser_tables import COLUMNS_KEY
 
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
-#: Its codes CORRUPT, NOTADB: of a file that is no database, or not any more.
+#: CORRUPT and NOTADB.
 SQLITE_BROKEN = {11, 26}
 #: PostgreSQL counts as unavailable after these: after a failover old connections stay silent.
 CONNECT_SECONDS, STATEMENT_SECONDS = 10, 30
-#: PostgreSQL ends a transaction after so long without a statement.
+#: PostgreSQL ends a transaction that has sent no statement for so long.
 IDLE_SECONDS = 15
 #: Message of SQLAlchemy's pool when new connections die at checkout; it has no exception type for that.
 POOL_GAVE_UP = "This connection is closed"
@@ -35,11 +35,7 @@ class DatabaseUrlError(ValueError):
 
 
 def parse_url(url: str) -> URL:
-    """`sqlite:///…` or `postgresql://…` (also postgres://, and with any driver named) → URL with our driver.
-
-    Raises:
-        DatabaseUrlError: another database, or not a URL at all.
-    """
+    """`sqlite:///…`, `postgresql://…` or `postgres://…` → URL with our driver, or DatabaseUrlError."""
     allowed = "use sqlite:///path/to/file.db or postgresql://user:password@host/name"
     try:
         parsed = make_url(url)
@@ -59,12 +55,12 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The address for a message: without driver, password and query, which may contain a password, too."""
+    """The address for messages: without driver, password and query, which may contain a password, too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database is unavailable for now (gone, locked, full, restarting), rather than the statement wrong."""
+    """Whether the database is unavailable for now (gone, locked, full, restarting), and the statement not at fault."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF in SQLITE_PASSING
@@ -80,16 +76,14 @@ def is_unavailable(error: BaseException) -> bool:
 def _is_connection_error(error: BaseException | None) -> bool:
     if type(error).__name__ == OUT_OF_STEP:
         return True
-    # SQLSTATE classes: the server shuts down, starts or is full (08, 53, 57); the transaction is to be repeated
+    # SQLSTATE classes: the server shuts down, starts or is full (08, 53, 57); the transaction can be repeated
     # (40: deadlock, serialization; 55: lock timeout).
     return str(getattr(error, "sqlstate", "") or "")[:2] in {"08", "40", "53", "55", "57"}
 
 
 class Database:
-    """One engine; `read` for looking, `write` for a transaction that is committed when its block ends."""
-
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
-        """`statement_seconds`: how long PostgreSQL may take to answer a statement; None: no limit."""
+        """`statement_seconds`: PostgreSQL's time for a statement; None: no limit."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _make_engine(url, statement_seconds)
@@ -98,25 +92,19 @@ class Database:
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
-        """A session for reading; whatever it changed is rolled back."""
-        async with self._session() as session:
-            yield session
+    def read(self) -> AsyncSession:
+        """A session for reading, a context manager; changes are rolled back."""
+        return AsyncSession(self.engine, expire_on_commit=False, info=self._session_info)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on an exception."""
-        async with self._writer, self._session() as session, session.begin():
-            # Begin now: a caller that asks for the time must do so after the wait for a lock or a new connection.
+        async with self._writer, self.read() as session, session.begin():
+            # Begin now: a caller must read the clock after the wait for a lock or a new connection.
             await session.connection(execution_options={"metka_write": True})
             yield session
 
-    def _session(self) -> AsyncSession:
-        return AsyncSession(self.engine, expire_on_commit=False, info=self._session_info)
-
     async def close(self) -> None:
-        """Close every connection."""
         await self.engine.dispose()
 
 
@@ -139,8 +127,8 @@ def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
 
 
 def _on_postgresql_connect(connection: Any, _record: Any) -> None:
-    # Our transactions wait for nothing but the database. An idle one belongs to a dead connection, whose locks would
-    # block others. (pgbouncer refuses this as a start-up parameter.)
+    # An idle transaction belongs to a dead connection, whose locks would block others. pgbouncer refuses this as a
+    # start-up parameter.
     cursor = connection.cursor()
     cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
     cursor.close()
@@ -148,8 +136,8 @@ def _on_postgresql_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
-    # As SQLAlchemy's pre-ping, but a timeout counts, too. After a failover every connection of the pool is silent: the
-    # first one invalidates them all, or each would be waited for in turn.
+    # Like SQLAlchemy's pre-ping, but a timeout counts, too: after a failover every connection of the pool is silent,
+    # and each would cost a timeout.
     try:
         connection.ping()
     except (TimeoutError, connection.dbapi.Error) as error:

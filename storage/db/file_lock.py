@@ -1,11 +1,10 @@
-"""One process to an SQLite file: the operating system's lock on a file beside it."""
+"""A lock on a file beside an SQLite database, which keeps it to one process."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 
@@ -23,22 +22,14 @@ class AlreadyRunning(Exception):  # noqa: N818 - what it says is the reason, not
 
 
 class FileLock:
-    """`with FileLock(database_file):` keeps other processes out; the system frees the lock when the process dies.
-
-    The lock file is not removed: another process may just be opening it.
-    """
+    """Keeps other processes from the database. The file stays: another process may be opening it."""
 
     def __init__(self, database_file: Path) -> None:
         self.path = database_file.with_name(f"{database_file.name}.lock")
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the lock.
-
-        Raises:
-            AlreadyRunning: another process has it.
-            OSError: the file cannot be written.
-        """
+        """AlreadyRunning: another process has the lock; OSError: the file cannot be written."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -55,13 +46,7 @@ class FileLock:
         self._descriptor = descriptor
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Give the lock back."""
+    def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

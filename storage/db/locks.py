@@ -9,14 +9,11 @@ from storage.schema.tables import Post
 
 
 async def lock_number(session: AsyncSession, number: int) -> None:
-    """Wait until no other transaction holds this number, and hold it; on SQLite a writer is alone anyway."""
+    """Hold this number until the transaction ends; on SQLite only one transaction writes anyway."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def locked_posts(condition: ColumnElement[bool]) -> Select[int]:
-    """The ids of posts for which the condition holds once they are locked.
-
-    Rows are locked in the order of their ids: in different orders two transactions would wait for each other.
-    """
+    """The ids of posts that meet the condition, locked in the order of ids to avoid deadlocks."""
     return select(Post.id).where(condition).order_by(Post.id).with_for_update()

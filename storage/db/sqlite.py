@@ -1,4 +1,4 @@
-"""What Metka sets on every connection to an SQLite file, and how its transactions begin."""
+"""Settings of connections to an SQLite file, and the beginning of its transactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY_TIMEOUT_SECONDS = 15.0
 
 
 def make_engine(url: URL) -> AsyncEngine:
-    """An engine for a file. A transaction with the execution option `metka_write` takes the writer's lock at once."""
+    """An engine; a transaction with the execution option `metka_write` takes the writer's lock at once."""
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     # Without an isolation level Python's sqlite3 begins no transaction by itself: `_on_begin` does.
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
@@ -27,15 +27,11 @@ def make_engine(url: URL) -> AsyncEngine:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     # Another program may have written text that is not UTF-8: the other rows must stay readable.
-    connection.driver_connection.text_factory = _decoded
+    connection.driver_connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _decoded(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
 
 
 def _on_begin(connection: Connection) -> None:

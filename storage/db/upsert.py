@@ -9,5 +9,4 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 
 def upsert(session: AsyncSession, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
     return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)

@@ -15,13 +15,7 @@ class BackupError(Exception):
 
 
 def back_up(database_file: Path, now: datetime) -> Path:
-    """Copy the file, with SQLite's online backup, to `<file name>.<timestamp>.bak`; return the copy's path.
-
-    Other processes may go on reading and writing meanwhile. A copy that could not be finished is removed.
-
-    Raises:
-        BackupError: the disk is full, the folder is read-only, or the file is no database.
-    """
+    """Copy the file to `<file name>.<timestamp>.bak` with SQLite's online backup, or raise BackupError."""
     copy: Path | None = None
     try:
         copy = _new_file(database_file, now)
@@ -56,5 +50,5 @@ def _copy(source: Path, target: Path) -> None:
     address = f"{source.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as original, closing(sqlite3.connect(target)) as copy:
         original.backup(copy)
-        # One file that stands for itself, without a -wal beside it.
+        # One file, without a -wal beside it.
         copy.execute("PRAGMA journal_mode=DELETE")

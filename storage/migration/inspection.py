@@ -13,29 +13,26 @@ from storage.schema.tables import Channel, Post, User, UserChannel
 
 State = Literal["absent", "parser", "parser_with_columns", "ours"]
 
-#: Not Alembic's own name: the parser may keep its revisions in this database too.
+#: Not Alembic's default: the parser may keep its revisions in this database, too.
 VERSION_TABLE = "metka_alembic_version"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 PARSER_TABLES = (User, Channel, UserChannel, Post)
 PARSER_TAGGING = {"tagging_status", "tagging_attempts", "last_tagging_attempt", "tagging_error"}
-#: What the migration cannot add to the parser's posts: without these it is another program's table.
+#: A table `posts` without these columns is another program's.
 POSTS_REQUIRED = {"id", "user_id", "channel_id", "telegram_message_id", "text", "posted_at"}
 
 
 async def inspect_state(database: Database) -> State:
-    """Which of the four states the database is in."""
     async with database.read() as session:
         return await (await session.connection()).run_sync(state_of)
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database is at our newest revision."""
     async with database.read() as session:
         return await (await session.connection()).run_sync(revision) == head_revision()
 
 
 def head_revision() -> str:
-    """The newest revision, by the names of its files: 0001_…, 0002_…"""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")).partition("_")[0]
 
 
@@ -47,7 +44,6 @@ def revision(connection: Connection) -> str | None:
 
 
 def state_of(connection: Connection) -> State:
-    """Which of the four states the database is in."""
     if revision(connection):
         return "ours"
     if not table_names(connection) & {model.__tablename__ for model in PARSER_TABLES}:
@@ -56,18 +52,16 @@ def state_of(connection: Connection) -> State:
 
 
 def table_names(connection: Connection) -> set[str]:
-    """All tables of the database."""
     return set(sa.inspect(connection).get_table_names())
 
 
 def column_names(connection: Connection, table: str) -> list[str]:
-    """The columns of a table, [] if there is no such table."""
     inspector = sa.inspect(connection)
     return [column["name"] for column in inspector.get_columns(table)] if inspector.has_table(table) else []
 
 
 def foreign_reason(connection: Connection) -> str | None:
-    """Why the tables cannot be the parser's; None if they can. Other programs have a table `users`, too."""
+    """Why the tables cannot be the parser's; None if they can."""
     for model in PARSER_TABLES:
         table = model.__tablename__
         present = set(column_names(connection, table))
@@ -75,16 +69,10 @@ def foreign_reason(connection: Connection) -> str | None:
         if present and required - present:
             missing = ", ".join(sorted(required - present))
             return f"the table {table} is not the parser's (it lacks {missing}): give Metka a database of its own"
-    if _has_array_tags(connection):
+    columns = sa.inspect(connection).get_columns("posts") if column_names(connection, "posts") else []
+    if any(column["name"] == "tags" and isinstance(column["type"], sa.ARRAY) for column in columns):
         return (
             "posts.tags is an array of PostgreSQL's, where the parser has JSON: change its type to json, or give Metka"
             " a database of its own"
         )
     return None
-
-
-def _has_array_tags(connection: Connection) -> bool:
-    if "tags" not in column_names(connection, "posts"):
-        return False
-    types = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns("posts")}
-    return isinstance(types["tags"], sa.ARRAY)

@@ -1,8 +1,9 @@
-"""Bring a database to our tables, from whatever state it is in, in one transaction; SQLite with a backup."""
+"""Bring a database of any state to our tables, in one transaction; SQLite with a backup."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,11 +28,11 @@ from storage.migration.report import MigrationReport
 from storage.schema.parser_tables import has_tags
 from storage.schema.tables import Post
 
-#: Any constant number: the migrations of one PostgreSQL database wait for each other on it.
+#: Any constant: migrations of one PostgreSQL database wait for each other on it.
 ADVISORY_LOCK = 0x4D45544B41
 #: How long a change of a table waits for the parser's open transactions on PostgreSQL.
 LOCK_TIMEOUT = "30s"
-#: How often to wait for SQLite's writer, by the busy timeout each: another process migrating a large archive.
+#: Waits of one busy timeout each: another process may be migrating a large archive.
 SQLITE_WAITS = 8
 
 
@@ -40,12 +41,12 @@ class MigrationError(Exception):
 
 
 async def migrate(database: Database, *, now: datetime) -> MigrationReport:
-    """Bring the database to our newest revision, or leave it exactly as it was.
+    """Bring the database to our newest revision, or leave it as it was.
 
     Raises:
         MigrationError: no backup could be made, the tables are another program's, or a statement failed.
     """
-    # A change of a large table takes as long as it takes.
+    # A change of a large table may exceed STATEMENT_SECONDS.
     patient = database if database.is_sqlite else Database(database.url, statement_seconds=None)
     try:
         for _ in range(SQLITE_WAITS - 1):
@@ -69,7 +70,7 @@ async def _migrate(database: Database, now: datetime) -> MigrationReport:
         async with database.write() as session:
             connection = await session.connection()
             await _wait_for_others(database, connection)
-            # Another process may have been here while this one waited.
+            # Another process may have migrated meanwhile.
             if await connection.run_sync(revision) == head_revision():
                 return await _report_unchanged(connection)
             await _refuse_foreign(connection)
@@ -77,10 +78,10 @@ async def _migrate(database: Database, now: datetime) -> MigrationReport:
             changing = True
             report = await _upgrade(connection, backup)
     except BaseException as error:
-        # Nothing was changed, and a bot that is restarted again and again must not fill the disk.
+        # A bot that restarts again and again must not fill the disk.
         if backup:
             backup.unlink(missing_ok=True)
-        # Also the commit itself fails on a full disk.
+        # The commit, too, can fail on a full disk.
         if changing and isinstance(error, DBAPIError):
             raise MigrationError(f"the database refused a change, and is as it was: {error.orig}") from error
         raise
@@ -93,7 +94,7 @@ async def _refuse_foreign(connection: AsyncConnection) -> None:
 
 
 async def _wait_for_others(database: Database, connection: AsyncConnection) -> None:
-    # On SQLite the transaction itself has waited for the only writer there is.
+    # On SQLite the transaction has waited for the only writer.
     if not database.is_sqlite:
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -101,30 +102,17 @@ async def _wait_for_others(database: Database, connection: AsyncConnection) -> N
 
 async def _upgrade(connection: AsyncConnection, backup: Path | None) -> MigrationReport:
     state = await connection.run_sync(state_of)
-    before = await connection.run_sync(revision)
     columns = await connection.run_sync(column_names, "posts")
     await connection.run_sync(_run_revisions)
     after = await connection.run_sync(column_names, "posts")
-    return MigrationReport(
-        state=state,
-        backup=backup,
-        from_revision=before,
-        to_revision=head_revision(),
-        changed=True,
-        statuses=await _statuses(connection),
-        with_tags_success=await _with_tags_success(connection),
-        columns_added=tuple(name for name in after if columns and name not in columns),
-    )
+    added = tuple(name for name in after if columns and name not in columns)
+    return replace(await _report_unchanged(connection), state=state, backup=backup, changed=True, columns_added=added)
 
 
 async def _report_unchanged(connection: AsyncConnection) -> MigrationReport:
-    head = head_revision()
     return MigrationReport(
         state="ours",
-        backup=None,
-        from_revision=head,
-        to_revision=head,
-        changed=False,
+        to_revision=head_revision(),
         statuses=await _statuses(connection),
         with_tags_success=await _with_tags_success(connection),
     )

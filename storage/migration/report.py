@@ -1,4 +1,4 @@
-"""What a migration found and did, as numbers and as lines to print."""
+"""The outcome of a migration, as numbers and as lines to print."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ from storage.migration.inspection import State
 
 @dataclass(frozen=True)
 class MigrationReport:
-    """What a migration found, and what it left."""
-
     state: State
-    backup: Path | None
-    from_revision: str | None
     to_revision: str
-    changed: bool
-    #: How many posts have each status, of all posts.
     statuses: dict[str, int]
-    #: Posts that have tags and are 'success'.
     with_tags_success: int
-    #: Columns that `posts` did not have.
+    changed: bool = False
+    backup: Path | None = None
     columns_added: tuple[str, ...] = ()
 
 
@@ -34,7 +28,6 @@ FOUND = {
 
 
 def describe(report: MigrationReport) -> list[str]:
-    """Lines to print: what was found, what was done, and the numbers."""
     if report.changed:
         lines = [FOUND[report.state]]
         if report.backup:

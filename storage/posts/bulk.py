@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-import sqlalchemy as sa
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import locked_posts
 from storage.posts.channel_posts import owned_by
-from storage.schema.parser_tables import NeutralValues
+from storage.schema import parser_tables
 from storage.schema.tables import Post
 
 _POSTS = cast("Table", Post.__table__)
@@ -23,8 +22,6 @@ CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """A stored post's text, and when it was stored."""
-
     id: int
     message_id: int
     text: str | None
@@ -38,47 +35,33 @@ Stored = dict[int, list[StoredText]]
 
 
 async def stored_texts(session: AsyncSession, user_id: int, channel_id: int, message_ids: Sequence[int]) -> Stored:
-    """The user's stored posts of these messages."""
     found: Stored = {}
-    columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     for start in range(0, len(message_ids), CHUNK):
         some = message_ids[start : start + CHUNK]
-        query = (
-            select(*columns)
-            .where(Post.channel_id == channel_id, Post.telegram_message_id.in_(some), owned_by(user_id))
-            # Without statistics PostgreSQL would read all posts of the channel for the list alone.
-            .where(Post.telegram_message_id.between(min(some), max(some)))
-            .order_by(Post.id)
-        )
-        for row in await session.execute(query):
-            found.setdefault(row.telegram_message_id, []).append(StoredText(*row))
+        is_one = Post.telegram_message_id.in_(some)
+        # Without the range PostgreSQL would read all posts of the channel if it lacks statistics.
+        found |= await stored_between(session, user_id, channel_id, min(some), max(some), is_one)
     return found
 
 
-async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], neutral: NeutralValues) -> None:
-    """Insert posts, all with the same keys; `neutral`: from `parser_tables.required_values`."""
+async def insert_posts(session: AsyncSession, rows: Sequence[dict[str, Any]], now: datetime) -> None:
     if not rows:
         return
-    others = {name: pair for name, pair in neutral.items() if name not in rows[0]}
-    columns = [sa.column(name, _POSTS.c[name].type) for name in rows[0]]
-    target = sa.table(_POSTS.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
-    constant = {name: value for name, (value, _) in others.items()}
-    statement = sa.insert(target)
+    statement, neutral = await parser_tables.insert_into(session, Post, rows[0], now=now)
     if session.get_bind().dialect.name == "postgresql":
         # Then SQLAlchemy sends many rows in a statement, and the trigger that wakes the workers runs once for them.
-        statement = statement.returning(sa.literal(1))
-    await session.execute(statement, [{**constant, **row} for row in rows])
+        statement = statement.returning(literal(1))
+    await session.execute(statement, [{**neutral, **row} for row in rows])
 
 
 async def lock_posts(session: AsyncSession, post_ids: Collection[int]) -> None:
-    """Lock posts before they are changed in another order (`storage.db.locks`)."""
     ordered = sorted(post_ids)
     for start in range(0, len(ordered), CHUNK):
         await session.execute(locked_posts(Post.id.in_(ordered[start : start + CHUNK])))
 
 
 async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None]], now: datetime) -> None:
-    """Change texts by post: the database's trigger makes the posts pending again and keeps their tags."""
+    """Change texts; a trigger makes the posts pending again and keeps their tags."""
     rows = [{"post": post_id, "new": text} for post_id, text in texts]
     if rows:
         statement = update(_POSTS).where(_POSTS.c.id == bindparam("post"))
@@ -87,23 +70,24 @@ async def set_texts(session: AsyncSession, texts: Iterable[tuple[int, str | None
 
 
 async def set_work_class(session: AsyncSession, post_ids: Collection[int], work_class: int) -> None:
-    """When these posts come up."""
     if post_ids:
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(work_class=work_class))
 
 
 async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datetime | None) -> None:
-    """These were deleted in their channel; None: they are there after all."""
+    """Mark posts as deleted in their channel, or as present again with None."""
     if post_ids:
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
 
 
-async def stored_between(session: AsyncSession, user_id: int, channel_id: int, low: int, high: int) -> Stored:
-    """The user's posts of the messages from `low` to `high`."""
+async def stored_between(
+    session: AsyncSession, user_id: int, channel_id: int, low: int, high: int, *conditions: ColumnElement[bool]
+) -> Stored:
     columns = (Post.id, Post.telegram_message_id, Post.text, Post.parsed_at, Post.gone_at, Post.text_key)
     query = (
         select(*columns)
         .where(Post.channel_id == channel_id, Post.telegram_message_id.between(low, high), owned_by(user_id))
+        .where(*conditions)
         .order_by(Post.id)
     )
     found: Stored = {}

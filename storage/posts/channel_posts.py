@@ -13,16 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, ChannelOwner, Post
 
-#: Messages of one album have neighbouring numbers (Telegram sends ten at most): no index on the album is needed.
+#: Messages of an album, ten at most, have neighbouring numbers: it needs no index.
 ALBUM_REACH = 20
-#: What Telegram's Bot API puts before a channel's own number; other clients (the parser's) leave it out.
+#: The Bot API's prefix of channel numbers; other clients (the parser's) leave it out.
 BOT_API_PREFIX = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPost:
-    """A post that is stored already."""
-
     id: int
     text: str | None
     tagging_status: str
@@ -30,18 +28,17 @@ class StoredPost:
 
 
 async def owner_of(session: AsyncSession, telegram_channel_id: int) -> ChannelOwner | None:
-    """Who added the bot to the channel; None when it is not (or no longer) there."""
+    """The person who added the bot to the channel; None if the bot is not in it."""
     owner = await session.get(ChannelOwner, telegram_channel_id)
     return None if owner is None or owner.removed_at is not None else owner
 
 
 async def set_owner(session: AsyncSession, owner: ChannelOwner) -> ChannelOwner:
-    """Insert or replace the owner of a channel; returns the row, to be changed further."""
+    """Insert or replace a channel's owner; returns the row, which can be changed further."""
     return await session.merge(owner)
 
 
 async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: datetime) -> None:
-    """The bot is no longer in the channel."""
     await session.execute(
         update(ChannelOwner)
         .where(ChannelOwner.telegram_channel_id == telegram_channel_id, ChannelOwner.removed_at.is_(None))
@@ -52,21 +49,16 @@ async def remove_owner(session: AsyncSession, telegram_channel_id: int, now: dat
 async def channel_row(
     session: AsyncSession, telegram_id: int | None, *, username: str | None, title: str, now: datetime
 ) -> int:
-    """The id of a channel's row: found by Telegram's number, then by its name, else inserted.
-
-    Raises:
-        ValueError: neither is given.
-    """
+    """The id of a channel's row, found by Telegram's number, then by name, else inserted; ValueError without both."""
     if telegram_id is None:
         return await _row_by_name(session, username, title, now)
     channel = await _find_channel(session, telegram_id, username)
     if channel is None:
         name = username or nameless(telegram_id)
         if username and await find_named(session, username):
-            # The name has passed on from another channel, whose row keeps it.
+            # The name was another channel's, whose row keeps it.
             name = nameless(telegram_id)
-        values = {"channel_username": name, "channel_id": telegram_id, "channel_title": title, "created_at": now}
-        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
+        return await _insert_channel(session, name, telegram_id, title, now)
     if channel.channel_id is None:
         channel.channel_id = telegram_id
     if title and channel.channel_title != title:
@@ -85,7 +77,7 @@ async def hold_channel(session: AsyncSession, channel_id: int) -> None:
 async def known_channels(
     session: AsyncSession, telegram_ids: Collection[int], usernames: Collection[str]
 ) -> list[tuple[Any, Any]]:
-    """Channels by any of these numbers (of the Bot API) or public names: their own number and name."""
+    """Channels by number (of the Bot API) or public name: (stored number, stored name)."""
     numbers = {number for given in telegram_ids for number in (given, -given - BOT_API_PREFIX)}
     names = {name for given in usernames for name in (given.lower(), f"@{given.lower()}")}
     query = select(Channel.channel_id, Channel.channel_username).where(
@@ -95,12 +87,11 @@ async def known_channels(
 
 
 def full_number(number: int | None) -> int | None:
-    """PURE: a channel's number, however it is written, as the Bot API gives it (-100…)."""
+    """PURE: a channel number in the Bot API's form (-100…)."""
     return -number - BOT_API_PREFIX if number is not None and number > 0 else number
 
 
 async def is_known(session: AsyncSession, telegram_id: int) -> bool:
-    """Whether there is a channel of that number."""
     return await _find_channel(session, telegram_id, None) is not None
 
 
@@ -123,16 +114,20 @@ async def _row_by_name(session: AsyncSession, username: str | None, title: str, 
         raise ValueError("a channel has a number or a name")
     channel = await find_named(session, username)
     if channel is None:
-        values = {"channel_username": username, "channel_id": None, "channel_title": title, "created_at": now}
-        return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
+        return await _insert_channel(session, username, None, title, now)
     if title and channel.channel_title != title:
         channel.channel_title = title
         await session.flush()
     return channel.id
 
 
+async def _insert_channel(session: AsyncSession, name: str, number: int | None, title: str, now: datetime) -> int:
+    values = {"channel_username": name, "channel_id": number, "channel_title": title, "created_at": now}
+    return int((await parser_tables.insert_row(session, Channel, values, now=now))[0])
+
+
 async def find_named(session: AsyncSession, username: str) -> Channel | None:
-    """The channel of that public name, in whatever case, with or without @."""
+    """The channel of that public name, in any case, with or without @."""
     query = select(Channel).where(_is_named(username)).order_by(Channel.id).limit(1)
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -143,14 +138,12 @@ def _is_named(username: str) -> Any:
 
 
 async def find_post(session: AsyncSession, user_id: int, channel_id: int, message_id: int) -> StoredPost | None:
-    """A user's post by its message."""
     return await _first(session, _of(user_id, channel_id).where(Post.telegram_message_id == message_id))
 
 
 async def find_album(
     session: AsyncSession, user_id: int, channel_id: int, message_id: int, media_group_id: str
 ) -> StoredPost | None:
-    """A user's post by the album that the message belongs to."""
     near = Post.telegram_message_id.between(message_id - ALBUM_REACH, message_id + ALBUM_REACH)
     return await _first(session, _of(user_id, channel_id).where(near, Post.media_group_id == media_group_id))
 
@@ -165,10 +158,7 @@ def _of(user_id: int, channel_id: int) -> Any:
 
 
 def owned_by(user_id: int) -> ColumnElement[bool]:
-    """The user's posts, in words that keep SQLite from the index on user and channel.
-
-    A search by message numbers must use the index on channel and message.
-    """
+    """The user's posts, in words that keep SQLite from the index on user and channel: messages have a better one."""
     return Post.user_id + 0 == user_id
 
 
@@ -180,17 +170,15 @@ async def _first(session: AsyncSession, query: Any) -> StoredPost | None:
 
 
 async def insert_post(session: AsyncSession, values: dict[str, Any], now: datetime) -> int:
-    """Insert a post, whatever else the installation's table asks for, and return its id."""
     return int((await parser_tables.insert_row(session, Post, {**values, "parsed_at": now}, now=now))[0])
 
 
 async def set_text(session: AsyncSession, post_id: int, text: str | None) -> None:
-    """Change a post's text; the database's trigger makes it pending again and keeps its tags."""
+    """Change a post's text; a trigger makes it pending again and keeps its tags."""
     await session.execute(
         update(Post).where(Post.id == post_id).values(text=text).execution_options(synchronize_session=False)
     )
 
 
 async def get_post(session: AsyncSession, post_id: int) -> StoredPost | None:
-    """A post as it is stored now."""
     return await _first(session, select(Post.id, Post.text, Post.tagging_status, Post.tags).where(Post.id == post_id))

@@ -13,7 +13,7 @@ from storage.schema.index_conditions import REUSABLE
 from storage.schema.tables import Post
 
 _POSTS = cast("Table", Post.__table__).c
-#: Of so many posts with the same text, the newest, at least one has tags that can be used.
+#: Posts of equal text that are tried.
 MOST_ALIKE = 5
 
 _PLACED = (
@@ -29,9 +29,9 @@ _TAGGED_ALIKE = (
 
 
 async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
-    """Posts with one of these text keys that say they have their tags, the newest of each key last: (key, text, tags).
+    """The newest tagged posts with these text keys, MOST_ALIKE of each, oldest first: (key, text, tags).
 
-    Several of each: one whose tags another program took away, or whose text was edited since, must not hide the others.
+    The newest alone is not enough: another program may have removed its tags, or its text was edited since.
     """
     rows = await session.execute(_TAGGED_ALIKE, {"keys": list(keys)})
     return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]

@@ -1,4 +1,4 @@
-"""Imports of exported files: how far each has come."""
+"""Imports of exported files and their positions."""
 
 from __future__ import annotations
 
@@ -29,32 +29,28 @@ async def find_unfinished(session: AsyncSession, user_id: int, fingerprint: str)
 
 
 async def find_received(session: AsyncSession) -> Sequence[ImportRow]:
-    """Unfinished imports of files sent to the bot, in the order they came."""
     query = select(ImportRow).where(ImportRow.finished_at.is_(None), ImportRow.file_id.is_not(None))
     return (await session.execute(query.order_by(ImportRow.id))).scalars().all()
 
 
 async def add(session: AsyncSession, row: ImportRow) -> ImportRow:
-    """Insert an import; its id is set afterwards."""
     session.add(row)
     await session.flush()
     return row
 
 
 async def take(session: AsyncSession, import_id: int, position: int) -> bool:
-    """Lock the import if it still stands at `position`; False if another process has taken it further."""
+    """Lock the import; False if another process has moved it on from `position`."""
     query = select(ImportRow.id).where(ImportRow.id == import_id, ImportRow.position == position)
     return (await session.execute(query.with_for_update())).first() is not None
 
 
 async def advance(session: AsyncSession, import_id: int, position: int, counts: Mapping[str, Any]) -> None:
-    """Store how far the import has come."""
     statement = update(ImportRow).where(ImportRow.id == import_id).values(position=position, counts=dict(counts))
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def finish(session: AsyncSession, import_id: int, now: datetime, error: str | None) -> None:
-    """Mark the import as done, or as failed with `error`; a finished one stays as it is."""
     statement = (
         update(ImportRow)
         .where(ImportRow.id == import_id, ImportRow.finished_at.is_(None))

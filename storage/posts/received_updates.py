@@ -12,12 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.db.upsert import upsert
 from storage.schema.tables import ReceivedUpdateRow
 
-#: Notified with each update that is stored (PostgreSQL).
 CHANNEL = "metka_updates"
 
 
 async def store(session: AsyncSession, update_id: int, body: str, now: datetime) -> bool:
-    """Store an update and notify the other processes; False when it came before."""
+    """Store an update and notify the other processes; False if it was stored before."""
     new = upsert(session, ReceivedUpdateRow).values(update_id=update_id, body=body, received_at=now)
     is_new = cast("CursorResult[Any]", await session.execute(new.on_conflict_do_nothing())).rowcount == 1
     if is_new and session.get_bind().dialect.name == "postgresql":
@@ -26,7 +25,6 @@ async def store(session: AsyncSession, update_id: int, body: str, now: datetime)
 
 
 async def waiting(session: AsyncSession, *, limit: int, besides: Collection[int]) -> list[ReceivedUpdateRow]:
-    """Unhandled updates except `besides`, the lowest id first."""
     query = (
         select(ReceivedUpdateRow)
         .where(ReceivedUpdateRow.handled_at.is_(None), ReceivedUpdateRow.update_id.not_in(besides))
@@ -48,5 +46,4 @@ async def mark_handled(session: AsyncSession, update_ids: Collection[int], now: 
 
 
 async def prune(session: AsyncSession, before: datetime) -> None:
-    """Delete updates handled before `before`; unhandled ones stay."""
     await session.execute(delete(ReceivedUpdateRow).where(ReceivedUpdateRow.handled_at < before))

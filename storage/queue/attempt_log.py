@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, delete, func, insert, literal, select
+from sqlalchemy import CursorResult, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.tables import Attempt, Post
 
-# `inline`: else PostgreSQL would send their ids, which nobody needs.
-_INSERT = insert(cast("Table", Attempt.__table__)).inline()
-
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
-    """Append to `metka_attempts`; all of the rows have the same keys."""
     if rows:
-        await session.execute(_INSERT, rows)
+        await session.execute(insert(Attempt), rows)
 
 
 async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
-    """Attempts that ended from `since` to before `until`: (how, the last request's outcome, how many)."""
+    """Attempts that ended in [since, until): (ended, outcome, count)."""
     query = (
         select(Attempt.ended, Attempt.outcome, func.count())
         .where(Attempt.ended.is_not(None), Attempt.at >= since, Attempt.at < until)
@@ -32,12 +28,11 @@ async def ended_lately(session: AsyncSession, since: datetime, until: datetime) 
 
 
 async def last_success_at(session: AsyncSession) -> datetime | None:
-    """When any post last got tags from a model."""
     return (await session.execute(select(func.max(Attempt.at)).where(Attempt.outcome == "tagged"))).scalar_one_or_none()
 
 
 async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: datetime | None) -> bool:
-    """Whether a post that is no suspect had one of these outcomes since then."""
+    """Whether posts that are not suspect had one of these outcomes since then."""
     query = select(literal(1)).select_from(Attempt).join(Post, Post.id == Attempt.post_id)
     query = query.where(Attempt.outcome.in_(outcomes), Post.suspect.is_not(True))
     if since is not None:
@@ -46,7 +41,6 @@ async def others_failed(session: AsyncSession, outcomes: Sequence[str], since: d
 
 
 async def prune_attempts(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Delete up to `limit` attempts older than `before`, the oldest first; returns how many there were."""
     oldest = select(Attempt.id).where(Attempt.at < before).order_by(Attempt.at).limit(limit)
     result = await session.execute(
         delete(Attempt).where(Attempt.id.in_(oldest)).execution_options(synchronize_session=False)

@@ -1,19 +1,17 @@
-"""The claim: which posts are next, by the order of work and users' turns, and a lease on them.
+"""The claim: the next posts by order of work and users' turns, and a lease on them.
 
-The statement walks the queue's index (order of work, user, newest first) in steps, each of which finds the next user
-who has something due: as many as posts are wanted, however many users and posts wait. It is written out as SQL, since
-SQLAlchemy's parts would hide how the index is used.
+The statement walks the queue's index (order of work, user, newest first); each step finds the next user with a due
+post, so its cost depends on the posts wanted, not on the backlog. SQLAlchemy would hide the use of the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, literal, literal_column, or_, select
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, literal, literal_column, or_, select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,8 +24,7 @@ _IS_DUE = (
     f"{QUEUED.replace('tagging_status', 'row.tagging_status')} AND {DUE_AT.replace('next_', 'row.next_')} <= :now"
     " AND (row.lease_expires_at IS NULL OR row.lease_expires_at <= :now)"
 )
-#: The same condition in words that match no index, for rows found by id: with outdated statistics PostgreSQL would
-#: take the backlog for a few rows and read all of it.
+#: The same in words that match no index: with outdated statistics PostgreSQL would read the whole backlog.
 _IS_STILL_DUE = (
     "coalesce(row.tagging_status, 'pending') IN ('pending', 'retrying')"
     " AND (row.next_attempt_at IS NULL OR row.next_attempt_at <= :now)"
@@ -35,16 +32,15 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
-#: The index's order after its first column, which is given: SQLite does not use the index for the whole order.
+#: The index's order after its first column, which is given; SQLite does not use the index otherwise.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
     f"(SELECT {_CLASS} FROM posts AS row WHERE {_CLASS} > turns.work_class AND {{due}}"  # noqa: S608 - constants
     f" ORDER BY {_CLASS} LIMIT 1)"
 )
 
-#: A row of `turns`: an order of work, a user who has something due of it, and their best post of it. Users after
-#: :after_user come first (is_late 0). It begins before every order of work (none is below 0), and ends with :limit
-#: users, each counted once; a user whom the parser deleted has no turn.
+#: A row of `turns`: an order of work, a user with due posts of it, and their best one. Users after :after_user come
+#: first (is_late 0). Ends with :limit users, each counted once; a user whom the parser deleted has no turn.
 _TURNS = f"""
 SELECT -1 AS work_class, 0 AS user_id, 1 AS is_late, 0 AS post_id, 0 AS is_known, 0 AS users, CAST(',' AS TEXT) AS seen
 UNION ALL
@@ -67,15 +63,15 @@ WHERE turns.users < :limit
 """  # noqa: S608 - constants
 
 _LAST_CLASS = "(SELECT max(work_class) FROM turns)"
-#: Up to `most` posts of a turn for which `which` holds. The user is given as a range, or SQLite would take the index of
-#: all their posts; as an empty range for the other turns, or SQLite would test `which` for each post.
+#: Up to `most` posts of a turn if `which` holds. The user is a range, or SQLite would take another index; an empty one
+#: for other turns, or SQLite would test `which` for each post.
 _THEIRS = f"""
 SELECT row.id FROM posts AS row
 WHERE {_CLASS} = turns.work_class AND {{due}}
     AND row.user_id BETWEEN turns.user_id AND CASE WHEN {{which}} THEN turns.user_id ELSE turns.user_id - 1 END
 ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT {{most}}
 """  # noqa: S608 - constants
-#: Of the last order of work each user's best post is enough if there are enough users; else each user's share.
+#: Of the last order of work: each user's best post if there are enough users, else each user's share.
 _LAST = {
     "which": f"(SELECT max(users) FROM turns) < :limit AND turns.work_class = {_LAST_CLASS}",  # noqa: S608 - constants
     "most": f"(SELECT (:limit + count(*) - 1) / count(*) FROM turns WHERE work_class = {_LAST_CLASS})",  # noqa: S608
@@ -105,12 +101,11 @@ RETURNING {{columns}}
 
 _AMONG = {
     "sqlite": "post.id = turns.post_id OR post.id IN ({earlier}) OR post.id IN ({last})",
-    # PostgreSQL reads the whole table for a correlated IN; an array it looks up by the key.
+    # PostgreSQL reads the whole table for a correlated IN, but not for an array.
     "postgresql": "post.id = ANY (ARRAY({earlier}) || ARRAY({last}) || turns.post_id)",
 }
 _POSTS = Post.__table__.c
 _LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
-#: Columns of the table, not of the mapped class: the session's objects would cost as much as the claim.
 _RETURNED = (
     _POSTS.id,
     _POSTS.user_id,
@@ -131,27 +126,23 @@ _RETURNED = (
 
 
 def due_at(post: Any) -> ColumnElement[datetime]:
-    """When a queued post is due (long ago if at once), in the words of the indexes."""
+    """When a queued post is due (LONG_AGO if at once), in the words of the indexes."""
     return func.coalesce(post.next_attempt_at, literal_column(LONG_AGO))
 
 
 def is_due(post: Any, now: datetime, *, retries: bool = True) -> ColumnElement[bool]:
-    """Due and not leased; with `retries=False` not after an upstream fault either. Use it together with QUEUED."""
+    """Due and not leased; without `retries` not after an upstream fault either. Use it together with QUEUED."""
     due = and_(due_at(post) <= now, or_(post.lease_expires_at.is_(None), post.lease_expires_at <= now))
     return due if retries else and_(due, post.after_fault.is_not(True))
 
 
 def in_order_of_work() -> tuple[Any, ...]:
-    """ORDER BY of the queue's index: user by user within an order of work."""
     return (func.coalesce(Post.work_class, literal_column("1")), Post.user_id, Post.posted_at.desc(), Post.id.desc())
 
 
 @cache
 def claim_statement(dialect: str, *, retries: bool) -> Executable:
-    """UPDATE … RETURNING of :limit posts at :now, leased under :token until :until, users beyond :after_user first.
-
-    See `claim_posts`.
-    """
+    """The statement of `claim_posts`, with :limit, :now, :token, :until and :after_user."""
     due = _IS_DUE + ("" if retries else _NO_RETRY)
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
@@ -172,8 +163,6 @@ class Priority(IntEnum):
 
 
 class ClaimedPost(NamedTuple):
-    """A post under our lease, as it was when claimed."""
-
     id: int
     user_id: int
     text: str | None
@@ -184,13 +173,10 @@ class ClaimedPost(NamedTuple):
     trail: Any
     token: str
     error: str | None = None
-    #: The post waited for the provider to come back.
     waits: bool = False
-    #: When the attempt in doubt ended: the provider's next answers show whether its failure was the post's own.
+    #: When the attempt in doubt ended; the provider's next answers show whether its failure was the post's own.
     doubted_since: datetime | None = None
-    #: The next request is a retry after an upstream fault.
     is_retry: bool = False
-    #: Other posts were served after this one met an upstream fault.
     suspect: bool = False
     #: `services.tags.text_equality.text_key` of the text that the tags belong to.
     text_key: int | None = None
@@ -215,10 +201,8 @@ async def claim_posts(
 ) -> list[ClaimedPost]:
     """Take up to `limit` due posts under a lease, in one statement.
 
-    By order of work; within one, users in turn, beginning after `after_user` (one post of each, then their second
-    ones, …); of one user the newest first. Each user gets at most their share of the last order of work: the claim may
-    take fewer posts than are due, and the next one takes the rest. `retries=False` leaves out posts after an upstream
-    fault.
+    By order of work; within one, users take turns, beginning after `after_user`; of one user the newest first. Each
+    user gets at most their share of the last order of work: a claim may take fewer posts than are due.
     """
     values = {
         "limit": limit,
@@ -233,32 +217,31 @@ async def claim_posts(
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
 
 
-def _claimed(row: Sequence[Any], token: str) -> ClaimedPost:
-    (post_id, user_id, text, tags, attempts, work_class, requested_at, trail, error, tried_at, *states) = row
-    waits, after_fault, suspect, text_key, wants_new = states
+def _claimed(row: Row[Any], token: str) -> ClaimedPost:
+    trail, waits = row.attempt_trail, bool(row.waits_for_upstream)
     between_attempts = not (isinstance(trail, dict) and trail.get("asked"))
     return ClaimedPost(
-        post_id,
-        user_id,
-        text,
-        tuple(tags),
-        attempts or 0,
-        Priority.FRESH if work_class is None else work_class,
-        requested_at,
+        row.id,
+        row.user_id,
+        row.text,
+        tuple(row.tags),
+        row.tagging_attempts or 0,
+        Priority.FRESH if row.work_class is None else row.work_class,
+        row.requested_at,
         trail,
         token,
-        error,
-        waits=bool(waits),
-        doubted_since=tried_at if waits and between_attempts else None,
-        is_retry=bool(after_fault),
-        suspect=bool(suspect),
-        text_key=text_key,
-        wants_new=bool(wants_new),
+        row.tagging_error,
+        waits=waits,
+        doubted_since=row.last_tagging_attempt if waits and between_attempts else None,
+        is_retry=bool(row.after_fault),
+        suspect=bool(row.suspect),
+        text_key=row.text_key,
+        wants_new=bool(row.wants_new),
     )
 
 
 async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = True) -> datetime | None:
-    """When the next waiting post becomes due; None when none waits. `now` when one is due already."""
+    """When the next queued post becomes due: `now` if one is due already, None if none is queued."""
     due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
     if (await session.execute(due)).first() is not None:
         return now

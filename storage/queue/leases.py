@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, and_, bindparam, exists, select, update
+from sqlalchemy import CursorResult, Row, Table, and_, bindparam, exists, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,43 +19,37 @@ from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import OutboxRow, Post
 
 _POSTS = cast("Table", Post.__table__)
-# Built once: each of a worker's turns executes them, and to build them takes longer.
 _IS_AWAITED = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
 _IS_HASHTAGGED = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
 _LOCK_ROWS = (
-    select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text, _IS_AWAITED, _IS_HASHTAGGED)
+    select(
+        _POSTS.c.id,
+        _POSTS.c.lease_token,
+        _POSTS.c.text,
+        _IS_AWAITED.label("is_awaited"),
+        _IS_HASHTAGGED.label("is_hashtagged"),
+    )
     .where(_POSTS.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(_POSTS.c.id)
     .with_for_update()
 )
-# The rows are locked and the leases ours: to ask for the lease here again costs nothing.
-_SETTLE = (
-    update(_POSTS)
-    .where(_POSTS.c.id == bindparam("settled_id"), _POSTS.c.lease_token == bindparam("settled_token"))
-    .values(lease_token=None, lease_expires_at=None)
-)
+_SETTLE = update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")).values(lease_token=None, lease_expires_at=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What `settle` found and wrote.
-
-    `alive`: posts that still exist; `awaited`: posts whose result a person waits for; `hashtagged`: posts whose tags
-    go into a channel; `written`: claims whose values were written.
-    """
-
     alive: frozenset[int]
+    #: Posts whose result a person waits for.
     awaited: frozenset[int]
+    #: Posts whose tags go into a channel.
     hashtagged: frozenset[int]
     written: frozenset[tuple[int, str]]
 
     def wrote(self, post: ClaimedPost) -> bool:
-        """Whether the post was still under our lease."""
         return post.claim in self.written
 
 
 async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: datetime) -> None:
-    """Prolong the leases that are still ours."""
     for token in {post.token for post in posts}:
         ids = [post.id for post in posts if post.token == token]
         await session.execute(
@@ -67,12 +61,12 @@ async def renew(session: AsyncSession, posts: Sequence[ClaimedPost], until: date
 
 
 async def release(session: AsyncSession, posts: Sequence[ClaimedPost]) -> None:
-    """End the leases that are still ours; the posts stay as they are."""
+    """End the leases that we still hold; the posts stay as they are."""
     await settle(session, [(post, {}) for post in posts])
 
 
 async def release_all(session: AsyncSession) -> int:
-    """Void every lease: for SQLite at start, when the file lock says that no other process works on it."""
+    """Void every lease: on SQLite at start, when the file lock excludes other processes."""
     result = await session.execute(
         update(Post)
         .where(sql(QUEUED), Post.lease_token.is_not(None))
@@ -83,34 +77,25 @@ async def release_all(session: AsyncSession) -> int:
 
 
 async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dict[str, Any]]]) -> Settled:
-    """Write claimed posts' new states and end their leases.
-
-    Nothing is written to a post whose lease was lost, or whose text has changed since it was claimed.
-    """
+    """Write claimed posts' new states and end their leases, unless a lease was lost or a text has changed since."""
     if not settled:
         return Settled(frozenset(), frozenset(), frozenset(), frozenset())
-    found = await _locked_rows(session, [post.id for post, _ in settled])
+    locked = await session.execute(_LOCK_ROWS, {"ids": [post.id for post, _ in settled]})
+    found = {row.id: row for row in locked}
     written = frozenset(post.claim for post, _ in settled if _is_ours(post, found.get(post.id)))
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for post, values in settled:
         if post.claim in written:
-            row = {"settled_id": post.id, "settled_token": post.token, **values}
-            alike.setdefault(tuple(values), []).append(row)
+            alike.setdefault(tuple(values), []).append({"settled_id": post.id, **values})
     for rows in alike.values():
         # The rows' keys become columns to set.
         await session.execute(_SETTLE, rows)
-    awaited = frozenset(post_id for post_id, (_, _, is_awaited, _) in found.items() if is_awaited)
-    hashtagged = frozenset(post_id for post_id, (_, _, _, is_hashtagged) in found.items() if is_hashtagged)
+    awaited = frozenset(row.id for row in found.values() if row.is_awaited)
+    hashtagged = frozenset(row.id for row in found.values() if row.is_hashtagged)
     if hashtagged:
         await hashtags.tags_came(session, hashtagged)
     return Settled(frozenset(found), awaited, hashtagged, written)
 
 
-def _is_ours(post: ClaimedPost, row: tuple[Any, ...] | None) -> bool:
-    return row is not None and row[0] == post.token and row[1] == post.text
-
-
-async def _locked_rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """Lock the posts that exist: id → (lease token, text, awaited, hashtagged)."""
-    rows = await session.execute(_LOCK_ROWS, {"ids": ids})
-    return {post_id: (lease, text, awaited, hashtagged) for post_id, lease, text, awaited, hashtagged in rows}
+def _is_ours(post: ClaimedPost, row: Row[Any] | None) -> bool:
+    return row is not None and row.lease_token == post.token and row.text == post.text

@@ -14,21 +14,19 @@ from storage.schema.tables import ModelStateRow
 
 #: Any constant number but the migrations'; a transaction that changes a model's state holds it.
 ADVISORY_LOCK = 0x4D45544B42
-_ALL = select(ModelStateRow.__table__)
 
 
 async def load(session: AsyncSession) -> Sequence[Row[Any]]:
-    """A row of `ModelStateRow`'s columns for every known model."""
-    return (await session.execute(_ALL)).all()
+    return (await session.execute(select(ModelStateRow.__table__))).all()
 
 
 async def lock(session: AsyncSession) -> None:
-    """Let no other process change a model's state before this transaction ends, or one would overwrite the other."""
+    """Keep other processes from changing models' states until this transaction ends."""
     await lock_number(session, ADVISORY_LOCK)
 
 
 async def start_probe(session: AsyncSession, model: str, now: datetime, until: datetime) -> bool:
-    """Reserve the probe of a model for this process; False when another one's is under way."""
+    """Reserve the probe of a model; False if another process has reserved it."""
     free = or_(ModelStateRow.probe_until.is_(None), ModelStateRow.probe_until <= now)
     statement = update(ModelStateRow).where(ModelStateRow.model == model, free).values(probe_until=until)
     result = await session.execute(statement.execution_options(synchronize_session=False))
@@ -36,23 +34,21 @@ async def start_probe(session: AsyncSession, model: str, now: datetime, until: d
 
 
 async def end_probe(session: AsyncSession, model: str) -> None:
-    """Give back a reserved probe that was not sent."""
     statement = update(ModelStateRow).where(ModelStateRow.model == model).values(probe_until=None)
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def forget_probes(session: AsyncSession) -> None:
-    """Drop all reservations: on SQLite at start no other process can have a probe under way."""
+    """Drop all reservations: on SQLite at start no other process can have one."""
     await session.execute(update(ModelStateRow).values(probe_until=None))
 
 
 async def reopen(session: AsyncSession, now: datetime) -> None:
-    """At a start: probe at once what a change of settings may have fixed (key, access, model name)."""
+    """At a start: probe at once what new settings may have fixed (key, access, model name)."""
     mended = ModelStateRow.reason.in_(("account", "forbidden", "gone"))
     await session.execute(update(ModelStateRow).where(mended, ModelStateRow.aside_until > now).values(aside_until=now))
 
 
 async def save(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert or replace the states of models; each row has all of `metka_upstream`'s columns."""
     for row in rows:
         await session.merge(ModelStateRow(**row))

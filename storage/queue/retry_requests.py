@@ -1,4 +1,4 @@
-"""What people ask of the queue: new tags, a retry run, its stop, a skip."""
+"""Requests of people to the queue: new tags, a retry run, its stop, a skip."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from storage.queue.claim import Priority, in_order_of_work
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Post, RetryRun, RetryRunPost
 
-#: A post that a person asked for: due, without traces of an attempt under way or of a lease that ran out (the result
-#: that its holder may still bring is older than the request).
+#: Of a post that a person asked for. Without the lease, since a late result would be older than the request.
 _DUE: dict[str, Any] = {
     "lease_token": None,
     "lease_expires_at": None,
@@ -39,7 +38,7 @@ NIGHTS = 3
 
 @dataclass(frozen=True, slots=True)
 class RetryRunCounts:
-    """The posts of a /retry as they stand now. `open`: waiting, and not tried since the /retry."""
+    """The posts of a /retry now. `open`: waiting, and not tried since the /retry."""
 
     total: int
     success: int
@@ -54,12 +53,11 @@ def _has_text() -> ColumnElement[bool]:
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    """Not in a request: that would be paid for twice."""
+    """Not in a request, which would be paid for twice."""
     return or_(Post.lease_expires_at.is_(None), Post.lease_expires_at <= now)
 
 
 async def exists(session: AsyncSession, post_id: int, user_id: int | None) -> bool:
-    """Whether there is such a post (of that user, unless None)."""
     query = select(Post.id).where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
@@ -67,13 +65,12 @@ async def exists(session: AsyncSession, post_id: int, user_id: int | None) -> bo
 
 
 async def is_queued(session: AsyncSession, post_id: int) -> bool:
-    """Whether the post still has work coming."""
     status = (await session.execute(select(Post.tagging_status).where(Post.id == post_id))).scalar_one_or_none()
     return status in {None, "pending", "retrying"}
 
 
 async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
-    """Ask for new tags, ahead of everything; the old ones stay until then."""
+    """Ask for new tags, ahead of all other work; the old ones stay until then."""
     await _update(
         session,
         and_(Post.id == post_id, _free(now)),
@@ -91,7 +88,7 @@ async def ask_anew(session: AsyncSession, post_id: int, now: datetime) -> None:
 async def ask_again(
     session: AsyncSession, posts: Sequence[int], user_id: int | None, now: datetime, *, force: bool
 ) -> int:
-    """One more attempt, ahead of everything, for unfinished posts; `force` resets their attempts."""
+    """Ask for one more attempt at unfinished posts, ahead of all other work; `force` resets their attempts."""
     unfinished = or_(
         Post.tagging_status.in_(RETRYABLE),
         and_(Post.tagging_status == "success", Post.tagging_error.is_not(None)),
@@ -108,7 +105,7 @@ async def ask_again(
 async def start_run(
     session: AsyncSession, *, user_id: int | None, telegram_id: int | None, limit: int, force: bool, now: datetime
 ) -> tuple[int | None, int]:
-    """Queue up to `limit` posts that lack tags: failed ones first, then retrying, then pending, newest first.
+    """Queue up to `limit` posts that lack tags: failed first, then retrying, then pending; the newest first.
 
     Returns the run's id (None without a `telegram_id` or posts) and the number of posts.
     """
@@ -121,7 +118,7 @@ async def start_run(
     ids = [row.id for row in found]
     failed = [row.id for row in found if row.tagging_status == "failed"]
     due = {**_ANEW, "wants_new": True} if force else _DUE
-    # Somebody may have claimed one since, or given it its tags.
+    # A post may have been claimed or tagged since.
     still = and_(Post.tagging_status.in_(RETRYABLE), _free(now))
     all_due = due if force else {"next_attempt_at": None, "waits_for_upstream": None}
     await _update(session, and_(Post.id.in_(ids), still), all_due)
@@ -131,14 +128,14 @@ async def start_run(
 
 
 def _retryable(status: str, user_id: int | None, limit: int, now: datetime) -> Select[*tuple[Any, ...]]:
-    """The newest posts of a status; of everybody's pending posts, the next in the order of work."""
+    """The newest posts of a status; pending posts of all users in the order of work."""
     query = (
         select(Post.id, Post.tagging_status, Post.next_attempt_at, Post.tagging_attempts, Post.work_class)
         .where(Post.tagging_status == status, _has_text(), _free(now))
         .limit(limit)
     )
     newest = (Post.posted_at.desc(), Post.id.desc())
-    # Each in the words, and the order, of an index.
+    # In the words and the order of an index.
     if user_id is not None:
         return query.where(Post.user_id == user_id, sql(UNFINISHED)).order_by(*newest)
     if status == "pending":
@@ -179,7 +176,7 @@ async def stop_run(session: AsyncSession, run: RetryRun, now: datetime) -> int:
         (Post.work_class, RetryRunPost.previous_work_class),
     )
     values: dict[str, Any] = {column.key: select(old).where(mine).scalar_subquery() for column, old in previous}
-    # A forced run asked for new tags; a request of its own for the post stays.
+    # A forced run set it; the post's own request keeps it.
     wants_new = case((Post.requested_at.is_not(None), Post.wants_new))
     values |= {"lease_token": None, "lease_expires_at": None, "wants_new": wants_new}
     posts = select(RetryRunPost.post_id).where(RetryRunPost.batch_id == run.id)
@@ -189,13 +186,11 @@ async def stop_run(session: AsyncSession, run: RetryRun, now: datetime) -> int:
 
 
 async def open_runs(session: AsyncSession) -> list[RetryRun]:
-    """Runs whose message is not final yet."""
     query = select(RetryRun).where(RetryRun.closed_at.is_(None), RetryRun.message_id.is_not(None)).order_by(RetryRun.id)
     return list((await session.execute(query)).scalars())
 
 
 async def count_run(session: AsyncSession, run: RetryRun, now: datetime) -> RetryRunCounts:
-    """How far a run has come."""
     waiting = or_(Post.tagging_status.is_(None), Post.tagging_status.in_(("pending", "retrying")))
     untried = or_(Post.last_tagging_attempt.is_(None), Post.last_tagging_attempt < run.created_at)
     counted: dict[str, ColumnElement[bool]] = {
@@ -215,15 +210,15 @@ async def count_run(session: AsyncSession, run: RetryRun, now: datetime) -> Retr
 
 
 async def skip(session: AsyncSession, post_id: int, now: datetime) -> bool:
-    """Mark the post as not to be tagged; False when it is skipped already or has its tags."""
+    """Skip the post; False if it is skipped already or has its tags."""
     values = {**_DUE, "tagging_status": "skipped", "skipped_at": now, "wants_new": None}
     unfinished = or_(Post.tagging_status.in_(RETRYABLE), Post.tagging_status.is_(None))
     return await _update(session, and_(Post.id == post_id, unfinished), values) == 1
 
 
 async def unskip(session: AsyncSession, post_id: int) -> bool:
-    """Take a skip back: failed as before, or pending if attempts are left; False when the post is not skipped."""
-    # A finished post has no place in the order of work; one that was to be tried again has.
+    """Undo a skip: failed as before, or pending if attempts are left. False if the post is not skipped."""
+    # Only an unfinished post has a place in the order of work.
     is_through = and_(Post.tagging_error.is_not(None), Post.work_class.is_(None))
     status = case((is_through, "failed"), else_="pending")
     condition = and_(Post.id == post_id, Post.skipped_at.is_not(None), Post.tagging_status == "skipped")
@@ -231,7 +226,7 @@ async def unskip(session: AsyncSession, post_id: int) -> bool:
 
 
 async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now: datetime) -> int:
-    """The daily retry: failed posts tried since `since`, NIGHTS times each, except those that every model refused."""
+    """The daily retry: failed posts tried since `since`, NIGHTS times each, except refused ones."""
     nights = func.coalesce(Post.nightly_retries, 0)
     ids = (
         select(Post.id)
@@ -252,7 +247,6 @@ async def queue_nightly(session: AsyncSession, limit: int, since: datetime, now:
 
 
 async def prune_runs(session: AsyncSession, now: datetime) -> None:
-    """Forget runs older than a week."""
     await session.execute(delete(RetryRun).where(RetryRun.created_at < now - timedelta(days=7)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Boolean, ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import Boolean, Select, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.reads import overview
@@ -15,13 +15,14 @@ from storage.schema.tables import Channel, Post, UserChannel
 
 
 async def cards(session: AsyncSession, user_id: int, channel_id: int | None = None) -> Sequence[Any]:
-    """A user's channels: those followed, and those they have posts of, with how many posts, and how many have tags.
+    """A user's channels by title: those followed and those with posts.
 
-    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged; by title.
+    Rows of Channel, UserChannel, Follow, SourceRow (these three may be None), posts, untagged.
     """
-    dialect = session.get_bind().dialect.name
+    tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     counted = _counted(user_id, "posts").subquery()
-    lacking = _counted(user_id, "untagged").where(*_without_tags(dialect)).subquery()
+    # 'success' implies tags: the index of the others is small.
+    lacking = _counted(user_id, "untagged").where(overview.unfinished(), ~tagged).subquery()
     title = func.coalesce(func.nullif(Channel.channel_title, ""), Channel.channel_username)
     query = (
         select(
@@ -46,7 +47,6 @@ async def cards(session: AsyncSession, user_id: int, channel_id: int | None = No
 
 
 async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[Any]:
-    """channel_id, name, next_check_at and problem of these channels; cheap enough to ask all the time."""
     query = (
         select(SourceRow.channel_id, SourceRow.name, SourceRow.next_check_at, SourceRow.problem)
         .where(SourceRow.channel_id.in_(channel_ids))
@@ -56,14 +56,12 @@ async def looks(session: AsyncSession, channel_ids: Sequence[int]) -> Sequence[A
 
 
 async def last_post(session: AsyncSession) -> int:
-    """The highest post id, or 0."""
     return (await session.execute(select(func.max(Post.id)))).scalar_one() or 0
 
 
 async def posts_after(
     session: AsyncSession, user_id: int, channel_ids: Sequence[int], post_id: int
 ) -> Mapping[int, int]:
-    """Channel → number of the user's posts with ids above `post_id`."""
     query = (
         select(Post.channel_id, func.count())
         .where(Post.id > post_id, Post.user_id == user_id, Post.channel_id.in_(channel_ids))
@@ -75,9 +73,3 @@ async def posts_after(
 def _counted(user_id: int, label: str) -> Select[*tuple[Any, ...]]:
     query: Select[*tuple[Any, ...]] = select(Post.channel_id, func.count().label(label))
     return query.where(Post.user_id == user_id).group_by(Post.channel_id)
-
-
-def _without_tags(dialect: str) -> list[ColumnElement[bool]]:
-    # 'success' implies tags: the index of the others is small.
-    tagged: ColumnElement[bool] = literal_column(parser_tables.has_tags(dialect, "posts.tags"), Boolean)
-    return [overview.unfinished(), ~tagged]

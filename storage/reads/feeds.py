@@ -14,13 +14,11 @@ from storage.schema.tables import User
 
 
 async def secret_of(session: AsyncSession, user_id: int, telegram_id: int) -> str | None:
-    """The secret of a user's links, or None."""
     query = select(FeedRow.secret).where(FeedRow.user_id == user_id, FeedRow.telegram_id == telegram_id)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def set_secret(session: AsyncSession, user_id: int, telegram_id: int, secret: str, now: datetime) -> None:
-    """Replace the secret of a user's links."""
     await session.merge(FeedRow(user_id=user_id, telegram_id=telegram_id, secret=secret, created_at=now))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from heapq import nsmallest
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Select,
     String,
-    Subquery,
     and_,
     case,
     func,
@@ -32,27 +31,23 @@ from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User, UserChannel
 from storage.schema.types import UtcDateTime, is_tag, strings_in
 
-#: Posts that one statement looks through at most: their tags are decoded in the event loop, which stands meanwhile.
+#: Posts that one statement looks through: decoding their tags blocks the event loop.
 PIECE = 2000
-#: Posts that one statement reads at least.
 FEWEST = 20
-#: Separates JSON texts; no JSON text contains it.
-SEPARATOR = "\x1e"
 
 
 async def begin_view(session: AsyncSession) -> None:
-    """Have all later statements of the session see the same moment; on SQLite every transaction does."""
+    """Give all later statements of the session one snapshot; on SQLite every transaction has one."""
     if session.get_bind().dialect.name == "postgresql":
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 async def user_exists(session: AsyncSession, user_id: int) -> bool:
-    """Whether the users row exists."""
     return (await session.execute(select(User.id).where(User.id == user_id))).first() is not None
 
 
 async def users(session: AsyncSession, after: int, limit: int, only: int | None) -> Sequence[User]:
-    """Users by id, beginning after `after`; `only` this one, unless None."""
+    """Users by id, beginning after `after`; only the user `only`, unless None."""
     query = select(User).where(User.id > after).order_by(User.id).limit(limit)
     if only is not None:
         query = query.where(User.id == only)
@@ -60,7 +55,6 @@ async def users(session: AsyncSession, after: int, limit: int, only: int | None)
 
 
 async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
-    """Channels that a user follows or has posts of, with how many."""
     counted = (
         select(Post.channel_id, func.count().label("posts"))
         .where(Post.user_id == user_id)
@@ -86,20 +80,13 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
 
 
 async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
-    """A user's tags with how many posts have each, the most frequent first; after `begin_view`."""
+    """A user's tags and the number of posts with each, the most frequent first; call `begin_view` before."""
     counted: Counter[str] = Counter()
     async for texts in _tags_in_pieces(session, user_id):
         for text in texts:
-            # One by one: thousands of lists at once would set off a full garbage collection, in which the loop stands.
             counted.update(set(strings_in(text)))
-    by_count = sorted(counted, key=counted.__getitem__, reverse=True)
-    found: list[tuple[str, int]] = []
-    # Only the names that are asked for are put in order, and looked at.
-    for count, names in groupby(by_count, key=counted.__getitem__):
-        found += [(tag, count) for tag in sorted(filter(is_tag, names))]
-        if len(found) >= limit:
-            break
-    return found[:limit]
+    tags = (pair for pair in counted.items() if is_tag(pair[0]))
+    return nsmallest(limit, tags, key=lambda pair: (-pair[1], pair[0]))
 
 
 async def posts(
@@ -111,13 +98,9 @@ async def posts(
     before: tuple[datetime, int | None] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """A page of a user's posts, the newest first: from before a time, or from behind that time's post of an id.
+    """A page of a user's posts, the newest first, before a time or the post (time, id); call `begin_view` before.
 
-    With a tag, after `begin_view`: the posts are looked through until there are enough that have it.
-
-    On SQLite a time is a text, and the order is that of texts: where rows of one day are written in different ways
-    (`2026-01-05 12:00:00.000000` is ours), it is not that of the times within the day. A time compares right with
-    all of them (one with an offset to the millisecond), but the pages behind that page follow the order.
+    On SQLite posts are ordered by the text of their time: another program's format may stand wrong within its day.
     """
     dialect = session.get_bind().dialect.name
     newer = [_is_before(user_id, *before, dialect)] if before is not None else []
@@ -131,18 +114,17 @@ async def posts(
 async def told_posts(
     session: AsyncSession, user_id: int, before: tuple[datetime, int] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """A page of a user's posts with what is told of them outside, the newest first, as `posts`."""
+    """A page of a user's posts for an export, ordered as `posts`."""
     newer = [_is_before(user_id, *before, session.get_bind().dialect.name)] if before is not None else []
     return (await session.execute(_page(_told(), user_id, None, newer, limit))).all()
 
 
 async def newest_tagged(session: AsyncSession, user_id: int, tag: str | None, limit: int) -> Sequence[Row[Any]]:
-    """The newest posts that have tags, or that tag, with what is told of them outside; after `begin_view`."""
+    """The newest posts with the tag (None: with any) for a feed; call `begin_view` before."""
     if tag is not None:
         return await _tagged(session, _told(), user_id, [], tag, limit) if is_tag(tag) else []
     has_any = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "piece.tags"), Boolean)
-    # Nearly all have some.
-    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit, first_piece=2 * limit)
+    return await _filtered(session, _told(), user_id, [], (has_any, bool), limit)
 
 
 async def _tagged(
@@ -153,7 +135,6 @@ async def _tagged(
     tag: str,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """The newest posts with a tag."""
     may_have = parser_tables.may_have_tag(session.get_bind().dialect.name, "piece.tags", tag)
     return await _filtered(session, selected, user_id, conditions, (may_have, lambda tags: tag in tags), limit)
 
@@ -165,59 +146,40 @@ async def _filtered(
     conditions: list[Any],
     wanted: tuple[Any, Callable[[list[str]], bool]],
     limit: int,
-    first_piece: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """The newest posts for whose tags `wanted` holds: (SQL that may say yes too often, Python that decides)."""
-    (may_have, has), at_most, length = wanted, max(limit, FEWEST), first_piece or PIECE
+    """The newest posts with `wanted` tags: (SQL that may say yes too often, Python that decides)."""
+    (may_have, has), at_most = wanted, max(limit, FEWEST)
     found: list[Row[Any]] = []
     seen = conditions
     while True:
-        piece = _piece(user_id, seen, length, Post.id, Post.posted_at, _stored_tags())
+        columns: Select[*tuple[Any, ...]] = select(Post.id, Post.posted_at, literal_column("posts.tags").label("tags"))
+        piece = _newest(columns.where(Post.user_id == user_id, *seen), PIECE).subquery("piece")
         ids = select(piece.c.id).where(may_have).order_by(piece.c.posted_at.desc(), piece.c.id.desc()).limit(at_most)
         rows = (await session.execute(_newest(selected.where(Post.id.in_(ids)), at_most))).all()
         found += [row for row in rows if has(row.tags)]
         if len(found) >= limit:
             return found[:limit]
-        last = rows[-1].id if len(rows) == at_most else await _last_of_piece(session, user_id, seen, length)
+        last = rows[-1].id if len(rows) == at_most else await _last_of_piece(session, user_id, seen)
         if last is None:
             return found
-        seen, length = [*conditions, _is_behind(user_id, last)], PIECE
+        seen = [*conditions, _is_behind(user_id, last)]
 
 
-def _piece(user_id: int, conditions: list[Any], length: int, *columns: Any) -> Subquery:
-    """The next `length` posts of a user, the newest first."""
-    return _newest(select(*columns).where(Post.user_id == user_id, *conditions), length).subquery("piece")
-
-
-def _stored_tags() -> ColumnElement[Any]:
-    """The column as the database holds it."""
-    return literal_column("posts.tags").label("tags")
-
-
-async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any], length: int) -> int | None:
-    """The id of the piece's last post, from the index alone; None when the piece is shorter."""
-    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(length - 1)
+async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[Any]) -> int | None:
+    """The id of the piece's last post, from the index alone; None if the piece is shorter."""
+    query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(PIECE - 1)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
-    """The tags of all posts as JSON texts, PIECE at a time.
-
-    The database joins the texts into one value: a row for each costs more than decoding it.
-    """
-    dialect = session.get_bind().dialect.name
-    text = literal_column(parser_tables.json_text(dialect, "piece.tags"), String)
-    together = func.group_concat(text, SEPARATOR) if dialect == "sqlite" else func.string_agg(text, SEPARATOR)
     seen: list[Any] = []
     while True:
-        piece = _piece(user_id, seen, PIECE, Post.id, _stored_tags())
-        query = select(func.count(), together).select_from(piece)
-        count, texts = (await session.execute(query)).one()
-        yield texts.split(SEPARATOR) if count else []
-        last = await _last_of_piece(session, user_id, seen, PIECE) if count == PIECE else None
-        if last is None:
+        query: Select[*tuple[Any, ...]] = select(Post.id, literal_column("CAST(posts.tags AS TEXT)").label("tags"))
+        rows = (await session.execute(_newest(query.where(Post.user_id == user_id, *seen), PIECE))).all()
+        yield [row.tags for row in rows]
+        if len(rows) < PIECE:
             return
-        seen = [_is_behind(user_id, last)]
+        seen = [_is_behind(user_id, rows[-1].id)]
 
 
 def _page(
@@ -237,7 +199,7 @@ def _of_status(status: str | None) -> list[ColumnElement[bool]]:
         return []
     if status == "success":
         return [Post.tagging_status == status]
-    # NULL is what a parser's own column without a default says of a new post.
+    # A parser's column without a default holds NULL for a new post.
     is_status = Post.tagging_status == status
     return [overview.unfinished(), or_(is_status, Post.tagging_status.is_(None)) if status == "pending" else is_status]
 
@@ -250,32 +212,31 @@ def _is_before(user_id: int, at: datetime, post_id: int | None, dialect: str) ->
     moment = literal(at, UtcDateTime)
     if post_id is None:
         return _is_earlier_text(at) if dialect == "sqlite" else Post.posted_at < moment
-    # By the stored time if the row still exists: on SQLite another program may have written it in another format.
+    # By the stored time if the row still exists: another program may have written it in another format.
     return tuple_(Post.posted_at, Post.id) < tuple_(func.coalesce(_time_of(user_id, post_id), moment), literal(post_id))
 
 
 def _is_behind(user_id: int, post_id: int) -> Any:
-    """Whether a post is older than an existing one."""
     return tuple_(Post.posted_at, Post.id) < tuple_(_time_of(user_id, post_id), literal(post_id))
 
 
 def _time_of(user_id: int, post_id: int) -> Any:
-    # Only of the user's own post: pages must not reveal that another's exists.
+    # Only the user's own post: pages must not reveal that another's exists.
     theirs = case((Post.user_id == user_id, Post.posted_at))
     return select(theirs).where(Post.id == post_id).scalar_subquery()
 
 
 def _is_earlier_text(at: datetime) -> Any:
-    """Whether a time, in whatever words SQLite holds it, is before another; what is unreadable goes by its text."""
+    """Compare times in any format of SQLite; unreadable ones are compared as texts."""
     words = "replace(posts.posted_at, 'T', ' ')"
-    # With a fraction of six digits, as ours; an offset or a date alone is left to SQLite, which knows milliseconds.
+    # Six digits of a fraction, as UtcDateTime writes; strftime knows only milliseconds.
     padded = f"substr({words} || substr('.000000', length({words}) - 18), 1, 26)"
     is_plain = (
         f"{padded} GLOB '????-??-?? ??:??:??.[0-9][0-9][0-9][0-9][0-9][0-9]' AND length({words}) BETWEEN 19 AND 26"
     )
     understood = "strftime('%Y-%m-%d %H:%M:%f', posts.posted_at) || '000'"
     normal = f"coalesce(CASE WHEN {is_plain} THEN {padded} ELSE {understood} END, posts.posted_at)"
-    # The index finds what is before a later day: no offset and no other words lead further. The rest is looked at.
+    # The index finds the candidates: no offset exceeds two days.
     return and_(
         Post.posted_at < literal((at + timedelta(days=2)).date().isoformat(), String),
         literal_column(normal, String) < literal(at, UtcDateTime),
@@ -283,7 +244,6 @@ def _is_earlier_text(at: datetime) -> Any:
 
 
 async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
-    """One post, of that user (None: anybody's)."""
     query = _posts().where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
@@ -291,7 +251,6 @@ async def post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[
 
 
 async def count_needing_retry(session: AsyncSession, user_id: int, max_attempts: int) -> int:
-    """Posts whose last attempt failed and that have attempts left."""
     query = (
         select(func.count())
         .select_from(Post)

@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    and_,
-    case,
-    func,
-    literal_column,
-    select,
-    type_coerce,
-)
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, select, type_coerce
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,7 +20,7 @@ STATUSES = ("pending", "retrying")
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
-    """Per status ('pending', 'retrying'): posts due now, and since when the oldest is due. `leased`: posts in work."""
+    """Per status: posts due now, and since when the oldest is due. `leased`: posts in work."""
 
     due: dict[str, int]
     oldest_due: dict[str, datetime | None]
@@ -37,7 +28,6 @@ class QueueLook:
 
 
 async def look_at_queue(session: AsyncSession, now: datetime) -> QueueLook:
-    """Count what waits, in one statement that reads only the rows whose time has come."""
     query = _look(session.get_bind().dialect.name, now)
     found = (await session.execute(query)).mappings().one()
     return QueueLook(
@@ -48,7 +38,7 @@ async def look_at_queue(session: AsyncSession, now: datetime) -> QueueLook:
 
 
 def _look(dialect: str, now: datetime) -> Select[*tuple[Any, ...]]:
-    # Bulk work waits until all other is done: its age says nothing about the queue.
+    # Bulk work waits for all other work: its age says nothing about the queue.
     in_turn = func.coalesce(Post.work_class, literal_column("1")) <= literal_column(str(Priority.RETRY.value))
     part = (
         select(
@@ -69,10 +59,7 @@ def _look(dialect: str, now: datetime) -> Select[*tuple[Any, ...]]:
 
 
 def _due_since(latest: Any) -> ColumnElement[datetime]:
-    """When a post became due: the time set for it, or else the last known event.
-
-    `latest`: the database's function for the latest of several times.
-    """
+    """When a post became due: the time set for it, else its last known event."""
     known = (Post.requested_at, Post.last_tagging_attempt, Post.parsed_at)
     # SQLite's max is NULL when any of them is.
     return func.coalesce(Post.next_attempt_at, latest(*(func.coalesce(time, Post.posted_at) for time in known)))

@@ -1,4 +1,4 @@
-"""Counts and cards of posts, as /stats, /failed and the API show them."""
+"""Counts and cards of posts for /stats, /failed and the API."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from storage.schema import parser_tables
 from storage.schema.index_conditions import QUEUED, TAGGED_UNFINISHED, UNFINISHED
 from storage.schema.tables import Attempt, Channel, Post, User
 
-#: How much of a post's text a card needs.
 CARD_TEXT = 500
 STATUSES = ("pending", "retrying", "success", "failed", "skipped")
 
-
-#: Unfinished posts by status, and all posts together under 'success': the rest are success, by far the most. Two
-#: indexes alone answer it, at one moment. Grouped by user first: SQLite then needs no sorting.
+#: Unfinished posts by status, and all posts under 'success', from two indexes. Grouped by user, or SQLite would sort.
 _COUNT_BY_STATUS = f"""
 SELECT status, sum(posts) FROM (
     SELECT tagging_status AS status, count(*) AS posts FROM posts
@@ -32,7 +29,7 @@ UNION ALL SELECT 'success', (SELECT count(*) FROM posts WHERE true {{of_user}})
 
 
 async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[str | None, int]:
-    """Status → posts, of one user or of all."""
+    """Status → number of posts, of one user or (None) of all."""
     of_user = "" if user_id is None else "AND user_id = :user_id"
     given = {} if user_id is None else {"user_id": user_id}
     rows = await session.execute(sql(_COUNT_BY_STATUS.format(of_user=of_user)), given)
@@ -41,12 +38,7 @@ async def count_by_status(session: AsyncSession, user_id: int | None) -> dict[st
     return {status: posts for status, posts in found.items() if posts}
 
 
-def _of_user(query: Any, user_id: int | None) -> Any:
-    return query if user_id is None else query.where(Post.user_id == user_id)
-
-
 def unfinished() -> ColumnElement[bool]:
-    """UNFINISHED, for a query that is to use its partial index."""
     return literal_column(UNFINISHED)
 
 
@@ -59,17 +51,19 @@ def by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
 
 
 async def count_tagged_unfinished(session: AsyncSession, user_id: int | None) -> int:
-    """Posts that have tags without being 'success': asked for anew, say. A small partial index holds them."""
+    """Posts that have tags without being 'success', such as those asked for anew."""
     tagged = literal_column(parser_tables.has_tags(session.get_bind().dialect.name, "posts.tags"), Boolean)
     query = select(func.count()).select_from(Post).where(sql(TAGGED_UNFINISHED), tagged)
-    return cast("int", (await session.execute(_of_user(query, user_id))).scalar_one())
+    if user_id is not None:
+        query = query.where(Post.user_id == user_id)
+    return (await session.execute(query)).scalar_one()
 
 
 async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datetime) -> datetime | None:
-    """When the next waiting post becomes due; None when one is due now, or none waits."""
+    """When the next queued post becomes due; None if one is due now, or none is queued."""
     conditions: list[Any] = [sql(QUEUED)]
     first: Any = select(Post.next_attempt_at).order_by(due_at(Post)).limit(1)
-    # The order leads the database to the index: due posts stand first in it, or one user's in another one.
+    # The order makes the database use the index.
     order: tuple[Any, ...] = (due_at(Post),)
     if user_id is not None:
         conditions += [unfinished(), Post.user_id == user_id]
@@ -82,17 +76,15 @@ async def next_attempt_at(session: AsyncSession, user_id: int | None, now: datet
 
 
 async def count_queued(session: AsyncSession) -> int:
-    """Posts in the queue, of all users; from a partial index of its size."""
     return (await session.execute(select(func.count()).select_from(Post).where(sql(QUEUED)))).scalar_one()
 
 
 async def count_users(session: AsyncSession) -> int:
-    """How many users there are."""
     return (await session.execute(select(func.count()).select_from(User))).scalar_one()
 
 
 async def find_post(session: AsyncSession, post_id: int, user_id: int | None) -> Row[Any] | None:
-    """The columns of a card of a user's post (None: of any user)."""
+    """The card of a user's post (None: of any user)."""
     query = _cards().where(Post.id == post_id)
     if user_id is not None:
         query = query.where(Post.user_id == user_id)
@@ -100,26 +92,22 @@ async def find_post(session: AsyncSession, post_id: int, user_id: int | None) ->
 
 
 async def find_posts(session: AsyncSession, post_ids: Sequence[int]) -> list[Row[Any]]:
-    """The columns of these posts' cards, of any user's, in this order; a post that is gone is left out."""
+    """The cards of posts that exist, in this order, of any user."""
     found = {row.id: row for row in await session.execute(_cards().where(Post.id.in_(post_ids)))}
     return [found[post_id] for post_id in post_ids if post_id in found]
 
 
 async def last_attempts(session: AsyncSession, post_id: int, limit: int) -> list[Attempt]:
-    """A post's last attempts, the oldest first."""
     query = select(Attempt).where(Attempt.post_id == post_id).order_by(Attempt.id.desc()).limit(limit)
     return list(reversed((await session.execute(query)).scalars().all()))
 
 
 async def count_failed(session: AsyncSession, user_id: int) -> int:
-    """How many failed posts a user has."""
     return (await session.execute(select(func.count()).select_from(Post).where(*_failed_of(user_id)))).scalar_one()
 
 
 async def failed_posts(session: AsyncSession, user_id: int, limit: int, offset: int) -> Sequence[Row[Any]]:
-    """A page of a user's failed posts, the newest first."""
     newest = (Post.posted_at.desc(), Post.id.desc())
-    # Earlier pages are skipped in the index, without reading their posts.
     ids = select(Post.id).where(*_failed_of(user_id)).order_by(*newest).limit(limit).offset(offset).subquery()
     query = _cards().join(ids, ids.c.id == Post.id).order_by(*newest)
     return (await session.execute(query)).all()

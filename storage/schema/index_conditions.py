@@ -1,6 +1,6 @@
-"""Conditions of the partial indexes on posts, in SQL: a query that is to use one repeats its words.
+"""Conditions of the partial indexes on posts, in SQL.
 
-SQLite uses a partial index for no other query; PostgreSQL also for one that says the same in another way.
+A query must repeat their words: SQLite uses a partial index for no other query.
 """
 
 from __future__ import annotations
@@ -8,19 +8,17 @@ from __future__ import annotations
 #: Posts in the queue. A parser's own column without a default holds NULL for a new post.
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 
-#: Posts without 'success', with any status of another program's, too.
+#: Any other status counts, also one of another program.
 UNFINISHED = "(tagging_status IS NULL OR tagging_status <> 'success')"
 
-#: Unfinished posts that may have tags: a shorter text is `null`, `[]` or no tag. There are few.
+#: Unfinished posts that may have tags: `null` and `[]` are shorter.
 TAGGED_UNFINISHED = f"{UNFINISHED} AND length(CAST(tags AS TEXT)) > 4"
 
-#: Posts whose last attempt failed.
 TROUBLED = "tagging_status IN ('failed', 'retrying')"
 
-#: Posts that wait for the provider.
 WAITS = "waits_for_upstream"
 
-#: When a queued post is due, in the indexes' words; "NULL or passed" would need two index searches.
+#: When a queued post is due; "NULL or passed" would need two index searches.
 LONG_AGO = "'1970-01-01 00:00:00'"
 DUE_AT = f"coalesce(next_attempt_at, {LONG_AGO})"
 
@@ -30,5 +28,5 @@ PARSER_VERDICT = "tagging_status = 'skipped' AND skipped_at IS NULL AND tagging_
 #: Posts whose tags a post with equal text may take.
 REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
 
-#: Channel messages in which hashtags are to be written or removed.
+#: Channel messages that wait for hashtags or their removal.
 HASHTAGS_OPEN = "state IN ('waiting', 'undoing')"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, ColumnElement, CursorResult, Inspector
@@ -31,16 +32,9 @@ ODD_ESCAPES = ("\\u0000", "\\ud", "\\uD")
 #: Key of `AsyncSession.info` under which `Database` keeps what `table_columns` has read.
 COLUMNS_KEY = "table_columns"
 
-#: Column → (a neutral value for it, its type).
-NeutralValues: TypeAlias = dict[str, tuple[Any, sa.types.TypeEngine[Any]]]
-
 
 def has_tags(dialect: str, column: str = "tags") -> str:
-    """SQL: whether a JSON column holds an array with an element; never NULL, and never an error.
-
-    SQL NULL, JSON null, [] and what is no array (or, on SQLite, no JSON at all) hold none. Not by way of
-    jsonb, which refuses some strings that json allows.
-    """
+    """SQL: whether a JSON column holds a non-empty array; never NULL. Without jsonb, which refuses some valid json."""
     if dialect == "sqlite":
         return (
             f"(CASE WHEN {column} IS NOT NULL AND json_valid({column}) THEN"
@@ -50,32 +44,10 @@ def has_tags(dialect: str, column: str = "tags") -> str:
     return f"(coalesce(json_array_length({array}), 0) > 0)"
 
 
-def json_text(dialect: str, column: str) -> str:
-    """SQL: the text of a JSON column; 'null' for NULL, and for what is no JSON (on SQLite)."""
-    if dialect == "sqlite":
-        return f"CASE WHEN typeof({column}) = 'text' AND json_valid({column}) THEN {column} ELSE 'null' END"
-    return f"coalesce(CAST({column} AS text), 'null')"
-
-
 def may_have_tag(dialect: str, column: str, tag: str) -> sa.TextClause:
-    """Whether a post may have the tag: rarely wrong, and never for a post that has the tag.
-
-    Searches the JSON text, and decodes it only where the tag has several spellings. A text with an escaped NUL or
-    surrogate counts as yes, since the databases change these.
-    """
-    given = {"tag": tag, "plain": json.dumps(tag, ensure_ascii=False)}
-    if dialect == "sqlite":
-        return sa.text(_may_have_on_sqlite(column)).bindparams(**given)
-    ascii_only = ""
-    if tag.isprintable() and "/" not in tag:
-        # Such a tag has one spelling in ASCII, but for the case of letters, and escapes of what is ASCII or Latin-1.
-        given["escaped"] = json.dumps(tag).lower()
-        text = f"CAST({column} AS text)"
-        ascii_only = (
-            f" WHEN octet_length({text}) = length({text}) AND strpos({text}, '\\u00') = 0"
-            f""" THEN strpos(lower({text} COLLATE "C"), :escaped) > 0"""
-        )
-    return sa.text(_may_have_on_postgresql(column, ascii_only)).bindparams(**given)
+    """Whether a post may have the tag; true in doubt: both databases change an escaped NUL or surrogate."""
+    condition = _may_have_on_sqlite(column) if dialect == "sqlite" else _may_have_on_postgresql(column)
+    return sa.text(condition).bindparams(tag=tag, plain=json.dumps(tag, ensure_ascii=False))
 
 
 def _may_have_on_sqlite(column: str) -> str:
@@ -87,12 +59,12 @@ def _may_have_on_sqlite(column: str) -> str:
     )
 
 
-def _may_have_on_postgresql(column: str, ascii_only: str) -> str:
+def _may_have_on_postgresql(column: str) -> str:
     text, array = f"CAST({column} AS text)", f"CAST({column} AS json)"
     is_odd = " OR ".join(f"strpos({text}, '{escape}') > 0" for escape in ODD_ESCAPES)
     element = f"SELECT 1 FROM json_array_elements_text({array}) AS element(value) WHERE element.value = :tag"  # noqa: S608
     return (
-        f"(CASE WHEN strpos({text}, '\\') = 0 THEN strpos({text}, :plain) > 0{ascii_only} WHEN {is_odd} THEN true"
+        f"(CASE WHEN strpos({text}, '\\') = 0 THEN strpos({text}, :plain) > 0 WHEN {is_odd} THEN true"
         f" WHEN json_typeof({array}) = 'array' THEN EXISTS ({element}) ELSE false END)"
     )
 
@@ -107,7 +79,7 @@ def is_blank(dialect: str, column: str = "text") -> str:
 
 
 async def adopt_parser_verdicts(session: AsyncSession) -> int:
-    """Make posts 'failed' that the parser gave up: it marks them 'skipped' with an error. Returns how many."""
+    """Set posts to 'failed' that the parser gave up ('skipped' with an error); returns how many."""
     dialect = session.get_bind().dialect.name
     untagged = f"NOT {has_tags(dialect, 'posts.tags')} AND NOT {is_blank(dialect, 'posts.text')}"
     statement = (
@@ -122,26 +94,19 @@ async def adopt_parser_verdicts(session: AsyncSession) -> int:
 
 @dataclass(frozen=True)
 class OptionalColumns:
-    """Which of the columns exist that not every installation has."""
-
     users_is_blocked: bool = False
     users_block_expires: bool = False
-    users_role: bool = False
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a table as this installation has it.
-
-    `required`: column → type, where an INSERT must give a value (NOT NULL, no default, not part of the key).
-    """
-
     names: frozenset[str]
+    #: Columns for which an INSERT must give a value: NOT NULL, no default, not part of the key.
     required: dict[str, sa.types.TypeEngine[Any]]
 
 
 async def table_columns(session: AsyncSession, model: type[Base]) -> TableColumns:
-    """The columns of the model's table, inspected once for each `Database`."""
+    """The columns of the model's table, inspected once per `Database`."""
     known: dict[str, TableColumns] = session.info.setdefault(COLUMNS_KEY, {})
     name = model.__tablename__
     if name not in known:
@@ -165,12 +130,10 @@ def _is_required(column: ReflectedColumn) -> bool:
 
 
 async def optional_columns(session: AsyncSession) -> OptionalColumns:
-    """Which optional columns this installation has."""
     names = (await table_columns(session, User)).names
     return OptionalColumns(
         users_is_blocked="is_blocked" in names,
         users_block_expires="block_expires" in names,
-        users_role="role" in names,
     )
 
 
@@ -187,48 +150,24 @@ def may_use_clause(columns: OptionalColumns, *, now: datetime | ColumnElement[da
     return sa.and_(active, sa.not_(sa.func.coalesce(blocked, sa.false())))
 
 
-async def insert_user(
-    session: AsyncSession,
-    *,
-    telegram_id: int,
-    username: str | None,
-    first_name: str | None,
-    last_name: str | None,
-    now: datetime,
-) -> int:
-    """Insert a user and return its id."""
-    values = {
-        "telegram_id": telegram_id,
-        "username": username,
-        "first_name": first_name,
-        "last_name": last_name,
-        "created_at": now,
-        "is_active": True,
-    }
-    row = await insert_row(session, User, values, now=now)
-    return int(row[0])
-
-
 async def insert_row(session: AsyncSession, model: type[Base], values: dict[str, Any], *, now: datetime) -> sa.Row[Any]:
-    """Insert a row into one of the parser's tables and return its primary key.
-
-    Required columns that Metka does not know get a neutral value.
-    """
-    table = cast("sa.Table", model.__table__)
-    neutral = await required_values(session, model, now=now)
-    others = {name: pair for name, pair in neutral.items() if name not in values}
-    keys = [column.name for column in table.primary_key]
-    columns = [sa.column(name, table.c[name].type) for name in {**dict.fromkeys(keys), **values}]
-    target = sa.table(table.name, *columns, *(sa.column(name, kind) for name, (_, kind) in others.items()))
-    everything = {**{name: value for name, (value, _) in others.items()}, **values}
-    statement = sa.insert(target).values(everything).returning(*(target.c[key] for key in keys))
-    return (await session.execute(statement)).one()
+    """Insert a row into a parser's table, with neutral values in unknown required columns; returns its key."""
+    statement, neutral = await insert_into(session, model, values, now=now)
+    keys = cast("sa.Table", model.__table__).primary_key
+    result = await session.execute(statement.values({**neutral, **values}).returning(*keys))
+    return cast("sa.Row[Any]", result.one())
 
 
-async def required_values(session: AsyncSession, model: type[Base], *, now: datetime) -> NeutralValues:
-    """A neutral value for each column of the model's table that an INSERT must name."""
+async def insert_into(
+    session: AsyncSession, model: type[Base], names: Collection[str], *, now: datetime
+) -> tuple[sa.Insert, dict[str, Any]]:
+    """An INSERT of these columns, and neutral values for other required ones."""
     required = (await table_columns(session, model)).required
-    return {name: (_neutral(kind, now), kind) for name, kind in required.items()}
+    others = {name: kind for name, kind in required.items() if name not in names}
+    table = cast("sa.Table", model.__table__)
+    columns = [sa.column(name, table.c[name].type) for name in names]
+    target = sa.table(table.name, *columns, *(sa.column(name, kind) for name, kind in others.items()))
+    return sa.insert(target), {name: _neutral(kind, now) for name, kind in others.items()}
 
 
 def _neutral(kind: sa.types.TypeEngine[Any], now: datetime) -> Any:

@@ -1,7 +1,4 @@
-"""The tables behind the sources of posts, and behind what goes out again: all of them ours.
-
-References to the parser's rows cascade, as in `storage.schema.tables`.
-"""
+"""Tables of sources, imports, feeds and hashtags. References to the parser's rows cascade."""
 
 from __future__ import annotations
 
@@ -32,11 +29,9 @@ class Follow(Base):
     #: The gap: messages below `gap_before`, down to `gap_until`, are not read yet.
     gap_before: Mapped[int | None] = mapped_column(BigInteger)
     gap_until: Mapped[int | None] = mapped_column(BigInteger)
-    #: The lowest message read for this user; NULL: none yet.
+    #: The lowest message read for this user.
     oldest_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The first posts are still being read.
     is_new: Mapped[bool] = mapped_column(server_default=sql("true"))
-    #: The channel's first message was reached.
     at_beginning: Mapped[bool] = mapped_column(server_default=sql("false"))
     #: How many older posts are still to be read, and how many of this request were; 0: none.
     older_wanted: Mapped[int] = mapped_column(server_default="0")
@@ -55,10 +50,8 @@ class SourceRow(Base):
     #: The public name, without @.
     name: Mapped[str] = mapped_column(String(64))
     next_check_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    #: When it was last read with success.
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     interval_seconds: Mapped[int | None]
-    #: Checks in a row that failed.
     failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: 'gone', 'unreadable' or 'unavailable', since when, and in which words for the log.
     problem: Mapped[str | None] = mapped_column(String(16))
@@ -91,8 +84,6 @@ class ImportRow(Base):
 
 
 class FeedRow(Base):
-    """The secret in a user's feed links."""
-
     __tablename__ = "metka_feeds"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
@@ -103,7 +94,7 @@ class FeedRow(Base):
 
 
 class HashtagRow(Base):
-    """A channel message with hashtags: the original, and the line appended."""
+    """A channel message with hashtags."""
 
     __tablename__ = "metka_hashtags"
 
@@ -116,14 +107,13 @@ class HashtagRow(Base):
     entities: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     #: Options that an edit must repeat (`services.hashtags.formatting.EditableMessage.options`).
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: The line in the channel now; NULL: none.
+    #: The line in the channel now.
     line: Mapped[str | None] = mapped_column(Text)
     #: Another line that the channel may show: being written, or the former one.
     other_line: Mapped[str | None] = mapped_column(Text)
     #: The last known edit of the message, by Telegram's clock.
     edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: 'waiting' for tags (again), 'written', 'undoing' (a person pressed the button), 'undone' (by a person: it stays
-    #: so), or 'refused' by Telegram.
+    #: 'waiting' (for tags), 'written', 'undoing' (a person asked), 'undone' (stays so), 'refused' (by Telegram).
     state: Mapped[str] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

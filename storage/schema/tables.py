@@ -1,7 +1,6 @@
-"""The tables: the parser's under its own names, and ours (`metka_…`) beside them.
+"""The parser's tables under its own names, and Metka's (`metka_…`), whose references to the parser's rows cascade.
 
-Only columns that every installation of the parser has are mapped; `storage.schema.parser_tables` asks for optional
-ones. References of ours to the parser's rows cascade, so that it may delete what it likes.
+Only columns that every installation of the parser has are mapped; see `parser_tables` for optional ones.
 """
 
 from __future__ import annotations
@@ -25,27 +24,20 @@ from storage.schema.index_conditions import (
 )
 from storage.schema.types import TagList, UtcDateTime
 
-# Primary keys of ours: SQLite numbers rows by itself only where the type is exactly INTEGER.
+# SQLite numbers rows by itself only if the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 
 def partial_index(name: str, *columns: Any, where: str) -> Index:
-    """An index of the rows for which `where` holds. The migrations make it; here it is told.
-
-    As an argument of a dialect's own it would import both dialects, one of them for nothing.
-    """
+    """A partial index, only described: the migrations create it. A dialect's own argument would import the dialect."""
     return Index(name, *columns, info={"where": where})
 
 
 class Base(DeclarativeBase):
-    """All tables that Metka reads or writes."""
-
     metadata = MetaData(naming_convention={"ix": "ix_%(column_0_label)s", "pk": "pk_%(table_name)s"})
 
 
 class User(Base):
-    """A person of the parser's, who owns posts."""
-
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -58,8 +50,6 @@ class User(Base):
 
 
 class Channel(Base):
-    """A Telegram channel."""
-
     __tablename__ = "channels"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -70,8 +60,6 @@ class Channel(Base):
 
 
 class UserChannel(Base):
-    """Who follows what."""
-
     __tablename__ = "user_channel"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
@@ -98,7 +86,6 @@ class Post(Base):
     tags: Mapped[list[str] | None] = mapped_column(TagList)
     enriched_content: Mapped[str | None] = mapped_column(Text)
 
-    # The seed's four columns.
     tagging_status: Mapped[str | None] = mapped_column(String, server_default="pending")
     tagging_attempts: Mapped[int | None] = mapped_column(server_default="0")
     last_tagging_attempt: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -110,37 +97,33 @@ class Post(Base):
     work_class: Mapped[int | None] = mapped_column(SmallInteger)
     #: When a person or the API asked for (new) tags; a post that has tags is worked on only if this is set.
     requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Random token of the claim that holds the post; its result is written only while the token stands.
+    #: Random token of the claim; a result is written only while the row still has it.
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Requests of the attempt under way and models that refused the post (JSON, `services.tagging.retry_policy.Trail`).
     attempt_trail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    #: True while the post waits for the provider: it is due with the first answer after a pause. Without an attempt
-    #: under way the last attempt is in doubt: its failure may not be the post's own.
+    #: The post waits for the provider: it is due with the first answer after a pause. Without `attempt_trail` the last
+    #: attempt is in doubt: its failure may not be the post's own.
     waits_for_upstream: Mapped[bool | None]
-    #: True while the post's last request ended in an upstream fault: the next one is a retry.
+    #: The post's last request ended in an upstream fault: the next one is a retry.
     after_fault: Mapped[bool | None]
-    #: True when other posts were served after this one met an upstream fault: its faults may be its own.
+    #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
-    #: How many daily retries the failed post has had.
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
-    #: When a person pressed Skip.
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Of the text that the tags were given for (`services.tags.text_equality.text_key`); NULL: not known.
+    #: Key of the text that was tagged (`services.tags.text_equality.text_key`).
     text_key: Mapped[int | None] = mapped_column(BigInteger)
-    #: True when new tags were asked for: its own tags and those of a post with equal text will not do.
+    #: New tags were asked for, not these or those of a post with equal text.
     wants_new: Mapped[bool | None]
-    #: Telegram's id of the album that the post belongs to.
     media_group_id: Mapped[str | None] = mapped_column(String(64))
     #: When the message was seen to be deleted in its channel.
     gone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
-        # How many posts a user has, and of which channels.
         Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
-        # A user's counts by status, and those of one status, the newest first: 'success' is what remains.
+        # A user's counts by status, and posts of one status; 'success' is the rest.
         partial_index(
             "ix_metka_posts_unfinished",
             "user_id",
@@ -150,11 +133,8 @@ class Post(Base):
             "next_attempt_at",
             where=UNFINISHED,
         ),
-        # Posts that wait for better tags than they have.
         partial_index("ix_metka_posts_tagged_unfinished", "user_id", where=TAGGED_UNFINISHED),
-        # Everybody's failed posts, the newest first: the daily retry.
         partial_index("ix_metka_posts_troubled", "tagging_status", "posted_at", "id", where=TROUBLED),
-        # The claim: due posts in order of work, user by user, of each the newest first.
         partial_index(
             "ix_metka_posts_queue",
             sql("coalesce(work_class, 1)"),
@@ -163,18 +143,14 @@ class Post(Base):
             sql(DUE_AT),
             where=QUEUED,
         ),
-        # When the next waiting post becomes due.
         partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
-        # Posts that wait for the provider to come back: nearly always none.
         partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
-        # A post of a channel by its message: channel_posts stores it once.
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
-        # Tags for a text that was tagged already.
         partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),
-        # A user's posts, the newest first, a page after the other; with their tags where entries may be of any length.
+        # Pages of a user's posts; with tags on SQLite, where index entries may be long.
         Index("ix_metka_posts_user_posted", "user_id", "posted_at", "id").ddl_if(dialect="postgresql"),
         Index("ix_metka_posts_user_tags", "user_id", "posted_at", "id", "tags").ddl_if(dialect="sqlite"),
-        # What the parser gave up while we run (`parser_tables.adopt_parser_verdicts`): nearly always empty.
+        # `parser_tables.adopt_parser_verdicts`; nearly always empty.
         partial_index("ix_metka_posts_parser_verdict", "tagging_status", where=PARSER_VERDICT),
     )
 
@@ -207,7 +183,6 @@ class Attempt(Base):
         Index("ix_metka_attempts_post", "post_id", "id"),
         Index("ix_metka_attempts_outcome_at", "outcome", "at"),
         Index("ix_metka_attempts_at", "at"),
-        # The share of attempts that failed lately.
         partial_index("ix_metka_attempts_ended", "at", "ended", "outcome", where="ended IS NOT NULL"),
     )
 
@@ -235,7 +210,6 @@ class RateLimitRow(Base):
 
     #: 'free' (all free models of OpenRouter), 'all' (TAGGING_REQUESTS_PER_MINUTE is a number), or a model.
     lane: Mapped[str] = mapped_column(String(200), primary_key=True)
-    #: The next paced request may start then.
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Requests a minute as the provider said, and when it did.
     per_minute: Mapped[int | None]
@@ -244,7 +218,6 @@ class RateLimitRow(Base):
     day: Mapped[str | None] = mapped_column(String(10))
     day_used: Mapped[int] = mapped_column(server_default="0")
     day_limit: Mapped[int | None]
-    #: When the provider was last asked for the quota.
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -261,7 +234,6 @@ class Person(Base):
     access: Mapped[str | None] = mapped_column(String(16))
     #: NULL: not known; False: blocked the bot or never started it.
     reachable: Mapped[bool | None]
-    #: Whether a stranger was told that the bot is not theirs to use.
     told: Mapped[bool] = mapped_column(server_default=sql("false"))
     last_notice_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -285,7 +257,7 @@ class ChannelOwner(Base):
 
 
 class RetryRun(Base):
-    """One /retry: whose, where its progress is shown, and how it ended."""
+    """One /retry and the message that shows its progress."""
 
     __tablename__ = "metka_batches"
 
@@ -315,9 +287,9 @@ class RetryRunPost(Base):
 class OutboxRow(Base):
     """A message to a person, kept until Telegram has accepted it.
 
-    `kind`: 'failed' (a post of theirs failed), 'result' (the answer to /regen, a button or a forward: edits
-    `message_id` where there is one), 'admin' (a text for the administrators, `payload` says which), 'channel' (news
-    of a channel or an import: edits `message_id` where there is one, `payload` says which).
+    `kind`: 'failed' (a post failed), 'result' (the answer to /regen, a button or a forward), 'admin' (a text for
+    administrators), 'channel' (news of a channel or an import). 'result' and 'channel' edit `message_id` if it is set;
+    'admin' and 'channel' say what happened in `payload`.
     """
 
     __tablename__ = "metka_outbox"
@@ -332,7 +304,6 @@ class OutboxRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: When the message can be sent; NULL: the post has no outcome yet.
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Not before this (a flood wait, a pause between tries).
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(server_default="0")
@@ -355,9 +326,8 @@ class TokenRow(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     #: The owner: a parser that deletes a user may leave the token behind, and SQLite reuses users.id.
     telegram_id: Mapped[int] = mapped_column(BigInteger)
-    #: SHA-256 of the token, in hex.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    #: The token's first characters, by which its owner knows it again.
+    #: The token's first characters, for its owner.
     prefix: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

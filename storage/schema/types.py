@@ -1,4 +1,4 @@
-"""Column types that read what the parser wrote and write what it can read."""
+"""Column types that the parser and Metka can both read."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ _AS_JSON = json.JSONEncoder(ensure_ascii=False)
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC datetime in Python, a naive UTC timestamp in the database (the parser's convention).
 
-    On SQLite the text is read tolerantly, since other programs write it: with a blank or a `T`, with or
-    without a fraction or an offset. What cannot be read is None.
+    Other programs write SQLite's texts in other ISO 8601 formats, too. An unreadable time is None.
     """
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite, where a timestamp is text anyway."""
         return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Aware (or naive UTC) → naive UTC, in SQLAlchemy's own text format on SQLite."""
         if value is None:
             return None
         utc = value if value.tzinfo is UTC or value.tzinfo is None else value.astimezone(UTC)
@@ -38,7 +35,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Whatever the column holds → aware UTC, or None."""
         try:
             if isinstance(value, str):
                 value = datetime.fromisoformat(value)
@@ -51,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class TagList(TypeDecorator[list[str]]):
-    """`posts.tags`: a JSON array of strings; SQL NULL, JSON null, and what is no array read as no tags.
+    """`posts.tags`: a JSON array of strings; anything else reads as no tags.
 
     Blank strings and strings that PostgreSQL cannot store are left out.
     """
@@ -60,7 +56,6 @@ class TagList(TypeDecorator[list[str]]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """JSON on PostgreSQL (the parser's type), text on SQLite."""
         if dialect.name == "postgresql":
             from sqlalchemy.dialects.postgresql import JSON  # noqa: PLC0415 - one dialect's own
 
@@ -72,18 +67,15 @@ class TagList(TypeDecorator[list[str]]):
         return type_coerce(cast(column, Text), self)
 
     def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
-        """A list, or None for SQL NULL."""
         if value is None or dialect.name == "postgresql":
             return value
         return _AS_JSON.encode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> list[str]:
-        """Always a list of strings, empty when there are none."""
         return [item for item in strings_in(value) if is_tag(item)]
 
 
 def strings_in(value: Any) -> list[str]:
-    """The strings in a value of `posts.tags` (JSON text or decoded); `is_tag` says which are tags."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -98,14 +90,14 @@ def is_tag(item: str) -> bool:
 
 
 def as_text(value: Any) -> str | None:
-    """A text column's value as text: on SQLite a row may hold another type."""
+    """A text column's value as text: SQLite accepts other types."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, str) else str(value)
 
 
 def as_whole(value: Any) -> int | None:
-    """An integer column's value as a number, or None: on SQLite a row may hold another type."""
+    """An integer column's value as a number, or None: SQLite accepts other types."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -27,24 +27,16 @@ def backend() -> str:
     return "postgresql"
 
 
-async def test_nobody_edits_what_is_being_settled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the look at a row, whether it is ours still, to the end: an edit waits, and makes it pending again."""
+async def test_settle_locks_posts_before_it_checks_their_leases(database: Database) -> None:
+    """Also a post whose lease was lost stays locked until the transaction ends."""
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 2)
     async with database.write() as session:
         (post,) = await claim.claim_posts(session, limit=1, now=NOW, lease_seconds=60, token="t", after_user=0)
-    look, free = leases._locked_rows, list[int]()
-
-    async def and_others(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-        found = await look(session, ids)
-        free.extend(await free_rows(database))
-        return found
-
-    monkeypatch.setattr(leases, "_locked_rows", and_others)
     async with database.write() as session:
-        await leases.settle(session, [(post, {"tagging_status": "success"})])
-    assert free == [{1, 2}.difference({post.id}).pop()]
+        await leases.settle(session, [(post._replace(token="lost"), {"tagging_status": "success"})])
+        assert await free_rows(database) == [{1, 2}.difference({post.id}).pop()]
 
 
 async def test_a_post_that_is_claimed_meanwhile_is_left_to_its_claim(

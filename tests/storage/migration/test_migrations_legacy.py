@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from storage.accounts.people import open_account
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import migrate
 from storage.schema.parser_tables import (
@@ -16,7 +17,6 @@ from storage.schema.parser_tables import (
     OptionalColumns,
     adopt_parser_verdicts,
     insert_row,
-    insert_user,
     may_use_clause,
     optional_columns,
 )
@@ -62,7 +62,7 @@ async def test_optional_columns_are_asked_for(parser: Database) -> None:
     """An installation says which it has."""
     async with parser.read() as session:
         found = await optional_columns(session)
-    assert found == OptionalColumns(users_is_blocked=True, users_block_expires=True, users_role=False)
+    assert found == OptionalColumns(users_is_blocked=True, users_block_expires=True)
 
 
 async def test_our_own_database_has_none_of_them(database: Database) -> None:
@@ -70,7 +70,7 @@ async def test_our_own_database_has_none_of_them(database: Database) -> None:
     async with database.write() as session:
         columns = await optional_columns(session)
         assert columns == OptionalColumns()
-        await insert_user(session, telegram_id=1, username=None, first_name=None, last_name=None, now=NOW)
+        await open_account(session, 1, name=None, username=None, now=NOW)
         assert await session.scalar(sa.select(User.id).where(may_use_clause(columns, now=NOW))) == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_user_is_inserted_whatever_the_table_asks_for(parser: Database) 
     """Unknown columns that must have a value get a neutral one; credentials stay empty."""
     await alter_users(parser)
     async with parser.write() as session:
-        user_id = await insert_user(session, telegram_id=2**40, username="new", first_name="N", last_name=None, now=NOW)
+        user_id = await open_account(session, 2**40, name="N", username="new", now=NOW)
     async with parser.read() as session:
         user = await session.get_one(User, user_id)
         query = "SELECT is_authenticated, failed_auth_attempts, api_id, api_hash FROM users WHERE id = :id"

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.engine import Database
 from storage.queue import attempt_log, claim, leases
@@ -167,25 +163,6 @@ async def test_an_edited_text_takes_no_old_result(database: Database) -> None:
         assert not settled.wrote(claimed)
         assert settled.alive == {1}
     assert await claimed_ids(database, 1) == [1]
-
-
-async def test_a_settled_row_names_its_lease(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should it be lost after it was looked at, nothing is written: the lock is not all there is to it."""
-    async with database.write() as session:
-        await add_user(session, 1)
-        await add_posts(session, 1, 1)
-    claimed = (await leased(database, 1))[0]
-    look = leases._locked_rows
-
-    async def and_lose(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-        found = await look(session, ids)
-        await session.execute(update(Post).values(text="совсем другое"))
-        return found
-
-    monkeypatch.setattr(leases, "_locked_rows", and_lose)
-    async with database.write() as session:
-        await leases.settle(session, [(claimed, {"tagging_status": "success"})])
-    assert (await get_post(database, 1)).tagging_status == "pending"
 
 
 async def test_renewed_leases_stand(database: Database) -> None:
