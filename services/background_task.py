@@ -1,5 +1,3 @@
-"""A task that runs in the background: woken or repeated, stopped in order, and surviving its errors."""
-
 from __future__ import annotations
 
 import asyncio
@@ -44,7 +42,6 @@ class BackgroundTask(ABC):
         self._woken.set()
 
     async def run(self) -> None:
-        """Run until `stop`."""
         while not self.stopping.is_set():
             self._woken.clear()
             pause = await self._work()

@@ -34,7 +34,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """A model of the chain. `aside`: why it is not asked now; `half_open`: it gets only a probe."""
+    """`aside`: why the model is not asked now; `half_open`: it gets only a probe."""
 
     model: str
     aside: Aside | None
@@ -44,7 +44,7 @@ class ModelMetrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """The installation at one moment. `oldest_due`: status → age in seconds, 0 if none is due."""
+    """`oldest_due`: status → age in seconds, 0 if none is due."""
 
     posts: Mapping[str, int]
     due: Mapping[str, int]
@@ -71,7 +71,6 @@ class MetricsReader:
         monotonic: Callable[[], float] = time.monotonic,
         within_seconds: float = WITHIN_SECONDS,
     ) -> None:
-        """`enabled`: tagging is enabled."""
         self._database = database
         self._chain = tuple(chain)
         self._enabled = enabled
@@ -82,10 +81,9 @@ class MetricsReader:
         self._keep_until = 0.0
 
     async def read(self) -> MetricsSnapshot:
-        """A recent snapshot.
+        """A recent snapshot. Raises TimeoutError after WITHIN_SECONDS, and the errors of the database.
 
-        Raises TimeoutError after WITHIN_SECONDS, and the errors of the database. The query goes on after a timeout,
-        and the next request joins it.
+        The query goes on after a timeout, and the next request joins it.
         """
         if self._query is None or (self._query.done() and self._monotonic() >= self._keep_until):
             self._query = asyncio.create_task(self._take())
@@ -142,7 +140,6 @@ def _retrieve(query: asyncio.Task[MetricsSnapshot]) -> None:
 
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """Counts of all statuses, including 0."""
     known = overview.by_status(counts)
     return known | {OTHER: sum(counts.values()) - sum(known.values())}
 

@@ -1,5 +1,3 @@
-"""PURE: helpers for texts: whether there is anything to tag, lengths, and what databases and models accept."""
-
 from __future__ import annotations
 
 import re
@@ -20,7 +18,7 @@ def has_text(text: str | None) -> bool:
 
 
 def sendable(text: str) -> str:
-    """The part of a post's text that a model gets to see."""
+    """The part of a post's text that is sent to a model."""
     return _UNSENDABLE.sub("", text)[:PROMPT_TEXT_LIMIT]
 
 

@@ -1,5 +1,3 @@
-"""People who write to the bot: whether they may use it, their language, and whether they can be reached."""
-
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -24,8 +22,6 @@ DECLINED_FOR = timedelta(days=1)
 
 
 class Role(StrEnum):
-    """What a person may do, and how far a stranger's request is."""
-
     ADMIN = "admin"
     USER = "user"
     ASKED = "asked"
@@ -35,11 +31,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CurrentUser:
-    """The person who sent a message or pressed a button.
+    """The sender of an update. `user_id`: None if they may not use the bot.
 
-    Attributes:
-        user_id: users.id of their account; None if they may not use the bot.
-        told: a stranger was told that the bot is private.
+    `told`: a stranger was told that the bot is private.
     """
 
     telegram_id: int
@@ -50,12 +44,10 @@ class CurrentUser:
 
     @property
     def is_admin(self) -> bool:
-        """Whether they are in ADMIN_IDS."""
         return self.role is Role.ADMIN
 
     @property
     def may_use(self) -> bool:
-        """Whether a person may use the bot."""
         return self.role in {Role.ADMIN, Role.USER}
 
     @property
@@ -79,7 +71,6 @@ class People:
 
     @property
     def has_admins(self) -> bool:
-        """Whether ADMIN_IDS is set, so that strangers can ask for access."""
         return bool(self._admin_ids)
 
     async def seen(
@@ -150,17 +141,14 @@ class People:
         return True
 
     async def language_of(self, telegram_id: int) -> str:
-        """The person's language: 'ru' or 'en'."""
         async with self._database.read() as session:
             person = await rows.find(session, telegram_id)
         return _language(None, person.language if person else None)
 
     def is_admin(self, telegram_id: int) -> bool:
-        """Whether a person is in ADMIN_IDS."""
         return telegram_id in self._admin_ids
 
     async def mark_unreachable(self, telegram_id: int) -> None:
-        """Telegram refused a message to the person (403)."""
         await self.set_reachable(telegram_id, reachable=False)
 
     async def set_reachable(self, telegram_id: int, reachable: bool) -> None:
@@ -169,7 +157,6 @@ class People:
             await rows.save(session, telegram_id, self._clock(), reachable=reachable)
 
     async def may_use(self, session: AsyncSession, telegram_id: int) -> bool:
-        """Whether the bot works for a person."""
         account = await self._account(session, telegram_id)
         return telegram_id in self._admin_ids or (account is not None and account.may_use)
 
@@ -192,7 +179,7 @@ class People:
 
 
 def _language(code: str | None, known: str | None) -> str:
-    """The language for Telegram's code; Telegram may omit the code, then the known language."""
+    """Telegram may omit the code: then the known language."""
     if code:
         return "ru" if code.lower().startswith("ru") else "en"
     return known if known in LANGUAGES else DEFAULT_LANGUAGE

@@ -1,5 +1,3 @@
-"""API tokens, each for the rows of one user."""
-
 from __future__ import annotations
 
 import hashlib
@@ -37,7 +35,7 @@ class ListedToken:
 
 
 class Tokens:
-    """Creates, checks, lists and revokes tokens. Only a hash is stored; a random token needs no salt."""
+    """API tokens, each for the rows of one user. Only a hash is stored; a random token needs no salt."""
 
     def __init__(self, database: Database, people: People, clock: Clock) -> None:
         self._database = database
@@ -71,7 +69,6 @@ class Tokens:
         return int(owner.id)
 
     async def list(self) -> list[ListedToken]:
-        """All tokens, the oldest first."""
         async with self._database.read() as session:
             rows = await tokens.listed(session)
         return [

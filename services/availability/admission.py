@@ -1,4 +1,4 @@
-"""How many requests may start now: circuit breakers, rate limits, slow start, concurrency, and the share of retries."""
+"""How many requests may start now, by circuit breakers, rate limits, slow start, concurrency and the retry budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORTEST_WAIT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """What all processes know of the provider, as one turn sees it."""
+    """What all processes know of the provider, read once a turn."""
 
     models: dict[str, ModelState]
     limits: LimitStates
@@ -28,10 +28,7 @@ class ProviderView:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How many requests may start, about how many posts each.
-
-    `wait`: seconds until more may start; None: not before a request ends.
-    """
+    """How many requests may start, and posts in each. `wait`: seconds until more may start; None: when one ends."""
 
     requests: int
     batch_size: int = 1
@@ -39,8 +36,6 @@ class Admission:
 
 
 class AdmissionControl:
-    """Answers for one process; what it learns of the provider it is told by the worker."""
-
     def __init__(
         self,
         chain: Sequence[str],
@@ -59,7 +54,7 @@ class AdmissionControl:
         self._retries = RetryBudget()
 
     def admit(self, view: ProviderView, in_flight: int, *, probe: bool) -> Admission:
-        """How many requests may start; `probe`: one even in a pause."""
+        """How many requests may start. `probe`: one even in a pause."""
         if is_paused(self._chain, view.models, view.now):
             self._concurrency.restart()
             probe_at = next_probe_at(self._chain, view.models, view.now)
@@ -88,15 +83,13 @@ class AdmissionControl:
         return self._retries.left(self._monotonic())
 
     def retry_wait(self) -> float:
-        """Seconds until a retry may start."""
         return self._retries.wait(self._monotonic())
 
     def started(self, *, is_retry: bool) -> None:
-        """A request leaves."""
         self._retries.started(self._monotonic(), is_retry=is_retry)
 
     def ended(self, *, answered: int, timed_out: int, refused_access: bool) -> None:
-        """So many requests were answered by a model, or timed out; did the provider refuse the account or a model?"""
+        """`refused_access`: the provider refused the account or a model."""
         if refused_access:
             self._concurrency.restart()
         else:
@@ -104,5 +97,5 @@ class AdmissionControl:
 
 
 def seconds_until(moment: datetime | None, now: datetime) -> float | None:
-    """Seconds until then, SHORTEST_WAIT at least."""
+    """SHORTEST_WAIT at least."""
     return None if moment is None else max(SHORTEST_WAIT, (moment - now).total_seconds())

@@ -1,8 +1,7 @@
-"""PURE: what a request's outcome changes in what is known of the models.
+"""PURE: what a request's outcome changes in the models' states.
 
-A model is *set aside* until a time and for a reason; with every model aside tagging is paused until the first of
-those times. After a fault it is a circuit breaker: when the pause ends one probe goes through (half-open), and only its
-success closes the breaker.
+A model is *set aside* until a time and for a reason; with every model aside tagging is paused until the first of those
+times. When a pause after a fault ends, one probe goes through (half-open); its success closes the breaker.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ FORBIDDEN_FOR = timedelta(minutes=10)
 
 
 class Aside(StrEnum):
-    """Why a model is not asked."""
-
     DOWN = "down"
     LIMITED = "limited"
     GONE = "gone"
@@ -39,7 +36,7 @@ class Aside(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model: set aside until when and why, faults in a row, pauses in a row."""
+    """Until when and why a model is set aside, its faults in a row, its pauses in a row."""
 
     model: str
     until: datetime | None = None
@@ -52,7 +49,6 @@ class ModelState:
     probe_until: datetime | None = None
 
     def is_aside(self, now: datetime) -> bool:
-        """Whether it must not be asked now."""
         return self.until is not None and self.until > now
 
     def is_half_open(self, now: datetime) -> bool:
@@ -60,7 +56,6 @@ class ModelState:
         return self.until is not None and self.until <= now and self.reason is not Aside.LIMITED
 
     def is_probed(self, now: datetime) -> bool:
-        """Whether a probe is under way."""
         return self.probe_until is not None and self.probe_until > now
 
 
@@ -82,9 +77,9 @@ def observe(
     """The states that an outcome changes.
 
     Args:
-        sent: the model asked, and those that went along.
-        is_probe: the request was a model's probe: only that may say that the probe is over.
-        suspect: the post fails where others are served: its fault says little of a model that is up.
+        sent: the model asked, and those sent along for OpenRouter's fallback.
+        is_probe: the request was a model's probe, whose end only itself may record.
+        suspect: the post fails while others are served, so its fault says little of the model.
     """
     asked = states.get(sent[0]) or ModelState(sent[0])
     if is_probe:
@@ -144,8 +139,9 @@ def _fault(state: ModelState, outcome: Outcome, now: datetime, random: Random) -
 
 
 def _all_down(states: States, chain: Sequence[str], faulty: ModelState, now: datetime) -> dict[str, ModelState]:
-    """The faulty model's new state. With nobody else left to ask, all wait for one pause and one probe together:
-    an outage of hours must not cost a probe a model."""
+    """The faulty model's new state. If no other may be asked, all share one pause and one probe: an outage of hours
+    must not cost a probe a model.
+    """
     others = [states.get(model) or ModelState(model) for model in chain if model != faulty.model]
     if not faulty.is_aside(now) or faulty.until is None or any(state.until is None for state in others):
         return {faulty.model: faulty}
@@ -165,7 +161,7 @@ def _answered(states: States, sent: Sequence[str], answered: str | None, outcome
 def _closed(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime, is_probe: bool
 ) -> dict[str, ModelState]:
-    """The model gave an answer: it is up. With tags, the account is in order for every model too."""
+    """The model answered: it is up. With tags, the account is in order for every model too."""
     mended = [asked.model] if asked.model in states else []
     if outcome.kind is Kind.TAGGED:
         mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
@@ -173,7 +169,7 @@ def _closed(
 
 
 def _stands(state: ModelState, now: datetime) -> bool:
-    """A limit or a refusal stands though a request that left before it is answered only now."""
+    """A limit or a refusal outlasts the answer to a request that left before it."""
     return state.is_aside(now) and state.reason is not Aside.DOWN
 
 
@@ -200,7 +196,7 @@ def _limited(
 def _forbidden(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime
 ) -> dict[str, ModelState]:
-    """One model's, until every model that is left says the same: then it is the account's."""
+    """One model's fault, until every model that is left says the same: then it is the account's."""
     forbidden = _set_aside(asked, Aside.FORBIDDEN, now + FORBIDDEN_FOR, outcome, now)
     known = {**states, asked.model: forbidden}
     others = [known.get(model) or ModelState(model) for model in chain]
@@ -228,7 +224,7 @@ def _account(states: States, chain: Sequence[str], outcome: Outcome, now: dateti
 
 
 def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
-    """The provider says that nothing is left of the day's quota on free models."""
+    """The states once the day's quota of free models is used up."""
     spent = Outcome(Kind.LIMITED, "the day's quota is used up")
     found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
     return {

@@ -14,7 +14,6 @@ from storage.queue import model_states as upstream_rows
 
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:
-    """The models' states by name."""
     return {row.model: _state(row) for row in await upstream_rows.load(session)}
 
 
@@ -33,7 +32,6 @@ def _state(row: Row[Any]) -> ModelState:
 
 
 async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
-    """Keep changed states."""
     await upstream_rows.save(session, [_row(state) for state in changed])
 
 

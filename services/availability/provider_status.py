@@ -27,8 +27,6 @@ KEEP_TIMES, LONGEST_KEPT = 1000.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class ModelAside:
-    """A model that is not asked now."""
-
     model: str
     reason: str
     until: datetime | None
@@ -36,7 +34,7 @@ class ModelAside:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The quota of requests to free models for a day (UTC)."""
+    """Requests to free models on a UTC day."""
 
     limit: int
     remaining: int
@@ -45,9 +43,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
+    """`state`: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
 
-    `through_at`: when the known limits will have let requests about the whole backlog through, if it was asked for.
+    `through_at`: when the known limits let requests about the whole backlog through, if asked for.
     """
 
     enabled: bool
@@ -65,13 +63,10 @@ _STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITE
 
 
 def disabled(chain: Sequence[str]) -> ProviderState:
-    """Without a key no model is asked."""
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
 class ProviderWatch:
-    """Reads the state that all processes share."""
-
     def __init__(
         self,
         database: Database,
@@ -89,7 +84,7 @@ class ProviderWatch:
         self._count_until = 0.0
 
     async def state(self, *, backlog: bool) -> ProviderState:
-        """As it is now; `backlog`: with `through_at`, for which the queue is counted."""
+        """`backlog`: with `through_at`, for which the queue is counted."""
         now = self._clock()
         async with self._database.read() as session:
             states = await load_states(session)
@@ -112,7 +107,7 @@ class ProviderWatch:
         )
 
     async def _queued(self, session: AsyncSession) -> int:
-        """How many posts of all users wait, counted anew when the last count is too old."""
+        """All users' waiting posts, counted anew when the last count is too old."""
         began = self._monotonic()
         if began >= self._count_until:
             self._waiting = await overview.count_queued(session)
@@ -153,6 +148,5 @@ def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime
 
 
 def free_quota(free: LimitState, now: datetime) -> Quota | None:
-    """What is left of the day's quota; None when it is not known."""
     remaining = remaining_today(free, now)
     return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

@@ -47,8 +47,6 @@ class Unusable(NamedTuple):
 
 
 class Names(NamedTuple):
-    """The names found, each once, and the other words."""
-
     names: list[str]
     unusable: list[Unusable]
 

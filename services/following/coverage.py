@@ -20,7 +20,7 @@ class Coverage:
 
 
 def after_newest_page(coverage: Coverage, delivery: Delivery) -> Coverage:
-    """The coverage after the newest page; there may be a gap below the page."""
+    """There may be a gap below the page."""
     low, high = _lowest(delivery), _highest(delivery)
     if coverage.newest is None:
         return Coverage(high)
@@ -32,7 +32,7 @@ def after_newest_page(coverage: Coverage, delivery: Delivery) -> Coverage:
 
 
 def after_gap_page(coverage: Coverage, delivery: Delivery | None) -> Coverage:
-    """The coverage after a page in the gap; None if the server had nothing there."""
+    """`delivery`: None if the server had nothing there."""
     low = _lowest(delivery) if delivery is not None else 0
     before, until = coverage.gap_before, coverage.gap_until
     is_open = before is not None and until is not None and until + 1 < low < before
@@ -45,10 +45,8 @@ def after_gap_page(coverage: Coverage, delivery: Delivery | None) -> Coverage:
 class History:
     """How far back a channel was read for a user, and how much further they want.
 
-    Attributes:
-        oldest: the lowest message that was read; None before the first page.
-        wanted: posts still wanted.
-        read: posts read since the user asked.
+    `oldest`: the lowest message that was read (None before the first page); `wanted`: posts still wanted; `read`: posts
+    read since the user asked.
     """
 
     oldest: int | None

@@ -27,11 +27,7 @@ LONGEST_PAUSE = 3600.0
 
 
 class PreviewServer(Protocol):
-    """A server of channels' pages that remembers what it has delivered."""
-
-    def channel(self, name: str) -> Source:
-        """The channel of this public name."""
-        ...
+    def channel(self, name: str) -> Source: ...
 
     def forget(self, name: str) -> None:
         """Deliver the channel's newest page next time even if it has not changed."""
@@ -40,7 +36,7 @@ class PreviewServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How long the server is left alone, after how many failures in a row, the last one for the channel `name`."""
+    """How long no request is made, after how many failures in a row, the last one for the channel `name`."""
 
     until: datetime | None = None
     failures: int = 0
@@ -48,7 +44,7 @@ class Pause:
 
 
 class Poller(BackgroundTask):
-    """Polls channels, in the leader only. Which channel is next stands in the database."""
+    """Polls channels, in the leader only. The next channel is found in the database."""
 
     def __init__(
         self,
@@ -61,11 +57,6 @@ class Poller(BackgroundTask):
         on_posts: Callable[[], None],
         on_news: Callable[[], None],
     ) -> None:
-        """
-        Args:
-            on_posts: called when new posts wait for tags.
-            on_news: called when people are to be told something.
-        """
         super().__init__()
         self._previews = previews
         self._progress = PollProgress(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
@@ -115,7 +106,7 @@ class Poller(BackgroundTask):
             raise
 
     def _consider_pause(self, error: SourceUnavailableError, name: str) -> None:
-        """Leave the server alone if it asks for that, or fails for two channels in a row."""
+        """Pause if the server asks for that, or fails for two channels in a row."""
         if error.of_this_name:
             self._pause = Pause()
             return

@@ -41,8 +41,6 @@ BACKLOG_EVERY = 3
 
 
 class PageKind(StrEnum):
-    """Which messages of a channel are requested."""
-
     NEWEST = "newest"
     #: Messages between two polls that did not fit on the newest page.
     GAP = "gap"
@@ -51,12 +49,7 @@ class PageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """One request to the preview.
-
-    Attributes:
-        position: as `Source.deliveries` takes it.
-        even_if_unchanged: a user has not got the newest page yet.
-    """
+    """`position`: as `Source.deliveries` takes it; `even_if_unchanged`: a user lacks the newest page."""
 
     channel_id: int
     name: str
@@ -177,7 +170,6 @@ class PollProgress:
     async def _store_for(
         self, update: ChannelUpdate, request: PollRequest, follower: Follower, delivery: Delivery | None
     ) -> StoreResult:
-        """Store what a follower lacks of the page."""
         follow = follower.follow
         if request.kind is PageKind.NEWEST and delivery is not None:
             return await self._store_newest(update, follower, delivery)

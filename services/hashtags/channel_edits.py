@@ -137,8 +137,7 @@ async def await_tags(
 async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: str | None = None) -> None:
     """Stop writing hashtags into a channel; the existing ones stay.
 
-    Args:
-        tell: 'hashtags_off' or 'taken_out': tells the owner, who did not ask for this.
+    `tell`: 'hashtags_off' or 'taken_out' tells the owner, who did not ask for this.
     """
     if owner.hashtags_since is None:
         return

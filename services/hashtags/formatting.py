@@ -46,7 +46,6 @@ class EditableMessage:
 
     @property
     def limit(self) -> int:
-        """The longest text that the message can hold."""
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
 
 
@@ -61,7 +60,7 @@ def hashtag(tag: str) -> str | None:
 
 
 def hashtags(tags: Iterable[str]) -> list[str]:
-    """The hashtags of a post's tags, each once, ignoring case."""
+    """Each once, ignoring case."""
     found: dict[str, str] = {}
     for name in filter(None, map(hashtag, tags)):
         found.setdefault(name.casefold(), name)

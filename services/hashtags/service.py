@@ -1,5 +1,3 @@
-"""Use cases of hashtags in channels: where they are on, which messages to edit, and the outcome of an edit."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,8 +24,6 @@ PORTION = 50
 
 
 class SwitchResult(StrEnum):
-    """The outcome of switching hashtags on or off."""
-
     DONE = "done"
     #: The bot may not edit the channel's messages.
     NO_RIGHT = "no_right"
@@ -36,8 +32,6 @@ class SwitchResult(StrEnum):
 
 
 class UndoResult(StrEnum):
-    """The outcome of a request to remove a post's hashtags."""
-
     #: The writer will remove them.
     BEGUN = "begun"
     #: The post has none.
@@ -76,7 +70,6 @@ class MessageEdit:
 
     @property
     def text(self) -> str:
-        """The text after the edit."""
         return appended(self.original.text, self.line)
 
 
@@ -107,8 +100,7 @@ class ChannelHashtags:
     async def switch(self, telegram_id: int, chat_id: int, *, on: bool, can_edit: bool | None = None) -> SwitchResult:
         """Switch hashtags in new posts of a channel on or off.
 
-        Args:
-            can_edit: whether Telegram lets the bot edit there; None if it was not asked.
+        `can_edit`: whether Telegram lets the bot edit there; None if it was not asked.
         """
         now = self._clock()
         async with self._database.write() as session:
@@ -202,9 +194,7 @@ class ChannelHashtags:
     ) -> None:
         """Telegram refused the edit: the post stays as it is.
 
-        Args:
-            rights_lost: the bot may not edit in this channel at all: hashtags are switched off there.
-            is_gone: the message no longer exists.
+        `rights_lost`: the bot may not edit in this channel at all, so hashtags are switched off there.
         """
         now = self._clock()
         async with self._database.write() as session:

@@ -26,15 +26,13 @@ Status = Literal["new", "known", "edited"]
 
 @dataclass(frozen=True, slots=True)
 class ApiPost:
-    """A post with its channel, whose title may be empty."""
-
     channel: SourceChannel
     post: SourcePost
 
 
 @dataclass(frozen=True, slots=True)
 class ApiPostResult:
-    """What one post became. `channel_id`: channels.id."""
+    """`channel_id`: channels.id."""
 
     telegram_message_id: int
     channel_id: int
@@ -44,11 +42,7 @@ class ApiPostResult:
 
 @dataclass(frozen=True, slots=True)
 class ApiPostsResult:
-    """What the posts of a call became, in the call's order, and how many are new, known and edited.
-
-    Attributes:
-        queued: new and edited posts with text, which wait for tags now.
-    """
+    """Results in the call's order. `queued`: new and edited posts with text, which wait for tags now."""
 
     posts: list[ApiPostResult]
     new: int

@@ -1,5 +1,3 @@
-"""Imports of exported files: in parts, each stored together with the import's position."""
-
 from __future__ import annotations
 
 from collections import Counter
@@ -25,12 +23,10 @@ class ImportResult:
     """What the messages of a file became so far.
 
     Attributes:
-        messages: all of them.
         new, known, edited: posts stored, stored before, and stored before with an older text.
         without_text: new posts with nothing to tag.
         skipped: messages that became no post, reason ('service', 'unreadable') → how many.
-        chats: chats with posts.
-        personal: chats with one person or bot.
+        chats, personal: chats with posts, and those of them with one person or bot.
         last_chat: Telegram's id of the latest chat.
     """
 
@@ -73,9 +69,7 @@ class ImportResult:
 class Import:
     """An import to do, or to resume from `done.messages`.
 
-    Attributes:
-        file_id, telegram_id, chat_id, message_id: for a file that was sent to the bot: Telegram's name of it, its
-            sender, and the message that shows the progress.
+    The last four are set for a file that was sent to the bot: its sender, and the message that shows the progress.
     """
 
     id: int
@@ -93,7 +87,7 @@ class ImportTakenError(Exception):
 
 
 class Imports:
-    """Use cases on imports. `wake` wakes the worker."""
+    """Imports of exported files, in parts, each stored together with the import's position. `wake` wakes the worker."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -126,8 +120,7 @@ class Imports:
     async def steps(self, work: Import, source: Source) -> AsyncGenerator[ImportResult]:
         """Store the file part by part, and give the result so far after each.
 
-        A part and the import's position are stored in one transaction: an interrupted import resumes there, and
-        nothing is lost or counted twice.
+        An interrupted import resumes after the last part: nothing is lost or counted twice.
 
         Raises:
             SourceError: the file cannot be read, or not any further.

@@ -17,12 +17,12 @@ IDS = range(-(2**63), 2**63)
 
 
 class BadUpdateError(ValueError):
-    """The body is no update: no JSON object with an integer `update_id` of 64 bits."""
+    """The body is no JSON object with an integer `update_id` of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingUpdate:
-    """An update that is not handled yet. `raw`: the JSON as received; only its id if the row is unreadable."""
+    """`raw`: the JSON as received; only its id if the row is unreadable."""
 
     update_id: int
     raw: dict[str, Any]
@@ -57,7 +57,7 @@ class ReceivedUpdates:
         return [WaitingUpdate(row.update_id, _decoded(row)) for row in found]
 
     async def mark_handled(self, update_ids: Collection[int]) -> int:
-        """Mark updates as handled. Returns how many were not: fewer than given if another process handles them too."""
+        """Returns how many were unhandled: fewer than given if another process handles them too."""
         async with self._database.write() as session:
             return await rows.mark_handled(session, update_ids, self._clock())
 

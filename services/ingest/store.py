@@ -33,11 +33,7 @@ MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """How many posts of a delivery were new, known, edited, and found to be deleted in the channel.
-
-    Attributes:
-        queued: new and edited posts with text, which wait for tags now.
-    """
+    """Counts of a delivery's posts. `gone`: deleted in the channel; `queued`: new and edited ones with text."""
 
     channel_id: int
     new: int = 0
@@ -58,9 +54,6 @@ async def store(
     """Store a delivery's posts for a user: new ones, and texts that are newer than the stored ones.
 
     Deliveries of one channel are stored one at a time, so that no post is stored twice.
-
-    Args:
-        work_class: the priority of new posts in the queue.
     """
     channel = storable_channel(delivery.channel)
     await lock_channels(session, channel)

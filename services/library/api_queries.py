@@ -129,7 +129,6 @@ class ApiQueries:
         self._database = database
 
     async def check_user(self, user_id: int) -> None:
-        """Raise UnknownUserError if there is no row in users with this id."""
         async with self._database.read() as session:
             await _check_user(session, user_id)
 
@@ -172,10 +171,7 @@ class ApiQueries:
     async def posts(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
     ) -> Page:
-        """A page of a user's posts, the newest first.
-
-        Args:
-            before: a page's `next`, or a time (ISO 8601; UTC unless it has an offset).
+        """A page of a user's posts, the newest first. `before`: a page's `next`, or an ISO 8601 time.
 
         Raises:
             ValueError: `before` does not match CURSOR.
@@ -266,6 +262,5 @@ def _values(row: Any) -> tuple[Any, ...]:
 
 
 def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
-    """The latest first."""
     names = ListedAttempt.__dataclass_fields__
     return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in reversed(rows)]

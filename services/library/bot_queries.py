@@ -1,5 +1,3 @@
-"""What the bot shows: counts, cards of posts, pages of failed posts."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -32,8 +30,6 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """A request for a post and its outcome."""
-
     at: datetime
     model_asked: str
     model_answered: str | None
@@ -48,8 +44,7 @@ class PostCard:
     """A post and its state.
 
     Attributes:
-        skipped: a person skipped it.
-        leased: a worker has it.
+        skipped: a person skipped it. leased: a worker has it.
         hashtags_of: Telegram id of the owner of the channel in which its hashtags stand.
         gone_at: when it was found deleted in its channel.
     """
@@ -74,8 +69,6 @@ class PostCard:
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page of failed posts; there is always a page 1."""
-
     posts: tuple[PostCard, ...]
     page: int
     pages: int
@@ -83,7 +76,7 @@ class FailedPage:
 
 
 class BotQueries:
-    """Queries of the bot."""
+    """What the bot shows: counts, cards of posts, pages of failed posts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -28,11 +28,7 @@ def cursor_of(posted_at: datetime | None, post_id: int) -> str:
 
 
 def read_cursor(text: str) -> tuple[datetime, int | None]:
-    """The time and the post's id.
-
-    Raises:
-        ValueError: the text does not match CURSOR.
-    """
+    """The time and the post's id. Raises ValueError if the text does not match CURSOR."""
     if not re.fullmatch(CURSOR, text):
         raise ValueError("before is neither a time nor the next of a page")
     at, _, number = text.partition("_")

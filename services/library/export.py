@@ -54,20 +54,15 @@ class ExportedPost:
 
 @dataclass(frozen=True, slots=True)
 class ExportChunk:
-    """A part of an export: whole rows."""
-
     data: bytes
     posts: int
 
 
 class Exporter:
-    """Reads a user's posts page by page."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def user_of(self, telegram_id: int) -> int | None:
-        """users.id of a Telegram id; None if there is no such user."""
         async with self._database.read() as session:
             return await people.user_id_of(session, telegram_id)
 

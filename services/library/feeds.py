@@ -1,5 +1,3 @@
-"""RSS feeds of a user's tagged posts, behind secret links."""
-
 from __future__ import annotations
 
 import hmac
@@ -43,7 +41,7 @@ class Feed:
 
 
 class Feeds:
-    """Feed links and their posts. `public_url`: the HTTP server's public address; without it there are no links."""
+    """RSS feeds behind secret links. `public_url`: the HTTP server's public address; without it there are no links."""
 
     def __init__(self, database: Database, people: People, public_url: str | None, clock: Clock) -> None:
         self._database = database
@@ -53,7 +51,6 @@ class Feeds:
 
     @property
     def public_url(self) -> str | None:
-        """The address with which links begin."""
         return self._public_url
 
     async def link(self, user_id: int, telegram_id: int, tag: str | None = None) -> str | None:
@@ -75,7 +72,6 @@ class Feeds:
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
 
     async def has_posts(self, user_id: int, tag: str) -> bool:
-        """Whether any post has the tag."""
         return bool(await self._newest(user_id, tag, 1))
 
     async def read(self, secret: str, tag: str | None) -> Feed | None:

@@ -1,5 +1,3 @@
-"""PURE: a feed as an RSS 2.0 document."""
-
 from __future__ import annotations
 
 import html

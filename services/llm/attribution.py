@@ -1,7 +1,7 @@
 """PURE: whether the tags under a post's number can be that post's.
 
-A model that leaves a post out may renumber the rest. Tags without a word of their own post, but with words of another
-post of the request, are taken for that one's.
+A model that leaves a post out may renumber the rest. Tags that share words with another post of the request, but none
+with their own, count as the other's.
 """
 
 from __future__ import annotations
@@ -28,12 +28,9 @@ def counted_otherwise(numbers: Collection[int], count: int) -> bool:
 
 
 def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bool) -> set[int]:
-    """The numbers whose tags are more likely another post's.
+    """The post numbers (from 1) whose tags are more likely another post's.
 
-    Args:
-        tags: by post number, from 1.
-        texts: of all the posts of the request, in order.
-        cut: the answer ran into its token limit, so that the last posts are missing.
+    `cut`: the answer ran into its token limit, so that the last posts are missing.
     """
     stems = {number: _stems(text) for number, text in enumerate(texts, start=1)}
     if not cut and _may_be_renumbered(tags, stems):

@@ -35,19 +35,18 @@ _ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts for one call, the model asked, and after it those that OpenRouter may fall back to."""
+    """Posts' texts, the model asked, and those that OpenRouter may fall back to."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
 
     @property
     def model(self) -> str:
-        """The model asked."""
         return self.models[0]
 
 
 class Call(NamedTuple):
-    """One request as it went: the outcomes in the order of its texts, and what `metka_attempts` keeps."""
+    """One request as it went, and its outcomes in the order of its texts."""
 
     request: Request
     outcomes: tuple[Outcome, ...]
@@ -59,14 +58,14 @@ class Call(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of the request as a whole: tags if it gave any post some."""
+        """The outcome of the whole request: tags if any post got some."""
         return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), self.outcomes[0])
 
 
 class Provider:
-    """Asks one server. Use as an async context manager: it holds one HTTP session.
+    """Asks one server, as an async context manager that holds one HTTP session.
 
-    OpenRouter's own fields (`models`, `plugins`) go along only with a key. What else the server does not take is
+    OpenRouter's own fields (`models`, `plugins`) are sent only with a key. Other fields that the server refuses are
     learnt from its answers, and tried again after a day.
     """
 
@@ -107,7 +106,7 @@ class Provider:
             self._session = None
 
     async def ask(self, request: Request) -> Call:
-        """One call to chat/completions. Never raises for what a server or a network can do."""
+        """One call to chat/completions. Faults of the server or the network are outcomes, never exceptions."""
         features = self._features.to_send(request.model, request.texts, self._clock())
         if Feature.MODELS not in features or len(request.models) == 1:
             features -= {Feature.MODELS}
@@ -131,7 +130,7 @@ class Provider:
         )
 
     async def key(self) -> Any:
-        """The JSON of `GET /key`; None when the server did not give it. It costs no request of any quota."""
+        """The JSON of `GET /key`, which costs no quota; None when the server did not give it."""
         try:
             async with (
                 asyncio.timeout(min(self._timeout, KEY_SECONDS)),
@@ -145,7 +144,6 @@ class Provider:
             return None
 
     async def _post(self, body: dict[str, Any]) -> Reply | Outcome:
-        """The answer, or the fault that came in its place."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -167,11 +165,11 @@ class Provider:
         return self._session
 
     def _without_key(self, body: bytes) -> bytes:
-        """The body, of which parts are kept: a proxy's error page may show the request's headers."""
+        """A proxy's error page may show the request's headers, and parts of the body are stored."""
         return body.replace(self._secret, b"[key]") if self._secret else body
 
     def _learn(self, request: Request, classified: Classified, sent: frozenset[Feature], budget: int) -> Classified:
-        """Remember what the server takes, and judge an error by what is known of the server."""
+        """Remember which features the server takes, and judge an error by that."""
         if classified.out_of_tokens:
             return _for_all(request, classified, self._out_of_tokens(request.model, budget))
         error, first, now = classified.error, classified.outcomes[0], self._clock()
@@ -203,7 +201,6 @@ class Provider:
 
 
 def _refused_features(error: ServerError, kind: Kind) -> frozenset[Feature]:
-    """The features that an error of that kind may be about."""
     if kind is Kind.UNSUPPORTED or (kind is Kind.SERVER_ERROR and error.code in {500, 501}):
         return named_in(error)
     # Of a context that is too short for text and answer, the answer's limit goes first.

@@ -1,5 +1,3 @@
-"""What one request to a model server gave, as values for the rest of Metka."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from typing import NamedTuple
 
 
 class Kind(StrEnum):
-    """What an outcome is, as stored in `metka_attempts.outcome`."""
+    """As stored in `metka_attempts.outcome`."""
 
     TAGGED = "tagged"
     #: Upstream faults.
@@ -35,7 +33,7 @@ DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK, Kind.EMPT
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The platform's rate limit as a 429 states it: requests a minute, or a day."""
+    """The platform's rate limit as a 429 states it, for a minute or a day."""
 
     requests: int
     daily: bool
@@ -57,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the request cost: tokens, and credits where the provider says."""
+    """Tokens, and credits where the provider names them."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -65,10 +63,9 @@ class Usage(NamedTuple):
 
 
 def timed_out(seconds: float) -> Outcome:
-    """The request took longer than TAGGING_REQUEST_TIMEOUT."""
     return Outcome(Kind.TIMEOUT, f"no answer within {seconds:g} s")
 
 
 def connection_failed(what: str) -> Outcome:
-    """The connection was refused, lost or reset. `what` names the error's class, never an address."""
+    """`what` names the error's class, never an address."""
     return Outcome(Kind.NETWORK, f"connection failed ({what})")

@@ -1,4 +1,4 @@
-"""Requests that a server refuses (400, 422) without a reason that Metka understands: the post's fault or not?"""
+"""Requests that a server refuses (400, 422) without a known reason: is the post at fault?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_TEXTS = 1000
 
 @dataclass(slots=True)
 class _Model:
-    """Answers of one model so far, how many when it last refused a request, and when it refused each text."""
+    """A model's answers so far, their number at its last refusal, and at the refusal of each text."""
 
     answers: int = 0
     at_last_refusal: int = 0
@@ -29,14 +29,13 @@ class RejectedTexts:
         self._models: dict[str, _Model] = {}
 
     def accepted(self, model: str) -> None:
-        """The model answered a request."""
         self._models.setdefault(model, _Model()).answers += 1
 
     def kind(self, model: str, texts: Sequence[str]) -> Kind:
-        """What an unexplained refusal of a request about these texts is.
+        """The kind of an unexplained refusal of a request about these texts.
 
-        REFUSED if the model answers others: of a batch one post is to blame, a post alone is when it was refused
-        before. FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
+        REFUSED if the model answers others: of a batch one post is to blame, a post alone if it was refused before.
+        FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
         """
         known = self._models.setdefault(model, _Model())
         answers_others = known.answers > known.at_last_refusal

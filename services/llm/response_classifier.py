@@ -1,7 +1,6 @@
 """PURE: a model server's HTTP answer → one typed outcome a post.
 
-What an error means is in `error_rules`, where its message stands in `server_errors`, how tags are read in
-`answer_parser`. Source: https://openrouter.ai/docs/api/reference/errors-and-debugging
+Source: https://openrouter.ai/docs/api/reference/errors-and-debugging
 """
 
 from __future__ import annotations
@@ -35,15 +34,13 @@ _FILTERED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer as received: headers in any case, the body's bytes."""
-
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
 class Classified(NamedTuple):
-    """The outcomes of a request's posts (in their order), who answered, and what it cost."""
+    """The outcomes of a request's posts in their order, the model that answered, and the usage."""
 
     outcomes: tuple[Outcome, ...]
     model: str | None = None
@@ -54,7 +51,7 @@ class Classified(NamedTuple):
 
 
 def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
-    """An HTTP answer to a request for `texts` → an outcome a post. Never raises."""
+    """An HTTP answer → an outcome for each of `texts`. Never raises."""
     body = _decode(reply.body)
     error = find_error(body, reply.status, reply.headers)
     if error is not None:
@@ -76,7 +73,6 @@ def _decode(body: bytes) -> Any:
 
 
 def _storable(value: Any) -> Any:
-    """The value without NUL and halves of surrogate pairs."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\x00", "")
     if isinstance(value, list):
@@ -111,7 +107,6 @@ def _limit(error: ServerError) -> Limit | None:
 
 
 def _of_no_json(reply: Reply) -> Outcome:
-    """A 2xx without a JSON object."""
     if not reply.body.strip():
         return Outcome(Kind.EMPTY, "the answer was empty")
     excerpt = _excerpt(reply)
@@ -129,7 +124,7 @@ def _excerpt(reply: Reply) -> str:
 
 
 def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcome, ...], bool]:
-    """The outcomes, and whether the token budget ended before anything was said."""
+    """The outcomes, and whether the token budget ended before the model said anything."""
     count = len(texts)
     choice = _choice(body)
     message = _mapping(choice.get("message"))
@@ -159,7 +154,7 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
 
 
 def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[ParsedAnswer]:
-    """Answers that servers put into another field than the content: a tool's arguments, or the reasoning."""
+    """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         arguments = _mapping(_mapping(call).get("function")).get("arguments")

@@ -1,4 +1,4 @@
-"""PURE: an error answer of a model server, wherever its parts stand.
+"""PURE: an error answer of a model server.
 
 Servers put the message into `error.message`, `error` itself, the top level, `detail`, FastAPI's list of problems, or
 a JSON text within one of these (OpenRouter's `metadata.raw`).
@@ -31,7 +31,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*")
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What a server says went wrong. `code` is an HTTP status: the error's own, or else the answer's."""
+    """`code` is an HTTP status: the error's own, or else the answer's."""
 
     code: int
     #: The messages for people.
@@ -43,7 +43,6 @@ class ServerError:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def says(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the pattern is in what the server says."""
         return pattern.search(self.text) is not None
 
     @property
@@ -53,11 +52,10 @@ class ServerError:
 
     @property
     def is_daily(self) -> bool:
-        """Whether the day's quota is used up."""
         return "per-day" in self.text or "perday" in self.text
 
     def words(self, texts: Sequence[str]) -> str:
-        """The server's own words: at most WORDS_LIMIT characters, without keys and without the posts' `texts`."""
+        """The server's words: at most WORDS_LIMIT characters, without keys and without the posts' `texts`."""
         specific = [message for message in self.messages if message.lower().strip(" .") != _HEADLINE]
         joined = " ".join("; ".join(dict.fromkeys(specific or self.messages)).split())
         told = _URL_QUERY.sub(r"\1", _SECRET.sub("[key]", _without_texts(joined[:_TEXT_LIMIT], texts)))
@@ -65,7 +63,7 @@ class ServerError:
 
 
 def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerError | None:
-    """The error in an answer's JSON; None if the answer is none."""
+    """The error in an answer's JSON; None if there is none."""
     lower = {name.lower(): value for name, value in headers.items()}
     if isinstance(body, list) and body and isinstance(body[0], dict) and "error" in body[0]:
         body = body[0]
@@ -104,7 +102,7 @@ def _parsed(raw: Any, body: dict[str, Any], status: int, headers: Mapping[str, s
 
 
 def _walk(value: Any, key: str, depth: int = 0) -> Iterator[tuple[bool, str]]:
-    """(whether it is a message for people, text) of what a server says; what it echoes (`input`) is left out."""
+    """(whether it is a message for people, text) pairs, without what the server echoes (`input`)."""
     if depth > _DEPTH_LIMIT:
         return
     if isinstance(value, dict):
@@ -153,7 +151,7 @@ def _code(code: Any, status: int) -> int:
 
 
 def _without_texts(words: str, texts: Sequence[str]) -> str:
-    """The words with every run that is part of a post's text replaced by "…"."""
+    """The words, with "…" for every run of characters of a post's text."""
     echoed = bytearray(len(words))
     for text in (" ".join(text.split()) for text in texts):
         size = min(_ECHO, len(text))

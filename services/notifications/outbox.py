@@ -1,5 +1,3 @@
-"""Notices that wait to be sent, or to be edited into a message. The failures of one person are joined."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -34,7 +32,7 @@ class Notice:
 
 
 class Outbox:
-    """Notices for the notifier.
+    """Notices that wait to be sent, or to be edited into a message. The failures of one person are joined.
 
     `due` holds a notice for a minute: it returns the notice again unless another method was called for it.
     """

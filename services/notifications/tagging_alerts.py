@@ -79,7 +79,6 @@ class FailedShare:
 
     @property
     def percent(self) -> float:
-        """Share of the attempts that failed."""
         return 100 * self.reasons.total() / self.attempts if self.attempts else 0.0
 
 
@@ -100,7 +99,7 @@ class AlertWatch:
         self._clock = clock
 
     async def check(self) -> bool:
-        """Check once; returns whether an alert was written."""
+        """Returns whether an alert was written."""
         now = self._clock()
         async with self._database.read() as session:
             pause_is_over = await self._is_pause_over(session, now)
@@ -142,7 +141,7 @@ class AlertWatch:
 
 
 async def _share(session: AsyncSession, now: datetime) -> FailedShare:
-    """The attempts of the last hour. Short queries: 100 posts a second leave many rows in an hour."""
+    """Short queries: 100 posts a second leave many rows in an hour."""
     attempts, failed = 0, Counter[str]()
     for number in range(FAILING_WITHIN // QUERY_PERIOD, 0, -1):
         since = now - number * QUERY_PERIOD

@@ -1,5 +1,3 @@
-"""PURE: which posts go out in one request."""
-
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence

@@ -1,7 +1,4 @@
-"""Writes what finished requests mean: posts, tags, attempts, models' states, and what people are to be told.
-
-All of a group in the caller's transaction.
-"""
+"""Writes a group of finished requests in the caller's transaction: posts, attempts, models' states, notices."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Recorded:
-    """What a group came to: counts for the log, and what the next turn has to know."""
+    """A group's counts for the log, and what the next turn needs."""
 
     tagged: int = 0
     failed: int = 0
@@ -52,8 +49,6 @@ class Recorded:
 
 
 class Recorder:
-    """Turns groups of finished requests into rows; `services.tagging.retry_policy` decides."""
-
     def __init__(
         self,
         chain: Sequence[str],
@@ -70,7 +65,6 @@ class Recorder:
         self._random = random
 
     async def record(self, session: AsyncSession, group: Sequence[FinishedRequest]) -> Recorded:
-        """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
         if not group:
             return Recorded()
         now = self._clock()

@@ -32,7 +32,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class AttemptTrail:
-    """The attempt under way: models asked that count, delayed retries so far, whether all outcomes were refusals.
+    """The attempt under way: counted models asked, delayed retries so far, whether all outcomes were refusals.
 
     `refused` outlives an attempt: a model that refused the post is never asked about it again.
     """
@@ -48,7 +48,6 @@ class AttemptTrail:
     together: int | None = None
 
     def to_json(self) -> dict[str, Any] | None:
-        """For `posts.attempt_trail`; None when there is nothing to keep."""
         if not self.asked and not self.refused and self.together is None:
             return None
         return {
@@ -63,7 +62,7 @@ class AttemptTrail:
 
     @classmethod
     def from_json(cls, value: Any) -> AttemptTrail:
-        """Tolerant: a value that cannot be read is an attempt that has just begun."""
+        """A value that cannot be read is an attempt that has just begun."""
         if not isinstance(value, dict):
             return cls()
         try:
@@ -83,8 +82,6 @@ class AttemptTrail:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The post has its tags."""
-
     tags: tuple[str, ...]
 
 
@@ -100,8 +97,8 @@ class AskAgain:
 class RetryAt:
     """The attempt failed; another one follows.
 
-    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the provider is
-    seen to have served another post since (`settled_attempts`).
+    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt, and counts once the provider has served
+    another post since (`settled_attempts`).
     `suspect`: others were served after the post had failed, so its faults may be its own.
     """
 
@@ -125,8 +122,9 @@ Decision = Tagged | AskAgain | RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """How the provider is doing: the models that are not gone, whether none may be asked, when any post last got its
-    tags, and whether only suspects have met faults since then."""
+    """The models that are not gone, whether none may be asked, the last success of any post, and whether only suspects
+    have met faults since then.
+    """
 
     models: Collection[str]
     is_down: bool
@@ -134,7 +132,6 @@ class Upstream:
     only_suspects_fail: bool = False
 
     def served_since(self, moment: datetime) -> bool:
-        """Whether a post got its tags at that time or later."""
         return self.last_success_at is not None and self.last_success_at >= moment
 
 
@@ -150,7 +147,7 @@ def backoff(policy: Policy, attempts: int, random: Random) -> float:
 
 
 def settled_attempts(attempts: int, doubted_since: datetime | None, last_success_at: datetime | None) -> int:
-    """Attempts that count, now that something may be known of the one in doubt."""
+    """Attempts that count: the one in doubt does if the provider has served another post since."""
     served = doubted_since is not None and last_success_at is not None and last_success_at > doubted_since
     return attempts + served
 
@@ -171,9 +168,7 @@ def decide(
 ) -> Decision:
     """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
 
-    Args:
-        began: when the request started.
-        batch_size: posts in the request. any_tagged: whether the answer gave tags to any of them.
+    `began`: when the request started; `any_tagged`: the answer gave tags to a post of the request.
     """
     if outcome.kind is Kind.TAGGED:
         return Tagged(outcome.tags)

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PostOutcome:
-    """What a request gave a post, and what follows. `with_usage`: this post's row tells what the request cost."""
+    """What a request gave a post, and what follows. `with_usage`: this post's row holds the request's cost."""
 
     post: ClaimedPost
     call: Call
@@ -32,7 +32,6 @@ class PostOutcome:
 
 
 def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
-    """The columns of `posts` that an outcome sets."""
     post, decision = result.post, result.decision
     faulted = result.outcome.kind in DOWN_KINDS or None
     if isinstance(decision, AskAgain):
@@ -63,7 +62,6 @@ def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
 
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
-    """The columns of a post that has its tags, for the text of that key."""
     return {**through_values("success"), "tags": list(tags), "text_key": key}
 
 
@@ -92,7 +90,6 @@ _OVER: dict[str, Any] = {
 
 
 def attempt_row(result: PostOutcome) -> dict[str, Any]:
-    """The row of `metka_attempts`."""
     call, outcome = result.call, result.outcome
     usage = call.usage if result.with_usage else Usage()
     return {
@@ -114,7 +111,6 @@ def attempt_row(result: PostOutcome) -> dict[str, Any]:
 
 
 def _ended(decision: Decision) -> str | None:
-    """How the attempt ended for `metka_attempts.ended`."""
     match decision:
         case Tagged():
             return "tagged"
@@ -127,7 +123,6 @@ def _ended(decision: Decision) -> str | None:
 
 
 def log_outcome(result: PostOutcome, chain: Sequence[str]) -> None:
-    """One line, of a level that fits."""
     call, outcome, decision = result.call, result.outcome, result.decision
     model = call.request.model
     fields = {"post_id": result.post.id, "model": model, "outcome": outcome.kind.value, "http": call.status}

@@ -45,7 +45,7 @@ class TaggingFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who waits for a post's outcome, and the message that is to show it (None: a new one)."""
+    """The person who waits for a post's outcome, and the message to show it in (None: a new one)."""
 
     telegram_id: int
     chat_id: int
@@ -54,7 +54,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A post that was asked for, and the message that waits for what comes of it."""
+    """A queued post, and the outbox row of the message that shows its outcome."""
 
     post_id: int
     outbox_id: int | None = None
@@ -62,7 +62,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class RetryReceipt:
-    """A /retry: its batch (None without a person who watches), and how many posts it queued."""
+    """A /retry: its batch (None without a watcher), and how many posts it queued."""
 
     batch_id: int | None
     queued: int
@@ -70,7 +70,7 @@ class RetryReceipt:
 
 @dataclass(frozen=True, slots=True)
 class RetryProgress:
-    """How far a /retry has come; one of the last four ends its message."""
+    """How far a /retry has come; any of the last four ends its message."""
 
     batch_id: int
     chat_id: int
@@ -89,8 +89,6 @@ class RetryProgress:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTags:
-    """Tags of a text that is in no post, who gave them, and in how many requests."""
-
     tags: tuple[str, ...]
     model: str
     requests: int
@@ -165,14 +163,9 @@ class TaggingService:
         user_id: int | None = None,
         watcher: Watcher | None = None,
     ) -> Queued | None:
-        """Queue a post for new tags ahead of everything; its old ones stand until they come.
+        """Queue a post for new tags ahead of everything; its old ones stand until they come. None: no such post.
 
-        Args:
-            force_retry: also ask the provider again in a pause.
-            user_id: whose post it has to be (None: anybody's).
-
-        Returns:
-            None when there is no such post.
+        `force_retry`: ask the provider again even in a pause; `user_id`: the post's owner (None: any).
         """
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
@@ -185,8 +178,10 @@ class TaggingService:
     async def retry_post(
         self, post_id: int, *, user_id: int | None = None, force: bool = False, watcher: Watcher | None = None
     ) -> Queued | None:
-        """One more attempt for one post, ahead of everything. A post that is in work, or has its tags, is left
-        as it is: the watcher is told how it stands. None when there is no such post."""
+        """One more attempt for one post, ahead of everything. None: no such post.
+
+        A post that is in work, or has its tags, is left as it is: the watcher is told how it stands.
+        """
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
                 return None
@@ -198,12 +193,12 @@ class TaggingService:
     async def retry_failed_posts(
         self, user_id: int | None = None, limit: int = 50, force: bool = False, *, by_telegram_id: int | None = None
     ) -> RetryReceipt:
-        """Make pending and retrying posts due and give failed ones one more attempt.
+        """Make pending and retrying posts due, and give failed ones one more attempt.
 
         Args:
-            user_id: whose (None: everybody's). limit: 1–1000 posts.
-            force: reset the attempts, too, and ask the provider again in a pause: the administrator's alone.
-            by_telegram_id: who is shown progress, and may stop it.
+            user_id: the posts' owner (None: any). limit: 1–1000 posts.
+            force: reset the attempts, too, and ask the provider again in a pause: for administrators only.
+            by_telegram_id: the person who is shown progress, and may stop it.
         """
         if limit not in LIMITS:
             raise ValueError(f"limit must be from {LIMITS.start} to {LIMITS.stop - 1}")
@@ -215,7 +210,7 @@ class TaggingService:
         return RetryReceipt(batch_id, queued)
 
     async def show_progress(self, batch_id: int, chat_id: int, message_id: int) -> None:
-        """Say which message shows the progress of a /retry."""
+        """Store which message shows the progress of a /retry."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is not None:
@@ -261,7 +256,7 @@ class TaggingService:
             return await retry_requests.unskip(session, post_id)
 
     async def retry_nightly(self, limit: int) -> int:
-        """The daily retry of failed posts; returns how many were queued."""
+        """Queue failed posts for the daily retry; returns how many."""
         now = self._clock()
         async with self._database.write() as session:
             count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
@@ -270,7 +265,7 @@ class TaggingService:
         return count
 
     async def clean_up(self) -> None:
-        """Prune old attempts, messages, batches and updates, and take over verdicts that the parser wrote meanwhile."""
+        """Prune old attempts, messages, batches and updates, and adopt verdicts that the parser wrote meanwhile."""
         now = self._clock()
         pruned = await self._prune(attempt_log.prune_attempts, now - ATTEMPTS_KEPT)
         await self._prune(outbox.prune, now - ATTEMPTS_KEPT)
@@ -281,7 +276,7 @@ class TaggingService:
         log.info("cleaned_up", attempts=pruned, adopted=adopted)
 
     async def _prune(self, prune: Callable[[AsyncSession, datetime, int], Awaitable[int]], before: datetime) -> int:
-        """All of it, in transactions each of which is short: nobody waits for the whole."""
+        """In short transactions, so that no other writer waits for the whole."""
         total, count = 0, PRUNED_AT_ONCE
         while count == PRUNED_AT_ONCE:
             async with self._database.write() as session:
@@ -296,7 +291,7 @@ class TaggingService:
         self._probe()
 
     async def provider_state(self, *, backlog: bool = False) -> ProviderState:
-        """Whether tagging goes on, and if not, since when, why and until when; `backlog`: when the queue is through."""
+        """`backlog`: also when the queue will be through."""
         if not self.enabled:
             return disabled(self._chain)
         return await self._provider_watch.state(backlog=backlog)

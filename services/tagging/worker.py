@@ -29,8 +29,6 @@ FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
 class Worker:
-    """Works off the queue. `run` is its loop, `wake` says that something may be due, `stop` ends it."""
-
     def __init__(
         self,
         database: Database,
@@ -45,14 +43,7 @@ class Worker:
         on_finished: Callable[[Sequence[FinishedRequest]], None] | None = None,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
-        """Take its collaborators.
-
-        Args:
-            tick_seconds: the longest time between two looks at the queue, for rows of other processes and for leases
-                that have run out.
-            on_news: called when somebody is to be told something.
-            on_finished: called with each group of requests once it is stored.
-        """
+        """`tick_seconds`: the longest time between two turns, which find other processes' rows and expired leases."""
         self._database = database
         self._provider = provider
         self._recorder = recorder
@@ -85,12 +76,11 @@ class Worker:
         self._signal.set()
 
     def stop(self) -> None:
-        """Take no more work; `run` returns when the requests in flight have ended, 15 s at most."""
+        """Claim no more posts; `run` returns when the requests in flight have ended, after STOP_SECONDS at most."""
         self._stopping = True
         self._signal.set()
 
     async def run(self) -> None:
-        """Work until `stop`."""
         pause = FIRST_DATABASE_PAUSE
         while not self._stopping:
             self._signal.clear()
@@ -198,7 +188,7 @@ class Worker:
             self._batch = Recorded()
 
     async def _renew(self, session: AsyncSession, now: datetime) -> bool:
-        """Prolong leases each third of their length. Returns whether none is older than that now."""
+        """Renew leases each third of their length. Returns whether none is older than that now."""
         is_time = time.monotonic() - self._renewed_at >= self._lease / 3
         if self._under_way and is_time:
             await self._prolong(session, now + timedelta(seconds=self._lease))

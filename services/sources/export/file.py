@@ -25,8 +25,6 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ExportFault(StrEnum):
-    """What is wrong with a file."""
-
     #: No such file, a folder, or a file without read permission.
     UNREADABLE = "unreadable"
     #: The export as web pages.
@@ -47,13 +45,9 @@ class ExportError(SourceError):
 
 
 class ExportFile:
-    """The messages of an export, chat after chat.
+    """The messages of an export, chat after chat. `size` and `bytes_read` are 0 before it is read.
 
     A delivery's position counts all messages of the file so far, skipped ones too.
-
-    Attributes:
-        size: of the file, in bytes; 0 before it is read.
-        bytes_read: how many of these were read.
     """
 
     def __init__(self, path: Path, *, max_delivery: int = MAX_DELIVERY) -> None:
@@ -99,8 +93,7 @@ class ExportFile:
 class _Batch:
     """Messages of one chat that were read and not delivered yet.
 
-    Attributes:
-        position: messages of the whole file so far; delivered: how many of them were delivered or skipped over.
+    `position`: messages of the whole file so far; `delivered`: how many of them were delivered or skipped over.
     """
 
     def __init__(self, position: int) -> None:

@@ -26,7 +26,7 @@ class NotAnExportError(Exception):
 
 
 def messages_of(file: BinaryIO) -> Iterator[tuple[SourceChannel, Any]]:
-    """Each message (whatever JSON it is) with its chat.
+    """Each message (any JSON value) with its chat.
 
     Raises:
         NotAnExportError: there are no lists of messages, or a chat without a number.

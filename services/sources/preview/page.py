@@ -1,7 +1,7 @@
 """A page of a public channel's preview (t.me/s/NAME) → its posts, or an error that says what is missing.
 
-A page of an unknown form gives no posts, so that no empty ones are stored. A single message of an unknown kind is left
-out and counted.
+A page of an unknown form gives no posts, so that no empty ones are stored. A single message of an unknown kind is
+omitted and counted.
 """
 
 from __future__ import annotations
@@ -63,14 +63,13 @@ _ZEROS = {"": 0, "K": 3, "M": 6, "B": 9}
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """A page of a channel's preview.
+    """A page of a channel's preview, its posts from the oldest.
 
     Attributes:
         name: the channel's name as the page writes it.
-        posts: oldest first; may be empty.
-        before: what to ask the next older page with; None on the oldest page.
-        lowest: the lowest number of a message on the page, left-out ones too; None on a page without messages.
-        skipped: messages that were left out, reason → how many.
+        before: the number by which the next older page is requested; None on the oldest page.
+        lowest: the lowest number of a message on the page, omitted ones too; None on a page without messages.
+        skipped: omitted messages, reason → how many.
     """
 
     title: str
@@ -83,7 +82,7 @@ class PreviewPage:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One message; without a `post` it is a service message, or of an unknown kind (`fault`)."""
+    """Without a `post` it is a service message, or of an unknown kind (`fault`)."""
 
     name: str
     number: int
@@ -92,7 +91,7 @@ class _Message:
 
 
 def read_page(html: str, name: str) -> PreviewPage:
-    """The page that was asked for by `name`.
+    """The page that was requested for `name`.
 
     Raises:
         SourceGoneError: there is no channel of this name, or none with a preview.

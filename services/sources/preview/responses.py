@@ -1,5 +1,3 @@
-"""What an answer without a page means, by its status and headers."""
-
 from __future__ import annotations
 
 import math
@@ -23,19 +21,11 @@ _PREVIEW_PATH = re.compile(r"/s/([A-Za-z0-9_]{1,64})/?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The channel's preview is under this name."""
-
     name: str
 
 
 def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
-    """What a redirect means; only a channel's name is taken from it, never a host to ask.
-
-    Args:
-        base: the address of the preview's server.
-        asked: the address that was asked for.
-        location: the Location header.
-    """
+    """What a redirect means; only a channel's name is taken from it, never a host to ask."""
     try:
         target = asked.join(URL(location)) if location else None
         known = target is not None and (target.host == base.host or target.host in TELEGRAM_HOSTS)

@@ -20,19 +20,17 @@ _LAYOUT = re.compile(r"[\r\n]+")
 
 
 def classes_of(element: LexborNode) -> list[str]:
-    """The element's classes, as written."""
     return (element.attributes.get("class") or "").split()
 
 
 def text_of(element: LexborNode) -> str:
-    """What a reader sees of the element; may be empty."""
+    """The element's visible text; may be empty."""
     pieces: list[str] = []
     _write(element, pieces, is_preformatted=False)
     return _BREAKS.sub(_shown, "".join(pieces)).strip()
 
 
 def line_of(element: LexborNode) -> str:
-    """The same on one line."""
     return " ".join(text_of(element).split())
 
 
@@ -62,6 +60,6 @@ def _written(text: str, *, is_preformatted: bool) -> str:
 
 
 def _shown(breaks: re.Match[str]) -> str:
-    """Telegram's own line breaks, as many as there are; without any, one break or space for the layout."""
+    """Telegram's own line breaks, all of them; without any, one break or space for the layout."""
     run = breaks[0]
     return "\n" * run.count("\n") or ("\n" if _EDGE in run else " ")
