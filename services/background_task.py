@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
@@ -16,11 +14,9 @@ log = structlog.get_logger(__name__)
 class BackgroundTask(ABC):
     """Calls `work` again and again until `stop`: when woken, and after the seconds that `work` returned."""
 
-    #: Seconds until `work` is called again after it raised an exception.
     error_pause = 5.0
 
     def __init__(self) -> None:
-        #: Set by `stop`. `work` may look at it between two steps.
         self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._waits_for_database = False

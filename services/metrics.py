@@ -1,7 +1,5 @@
 """The state of the whole installation for /metrics, from the database that all processes share."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +26,6 @@ KEEP_SECONDS = 10.0
 KEEP_TIMES = 20.0
 #: A request waits at most this long; Prometheus gives up after 10 s.
 WITHIN_SECONDS = 5.0
-#: Posts with a status of another program.
 OTHER = "other"
 
 

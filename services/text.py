@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import re
 import unicodedata
 
-#: Characters of a post's text that are sent to a model.
 PROMPT_TEXT_LIMIT = 2000
 
 #: NUL is refused by providers' databases; a lone surrogate cannot be encoded as UTF-8.

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +12,6 @@ from storage.accounts import people as rows
 from storage.db.engine import Database
 from storage.schema import parser_tables
 
-#: Languages that the bot speaks.
 LANGUAGES = ("en", "ru")
 DEFAULT_LANGUAGE = "en"
 #: A declined person may ask again after this time.

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from storage.schema.types import as_text
 
 #: Lets people and secret scanners recognise a token.
 PREFIX = "mtk_"
-#: Characters of a token that are stored to tell tokens apart.
 SHOWN = 10
 
 

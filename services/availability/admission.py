@@ -1,7 +1,5 @@
 """How many requests may start now, by circuit breakers, rate limits, slow start, concurrency and the retry budget."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from services.availability.model_choice import candidates, is_paused, next_probe
 from services.availability.rate_limit import LimitStates, SharedRateLimits
 from services.availability.retry_budget import RetryBudget
 
-#: Seconds at least until the next look.
 SHORTEST_WAIT = 0.05
 
 

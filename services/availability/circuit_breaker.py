@@ -4,8 +4,6 @@ A model is *set aside* until a time and for a reason; with every model aside tag
 times. When a pause after a fault ends, one probe goes through (half-open); its success closes the breaker.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

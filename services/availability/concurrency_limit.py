@@ -1,7 +1,5 @@
 """PURE: how many requests may be in flight: slow start after an outage, fewer when the server is too slow."""
 
-from __future__ import annotations
-
 #: What a timeout leaves of the limit, and the least that the timeouts of one turn leave together.
 AFTER_TIMEOUT, LEAST_LEFT = 0.7, 0.5
 #: What an answer adds to a limit that timeouts have lowered. It grows while fewer than one request in ten times out.

@@ -3,8 +3,6 @@
 Source: https://openrouter.ai/docs/api/reference/limits
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +25,6 @@ log = structlog.get_logger(__name__)
 
 #: OpenRouter's quota on free models without bought credits, and with.
 FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY = 50, 1000
-#: All processes together ask so often.
 EVERY = timedelta(minutes=15)
 
 

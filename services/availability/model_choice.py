@@ -1,7 +1,5 @@
 """PURE: which model is asked next, and how long to wait when none may be asked."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from datetime import datetime
 

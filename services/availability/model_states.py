@@ -1,7 +1,5 @@
 """The models' states, between their rows and `services.availability.circuit_breaker`'s values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any

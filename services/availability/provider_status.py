@@ -1,7 +1,5 @@
 """Whether tagging goes on, and if not, since when, why and until when, as /stats shows it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A limit's *scope* is what it counts: requests to free models, to one model, or all requests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +19,6 @@ FREE_REQUESTS_PER_MINUTE = 20
 FREE_SCOPE, ALL_SCOPE = "free", "all"
 #: A little slower than allowed: the provider counts arrivals, which the network shifts.
 SLACK = 1.02
-#: A limit that a provider once named is believed so long.
 BELIEVED_FOR = timedelta(days=1)
 #: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
 LONGEST_PROMISE = timedelta(hours=1)
@@ -80,7 +77,6 @@ class SharedRateLimits:
         self._rate_limit = rate_limit
         self._own = set(map(rate_limit.scope, chain))
         self._wanted = sorted(self._own | {FREE_SCOPE})
-        # Scope → the last slot that waiting posts were told.
         self._promised: dict[str, datetime] = {}
 
     async def load(self, session: AsyncSession) -> LimitStates:

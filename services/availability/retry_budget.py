@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections import deque
 
 #: Retries after upstream faults: at most this share of a minute's requests …

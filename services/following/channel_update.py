@@ -1,7 +1,5 @@
 """A public channel in the transaction that stores an answer about it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

@@ -1,12 +1,9 @@
 """PURE: which messages of a channel were read, and which of a page are taken for a user."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from services.sources.base import Delivery, SourcePost
 
-#: `History.wanted` for all older posts.
 EVERYTHING = 2**31 - 1
 
 

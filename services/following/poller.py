@@ -1,7 +1,5 @@
 """Polls the public channels that people follow: one request at a time, its result stored at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 #: How often to look for channels that another process added.
 LOOK_SECONDS = 10.0
-#: The longest pause after an answer with Retry-After.
 LONGEST_PAUSE = 3600.0
 
 
@@ -101,7 +98,6 @@ class Poller(BackgroundTask):
             # The page was not stored: the server must deliver it again.
             self._previews.forget(request.name)
             if not is_unavailable(error):
-                # Other channels go first.
                 await self._progress.postpone(request, self._clock())
             raise
 

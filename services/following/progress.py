@@ -1,7 +1,5 @@
 """Which page the poller requests next, and what its answer changes: each answer in one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,7 +32,6 @@ from storage.schema.tables import Channel
 
 log = structlog.get_logger(__name__)
 
-#: A user is told of progress each time this many older posts were read.
 TELL_EVERY = 100
 #: One request of this many is for gaps and older posts, even while channels are due.
 BACKLOG_EVERY = 3

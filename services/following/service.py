@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Sequence
@@ -24,10 +22,8 @@ from storage.schema.source_tables import Follow, SourceRow
 FIRST_POSTS, MORE_POSTS = 50, 200
 #: Channels that one user can follow: one request a second is made for all users together.
 MOST_CHANNELS = 200
-#: For `ChannelService.older`: all older posts.
 ALL = EVERYTHING
 PAGE = 6
-#: How often a waiting fetch looks whether the channel was read.
 LOOK_SECONDS = 0.25
 #: Posts deleted in one transaction, so that other writers need not wait for long.
 PORTION = 1000
@@ -37,7 +33,6 @@ class AddOutcome(StrEnum):
     NEW = "new"
     #: The user follows it already; a pause has ended.
     KNOWN = "known"
-    #: The user has MOST_CHANNELS.
     TOO_MANY = "too_many"
 
 

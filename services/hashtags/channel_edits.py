@@ -1,7 +1,5 @@
 """Edits of channel posts with hashtags: telling our own from those of people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,7 +60,6 @@ def _is_ours(row: HashtagRow, *, has_line: bool) -> bool:
 def _put_back(row: HashtagRow, text: str) -> str:
     """The state in which the writer restores a person's edit."""
     if not text:
-        # Without a caption there is nothing to tag.
         return "undoing" if row.is_caption else "undone"
     return {"written": "waiting", "undone": "undoing"}.get(row.state, row.state)
 

@@ -3,8 +3,6 @@
 Lengths and offsets count UTF-16 units, as Telegram does.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

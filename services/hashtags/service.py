@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,22 +17,17 @@ from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)
 
-#: Rows that one transaction of `due` reads.
 PORTION = 50
 
 
 class SwitchResult(StrEnum):
     DONE = "done"
-    #: The bot may not edit the channel's messages.
     NO_RIGHT = "no_right"
-    #: The channel belongs to somebody else.
     NOT_THEIRS = "not_theirs"
 
 
 class UndoResult(StrEnum):
-    #: The writer will remove them.
     BEGUN = "begun"
-    #: The post has none.
     NOTHING = "nothing"
     NOT_THEIRS = "not_theirs"
 

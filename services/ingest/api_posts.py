@@ -1,7 +1,5 @@
 """Posts that other programs send to the API, each stored once for its user."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +101,6 @@ def _status(before: StoredText | None, after: StoredText) -> Status:
     return "known" if before.text == after.text else "edited"
 
 
-#: A channel's number and its name in lower case.
 _Key = tuple[int | None, str | None]
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +12,6 @@ from storage.posts import imports as rows
 from storage.queue.claim import Priority
 from storage.schema.source_tables import ImportRow
 
-#: The longest file name that is stored.
 NAME_LENGTH = 255
 
 
@@ -40,7 +37,7 @@ class ImportResult:
     personal: int = 0
     last_chat: int | None = None
 
-    def plus(self, delivery: Delivery, stored: StoreResult | None) -> ImportResult:
+    def plus(self, delivery: Delivery, stored: StoreResult | None) -> "ImportResult":
         """The result with a further delivery; `stored` is None if the delivery held no posts."""
         skipped = dict(Counter(self.skipped) + Counter(delivery.skipped))
         if stored is None:

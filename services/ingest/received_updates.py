@@ -1,7 +1,5 @@
 """Updates that a webhook received: stored before Telegram is answered, and handled afterwards."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from storage.db.engine import Database
 from storage.posts import received_updates as rows
 from storage.schema.tables import ReceivedUpdateRow
 
-#: Telegram's update_id, as a BIGINT can hold it.
 IDS = range(-(2**63), 2**63)
 
 

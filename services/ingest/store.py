@@ -1,7 +1,5 @@
 """Deliveries of any source → posts, each stored once for its user."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +25,6 @@ from storage.schema.tables import Post
 
 #: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
-#: What a BIGINT, and PostgreSQL's INTEGER of `posts.views`, can hold.
 MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
 

@@ -1,7 +1,5 @@
 """What the HTTP API reads: users, and a user's channels, tags, posts and counts."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,6 @@ from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.types import as_text, as_whole
 
-#: Attempts shown of one post; the table keeps those of 30 days.
 ATTEMPTS_LISTED = 100
 
 

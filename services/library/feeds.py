@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hmac
 import re
 import secrets
@@ -18,9 +16,7 @@ from storage.db.engine import Database
 from storage.db.locks import lock_number
 from storage.reads import feeds, lists
 
-#: Posts in a feed.
 MAX_POSTS = 50
-#: Characters in the tag of a link.
 MAX_TAG_LENGTH = 100
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Characters by which a secret is looked up; the rest (190 bits) is compared in constant time.

@@ -41,7 +41,6 @@ _REFUSALS = re.compile(
     r"|\bкак (?:ии|языковая модель|искусственный интеллект)\b",
     re.IGNORECASE,
 )
-#: This many words of the post or the prompt in a row are no tags.
 _ECHOED_WORDS = 4
 _ECHOED_POST_WORDS = 5
 

@@ -4,8 +4,6 @@ A model that leaves a post out may renumber the rest. Tags that share words with
 with their own, count as the other's.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +13,6 @@ _WORD = re.compile(r"\w+")
 _STEM = 5
 #: This many tags in another post's text, and none in its own, make tags suspicious.
 _ENOUGH = 2
-#: From this many suspicious posts on, the whole answer counts as renumbered.
 _SEVERAL = 2
 
 

@@ -1,7 +1,5 @@
 """The HTTP client of one OpenAI-compatible server: one request → one outcome a post."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -22,7 +20,6 @@ from services.llm.server_errors import ServerError
 
 log = structlog.get_logger(__name__)
 
-#: A larger answer is no list of tags.
 MOST_BYTES = 1024 * 1024
 KEY_SECONDS = 10.0
 
@@ -78,9 +75,7 @@ class Provider:
         self._timeout = timeout_seconds
         self._clock = clock
         self._key_url = f"{base_url.rstrip('/')}/key"
-        #: Whether OpenRouter's own fields go along.
         self.extras = bool(key)
-        #: Whether the server is still to be asked for `GET /key`.
         self.tells_key = bool(key)
         self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
         self._rejected = RejectedTexts()

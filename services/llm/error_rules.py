@@ -3,8 +3,6 @@
 The answers that it was made from are in tests/services/llm/server_answers.json.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 A feature is left out if an error names it, or if the same request succeeds without it.
 """
 
-from __future__ import annotations
-
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,12 +24,10 @@ class Feature(StrEnum):
     SYSTEM_ROLE = "the system role"
 
 
-#: OpenRouter's own fields.
 OPENROUTER_FEATURES = frozenset({Feature.MODELS, Feature.PLUGINS})
 ANSWER_LIMITS = frozenset({Feature.MAX_TOKENS, Feature.MAX_COMPLETION_TOKENS})
 
 LEFT_OUT_FOR = timedelta(days=1)
-#: Texts whose trials are remembered.
 _MOST_TRIALS = 1000
 #: After an error that names nothing, the same request is tried without these, one step after the other.
 _TRIALS: tuple[frozenset[Feature], ...] = (

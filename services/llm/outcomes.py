@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,17 +8,14 @@ class Kind(StrEnum):
     """As stored in `metka_attempts.outcome`."""
 
     TAGGED = "tagged"
-    #: Upstream faults.
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
     NETWORK = "network"
     EMPTY = "empty"
-    #: An answer without usable tags.
     MALFORMED = "malformed"
     LIMITED = "limited"
     ACCOUNT = "account"
     FORBIDDEN = "forbidden"
-    #: This model will not accept this post.
     REFUSED = "refused"
     MODEL_GONE = "model_gone"
     #: The next request to the server goes without a feature, or with another token budget.
@@ -45,7 +40,6 @@ class Outcome(NamedTuple):
     kind: Kind
     reason: str = ""
     tags: tuple[str, ...] = ()
-    #: When the provider said that it may be asked again.
     until: datetime | None = None
     #: A limit or an account fault of the platform, not of one model.
     platform: bool = False

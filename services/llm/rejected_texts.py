@@ -1,7 +1,5 @@
 """Requests that a server refuses (400, 422) without a known reason: is the post at fault?"""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Source: https://openrouter.ai/docs/api/reference/errors-and-debugging
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +17,10 @@ from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
 from services.llm.server_errors import ServerError, find_error
 
-#: Characters of an unreadable answer that are kept to explain it later.
 EXCERPT = 1000
 
 #: JSON's escapes of NUL and of halves of surrogate pairs, which no database stores.
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-#: finish_reason of an answer that ran into its token limit.
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _FILTERED = re.compile(
@@ -82,9 +78,6 @@ def _storable(value: Any) -> Any:
     return value
 
 
-# --- errors ---------------------------------------------------------------------------------------------------
-
-
 def _of_error(error: ServerError, texts: Sequence[str], now: datetime, *, excerpt: str | None) -> Outcome:
     rule = rule_of(error)
     platform = rule.kind is Kind.ACCOUNT or (rule.kind is Kind.LIMITED and error.is_platform_limit)
@@ -118,9 +111,6 @@ def _of_no_json(reply: Reply) -> Outcome:
 
 def _excerpt(reply: Reply) -> str:
     return reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
-
-
-# --- answers --------------------------------------------------------------------------------------------------
 
 
 def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcome, ...], bool]:

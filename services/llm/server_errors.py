@@ -4,15 +4,12 @@ Servers put the message into `error.message`, `error` itself, the top level, `de
 a JSON text within one of these (OpenRouter's `metadata.raw`).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Characters of the server's own words that are kept.
 WORDS_LIMIT = 300
 _DEPTH_LIMIT = 8
 _TEXT_LIMIT = 4000
@@ -34,7 +31,6 @@ class ServerError:
     """`code` is an HTTP status: the error's own, or else the answer's."""
 
     code: int
-    #: The messages for people.
     messages: tuple[str, ...] = ()
     #: Messages, types, codes and parameter names in lower case, to search in.
     text: str = ""

@@ -1,7 +1,5 @@
 """Alerts to the administrators: tagging is paused, many attempts fail, tagging goes on."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ REPEATED_WITHIN, LASTS = timedelta(minutes=10), timedelta(seconds=60)
 #: ALERT_FAILED_PERCENT counts the attempts of this period, if there are FEWEST_ATTEMPTS or more.
 FAILING_WITHIN = timedelta(hours=1)
 FEWEST_ATTEMPTS = 20
-#: Period of one query.
 QUERY_PERIOD = timedelta(minutes=15)
 PAUSE, RECOVERED, FAILING = "pause", "recovered", "failing"
 

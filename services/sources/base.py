@@ -4,8 +4,6 @@ To add a source, write a class with `deliveries` in a package beside `preview` a
 nothing else. Storing, tagging and telling people are the same for all sources.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
@@ -31,7 +29,6 @@ def batches(requests: Sequence[TaggingRequest]) -> list[TaggingRequest]:
 def _joined(requests: Sequence[TaggingRequest]) -> Iterator[TaggingRequest]:
     first, posts, tokens = requests[0], list[ClaimedPost](), 0
     for (post,) in (request.posts for request in requests):
-        # A post that goes alone goes whatever its length.
         size = estimated_tokens(post.text or "") if first.most_posts > 1 else 0
         if posts and (len(posts) == first.most_posts or tokens + size > TOKENS_A_REQUEST):
             yield replace(first, posts=tuple(posts))

@@ -1,7 +1,5 @@
 """Claims due posts and plans requests for them, in the caller's transaction."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What finished requests say of models and limits, stored for all processes."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

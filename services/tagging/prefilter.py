@@ -3,8 +3,6 @@
 A post needs no request without text, with its tags, or with a text that is tagged already.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Writes a group of finished requests in the caller's transaction: posts, attempts, models' states, notices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,16 +33,12 @@ class Recorded:
     tagged: int = 0
     failed: int = 0
     retried: int = 0
-    #: Somebody is to be told.
     notices: bool = False
     #: An attempt is in doubt: it waits for others to be served.
     waiting: bool = False
-    #: Requests that a model answered, usably or not.
     answered: int = 0
     timed_out: int = 0
-    #: The provider refused the account, or access to a model.
     refused_access: bool = False
-    #: The models' states as they are after the group.
     states: dict[str, ModelState] | None = None
 
 

@@ -1,13 +1,11 @@
 """PURE: an outcome, a post and the time → what happens to the post next, as a value."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from services.llm.outcomes import DOWN_KINDS, Kind, Outcome
 
@@ -42,7 +40,6 @@ class AttemptTrail:
     refused: tuple[str, ...] = ()
     only_refusals: bool = True
     answered: bool = False
-    #: When the first request of the attempt that failed had left.
     started_at: datetime | None = None
     #: How many posts the next request may be about at most; None: no limit but the batch size.
     together: int | None = None
@@ -61,7 +58,7 @@ class AttemptTrail:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> AttemptTrail:
+    def from_json(cls, value: Any) -> Self:
         """A value that cannot be read is an attempt that has just begun."""
         if not isinstance(value, dict):
             return cls()
@@ -244,5 +241,4 @@ def _end_attempt(
         return retry(now + timedelta(seconds=wait), counts=False)
     if is_last:
         return GiveUp("refused" if trail.only_refusals else "exhausted", error)
-    # Models are left that have not seen the post: nothing is gained by waiting.
     return retry(now + timedelta(seconds=0.0 if trail.only_refusals else wait), counts=True)

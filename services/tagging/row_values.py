@@ -1,7 +1,5 @@
 """PURE but for the log: one outcome of one post as the columns of `posts` and of `metka_attempts`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,7 +74,6 @@ def failed_values(post: ClaimedPost, kind: str, error: str) -> dict[str, Any]:
     return {**_OVER, "tagging_status": status, "tagging_error": error, "failure_kind": kind}
 
 
-#: Nothing is left of the work on a post.
 _OVER: dict[str, Any] = {
     "next_attempt_at": None,
     "attempt_trail": None,

@@ -1,7 +1,5 @@
 """The use cases of tagging that the bot, the API and the scheduler call."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -27,10 +25,8 @@ from storage.schema.tables import RetryRun
 
 log = structlog.get_logger(__name__)
 
-#: How long a /retry's message shows progress.
 PROGRESS_FOR = timedelta(minutes=15)
 ATTEMPTS_KEPT = timedelta(days=30)
-#: Rows in one transaction of the clean-up.
 PRUNED_AT_ONCE = 1000
 #: Telegram keeps an update for a day, and sends none again after that.
 UPDATES_KEPT = timedelta(days=1)

@@ -1,7 +1,5 @@
 """The values of the worker's turn: a request under way, how it ended, and what a turn starts."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
@@ -15,7 +13,6 @@ class TaggingRequest:
     posts: tuple[ClaimedPost, ...]
     models: tuple[str, ...]
     is_probe: bool = False
-    #: At most so many posts may share it.
     most_posts: int = 1
 
     @property
@@ -51,7 +48,7 @@ class FinishedRequest:
     def any_tagged(self) -> bool:
         return (self.whole or self.call).outcome.kind is Kind.TAGGED
 
-    def singles(self) -> list[FinishedRequest]:
+    def singles(self) -> "list[FinishedRequest]":
         """A part for each post; the first one holds the request's cost."""
         calls = [self.call._replace(outcomes=(outcome,)) for outcome in self.call.outcomes]
         calls[1:] = [call._replace(usage=Usage()) for call in calls[1:]]

@@ -4,8 +4,6 @@ A turn is one transaction: it records the requests that have ended since the las
 places. No transaction is open while a model is asked.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,7 +56,6 @@ class Worker:
         self._stopping = False
         self._probe_asked = False
         self._under_way: dict[asyncio.Task[Call], TaggingRequest] = {}
-        # Ended, and not stored yet.
         self._finished: list[FinishedRequest] = []
         self._renewed_at = 0.0
         # Posts may wait for the provider, also since an earlier process saw it fail.

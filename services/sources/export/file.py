@@ -1,7 +1,5 @@
 """A file that Telegram Desktop exported: `result.json`, of one chat or of a whole account, read as a stream."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections import Counter
@@ -17,7 +15,6 @@ from services.sources.base import Delivery, SourceChannel, SourceError, SourcePo
 from services.sources.export.messages import post_of
 from services.sources.export.reader import NotAnExportError, messages_of
 
-#: Messages in a delivery, at most.
 MAX_DELIVERY = 500
 #: The size and this much of the beginning identify a file.
 FINGERPRINT_BYTES = 2**20
@@ -27,12 +24,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class ExportFault(StrEnum):
     #: No such file, a folder, or a file without read permission.
     UNREADABLE = "unreadable"
-    #: The export as web pages.
     HTML = "html"
     NOT_JSON = "not_json"
-    #: JSON, but no export of chats.
     NOT_EXPORT = "not_export"
-    #: Damaged or cut off.
     BROKEN = "broken"
 
 

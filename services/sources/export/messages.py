@@ -1,7 +1,5 @@
 """The JSON of an export's chats and messages → channels and posts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +10,7 @@ from storage.posts.channel_posts import BOT_API_PREFIX
 MAX_CHAT_ID = 10**12
 #: Until 2021 exports had numbers of groups and channels with this bit above their own 32.
 OLD_SHIFT = 2**33
-#: The last second of the year 9999.
 MAX_SECONDS = 253_402_300_799
-#: Titles of chats that have no name in the export.
 TITLES = {"saved_messages": "Saved Messages", "replies": "Replies", "verification_codes": "Verification Codes"}
 
 

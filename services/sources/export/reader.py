@@ -1,7 +1,5 @@
 """The JSON of an export → its messages, of which one at a time is in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 

@@ -1,7 +1,5 @@
 """Public channels as a source: the preview's pages over HTTP, newest first, one request a second in all."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -31,7 +29,6 @@ CHUNK_BYTES = 2**16
 MAX_REDIRECTS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
-#: Request headers that ask only for a page newer than the last one.
 _Validators = Mapping[str, str]
 
 

@@ -4,8 +4,6 @@ A page of an unknown form gives no posts, so that no empty ones are stored. A si
 omitted and counted.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,14 +31,11 @@ ASIDE = (
     f".js-message_reply_text, {MESSAGE}_author, {MESSAGE}_forwarded_from, {MESSAGE}_link_preview, {MESSAGE}_reactions,"
     f"{MESSAGE}_reply, {MESSAGE}_user, {MESSAGE}_via_bot"
 )
-#: What a message may consist of besides text.
 CONTENT = '[class*="message_media_not_supported"], ' + _any_of(
     "animated audio checklist contact dice document game gif giveaway grouped invoice location paid photo poll"
     " roundvideo sticker story tgsticker todo venue video voice"
 )
-#: Where else a message has words.
 PLACES = f".copyonly, {', '.join(HIDDEN)}, " + _any_of("date error footer from info inline meta owner views voters")
-#: The outermost texts and polls of a message, in the page's order.
 WRITTEN = f":is({TEXT}, {POLL}):not(:is({TEXT}, {POLL}, {ASIDE}) *)"
 OWN_CONTENT = f":is({CONTENT}):not(:is({TEXT}, {ASIDE}) *)"
 OWN_LINK = f"[href]:not(:is({TEXT}, {ASIDE}) *)"

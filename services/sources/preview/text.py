@@ -1,7 +1,5 @@
 """The text of an element, as Telegram's Bot API gives it: same characters, same line breaks, no formatting."""
 
-from __future__ import annotations
-
 import re
 
 from selectolax.lexbor import LexborNode
@@ -11,7 +9,6 @@ BLOCKS = frozenset(
     {"blockquote", "details", "div", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "pre", "section"}
     | {"summary", "table", "tr", "ul"}
 )
-#: Elements whose content no reader sees.
 HIDDEN = frozenset({"iframe", "noscript", "script", "style", "svg", "template", "textarea"})
 #: Marks for a line break of the markup's own layout (a space to the reader), and for an edge of a block.
 _SPACE, _EDGE = "\r", "\x00"
