@@ -29,11 +29,9 @@ class BackgroundTask(ABC):
         """Called once, after the last call of `work`."""
 
     def wake(self) -> None:
-        """Call `work` now, or again as soon as the present call has ended."""
         self._woken.set()
 
     def stop(self) -> None:
-        """End `run` after the present call of `work`."""
         self.stopping.set()
         self._woken.set()
 

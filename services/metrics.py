@@ -92,7 +92,6 @@ class MetricsReader:
         return query.result()
 
     async def close(self) -> None:
-        """Cancel a running query before the database is closed."""
         if self._query is not None:
             self._query.cancel()
             await asyncio.wait({self._query})

@@ -30,7 +30,7 @@ def units(text: str) -> int:
 
 
 def is_blank(char: str) -> bool:
-    """Whether the character is invisible although Unicode calls it a mark, a letter or a symbol."""
+    """Invisible, although Unicode calls it a mark, a letter or a symbol."""
     return char in _BLANKS
 
 

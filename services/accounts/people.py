@@ -59,8 +59,6 @@ class CurrentUser:
 
 
 class People:
-    """Users, administrators (ADMIN_IDS) and strangers."""
-
     def __init__(self, database: Database, admin_ids: Collection[int], clock: Clock) -> None:
         self._database = database
         self._admin_ids = admin_ids
@@ -119,7 +117,6 @@ class People:
         return sorted(self._admin_ids)
 
     async def mark_told(self, telegram_id: int) -> None:
-        """A stranger was told that the bot is private."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), told=True)
 
@@ -145,11 +142,7 @@ class People:
     def is_admin(self, telegram_id: int) -> bool:
         return telegram_id in self._admin_ids
 
-    async def mark_unreachable(self, telegram_id: int) -> None:
-        await self.set_reachable(telegram_id, reachable=False)
-
     async def set_reachable(self, telegram_id: int, reachable: bool) -> None:
-        """The person unblocked (`reachable`) or blocked the bot."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), reachable=reachable)
 

@@ -22,8 +22,6 @@ class UnknownPersonError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ListedToken:
-    """A token without its secret; `prefix` are its first characters."""
-
     id: int
     prefix: str
     created_at: datetime
@@ -74,7 +72,6 @@ class Tokens:
         ]
 
     async def revoke(self, token_id: int) -> bool:
-        """Delete a token; False if there is none with this id."""
         async with self._database.write() as session:
             return await tokens.revoke(session, token_id)
 

@@ -16,8 +16,6 @@ SHORTEST_WAIT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """What all processes know of the provider, read once a turn."""
-
     models: dict[str, ModelState]
     limits: LimitStates
     now: datetime
@@ -51,7 +49,6 @@ class AdmissionControl:
         self._retries = RetryBudget()
 
     def admit(self, view: ProviderView, in_flight: int, *, probe: bool) -> Admission:
-        """How many requests may start. `probe`: one even in a pause."""
         if is_paused(self._chain, view.models, view.now):
             self._concurrency.restart()
             probe_at = next_probe_at(self._chain, view.models, view.now)
@@ -76,7 +73,6 @@ class AdmissionControl:
         return Admission(free, self._batch_size)
 
     def retries(self) -> int:
-        """How many of the requests may be retries after upstream faults."""
         return self._retries.left(self._monotonic())
 
     def retry_wait(self) -> float:
@@ -94,5 +90,4 @@ class AdmissionControl:
 
 
 def seconds_until(moment: datetime | None, now: datetime) -> float | None:
-    """SHORTEST_WAIT at least."""
     return None if moment is None else max(SHORTEST_WAIT, (moment - now).total_seconds())

@@ -159,7 +159,6 @@ def _answered(states: States, sent: Sequence[str], answered: str | None, outcome
 def _closed(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime, is_probe: bool
 ) -> dict[str, ModelState]:
-    """The model answered: it is up. With tags, the account is in order for every model too."""
     mended = [asked.model] if asked.model in states else []
     if outcome.kind is Kind.TAGGED:
         mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
@@ -222,7 +221,6 @@ def _account(states: States, chain: Sequence[str], outcome: Outcome, now: dateti
 
 
 def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
-    """The states once the day's quota of free models is used up."""
     spent = Outcome(Kind.LIMITED, "the day's quota is used up")
     found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
     return {

@@ -55,7 +55,6 @@ def backlog_through(requests: int, state: LimitState, interval: timedelta | None
 
 
 def read_quota(answer: Any) -> DayQuota | None:
-    """The quota in an answer to `GET /key`; None when it names none."""
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict):
         return None
@@ -95,7 +94,6 @@ class QuotaWatch(BackgroundTask):
         return EVERY.total_seconds()
 
     async def check(self) -> None:
-        """Ask, unless another process has lately, and store the answer."""
         if not self._provider.tells_key:
             return
         now = self._clock()

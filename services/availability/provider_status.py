@@ -32,8 +32,6 @@ class ModelAside:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Requests to free models on a UTC day."""
-
     limit: int
     remaining: int
     resets_at: datetime
@@ -105,7 +103,6 @@ class ProviderWatch:
         )
 
     async def _queued(self, session: AsyncSession) -> int:
-        """All users' waiting posts, counted anew when the last count is too old."""
         began = self._monotonic()
         if began >= self._count_until:
             self._waiting = await overview.count_queued(session)

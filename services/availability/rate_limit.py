@@ -61,7 +61,6 @@ class RateLimit:
         return timedelta(seconds=60.0 / rate * SLACK) if rate > 0 else None
 
     def wait(self, scope: str, state: LimitState, now: datetime) -> float:
-        """Seconds until the scope's next request may start."""
         interval = self.interval(scope, state, now)
         if interval is None or state.next_at is None:
             return 0.0
@@ -71,8 +70,6 @@ class RateLimit:
 
 
 class SharedRateLimits:
-    """The limits of a chain's models; their states are read once a turn."""
-
     def __init__(self, rate_limit: RateLimit, chain: Sequence[str]) -> None:
         self._rate_limit = rate_limit
         self._own = set(map(rate_limit.scope, chain))

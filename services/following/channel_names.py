@@ -23,8 +23,6 @@ _NO_CHANNEL = {
 
 
 class Reason(StrEnum):
-    """Why a word names no channel."""
-
     #: An invite link, or a link into a channel that has no public name.
     PRIVATE = "private"
     NO_CHANNEL = "no_channel"
@@ -33,8 +31,6 @@ class Reason(StrEnum):
 
 
 class Unusable(NamedTuple):
-    """A word that names no channel, as written."""
-
     word: str
     reason: Reason
 
@@ -45,7 +41,6 @@ class Names(NamedTuple):
 
 
 def channel_names(text: str) -> Names:
-    """The public channels that a text names, separated by white space or commas, in its order."""
     found: dict[str, str] = {}
     unusable: dict[str, Unusable] = {}
     for word in _words(text):
@@ -68,7 +63,6 @@ def only_name(text: str) -> str | None:
 
 
 def is_name(text: str | None) -> bool:
-    """Whether this may be a channel's public name (without @)."""
     return text is not None and _NAME.fullmatch(text) is not None
 
 

@@ -53,7 +53,6 @@ class History:
 
 
 def first_posts(history: History, delivery: Delivery) -> tuple[History, list[SourcePost]]:
-    """What the newest page gives to a user who has no posts of the channel yet."""
     return _take(history, list(delivery.posts), delivery)
 
 

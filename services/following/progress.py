@@ -146,7 +146,6 @@ class PollProgress:
         self._on_news()
 
     async def postpone(self, request: PollRequest, now: datetime) -> None:
-        """Poll a channel later, since its page could not be stored."""
         async with self._database.write() as session:
             source = await follows.hold(session, request.channel_id)
             if source is not None:
@@ -192,7 +191,6 @@ class PollProgress:
     async def _store_older(
         self, update: ChannelUpdate, follower: Follower, history: History, delivery: Delivery
     ) -> StoreResult:
-        """Store first or older posts that a follower asked for, and tell them how far it is."""
         follow, before = follower.follow, follower.follow.older_read
         asked = before + follow.older_wanted
         result = await update.store(follower, delivery, Priority.BACKFILL)
@@ -211,7 +209,6 @@ class PollProgress:
         return result
 
     async def _finish(self, update: ChannelUpdate, request: PollRequest, delivery: Delivery | None) -> None:
-        """Store when the channel is polled next, and that it can be read."""
         source, now = update.source, update.now
         if request.kind is PageKind.NEWEST:
             source.checked_at = now
@@ -229,7 +226,6 @@ class PollProgress:
         await self._clear_problem(update)
 
     async def _tell_problem(self, update: ChannelUpdate, problem: str) -> None:
-        """Tell followers that the channel is gone, or administrators that its page is unreadable."""
         source = update.source
         if problem == "unreadable":
             await self._alerts.unreadable(update.session, source.name, update.now)

@@ -37,8 +37,6 @@ class AddOutcome(StrEnum):
 
 
 class ChannelProblem(StrEnum):
-    """Why a channel cannot be read now."""
-
     #: No such channel (any more), a private one, or one without a preview.
     GONE = "gone"
     #: Telegram's pages have changed: Metka needs an update.
@@ -157,7 +155,6 @@ class ChannelService:
         return True
 
     def read_now(self) -> None:
-        """Poll the added channels, now that their messages are attached."""
         self._wake()
 
     async def page(self, user_id: int, page: int) -> ChannelPage:
@@ -170,7 +167,6 @@ class ChannelService:
         return ChannelPage([_card(row) for row in shown], page, pages, len(rows))
 
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
-        """One of the user's channels; None if it is not theirs."""
         async with self._database.read() as session:
             rows = await channel_cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
@@ -198,7 +194,6 @@ class ChannelService:
         return next(iter(await self._fetch(user_id, [channel_id], wait_seconds)), None)
 
     async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[FetchResult]:
-        """Poll all channels that the user follows now, and wait for the results."""
         async with self._database.read() as session:
             channel_ids = await follows.followed(session, user_id)
         return await self._fetch(user_id, channel_ids, wait_seconds)
@@ -252,7 +247,6 @@ class ChannelService:
         return was_followed or deleted
 
     async def _delete_posts(self, user_id: int, channel_id: int) -> bool:
-        """False if there were none."""
         last = 0
         while True:
             async with self._database.write() as session:

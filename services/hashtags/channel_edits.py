@@ -65,14 +65,12 @@ def _put_back(row: HashtagRow, text: str) -> str:
 
 
 def _without_ours(row: HashtagRow, message: EditableMessage) -> dict[str, Any]:
-    """A person's edit removed our line."""
     if row.line is None:
         return _obstacle(row, message, message.text)
     return {"line": None, "other_line": row.line, "state": "undone"}
 
 
 def _obstacle(row: HashtagRow, message: EditableMessage, text: str) -> dict[str, Any]:
-    """The message can no longer be edited."""
     obstacle = message.obstacle or (None if text else NO_TEXT)
     is_open = row.state in {"waiting", "written"}
     return {"state": "refused", "error": obstacle} if obstacle and is_open else {}
@@ -84,7 +82,6 @@ def _as_original(message: EditableMessage, text: str, edited_at: datetime | None
 
 
 def original_of(row: HashtagRow) -> EditableMessage:
-    """The message without our line."""
     return EditableMessage(row.text, row.entities or [], row.is_caption, row.options or {})
 
 
@@ -113,7 +110,6 @@ async def record_edit(
 async def await_tags(
     session: AsyncSession, post_id: int, chat_id: int, message_id: int, message: EditableMessage, now: datetime
 ) -> None:
-    """Remember the message: its hashtags are written once the post has tags."""
     if message.obstacle or await rows.find(session, post_id) is not None:
         return
     session.add(

@@ -58,7 +58,6 @@ def hashtag(tag: str) -> str | None:
 
 
 def hashtags(tags: Iterable[str]) -> list[str]:
-    """Each once, ignoring case."""
     found: dict[str, str] = {}
     for name in filter(None, map(hashtag, tags)):
         found.setdefault(name.casefold(), name)
@@ -95,7 +94,6 @@ def without_line(text: str, lines: Iterable[str | None]) -> str | None:
 
 
 def clipped(entities: Iterable[Entity], text: str) -> list[Entity]:
-    """The entities, cut to the length of the text."""
     end = units(text)
     return [
         {**entity, "length": min(entity["length"], end - entity["offset"])}

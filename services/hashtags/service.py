@@ -34,8 +34,6 @@ class UndoResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannel:
-    """A channel that a person owns. `can_edit` is None if unknown."""
-
     id: int
     title: str
     is_on: bool
@@ -44,8 +42,6 @@ class HashtagChannel:
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannels:
-    """A person's channels; `last_written`: the newest post with hashtags."""
-
     channels: tuple[HashtagChannel, ...]
     last_written: int | None = None
 
@@ -75,7 +71,6 @@ class ChannelHashtags:
         self._clock = clock
 
     async def channels(self, telegram_id: int) -> HashtagChannels:
-        """The channels that a person owns and in which the bot is an administrator."""
         async with self._database.read() as session:
             owned = await rows.channels_of(session, telegram_id)
             last = await rows.last_written(session, [owner.telegram_channel_id for owner in owned])
@@ -111,7 +106,6 @@ class ChannelHashtags:
         return SwitchResult.DONE
 
     async def undo(self, telegram_id: int, post_id: int) -> UndoResult:
-        """Remove a post's hashtags for good."""
         async with self._database.write() as session:
             row = await rows.find(session, post_id)
             owner = await channel_posts.owner_of(session, row.chat_id) if row is not None else None
@@ -205,7 +199,6 @@ class ChannelHashtags:
         log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)
 
     async def _tell(self, session: AsyncSession, edit: MessageEdit, text: str) -> None:
-        """Tell the owner the outcome of an undo."""
         owner = await channel_posts.owner_of(session, edit.chat_id)
         if owner is not None:
             payload = {"text": text, "post": edit.post_id}

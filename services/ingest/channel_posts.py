@@ -98,7 +98,6 @@ class ChannelPosts:
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
-        """The channel's posts are kept."""
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
@@ -174,7 +173,6 @@ class ChannelPosts:
     async def _without_ours(
         self, session: AsyncSession, post: IncomingPost, channel_id: int, edited: StoredPost | None
     ) -> IncomingPost:
-        """The post without the hashtags that we appended to its message."""
         if edited is None:
             lines = await hashtags.appended_to(session, channel_id, [post.message_id])
             text = without_line(post.text or "", lines.get(post.message_id, ()))
@@ -240,7 +238,6 @@ def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, result: ChannelPostR
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
-    """Whether the message's text replaces the stored one."""
     if not has_text(post.text):
         # An album's other messages have no caption. The text of a single message was deleted.
         return is_edit and not post.media_group_id and has_text(known.text)

@@ -58,7 +58,6 @@ class ImportResult:
         )
 
     def counts(self) -> dict[str, Any]:
-        """As `metka_imports.counts` holds it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -92,7 +91,6 @@ class Imports:
         self._clock = clock
 
     async def begin(self, user_id: int, *, fingerprint: str, file_name: str) -> Import:
-        """Begin the import of a file for a user, or resume one that was interrupted."""
         async with self._database.write() as session:
             row = await rows.find_unfinished(session, user_id, fingerprint)
             return _import(row or await rows.add(session, self._row(user_id, file_name, fingerprint=fingerprint)))
@@ -110,7 +108,6 @@ class Imports:
         return ImportRow(user_id=user_id, file_name=name, position=0, created_at=self._clock(), **values)
 
     async def received(self) -> list[Import]:
-        """Unfinished imports of files that were sent to the bot."""
         async with self._database.read() as session:
             return [_import(row) for row in await rows.find_received(session)]
 

@@ -122,7 +122,6 @@ async def lock_channels(session: AsyncSession, *channels: SourceChannel) -> None
 async def _without_hashtags(
     session: AsyncSession, channel_id: int, posts: Sequence[SourcePost]
 ) -> Sequence[SourcePost]:
-    """The posts without the hashtags that we appended in their channel."""
     numbers = [number for post in posts for number in (post.message_id, *post.members)]
     found = await hashtags.appended_to(session, channel_id, numbers)
     return [_without_line(post, found) for post in posts] if found else posts
@@ -156,7 +155,6 @@ async def _deleted(session: AsyncSession, user_id: int, channel_id: int, deliver
 
 
 def _is_newer(post: SourcePost, known: StoredText) -> bool:
-    """Whether the source's text replaces the stored one."""
     if post.text == known.text or not has_text(post.text):
         # A stored text is kept: previews may omit it, and tags are never lost.
         return False

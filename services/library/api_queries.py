@@ -149,7 +149,6 @@ class ApiQueries:
         return listed, listed[-1].id if len(rows) > limit else None
 
     async def channels(self, user_id: int) -> list[ListedChannel]:
-        """Channels that a user follows or has posts of."""
         async with self._database.read() as session:
             rows = await lists.channels(session, user_id)
             if not rows:
@@ -157,7 +156,6 @@ class ApiQueries:
         return [_channel(row) for row in rows]
 
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
-        """A user's tags, the most frequent first."""
         async with self._database.read() as session:
             await lists.begin_view(session)
             counted = await lists.tag_counts(session, user_id, limit)
@@ -180,7 +178,7 @@ class ApiQueries:
             rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
             if not rows:
                 await _check_user(session, user_id)
-        listed = [_post(row) for row in rows[:limit]]
+        listed = [ListedPost(*_values(row)) for row in rows[:limit]]
         return Page(listed, cursor_of(listed[-1].posted_at, listed[-1].id) if len(rows) > limit else None)
 
     async def pages(
@@ -233,10 +231,6 @@ def _channel(row: Any) -> ListedChannel:
         last_parsed_at=row.last_parsed_at,
         posts=row.posts,
     )
-
-
-def _post(row: Any) -> ListedPost:
-    return ListedPost(*_values(row))
 
 
 def _values(row: Any) -> tuple[Any, ...]:

@@ -81,7 +81,6 @@ class BotQueries:
         self._clock = clock
 
     async def stats(self, user_id: int | None) -> Stats:
-        """Counts of a user's posts; None: of all posts."""
         now = self._clock()
         async with self._database.read() as session:
             counts = await overview.count_by_status(session, user_id)
@@ -111,7 +110,6 @@ class BotQueries:
         return [_card(row, now) for row in rows]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
-        """A user's failed posts, the newest first; a page out of range becomes the nearest."""
         async with self._database.read() as session:
             total = await overview.count_failed(session, user_id)
             pages = max(1, -(-total // PAGE_SIZE))

@@ -16,7 +16,6 @@ OLDEST, NEWEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59
 
 
 def cursor_of(posted_at: datetime | None, post_id: int) -> str:
-    """The `before` of the page that follows this post."""
     # While the post exists, the query takes the time from its row; this one only has to match CURSOR.
     at = posted_at or OLDEST
     return f"{min(max(at, OLDEST), NEWEST).replace(tzinfo=None).isoformat()}Z_{post_id}"

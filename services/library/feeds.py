@@ -42,16 +42,11 @@ class Feeds:
     def __init__(self, database: Database, people: People, public_url: str | None, clock: Clock) -> None:
         self._database = database
         self._people = people
-        self._public_url = public_url
+        self.public_url = public_url
         self._clock = clock
 
-    @property
-    def public_url(self) -> str | None:
-        return self._public_url
-
     async def link(self, user_id: int, telegram_id: int, tag: str | None = None) -> str | None:
-        """A user's feed link; None without `public_url`."""
-        if self._public_url is None:
+        if self.public_url is None:
             return None
         async with self._database.write() as session:
             await lock_number(session, telegram_id)
@@ -59,10 +54,9 @@ class Feeds:
             if secret is None:
                 secret = secrets.token_urlsafe(32)
                 await feeds.set_secret(session, user_id, telegram_id, secret, self._clock())
-        return f"{self._public_url}/feeds/{feed_path(secret, tag)}"
+        return f"{self.public_url}/feeds/{feed_path(secret, tag)}"
 
     async def renew(self, user_id: int, telegram_id: int) -> None:
-        """Replace the secret; existing links stop working."""
         async with self._database.write() as session:
             await lock_number(session, telegram_id)
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
@@ -97,7 +91,6 @@ class Feeds:
 
 
 def feed_path(secret: str, tag: str | None) -> str:
-    """PURE: the part of a link after /feeds/."""
     return f"{secret}.xml" if tag is None else f"{secret}/{quote(tag, safe='')}.xml"
 
 

@@ -12,8 +12,6 @@ from services.text import sendable
 
 
 class Problem(StrEnum):
-    """Why an answer has no tags for a post."""
-
     NOTHING = "an empty answer"
     ONLY_THINKING = "nothing but thinking"
     NO_LIST = "no JSON and no list"
@@ -61,7 +59,6 @@ def problem_of_list(answer: str, candidates: Sequence[str], text: str) -> Proble
 
 
 def problem_of_answer(answer: str, texts: Sequence[str], *, has_json: bool) -> Problem:
-    """Why an answer without any candidates has none."""
     said = _words(_beginning(answer))
     if _REFUSALS.search(answer[: PIECE_LIMIT * 5]):
         return Problem.REFUSAL

@@ -91,7 +91,6 @@ def _pairs_within(value: object) -> list[tuple[int, object]]:
 
 
 def _pairs_by_key(value: dict[str, object]) -> list[tuple[int, object]]:
-    """`{"1": […]}`, also with `{"tags": […]}` under a number."""
     found = [(_as_number(name), item) for name, item in value.items()]
     return [
         (number, _tags_of(item) if isinstance(item, dict) else item) for number, item in found if number is not None

@@ -40,7 +40,6 @@ def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bo
 
 
 def _may_be_renumbered(tags: Mapping[int, Sequence[str]], stems: Mapping[int, set[str]]) -> bool:
-    """The last numbers are missing, and few of the tags are words of their posts."""
     if not tags or len(tags) == len(stems) or max(tags) != len(tags):
         return False
     fitting = sum(any(_stems(tag) & stems[number] for tag in given) for number, given in tags.items())

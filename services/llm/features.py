@@ -72,7 +72,6 @@ class FeatureMemory:
         self._trials: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     def to_send(self, model: str, texts: Sequence[str], now: datetime) -> frozenset[Feature]:
-        """The features of a request about these texts."""
         known = self._known(model, now)
         step = max(self._trials.get((model, hash(text)), 0) for text in texts)
         return known - _TRIALS[step - 1] if step else known

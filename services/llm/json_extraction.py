@@ -99,7 +99,6 @@ def _blocks(text: str) -> list[str]:
 
 
 def _block_end(text: str, start: int) -> tuple[int, list[tuple[int, int]], bool]:
-    """The block's end, the blocks directly in it, and whether it is closed at all."""
     stack: list[int] = []
     inner: list[tuple[int, int]] = []
     for token in _TOKEN.finditer(text, start):

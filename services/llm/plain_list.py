@@ -43,6 +43,5 @@ def _line_parts(line: str) -> list[str]:
 
 
 def _short_parts(parts: list[str], *, least: int) -> list[str]:
-    """All parts, or none of them if they are too few, too long for tags, or talk."""
     tags_by_looks = all(len(part.split()) <= _PLAIN_WORDS and not _TALK.search(part.strip()) for part in parts)
     return parts if tags_by_looks and len(parts) >= least else []

@@ -62,7 +62,6 @@ def estimated_tokens(text: str) -> int:
 
 
 def answer_schema(count: int) -> dict[str, object]:
-    """The `response_format` of a request about `count` posts."""
     tags = {"type": "array", "items": {"type": "string"}}
     if count == 1:
         return _response_format("post_tags", _closed_object({"tags": tags}))

@@ -21,8 +21,6 @@ class _Model:
 
 
 class RejectedTexts:
-    """Unexplained refusals of one server, by model and text."""
-
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
 

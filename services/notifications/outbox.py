@@ -40,12 +40,10 @@ class Outbox:
         self._clock = clock
 
     async def any_open(self) -> bool:
-        """Whether a notice is due, or will be soon."""
         async with self._database.read() as session:
             return bool(await session.scalar(rows.is_any_open()))
 
     async def due(self, limit: int = 30) -> list[Notice]:
-        """The notices to send now, to people who can be reached."""
         now = self._clock()
         async with self._database.read() as session:
             if not await rows.anything_due(session, now):
@@ -78,7 +76,6 @@ class Outbox:
             await rows.postpone(session, notice.ids, until)
 
     async def undeliverable(self, notice: Notice, error: str) -> None:
-        """Telegram refused the message: it is not tried again."""
         async with self._database.write() as session:
             await rows.close(session, notice.ids, self._clock(), error=error)
 

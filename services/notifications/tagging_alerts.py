@@ -96,7 +96,6 @@ class AlertWatch:
         self._clock = clock
 
     async def check(self) -> bool:
-        """Returns whether an alert was written."""
         now = self._clock()
         async with self._database.read() as session:
             pause_is_over = await self._is_pause_over(session, now)
@@ -105,7 +104,6 @@ class AlertWatch:
         return (pause_is_over and await self._tell_over(now)) or await self._tell_failing(share, is_told, now)
 
     async def _is_pause_over(self, session: AsyncSession, now: datetime) -> bool:
-        """Whether there is no pause, and its end is not told yet."""
         stands = pause_reason(self._chain, await load_states(session), now) is not None
         return not stands and bool(await outbox.open_topic(session, PAUSE))
 

@@ -11,7 +11,6 @@ TOKENS_A_REQUEST = 5000
 
 
 def most_together(post: ClaimedPost, trail: AttemptTrail, batch_size: int) -> int:
-    """How many posts may share the next request about this one."""
     # A suspect's fault must not fail others.
     return 1 if post.suspect else min(batch_size, trail.together or batch_size)
 

@@ -92,7 +92,6 @@ class Dispatcher:
         return Plan(tuple(requests), claimed=True, wait=wait, notices=is_told or are_refused)
 
     def started(self, request: TaggingRequest) -> None:
-        """The plan's transaction is committed, and the request leaves."""
         self._admission.started(is_retry=request.is_retry)
 
     def recorded(self, recorded: Recorded) -> None:
@@ -152,7 +151,6 @@ class Dispatcher:
     async def _may_start(
         self, session: AsyncSession, wanted: Sequence[TaggingRequest], view: ProviderView, most: int, retries: int
     ) -> list[TaggingRequest]:
-        """The requests that may be made; the posts of the others are released."""
         found: list[TaggingRequest] = []
         surplus: list[ClaimedPost] = []
         for request in wanted:

@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Recorded:
-    """A group's counts for the log, and what the next turn needs."""
-
     tagged: int = 0
     failed: int = 0
     retried: int = 0

@@ -144,7 +144,6 @@ def backoff(policy: Policy, attempts: int, random: Random) -> float:
 
 
 def settled_attempts(attempts: int, doubted_since: datetime | None, last_success_at: datetime | None) -> int:
-    """Attempts that count: the one in doubt does if the provider has served another post since."""
     served = doubted_since is not None and last_success_at is not None and last_success_at > doubted_since
     return attempts + served
 

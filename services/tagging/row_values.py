@@ -19,8 +19,6 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PostOutcome:
-    """What a request gave a post, and what follows. `with_usage`: this post's row holds the request's cost."""
-
     post: ClaimedPost
     call: Call
     outcome: Outcome
@@ -64,7 +62,6 @@ def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
 
 
 def through_values(status: str) -> dict[str, Any]:
-    """The columns of a post whose work is over, and that has not failed."""
     return {**_OVER, "tagging_status": status, "tagging_error": None, "failure_kind": None, "nightly_retries": None}
 
 

@@ -14,7 +14,6 @@ from services.availability.model_choice import candidates, choose_model, models_
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Provider, Request
-from services.llm.outcomes import Outcome
 from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
@@ -50,8 +49,6 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A queued post, and the outbox row of the message that shows its outcome."""
-
     post_id: int
     outbox_id: int | None = None
 
@@ -128,6 +125,7 @@ class TaggingService:
             TaggingFailedError: no model gave tags.
         """
         trail, states, requests = AttemptTrail(), dict[str, ModelState](), 0
+        upstream = Upstream(models=self._chain, is_down=False, last_success_at=None)
         while requests <= self._policy.max_retries + len(self._chain):
             now = self._clock()
             allowed = candidates(self._chain, states, now)
@@ -139,17 +137,14 @@ class TaggingService:
             requests += 1
             outcome = call.outcomes[0]
             states.update(observe(states, self._chain, sent, call.answered, outcome, now, self._random))
-            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, now, self._random)
+            decision = decide(0, trail, model, outcome, upstream, self._policy, now, now, self._random)
             if isinstance(decision, Tagged):
                 return GeneratedTags(decision.tags, call.answered or model, requests)
             if not isinstance(decision, AskAgain):
-                raise TaggingFailedError(_describe(outcome, model))
+                raise TaggingFailedError(f"{outcome.reason} ({model})")
             trail = decision.trail
             await asyncio.sleep(max(0.0, (decision.at - now).total_seconds()) if decision.at else 0.0)
         raise TaggingFailedError("no model may be asked now")
-
-    def _alone(self) -> Upstream:
-        return Upstream(models=self._chain, is_down=False, last_success_at=None)
 
     async def update_post_tags(
         self,
@@ -206,7 +201,6 @@ class TaggingService:
         return RetryReceipt(batch_id, queued)
 
     async def show_progress(self, batch_id: int, chat_id: int, message_id: int) -> None:
-        """Store which message shows the progress of a /retry."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is not None:
@@ -221,7 +215,6 @@ class TaggingService:
             return 0 if batch.stopped else await retry_requests.stop_run(session, batch, self._clock())
 
     async def open_batches(self) -> list[RetryProgress]:
-        """The /retry commands whose message is not final yet."""
         now = self._clock()
         async with self._database.read() as session:
             batches = await retry_requests.open_runs(session)
@@ -231,7 +224,6 @@ class TaggingService:
         return [_progress(batch, counts, paused_until, now) for batch, counts in counted]
 
     async def close_batch(self, batch_id: int) -> None:
-        """The message of a /retry is final."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is not None:
@@ -252,7 +244,6 @@ class TaggingService:
             return await retry_requests.unskip(session, post_id)
 
     async def retry_nightly(self, limit: int) -> int:
-        """Queue failed posts for the daily retry; returns how many."""
         now = self._clock()
         async with self._database.write() as session:
             count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
@@ -312,10 +303,6 @@ class TaggingService:
         if force:
             self._probe()
         self._wake()
-
-
-def _describe(outcome: Outcome, model: str) -> str:
-    return f"{outcome.reason} ({model})"
 
 
 def _progress(

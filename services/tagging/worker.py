@@ -64,7 +64,6 @@ class Worker:
         self._batch = Recorded()
 
     def wake(self) -> None:
-        """Look for due posts now."""
         self._signal.set()
 
     def probe(self) -> None:
@@ -195,7 +194,6 @@ class Worker:
         await leases.renew(session, [post for request in self._under_way.values() for post in request.posts], until)
 
     async def _finish(self) -> None:
-        """Let the requests in flight end, record them, and give the others back."""
         if self._under_way:
             await self._at_the_end("leases_not_renewed", self._prolong_for_the_end)
             await asyncio.wait(list(self._under_way), timeout=self._stop_seconds)

@@ -52,7 +52,6 @@ def _clean(piece: str) -> str:
 
 
 def _visible(char: str) -> str:
-    """The character; "" if it is invisible, " " for any space."""
     if char.isspace():
         return " "
     hidden = unicodedata.category(char).startswith("C") or ord(char) in _VARIATION_SELECTORS or is_blank(char)

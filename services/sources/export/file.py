@@ -61,7 +61,6 @@ class ExportFile:
             yield delivery
 
     def read(self, position: int = 0) -> Iterator[Delivery]:
-        """The same in this thread."""
         batch = _Batch(position)
         fault: ExportError | None = None
         with _opened(self._path) as file:

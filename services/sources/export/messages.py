@@ -53,7 +53,6 @@ def post_of(channel: SourceChannel, message: object) -> SourcePost | str:
 
 
 def _text(message: Mapping[str, Any]) -> str | None:
-    """The text, else a poll's question and its answers, each on a line of its own."""
     return _plain(message.get("text")) or _plain(message.get("text_entities")) or _poll(message.get("poll")) or None
 
 
@@ -76,7 +75,6 @@ def _poll(poll: object) -> str:
 
 
 def _url(channel: SourceChannel, number: int) -> str | None:
-    """The link that opens for members; only messages of channels and supergroups have one."""
     own = -(channel.telegram_id or 0) - BOT_API_PREFIX
     return f"https://t.me/c/{own}/{number}" if own > 0 and number > 0 else None
 

@@ -70,7 +70,6 @@ class PreviewClient:
         self._validators: dict[str, _Validators] = {}
 
     def channel(self, name: str) -> Source:
-        """`name` is without @."""
         return _ChannelPreview(self, name)
 
     def remember(self, name: str, answer: PageAnswer) -> None:

@@ -125,7 +125,6 @@ def _read(page: LexborHTMLParser, asked_name: str) -> PreviewPage:
 
 
 def _check_frame(page: LexborHTMLParser) -> None:
-    """Refuse a page on which posts stand elsewhere than in messages."""
     if page.css_first(STRAY_PART) is not None:
         raise SourceUnreadableError(f"there are parts of posts outside of any {MESSAGE}")
     if page.css_first(STRAY_WRAP) is not None:
@@ -192,7 +191,6 @@ def _message(element: LexborNode) -> _Message:
 
 
 def _text(message: LexborNode, number: int) -> str | None:
-    """The message's text, a poll's question and options; None: it has none."""
     texts = [_poll(part, number) if POLL[1:] in classes_of(part) else text_of(part) for part in message.css(WRITTEN)]
     # Telegram shows some texts twice.
     return "\n".join(dict.fromkeys(text for text in texts if text)) or None

@@ -36,7 +36,6 @@ def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
 
 
 def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
-    """What a status other than 200, 304 and REDIRECTS means."""
     if status in {404, 410}:
         return SourceGoneError(f"the server answers {status}")
     wait, of_this_name = seconds_to_wait(retry_after, now), status < 500 and status != 429
