@@ -83,11 +83,9 @@ def observe(
     if is_probe:
         asked = replace(asked, probe_until=None)
     # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
-    says_nothing = not is_probe and (suspect or asked.is_half_open(now))
-    if says_nothing and outcome.kind in DOWN_KINDS:
-        changed = dict[str, ModelState]()
-    else:
-        changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
+    if outcome.kind in DOWN_KINDS and not is_probe and (suspect or asked.is_half_open(now)):
+        return {}
+    changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
     if is_probe and asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
         changed[asked.model] = asked
     return changed

@@ -12,7 +12,7 @@ import aiohttp
 import structlog
 
 from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
-from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage, connection_failed, timed_out
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage
 from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
@@ -148,11 +148,12 @@ class Provider:
                 received = await _read_capped(response)
                 return Reply(response.status, response.headers, self._without_key(received))
         except TimeoutError:
-            return timed_out(self._timeout)
+            return Outcome(Kind.TIMEOUT, f"no answer within {self._timeout:g} s")
         except _TooLargeError:
             return Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return connection_failed(type(error).__name__)
+            # The class only: the text may name an address.
+            return Outcome(Kind.NETWORK, f"connection failed ({type(error).__name__})")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -54,12 +54,3 @@ class Usage(NamedTuple):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost: float | None = None
-
-
-def timed_out(seconds: float) -> Outcome:
-    return Outcome(Kind.TIMEOUT, f"no answer within {seconds:g} s")
-
-
-def connection_failed(what: str) -> Outcome:
-    """`what` names the error's class, never an address."""
-    return Outcome(Kind.NETWORK, f"connection failed ({what})")

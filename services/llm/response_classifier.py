@@ -15,7 +15,7 @@ from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.error_rules import rule_of
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
-from services.llm.server_errors import ServerError, find_error
+from services.llm.server_errors import ServerError, find_error, mapping
 
 EXCERPT = 1000
 
@@ -52,7 +52,7 @@ def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
     error = find_error(body, reply.status, reply.headers)
     if error is not None:
         outcome = _of_error(error, texts, now, excerpt=None if isinstance(body, dict | list) else _excerpt(reply))
-        shown = _mapping(body)
+        shown = mapping(body)
         return Classified((outcome,) * len(texts), _model(shown), _usage(shown), error)
     if not isinstance(body, dict):
         return Classified((_of_no_json(reply),) * len(texts))
@@ -117,7 +117,7 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     """The outcomes, and whether the token budget ended before the model said anything."""
     count = len(texts)
     choice = _choice(body)
-    message = _mapping(choice.get("message"))
+    message = mapping(choice.get("message"))
     content, reason = _content(choice, message), _text(choice.get("finish_reason"))
     native = _text(choice.get("native_finish_reason"))
     has_no_content = not content.strip()
@@ -147,7 +147,7 @@ def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[Parsed
     """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        arguments = _mapping(_mapping(call).get("function")).get("arguments")
+        arguments = mapping(mapping(call).get("function")).get("arguments")
         said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
         yield read_answer(said, len(texts), texts)
     for name in _REASONING:
@@ -157,21 +157,17 @@ def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[Parsed
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
-        return "".join(_text(part) or _text(_mapping(part).get("text")) for part in content)
+        return "".join(_text(part) or _text(mapping(part).get("text")) for part in content)
     return _text(content) or _text(choice.get("text"))
 
 
 def _choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
-    return _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    return mapping(choices[0]) if isinstance(choices, list) and choices else {}
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _model(body: dict[str, Any]) -> str | None:
@@ -179,7 +175,7 @@ def _model(body: dict[str, Any]) -> str | None:
 
 
 def _usage(body: dict[str, Any]) -> Usage:
-    usage = _mapping(body.get("usage"))
+    usage = mapping(body.get("usage"))
     prompt, completion = _amount(usage.get("prompt_tokens")), _amount(usage.get("completion_tokens"))
     return Usage(
         None if prompt is None else int(prompt),

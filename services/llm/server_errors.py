@@ -84,15 +84,15 @@ def _parsed(raw: Any, body: dict[str, Any], status: int, headers: Mapping[str, s
     shown = raw if isinstance(raw, dict) else {"message": raw}
     # Some servers put the message beside the error: {"error": true, "message": "…"}.
     found = list(_walk([shown, body] if not isinstance(raw, dict) and raw is not body else shown, ""))
-    metadata = _mapping(shown.get("metadata"))
-    inner = {str(name).lower(): str(value) for name, value in _mapping(metadata.get("headers")).items()}
+    metadata = mapping(shown.get("metadata"))
+    inner = {str(name).lower(): str(value) for name, value in mapping(metadata.get("headers")).items()}
     messages = tuple(text for is_message, text in found if is_message)
     return ServerError(
         code=_code(shown.get("code"), status),
         messages=messages,
         text="\n".join(text for _, text in found).lower()[:_TEXT_LIMIT],
         metadata=metadata,
-        availability=_mapping(shown.get("availability") or metadata.get("availability")),
+        availability=mapping(shown.get("availability") or metadata.get("availability")),
         headers={**headers, **inner},
     )
 
@@ -160,5 +160,5 @@ def _without_texts(words: str, texts: Sequence[str]) -> str:
     return re.sub("\0+", "…", kept)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
