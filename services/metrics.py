@@ -20,10 +20,8 @@ from storage.db.engine import Database
 from storage.queue import limits
 from storage.reads import metrics, overview
 
-#: A snapshot is served for KEEP_SECONDS …
+#: A snapshot is served for this time.
 KEEP_SECONDS = 10.0
-#: … or for KEEP_TIMES the duration of its queries, which take a second with a million waiting posts.
-KEEP_TIMES = 20.0
 #: A request waits at most this long; Prometheus gives up after 10 s.
 WITHIN_SECONDS = 5.0
 OTHER = "other"
@@ -97,15 +95,11 @@ class MetricsReader:
             await asyncio.wait({self._query})
 
     async def _take(self) -> MetricsSnapshot:
-        began, longest = self._monotonic(), 0.0
         try:
             async with self._database.read() as session:
-                snapshot = await self._read(session)
-            # Only after a success: a database that comes back is queried again soon.
-            longest = KEEP_TIMES * (self._monotonic() - began)
-            return snapshot
+                return await self._read(session)
         finally:
-            self._keep_until = self._monotonic() + max(KEEP_SECONDS, longest)
+            self._keep_until = self._monotonic() + KEEP_SECONDS
 
     async def _read(self, session: AsyncSession) -> MetricsSnapshot:
         now = self._clock()

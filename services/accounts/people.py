@@ -80,7 +80,8 @@ class People:
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
             async with self._database.write() as session:
-                await self._remember(session, telegram_id, language, name, username)
+                known = {"language": language, "name": name, "username": username}
+                await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
                 if is_admin and account is None:
                     user_id = await self._open_account(session, telegram_id, name, username)
                     account = rows.Account(user_id, may_use=True)
@@ -91,12 +92,6 @@ class People:
             language=language,
             told=person is not None and person.told,
         )
-
-    async def _remember(
-        self, session: AsyncSession, telegram_id: int, language: str, name: str, username: str | None
-    ) -> None:
-        known = {"language": language, "name": name, "username": username}
-        await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
 
     async def ask_access(self, user: CurrentUser, name: str, username: str | None) -> list[int]:
         """A stranger asks for access: returns the administrators who are told; [] if the last request counts."""

@@ -24,7 +24,6 @@ REPEATED_WITHIN, LASTS = timedelta(minutes=10), timedelta(seconds=60)
 #: ALERT_FAILED_PERCENT counts the attempts of this period, if there are FEWEST_ATTEMPTS or more.
 FAILING_WITHIN = timedelta(hours=1)
 FEWEST_ATTEMPTS = 20
-QUERY_PERIOD = timedelta(minutes=15)
 PAUSE, RECOVERED, FAILING = "pause", "recovered", "failing"
 
 #: Reason of a pause → kind of the alert. A rate limit is no alert: it is expected, and /stats shows its end.
@@ -136,14 +135,10 @@ class AlertWatch:
 
 
 async def _share(session: AsyncSession, now: datetime) -> FailedShare:
-    """Short queries: 100 posts a second leave many rows in an hour."""
     attempts, failed = 0, Counter[str]()
-    for number in range(FAILING_WITHIN // QUERY_PERIOD, 0, -1):
-        since = now - number * QUERY_PERIOD
-        # The last period has no end: the clock of another process may be ahead.
-        until = since + QUERY_PERIOD if number > 1 else now + FAILING_WITHIN
-        for how, outcome, count in await attempt_log.ended_lately(session, since, until):
-            attempts += count
-            if how != "tagged":
-                failed[outcome] += count
+    # No end in effect: the clock of another process may be ahead.
+    for how, outcome, count in await attempt_log.ended_lately(session, now - FAILING_WITHIN, now + FAILING_WITHIN):
+        attempts += count
+        if how != "tagged":
+            failed[outcome] += count
     return FailedShare(attempts, failed)
