@@ -1,7 +1,3 @@
-"""A task that runs in the background: woken or repeated, stopped in order, and surviving its errors."""
-
-from __future__ import annotations
-
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
@@ -18,11 +14,9 @@ log = structlog.get_logger(__name__)
 class BackgroundTask(ABC):
     """Calls `work` again and again until `stop`: when woken, and after the seconds that `work` returned."""
 
-    #: Seconds until `work` is called again after it raised an exception.
     error_pause = 5.0
 
     def __init__(self) -> None:
-        #: Set by `stop`. `work` may look at it between two steps.
         self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._waits_for_database = False
@@ -35,16 +29,13 @@ class BackgroundTask(ABC):
         """Called once, after the last call of `work`."""
 
     def wake(self) -> None:
-        """Call `work` now, or again as soon as the present call has ended."""
         self._woken.set()
 
     def stop(self) -> None:
-        """End `run` after the present call of `work`."""
         self.stopping.set()
         self._woken.set()
 
     async def run(self) -> None:
-        """Run until `stop`."""
         while not self.stopping.is_set():
             self._woken.clear()
             pause = await self._work()

@@ -1,7 +1,3 @@
-"""The clock that services are given, and UTC's days."""
-
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -9,12 +5,11 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 def to_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; a naive time is taken for UTC.
+    """A naive time is taken for UTC.
 
     Raises:
         OverflowError: the moment in UTC is outside of the calendar.
@@ -23,7 +18,7 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def utc_day(now: datetime) -> str:
-    """The day to whose quota a request counts: the UTC date, as 2026-01-31."""
+    """The day to whose quota a request counts, as 2026-01-31."""
     return now.astimezone(UTC).date().isoformat()
 
 

@@ -1,7 +1,5 @@
 """The state of the whole installation for /metrics, from the database that all processes share."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,19 +20,16 @@ from storage.db.engine import Database
 from storage.queue import limits
 from storage.reads import metrics, overview
 
-#: A snapshot is served for KEEP_SECONDS …
+#: A snapshot is served for this time.
 KEEP_SECONDS = 10.0
-#: … or for KEEP_TIMES the duration of its queries, which take a second with a million waiting posts.
-KEEP_TIMES = 20.0
 #: A request waits at most this long; Prometheus gives up after 10 s.
 WITHIN_SECONDS = 5.0
-#: Posts with a status of another program.
 OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMetrics:
-    """A model of the chain. `aside`: why it is not asked now; `half_open`: it gets only a probe."""
+    """`aside`: why the model is not asked now; `half_open`: it gets only a probe."""
 
     model: str
     aside: Aside | None
@@ -44,7 +39,7 @@ class ModelMetrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """The installation at one moment. `oldest_due`: status → age in seconds, 0 if none is due."""
+    """`oldest_due`: status → age in seconds, 0 if none is due."""
 
     posts: Mapping[str, int]
     due: Mapping[str, int]
@@ -71,7 +66,6 @@ class MetricsReader:
         monotonic: Callable[[], float] = time.monotonic,
         within_seconds: float = WITHIN_SECONDS,
     ) -> None:
-        """`enabled`: tagging is enabled."""
         self._database = database
         self._chain = tuple(chain)
         self._enabled = enabled
@@ -82,10 +76,9 @@ class MetricsReader:
         self._keep_until = 0.0
 
     async def read(self) -> MetricsSnapshot:
-        """A recent snapshot.
+        """A recent snapshot. Raises TimeoutError after WITHIN_SECONDS, and the errors of the database.
 
-        Raises TimeoutError after WITHIN_SECONDS, and the errors of the database. The query goes on after a timeout,
-        and the next request joins it.
+        The query goes on after a timeout, and the next request joins it.
         """
         if self._query is None or (self._query.done() and self._monotonic() >= self._keep_until):
             self._query = asyncio.create_task(self._take())
@@ -97,21 +90,16 @@ class MetricsReader:
         return query.result()
 
     async def close(self) -> None:
-        """Cancel a running query before the database is closed."""
         if self._query is not None:
             self._query.cancel()
             await asyncio.wait({self._query})
 
     async def _take(self) -> MetricsSnapshot:
-        began, longest = self._monotonic(), 0.0
         try:
             async with self._database.read() as session:
-                snapshot = await self._read(session)
-            # Only after a success: a database that comes back is queried again soon.
-            longest = KEEP_TIMES * (self._monotonic() - began)
-            return snapshot
+                return await self._read(session)
         finally:
-            self._keep_until = self._monotonic() + max(KEEP_SECONDS, longest)
+            self._keep_until = self._monotonic() + KEEP_SECONDS
 
     async def _read(self, session: AsyncSession) -> MetricsSnapshot:
         now = self._clock()
@@ -142,7 +130,6 @@ def _retrieve(query: asyncio.Task[MetricsSnapshot]) -> None:
 
 
 def _by_status(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """Counts of all statuses, including 0."""
     known = overview.by_status(counts)
     return known | {OTHER: sum(counts.values()) - sum(known.values())}
 

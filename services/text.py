@@ -1,11 +1,6 @@
-"""PURE: helpers for texts: whether there is anything to tag, lengths, and what databases and models accept."""
-
-from __future__ import annotations
-
 import re
 import unicodedata
 
-#: Characters of a post's text that are sent to a model.
 PROMPT_TEXT_LIMIT = 2000
 
 #: NUL is refused by providers' databases; a lone surrogate cannot be encoded as UTF-8.
@@ -20,7 +15,7 @@ def has_text(text: str | None) -> bool:
 
 
 def sendable(text: str) -> str:
-    """The part of a post's text that a model gets to see."""
+    """The part of a post's text that is sent to a model."""
     return _UNSENDABLE.sub("", text)[:PROMPT_TEXT_LIMIT]
 
 
@@ -35,7 +30,7 @@ def units(text: str) -> int:
 
 
 def is_blank(char: str) -> bool:
-    """Whether the character is invisible although Unicode calls it a mark, a letter or a symbol."""
+    """Invisible, although Unicode calls it a mark, a letter or a symbol."""
     return char in _BLANKS
 
 

@@ -48,7 +48,7 @@ async def channel_member(
         await bot.send_message(who.id, text)
     except (TelegramForbiddenError, TelegramBadRequest):
         log.info("cannot_tell", person=who.id, what="channel_added")
-        await people.mark_unreachable(who.id)
+        await people.set_reachable(who.id, reachable=False)
 
 
 async def private_member(event: ChatMemberUpdated, people: People) -> None:

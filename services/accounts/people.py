@@ -1,7 +1,3 @@
-"""People who write to the bot: whether they may use it, their language, and whether they can be reached."""
-
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +13,6 @@ from storage.db.engine import Database
 from storage.schema import parser_tables
 from storage.schema.tables import Person
 
-#: Languages that the bot speaks.
 LANGUAGES = ("en", "ru")
 DEFAULT_LANGUAGE = "en"
 #: A declined person may ask again after this time.
@@ -25,8 +20,6 @@ DECLINED_FOR = timedelta(days=1)
 
 
 class Role(StrEnum):
-    """What a person may do, and how far a stranger's request is."""
-
     ADMIN = "admin"
     USER = "user"
     ASKED = "asked"
@@ -36,11 +29,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CurrentUser:
-    """The person who sent a message or pressed a button.
+    """The sender of an update. `user_id`: None if they may not use the bot.
 
-    Attributes:
-        user_id: users.id of their account; None if they may not use the bot.
-        told: a stranger was told that the bot is private.
+    `told`: a stranger was told that the bot is private.
     """
 
     telegram_id: int
@@ -51,12 +42,10 @@ class CurrentUser:
 
     @property
     def is_admin(self) -> bool:
-        """Whether they are in ADMIN_IDS."""
         return self.role is Role.ADMIN
 
     @property
     def may_use(self) -> bool:
-        """Whether a person may use the bot."""
         return self.role in {Role.ADMIN, Role.USER}
 
     @property
@@ -71,8 +60,6 @@ class CurrentUser:
 
 
 class People:
-    """Users, administrators (ADMIN_IDS) and strangers."""
-
     def __init__(self, database: Database, admin_ids: Collection[int], clock: Clock) -> None:
         self._database = database
         self._admin_ids = admin_ids
@@ -80,7 +67,6 @@ class People:
 
     @property
     def has_admins(self) -> bool:
-        """Whether ADMIN_IDS is set, so that strangers can ask for access."""
         return bool(self._admin_ids)
 
     async def seen(
@@ -95,7 +81,8 @@ class People:
         is_admin = telegram_id in self._admin_ids
         if not _is_up_to_date(person, language, name, username) or (is_admin and account is None):
             async with self._database.write() as session:
-                await self._remember(session, telegram_id, language, name, username)
+                known = {"language": language, "name": name, "username": username}
+                await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
                 if is_admin and account is None:
                     user_id = await self._open_account(session, telegram_id, name, username)
                     account = rows.Account(user_id, may_use=True)
@@ -106,12 +93,6 @@ class People:
             language=language,
             told=person is not None and person.told,
         )
-
-    async def _remember(
-        self, session: AsyncSession, telegram_id: int, language: str, name: str, username: str | None
-    ) -> None:
-        known = {"language": language, "name": name, "username": username}
-        await rows.save(session, telegram_id, self._clock(), **known, reachable=True)
 
     async def ask_access(self, user: CurrentUser, name: str, username: str | None) -> list[int]:
         """A stranger asks for access: returns the administrators who are told; [] if the last request counts."""
@@ -132,7 +113,6 @@ class People:
         return sorted(self._admin_ids)
 
     async def mark_told(self, telegram_id: int) -> None:
-        """A stranger was told that the bot is private."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), told=True)
 
@@ -151,26 +131,18 @@ class People:
         return True
 
     async def language_of(self, telegram_id: int) -> str:
-        """The person's language: 'ru' or 'en'."""
         async with self._database.read() as session:
             person = await rows.find(session, telegram_id)
         return _language(None, person.language if person else None)
 
     def is_admin(self, telegram_id: int) -> bool:
-        """Whether a person is in ADMIN_IDS."""
         return telegram_id in self._admin_ids
 
-    async def mark_unreachable(self, telegram_id: int) -> None:
-        """Telegram refused a message to the person (403)."""
-        await self.set_reachable(telegram_id, reachable=False)
-
     async def set_reachable(self, telegram_id: int, reachable: bool) -> None:
-        """The person unblocked (`reachable`) or blocked the bot."""
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), reachable=reachable)
 
     async def may_use(self, session: AsyncSession, telegram_id: int) -> bool:
-        """Whether the bot works for a person."""
         account = await self._account(session, telegram_id)
         return telegram_id in self._admin_ids or (account is not None and account.may_use)
 
@@ -193,7 +165,7 @@ class People:
 
 
 def _language(code: str | None, known: str | None) -> str:
-    """The language for Telegram's code; Telegram may omit the code, then the known language."""
+    """Telegram may omit the code: then the known language."""
     if code:
         return "ru" if code.lower().startswith("ru") else "en"
     return known if known in LANGUAGES else DEFAULT_LANGUAGE

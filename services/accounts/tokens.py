@@ -1,7 +1,3 @@
-"""API tokens, each for the rows of one user."""
-
-from __future__ import annotations
-
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -17,7 +13,6 @@ from storage.schema.types import as_text
 
 #: Lets people and secret scanners recognise a token.
 PREFIX = "mtk_"
-#: Characters of a token that are stored to tell tokens apart.
 SHOWN = 10
 
 
@@ -27,8 +22,6 @@ class UnknownPersonError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ListedToken:
-    """A token without its secret; `prefix` are its first characters."""
-
     id: int
     prefix: str
     created_at: datetime
@@ -37,7 +30,7 @@ class ListedToken:
 
 
 class Tokens:
-    """Creates, checks, lists and revokes tokens. Only a hash is stored; a random token needs no salt."""
+    """API tokens, each for the rows of one user. Only a hash is stored; a random token needs no salt."""
 
     def __init__(self, database: Database, people: People, clock: Clock) -> None:
         self._database = database
@@ -71,7 +64,6 @@ class Tokens:
         return int(owner.id)
 
     async def list(self) -> list[ListedToken]:
-        """All tokens, the oldest first."""
         async with self._database.read() as session:
             rows = await tokens.listed(session)
         return [
@@ -80,7 +72,6 @@ class Tokens:
         ]
 
     async def revoke(self, token_id: int) -> bool:
-        """Delete a token; False if there is none with this id."""
         async with self._database.write() as session:
             return await tokens.revoke(session, token_id)
 

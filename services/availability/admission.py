@@ -1,6 +1,4 @@
-"""How many requests may start now: circuit breakers, rate limits, slow start, concurrency, and the share of retries."""
-
-from __future__ import annotations
+"""How many requests may start now, by circuit breakers, rate limits, slow start, concurrency and the retry budget."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,14 +11,11 @@ from services.availability.model_choice import candidates, is_paused, next_probe
 from services.availability.rate_limit import LimitStates, SharedRateLimits
 from services.availability.retry_budget import RetryBudget
 
-#: Seconds at least until the next look.
 SHORTEST_WAIT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """What all processes know of the provider, as one turn sees it."""
-
     models: dict[str, ModelState]
     limits: LimitStates
     now: datetime
@@ -28,10 +23,7 @@ class ProviderView:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How many requests may start, about how many posts each.
-
-    `wait`: seconds until more may start; None: not before a request ends.
-    """
+    """How many requests may start, and posts in each. `wait`: seconds until more may start; None: when one ends."""
 
     requests: int
     batch_size: int = 1
@@ -39,8 +31,6 @@ class Admission:
 
 
 class AdmissionControl:
-    """Answers for one process; what it learns of the provider it is told by the worker."""
-
     def __init__(
         self,
         chain: Sequence[str],
@@ -59,7 +49,6 @@ class AdmissionControl:
         self._retries = RetryBudget()
 
     def admit(self, view: ProviderView, in_flight: int, *, probe: bool) -> Admission:
-        """How many requests may start; `probe`: one even in a pause."""
         if is_paused(self._chain, view.models, view.now):
             self._concurrency.restart()
             probe_at = next_probe_at(self._chain, view.models, view.now)
@@ -84,19 +73,16 @@ class AdmissionControl:
         return Admission(free, self._batch_size)
 
     def retries(self) -> int:
-        """How many of the requests may be retries after upstream faults."""
         return self._retries.left(self._monotonic())
 
     def retry_wait(self) -> float:
-        """Seconds until a retry may start."""
         return self._retries.wait(self._monotonic())
 
     def started(self, *, is_retry: bool) -> None:
-        """A request leaves."""
         self._retries.started(self._monotonic(), is_retry=is_retry)
 
     def ended(self, *, answered: int, timed_out: int, refused_access: bool) -> None:
-        """So many requests were answered by a model, or timed out; did the provider refuse the account or a model?"""
+        """`refused_access`: the provider refused the account or a model."""
         if refused_access:
             self._concurrency.restart()
         else:
@@ -104,5 +90,4 @@ class AdmissionControl:
 
 
 def seconds_until(moment: datetime | None, now: datetime) -> float | None:
-    """Seconds until then, SHORTEST_WAIT at least."""
     return None if moment is None else max(SHORTEST_WAIT, (moment - now).total_seconds())

@@ -1,11 +1,8 @@
-"""PURE: what a request's outcome changes in what is known of the models.
+"""PURE: what a request's outcome changes in the models' states.
 
-A model is *set aside* until a time and for a reason; with every model aside tagging is paused until the first of
-those times. After a fault it is a circuit breaker: when the pause ends one probe goes through (half-open), and only its
-success closes the breaker.
+A model is *set aside* until a time and for a reason; with every model aside tagging is paused until the first of those
+times. When a pause after a fault ends, one probe goes through (half-open); its success closes the breaker.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +25,6 @@ FORBIDDEN_FOR = timedelta(minutes=10)
 
 
 class Aside(StrEnum):
-    """Why a model is not asked."""
-
     DOWN = "down"
     LIMITED = "limited"
     GONE = "gone"
@@ -39,7 +34,7 @@ class Aside(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model: set aside until when and why, faults in a row, pauses in a row."""
+    """Until when and why a model is set aside, its faults in a row, its pauses in a row."""
 
     model: str
     until: datetime | None = None
@@ -52,7 +47,6 @@ class ModelState:
     probe_until: datetime | None = None
 
     def is_aside(self, now: datetime) -> bool:
-        """Whether it must not be asked now."""
         return self.until is not None and self.until > now
 
     def is_half_open(self, now: datetime) -> bool:
@@ -60,7 +54,6 @@ class ModelState:
         return self.until is not None and self.until <= now and self.reason is not Aside.LIMITED
 
     def is_probed(self, now: datetime) -> bool:
-        """Whether a probe is under way."""
         return self.probe_until is not None and self.probe_until > now
 
 
@@ -82,19 +75,17 @@ def observe(
     """The states that an outcome changes.
 
     Args:
-        sent: the model asked, and those that went along.
-        is_probe: the request was a model's probe: only that may say that the probe is over.
-        suspect: the post fails where others are served: its fault says little of a model that is up.
+        sent: the model asked, and those sent along for OpenRouter's fallback.
+        is_probe: the request was a model's probe, whose end only itself may record.
+        suspect: the post fails while others are served, so its fault says little of the model.
     """
     asked = states.get(sent[0]) or ModelState(sent[0])
     if is_probe:
         asked = replace(asked, probe_until=None)
     # A suspect's fault, or one of a request that left before the breaker opened, says nothing new of the model.
-    says_nothing = not is_probe and (suspect or asked.is_half_open(now))
-    if says_nothing and outcome.kind in DOWN_KINDS:
-        changed = dict[str, ModelState]()
-    else:
-        changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
+    if outcome.kind in DOWN_KINDS and not is_probe and (suspect or asked.is_half_open(now)):
+        return {}
+    changed = _observed(states, chain, sent, answered, outcome, asked, now, random, is_probe)
     if is_probe and asked.model not in changed and asked != states.get(asked.model, ModelState(asked.model)):
         changed[asked.model] = asked
     return changed
@@ -165,7 +156,6 @@ def _answered(states: States, sent: Sequence[str], answered: str | None, outcome
 def _closed(
     states: States, chain: Sequence[str], asked: ModelState, outcome: Outcome, now: datetime, is_probe: bool
 ) -> dict[str, ModelState]:
-    """The model gave an answer: it is up. With tags, the account is in order for every model too."""
     mended = [asked.model] if asked.model in states else []
     if outcome.kind is Kind.TAGGED:
         mended += [model for model in chain if model in states and states[model].reason is Aside.ACCOUNT]
@@ -228,7 +218,6 @@ def _account(states: States, chain: Sequence[str], outcome: Outcome, now: dateti
 
 
 def quota_spent(states: States, chain: Sequence[str], until: datetime, now: datetime) -> dict[str, ModelState]:
-    """The provider says that the day's quota on free models is used up."""
     spent = Outcome(Kind.LIMITED, "the day's quota is used up")
     found = (states.get(model) or ModelState(model) for model in chain if is_free(model))
     return {

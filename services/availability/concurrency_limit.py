@@ -1,6 +1,4 @@
-"""PURE: how many requests may be in flight at once: slow start after an outage, fewer when the server is too slow."""
-
-from __future__ import annotations
+"""PURE: how many requests may be in flight: slow start after an outage, fewer when the server is too slow."""
 
 #: What a timeout leaves of the limit, and the least that the timeouts of one turn leave together.
 AFTER_TIMEOUT, LEAST_LEFT = 0.7, 0.5
@@ -11,8 +9,8 @@ AFTER_ANSWER = 1.03
 class ConcurrencyLimit:
     """At most TAGGING_CONCURRENCY requests; one after an outage, and one more with each answer.
 
-    Timeouts while other requests are answered mean that the server takes fewer at once than it gets: they lower the
-    limit, which then recovers slowly.
+    Timeouts while other requests are answered mean that the server gets more than it can take: they lower the limit,
+    which then recovers slowly.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,15 +21,12 @@ class ConcurrencyLimit:
         self._answered_since = False
 
     def room(self, in_flight: int) -> int:
-        """How many more may start now."""
         return int(self._allowed) - in_flight
 
     def restart(self) -> None:
-        """Begin with one request."""
         self._allowed = 1.0
 
     def learn(self, answered: int, timed_out: int) -> None:
-        """So many requests were answered, and so many timed out, since the last time."""
         for _ in range(answered):
             grown = self._allowed + 1 if self._allowed < self._safe else self._allowed * AFTER_ANSWER
             self._allowed = min(self._most, grown)

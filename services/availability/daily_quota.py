@@ -1,9 +1,7 @@
-"""The day's quota of requests to free models: what is left of it, and what `GET /key` says, which costs no request.
+"""The day's quota of requests to free models, as `GET /key` tells it (which costs no request).
 
 Source: https://openrouter.ai/docs/api/reference/limits
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,20 +25,19 @@ log = structlog.get_logger(__name__)
 
 #: OpenRouter's quota on free models without bought credits, and with.
 FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY = 50, 1000
-#: All processes together ask so often.
 EVERY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class DayQuota:
-    """Requests to free models: how many a day, and how many of this day's were made (None: not said)."""
+    """Requests to free models: allowed a day, and made today (None: not said)."""
 
     limit: int
     used: int | None
 
 
 def remaining_today(state: LimitState, now: datetime) -> int | None:
-    """Requests left of the day's quota; None when the quota is not known, or more were made than it allows."""
+    """Requests left of the day's quota; None when it is unknown, or more were made than it allows."""
     if state.day_limit is None:
         return None
     used = state.day_used if state.day == utc_day(now) else 0
@@ -48,7 +45,7 @@ def remaining_today(state: LimitState, now: datetime) -> int | None:
 
 
 def backlog_through(requests: int, state: LimitState, interval: timedelta | None, now: datetime) -> datetime | None:
-    """When so many requests will have been made under the quota and the rate limit; None: no limit is known."""
+    """When this many requests will have been made under the quota and the rate limit; None: no limit is known."""
     remaining = remaining_today(state, now)
     pause = interval or timedelta(0)
     if remaining is None or requests <= remaining:
@@ -58,7 +55,6 @@ def backlog_through(requests: int, state: LimitState, interval: timedelta | None
 
 
 def read_quota(answer: Any) -> DayQuota | None:
-    """The quota in an answer to `GET /key`; None when it names none."""
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict):
         return None
@@ -89,7 +85,6 @@ class QuotaWatch(BackgroundTask):
         self._clock = clock
 
     async def work(self) -> float:
-        """Check the quota. Ends if no free model is in use, or the server does not know `GET /key`."""
         if any(map(is_free, self._chain)):
             await self.check()
         else:
@@ -99,7 +94,6 @@ class QuotaWatch(BackgroundTask):
         return EVERY.total_seconds()
 
     async def check(self) -> None:
-        """Ask, unless another process has lately, and keep what the provider says."""
         if not self._provider.tells_key:
             return
         now = self._clock()

@@ -1,7 +1,5 @@
 """PURE: which model is asked next, and how long to wait when none may be asked."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -25,11 +23,9 @@ def _may_ask(state: ModelState | None, now: datetime) -> bool:
 def choose_model(
     chain: Sequence[str], allowed: Sequence[str], asked: Sequence[str], refused: Collection[str]
 ) -> str | None:
-    """The next model for a post: after the last one asked, round the chain, untried ones first.
+    """The next model for a post: after the last one `asked` in this attempt, round the chain, untried ones first.
 
-    Args:
-        allowed: `candidates` of now. asked: the models this attempt has asked, in order.
-        refused: models that refused this post: they are never asked about it again.
+    A model that `refused` the post is never asked about it again.
     """
     start = chain.index(asked[-1]) + 1 if asked and asked[-1] in chain else 0
     turn = [*chain[start:], *chain[:start]]
@@ -40,7 +36,7 @@ def choose_model(
 def models_to_send(
     first: str, chain: Sequence[str], allowed: Sequence[str], refused: Collection[str]
 ) -> tuple[str, ...]:
-    """`models` of the request: the first and what follows it in the chain, at most three."""
+    """`models` of the request: the first and what follows it in the chain, MOST_MODELS at most."""
     rest = [m for m in chain[chain.index(first) + 1 :] if m in allowed and m not in refused]
     return (first, *rest)[:MOST_MODELS]
 
@@ -54,7 +50,7 @@ def is_paused(chain: Sequence[str], states: States, now: datetime) -> bool:
 def next_probe_at(chain: Sequence[str], states: States, now: datetime) -> datetime | None:
     """When a probe may start in a pause: `now`, when the one under way should have ended, or when a pause ends.
 
-    One probe at a time, whichever model it goes to.
+    One probe at a time, to whichever model.
     """
     known = [states[model] for model in chain if model in states]
     if any(state.is_half_open(now) for state in known):
@@ -63,7 +59,7 @@ def next_probe_at(chain: Sequence[str], states: States, now: datetime) -> dateti
 
 
 def pause_reason(chain: Sequence[str], states: States, now: datetime) -> Aside | None:
-    """Why tagging is paused (the most serious reason first); None while some model may be asked freely."""
+    """Why tagging is paused, the most serious reason first; None while any model may be asked freely."""
     if not is_paused(chain, states, now):
         return None
     reasons = {states[model].reason for model in chain if model in states}

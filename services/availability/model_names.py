@@ -1,7 +1,3 @@
-"""PURE: what a model's name says of it, and whether two names mean the same model."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

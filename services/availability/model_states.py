@@ -1,7 +1,5 @@
 """The models' states, between their rows and `services.availability.circuit_breaker`'s values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +12,6 @@ from storage.queue import model_states as upstream_rows
 
 
 async def load_states(session: AsyncSession) -> dict[str, ModelState]:
-    """The models' states by name."""
     return {row.model: _state(row) for row in await upstream_rows.load(session)}
 
 
@@ -33,7 +30,6 @@ def _state(row: Row[Any]) -> ModelState:
 
 
 async def save_states(session: AsyncSession, changed: Sequence[ModelState]) -> None:
-    """Keep changed states."""
     await upstream_rows.save(session, [_row(state) for state in changed])
 
 

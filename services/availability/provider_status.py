@@ -1,13 +1,9 @@
 """Whether tagging goes on, and if not, since when, why and until when, as /stats shows it."""
 
-from __future__ import annotations
-
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import Any
 
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.daily_quota import backlog_through, remaining_today
@@ -20,15 +16,9 @@ from storage.db.engine import Database
 from storage.queue import limits
 from storage.reads import overview
 
-#: A count of the queue is kept for KEEP_TIMES as long as it took (some seconds for 10,000 posts), LONGEST_KEPT seconds
-#: at most.
-KEEP_TIMES, LONGEST_KEPT = 1000.0, 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class ModelAside:
-    """A model that is not asked now."""
-
     model: str
     reason: str
     until: datetime | None
@@ -36,8 +26,6 @@ class ModelAside:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The quota of requests to free models for a day (UTC)."""
-
     limit: int
     remaining: int
     resets_at: datetime
@@ -45,9 +33,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """Whether tagging goes on: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
+    """`state`: 'open', 'paused' (the account), 'limited', 'down' or 'disabled' (no key).
 
-    `through_at`: when the known limits will have let requests about the whole backlog through, if it was asked for.
+    `through_at`: when the known limits let requests about the whole backlog through, if asked for.
     """
 
     enabled: bool
@@ -65,82 +53,48 @@ _STATE_NAMES = {Aside.ACCOUNT: "paused", Aside.FORBIDDEN: "paused", Aside.LIMITE
 
 
 def disabled(chain: Sequence[str]) -> ProviderState:
-    """Without a key no model is asked."""
     return ProviderState(False, "disabled", None, None, None, tuple(chain), ())
 
 
 class ProviderWatch:
-    """Reads the state that all processes share."""
-
-    def __init__(
-        self,
-        database: Database,
-        chain: Sequence[str],
-        rate_limit: RateLimit,
-        clock: Clock,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, database: Database, chain: Sequence[str], rate_limit: RateLimit, clock: Clock) -> None:
         self._database = database
         self._chain = tuple(chain)
         self._rate_limit = rate_limit
         self._clock = clock
-        self._monotonic = monotonic
-        self._waiting = 0
-        self._count_until = 0.0
 
     async def state(self, *, backlog: bool) -> ProviderState:
-        """As it is now; `backlog`: with `through_at`, for which the queue is counted."""
+        """`backlog`: with `through_at`, for which the queue is counted."""
         now = self._clock()
         async with self._database.read() as session:
             states = await load_states(session)
             rows = await limits.load(session)
-            waiting = await self._queued(session) if backlog and is_free(self._chain[0]) else 0
+            waiting = await overview.count_queued(session) if backlog and is_free(self._chain[0]) else 0
         free = limit_state(rows.get(FREE_SCOPE))
         scope = self._rate_limit.scope(self._chain[0])
         interval = self._rate_limit.interval(scope, limit_state(rows.get(scope)), now)
-        paused = _paused(self._chain, states, now)
         return ProviderState(
             enabled=True,
-            state=paused.state,
-            since=paused.since,
-            until=paused.until,
-            reason=paused.reason,
+            **_pause(self._chain, states, now),
             models=self._chain,
             aside=_aside(self._chain, states, now),
             quota=free_quota(free, now) if any(map(is_free, self._chain)) else None,
             through_at=backlog_through(waiting, free, interval, now) if waiting else None,
         )
 
-    async def _queued(self, session: AsyncSession) -> int:
-        """How many posts of all users wait, counted anew when the last count is too old."""
-        began = self._monotonic()
-        if began >= self._count_until:
-            self._waiting = await overview.count_queued(session)
-            counted = self._monotonic()
-            self._count_until = counted + min(KEEP_TIMES * (counted - began), LONGEST_KEPT)
-        return self._waiting
 
-
-@dataclass(frozen=True, slots=True)
-class _Paused:
-    state: str
-    since: datetime | None = None
-    until: datetime | None = None
-    reason: str | None = None
-
-
-def _paused(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime) -> _Paused:
+def _pause(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime) -> dict[str, Any]:
+    """`state`, `since`, `until` and `reason` of a ProviderState."""
     reason = pause_reason(chain, states, now)
     if reason is None:
-        return _Paused("open")
+        return {"state": "open", "since": None, "until": None, "reason": None}
     known = [states[model] for model in chain if model in states and states[model].until is not None]
-    main = next((state for state in known if state.reason is reason), None)
-    return _Paused(
-        state=_STATE_NAMES.get(reason, "down"),
-        since=min((state.since for state in known if state.since), default=None),
-        until=min((state.until for state in known if state.until), default=None),
-        reason=main.detail if main else None,
-    )
+    return {
+        "state": _STATE_NAMES.get(reason, "down"),
+        "since": min((state.since for state in known if state.since), default=None),
+        "until": min((state.until for state in known if state.until), default=None),
+        "reason": next((state.detail for state in known if state.reason is reason), None),
+    }
 
 
 def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime) -> tuple[ModelAside, ...]:
@@ -153,6 +107,5 @@ def _aside(chain: Sequence[str], states: Mapping[str, ModelState], now: datetime
 
 
 def free_quota(free: LimitState, now: datetime) -> Quota | None:
-    """What is left of the day's quota; None when it is not known."""
     remaining = remaining_today(free, now)
     return None if remaining is None else Quota(free.day_limit or 0, remaining, day_ends(now))

@@ -3,8 +3,6 @@
 A limit's *scope* is what it counts: requests to free models, to one model, or all requests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +19,6 @@ FREE_REQUESTS_PER_MINUTE = 20
 FREE_SCOPE, ALL_SCOPE = "free", "all"
 #: A little slower than allowed: the provider counts arrivals, which the network shifts.
 SLACK = 1.02
-#: A limit that a provider once named is believed so long.
 BELIEVED_FOR = timedelta(days=1)
 #: Slots further ahead are not told to posts: the clock may have been set, or the limit learnt anew.
 LONGEST_PROMISE = timedelta(hours=1)
@@ -29,7 +26,7 @@ LONGEST_PROMISE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """What is known of a scope: when its next paced request may start, its learnt limit, and the day's use."""
+    """A scope's next slot, its learnt limit, and the day's use."""
 
     next_at: datetime | None = None
     per_minute: int | None = None
@@ -44,12 +41,11 @@ LimitStates = Mapping[str, LimitState]
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """TAGGING_REQUESTS_PER_MINUTE: None for `auto`, 0 for no pacing of ours, or exactly so many."""
+    """TAGGING_REQUESTS_PER_MINUTE: None for `auto`, 0 for no pacing, else the number."""
 
     per_minute: int | None
 
     def scope(self, model: str) -> str:
-        """The scope that counts a request to the model."""
         if self.per_minute:
             return ALL_SCOPE
         return FREE_SCOPE if is_free(model) else model
@@ -65,7 +61,6 @@ class RateLimit:
         return timedelta(seconds=60.0 / rate * SLACK) if rate > 0 else None
 
     def wait(self, scope: str, state: LimitState, now: datetime) -> float:
-        """Seconds until the scope's next request may start; 0: now."""
         interval = self.interval(scope, state, now)
         if interval is None or state.next_at is None:
             return 0.0
@@ -75,17 +70,14 @@ class RateLimit:
 
 
 class SharedRateLimits:
-    """The limits of a chain's models; their states are read once a turn, and given to each question."""
-
     def __init__(self, rate_limit: RateLimit, chain: Sequence[str]) -> None:
         self._rate_limit = rate_limit
         self._own = set(map(rate_limit.scope, chain))
         self._wanted = sorted(self._own | {FREE_SCOPE})
-        # Scope → the last slot that waiting posts were told.
         self._promised: dict[str, datetime] = {}
 
     async def load(self, session: AsyncSession) -> LimitStates:
-        """The states of all scopes, made where they are missing; without any pacing nothing is read."""
+        """The states of all scopes, whose missing rows are inserted; nothing is read without pacing."""
         if self._rate_limit.per_minute == 0:
             return dict.fromkeys(self._wanted, LimitState())
         rows = await limits.load(session)
@@ -99,7 +91,6 @@ class SharedRateLimits:
         return any(self._rate_limit.interval(scope, states[scope], now) for scope in self._own)
 
     def wait(self, model: str, states: LimitStates, now: datetime) -> float:
-        """Seconds until the next request to a model may start."""
         scope = self._rate_limit.scope(model)
         return self._rate_limit.wait(scope, states[scope], now)
 
@@ -110,7 +101,7 @@ class SharedRateLimits:
         return interval is None or await limits.take_slot(session, scope, now, interval)
 
     def promise_slot(self, model: str, states: LimitStates, now: datetime) -> datetime:
-        """When the next slot may be for a request to a model that has to wait: each gets a time of its own."""
+        """When a request that has to wait may get a slot: each is told a time of its own."""
         scope = self._rate_limit.scope(model)
         interval = self._rate_limit.interval(scope, states[scope], now) or timedelta(seconds=1)
         free = max(states[scope].next_at or now, now)
@@ -122,7 +113,6 @@ class SharedRateLimits:
 
 
 def limit_state(row: Row[Any] | None) -> LimitState:
-    """A scope's row as a value; of a scope without a row nothing is known."""
     if row is None:
         return LimitState()
     return LimitState(row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)

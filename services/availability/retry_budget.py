@@ -1,7 +1,3 @@
-"""PURE: the share of retries among a process's requests."""
-
-from __future__ import annotations
-
 from collections import deque
 
 #: Retries after upstream faults: at most this share of a minute's requests …
@@ -22,12 +18,10 @@ class RetryBudget:
         self._retries = 0
 
     def started(self, now: float, *, is_retry: bool) -> None:
-        """A request starts."""
         self._requests.append((now, is_retry))
         self._retries += is_retry
 
     def left(self, now: float) -> int:
-        """How many retries may start now."""
         self._forget(now)
         # r retries among n requests: one more is within the share while r + 1 <= share · (n + 1), and so on.
         shared = (RETRY_SHARE * len(self._requests) - self._retries) / (1 - RETRY_SHARE)

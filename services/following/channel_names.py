@@ -1,19 +1,15 @@
 """PURE: public channel names in a text: @name, name, and the forms of a t.me link."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-#: Names taken from one text.
 MOST_NAMES = 50
 
 _SEPARATORS = re.compile(r"[\s,;]+")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
-#: Punctuation around a word.
 _AROUND = "()[]{}<>«»“”„\"'`.:!?"
 _HOSTS = ("t.me", "telegram.me", "telegram.dog")
 _OWN_HOST = re.compile(r"([a-z][a-z0-9_]{3,31})\.t\.me")
@@ -27,34 +23,24 @@ _NO_CHANNEL = {
 
 
 class Reason(StrEnum):
-    """Why a word names no channel."""
-
     #: An invite link, or a link into a channel that has no public name.
     PRIVATE = "private"
-    #: A link to something else.
     NO_CHANNEL = "no_channel"
-    #: Not the form of a name.
     NO_NAME = "no_name"
-    #: It comes after MOST_NAMES others.
     TOO_MANY = "too_many"
 
 
 class Unusable(NamedTuple):
-    """A word that names no channel, as written."""
-
     word: str
     reason: Reason
 
 
 class Names(NamedTuple):
-    """The names found, each once, and the other words."""
-
     names: list[str]
     unusable: list[Unusable]
 
 
 def channel_names(text: str) -> Names:
-    """The public channels that a text names, separated by white space or commas, in its order."""
     found: dict[str, str] = {}
     unusable: dict[str, Unusable] = {}
     for word in _words(text):
@@ -77,7 +63,6 @@ def only_name(text: str) -> str | None:
 
 
 def is_name(text: str | None) -> bool:
-    """Whether this may be a channel's public name (without @)."""
     return text is not None and _NAME.fullmatch(text) is not None
 
 
@@ -116,7 +101,6 @@ def _of_app_link(link: SplitResult) -> str | Reason:
 def _of_path(path: str) -> str | Reason:
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["s"]:
-        # The preview: t.me/s/name.
         parts = parts[1:]
     if not parts:
         return Reason.NO_CHANNEL

@@ -1,7 +1,5 @@
 """A public channel in the transaction that stores an answer about it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -37,7 +35,6 @@ class ChannelUpdate:
         self._channel = channel
 
     async def store(self, follower: Follower, delivery: Delivery, work_class: Priority) -> StoreResult:
-        """Store posts of a delivery for one follower."""
         user_id, channel_id = follower.follow.user_id, self.source.channel_id
         return await store_in(self.session, user_id, channel_id, delivery, self.now, work_class=work_class)
 
@@ -74,12 +71,11 @@ class ChannelUpdate:
             await self.tell_all({"text": "renamed", "old": self.source.name, "name": name})
 
     async def tell_all(self, payload: dict[str, Any]) -> None:
-        """Tell all followers news of the channel."""
         for follower in self.followers:
             await self.tell(follower, payload)
 
     async def tell(self, follower: Follower, payload: dict[str, Any]) -> None:
-        """Tell a follower news of the channel; news that they wait for goes into the message that shows progress."""
+        """News that a follower waits for goes into the message that shows progress."""
         about = {"channel": self.source.channel_id, "name": self.source.name, "title": self._channel.channel_title}
         is_awaited = payload["text"] in {"added", "older", "delayed"} or bool(payload.get("first"))
         await outbox.tell_of_channel(

@@ -1,12 +1,9 @@
 """PURE: which messages of a channel were read, and which of a page are taken for a user."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from services.sources.base import Delivery, SourcePost
 
-#: `History.wanted` for all older posts.
 EVERYTHING = 2**31 - 1
 
 
@@ -20,7 +17,7 @@ class Coverage:
 
 
 def after_newest_page(coverage: Coverage, delivery: Delivery) -> Coverage:
-    """The coverage after the newest page; there may be a gap below the page."""
+    """There may be a gap below the page."""
     low, high = _lowest(delivery), _highest(delivery)
     if coverage.newest is None:
         return Coverage(high)
@@ -32,7 +29,7 @@ def after_newest_page(coverage: Coverage, delivery: Delivery) -> Coverage:
 
 
 def after_gap_page(coverage: Coverage, delivery: Delivery | None) -> Coverage:
-    """The coverage after a page in the gap; None if the server had nothing there."""
+    """`delivery`: None if the server had nothing there."""
     low = _lowest(delivery) if delivery is not None else 0
     before, until = coverage.gap_before, coverage.gap_until
     is_open = before is not None and until is not None and until + 1 < low < before
@@ -45,10 +42,8 @@ def after_gap_page(coverage: Coverage, delivery: Delivery | None) -> Coverage:
 class History:
     """How far back a channel was read for a user, and how much further they want.
 
-    Attributes:
-        oldest: the lowest message that was read; None before the first page.
-        wanted: posts still wanted.
-        read: posts read since the user asked.
+    `oldest`: the lowest message that was read (None before the first page); `wanted`: posts still wanted; `read`: posts
+    read since the user asked.
     """
 
     oldest: int | None
@@ -58,7 +53,6 @@ class History:
 
 
 def first_posts(history: History, delivery: Delivery) -> tuple[History, list[SourcePost]]:
-    """What the newest page gives to a user who has no posts of the channel yet."""
     return _take(history, list(delivery.posts), delivery)
 
 

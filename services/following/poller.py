@@ -1,7 +1,5 @@
 """Polls the public channels that people follow: one request at a time, its result stored at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,16 +20,11 @@ log = structlog.get_logger(__name__)
 
 #: How often to look for channels that another process added.
 LOOK_SECONDS = 10.0
-#: The longest pause after an answer with Retry-After.
 LONGEST_PAUSE = 3600.0
 
 
 class PreviewServer(Protocol):
-    """A server of channels' pages that remembers what it has delivered."""
-
-    def channel(self, name: str) -> Source:
-        """The channel of this public name."""
-        ...
+    def channel(self, name: str) -> Source: ...
 
     def forget(self, name: str) -> None:
         """Deliver the channel's newest page next time even if it has not changed."""
@@ -40,7 +33,7 @@ class PreviewServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How long the server is left alone, after how many failures in a row, the last one for the channel `name`."""
+    """How long no request is made, after how many failures in a row, the last one for the channel `name`."""
 
     until: datetime | None = None
     failures: int = 0
@@ -48,7 +41,7 @@ class Pause:
 
 
 class Poller(BackgroundTask):
-    """Polls channels, in the leader only. Which channel is next stands in the database."""
+    """Polls channels, in the leader only. The next channel is found in the database."""
 
     def __init__(
         self,
@@ -61,11 +54,6 @@ class Poller(BackgroundTask):
         on_posts: Callable[[], None],
         on_news: Callable[[], None],
     ) -> None:
-        """
-        Args:
-            on_posts: called when new posts wait for tags.
-            on_news: called when people are to be told something.
-        """
         super().__init__()
         self._previews = previews
         self._progress = PollProgress(database, admin_ids, random, on_posts=on_posts, on_news=on_news)
@@ -110,12 +98,11 @@ class Poller(BackgroundTask):
             # The page was not stored: the server must deliver it again.
             self._previews.forget(request.name)
             if not is_unavailable(error):
-                # Other channels go first.
                 await self._progress.postpone(request, self._clock())
             raise
 
     def _consider_pause(self, error: SourceUnavailableError, name: str) -> None:
-        """Leave the server alone if it asks for that, or fails for two channels in a row."""
+        """Pause if the server asks for that, or fails for two channels in a row."""
         if error.of_this_name:
             self._pause = Pause()
             return

@@ -1,7 +1,5 @@
 """Which page the poller requests next, and what its answer changes: each answer in one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,15 +32,12 @@ from storage.schema.tables import Channel
 
 log = structlog.get_logger(__name__)
 
-#: A user is told of progress each time this many older posts were read.
 TELL_EVERY = 100
 #: One request of this many is for gaps and older posts, even while channels are due.
 BACKLOG_EVERY = 3
 
 
 class PageKind(StrEnum):
-    """Which messages of a channel are requested."""
-
     NEWEST = "newest"
     #: Messages between two polls that did not fit on the newest page.
     GAP = "gap"
@@ -51,12 +46,7 @@ class PageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """One request to the preview.
-
-    Attributes:
-        position: as `Source.deliveries` takes it.
-        even_if_unchanged: a user has not got the newest page yet.
-    """
+    """`position`: as `Source.deliveries` takes it; `even_if_unchanged`: a user lacks the newest page."""
 
     channel_id: int
     name: str
@@ -156,7 +146,6 @@ class PollProgress:
         self._on_news()
 
     async def postpone(self, request: PollRequest, now: datetime) -> None:
-        """Poll a channel later, since its page could not be stored."""
         async with self._database.write() as session:
             source = await follows.hold(session, request.channel_id)
             if source is not None:
@@ -177,7 +166,6 @@ class PollProgress:
     async def _store_for(
         self, update: ChannelUpdate, request: PollRequest, follower: Follower, delivery: Delivery | None
     ) -> StoreResult:
-        """Store what a follower lacks of the page."""
         follow = follower.follow
         if request.kind is PageKind.NEWEST and delivery is not None:
             return await self._store_newest(update, follower, delivery)
@@ -203,7 +191,6 @@ class PollProgress:
     async def _store_older(
         self, update: ChannelUpdate, follower: Follower, history: History, delivery: Delivery
     ) -> StoreResult:
-        """Store first or older posts that a follower asked for, and tell them how far it is."""
         follow, before = follower.follow, follower.follow.older_read
         asked = before + follow.older_wanted
         result = await update.store(follower, delivery, Priority.BACKFILL)
@@ -222,7 +209,6 @@ class PollProgress:
         return result
 
     async def _finish(self, update: ChannelUpdate, request: PollRequest, delivery: Delivery | None) -> None:
-        """Store when the channel is polled next, and that it can be read."""
         source, now = update.source, update.now
         if request.kind is PageKind.NEWEST:
             source.checked_at = now
@@ -240,7 +226,6 @@ class PollProgress:
         await self._clear_problem(update)
 
     async def _tell_problem(self, update: ChannelUpdate, problem: str) -> None:
-        """Tell followers that the channel is gone, or administrators that its page is unreadable."""
         source = update.source
         if problem == "unreadable":
             await self._alerts.unreadable(update.session, source.name, update.now)

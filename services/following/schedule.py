@@ -1,7 +1,5 @@
 """PURE: when a channel is polled again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise

@@ -1,7 +1,3 @@
-"""Use cases on public channels: add, list, pause, fetch now, read older posts, remove."""
-
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Sequence
@@ -26,28 +22,21 @@ from storage.schema.source_tables import Follow, SourceRow
 FIRST_POSTS, MORE_POSTS = 50, 200
 #: Channels that one user can follow: one request a second is made for all users together.
 MOST_CHANNELS = 200
-#: For `ChannelService.older`: all older posts.
 ALL = EVERYTHING
 PAGE = 6
-#: How often a waiting fetch looks whether the channel was read.
 LOOK_SECONDS = 0.25
 #: Posts deleted in one transaction, so that other writers need not wait for long.
 PORTION = 1000
 
 
 class AddOutcome(StrEnum):
-    """What adding a channel did."""
-
     NEW = "new"
     #: The user follows it already; a pause has ended.
     KNOWN = "known"
-    #: The user has MOST_CHANNELS.
     TOO_MANY = "too_many"
 
 
 class ChannelProblem(StrEnum):
-    """Why a channel cannot be read now."""
-
     #: No such channel (any more), a private one, or one without a preview.
     GONE = "gone"
     #: Telegram's pages have changed: Metka needs an update.
@@ -58,8 +47,6 @@ class ChannelProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """What adding one name did."""
-
     name: str
     outcome: AddOutcome
     channel_id: int | None = None
@@ -67,18 +54,14 @@ class AddResult:
 
 @dataclass(frozen=True, slots=True)
 class ChannelCard:
-    """A channel of a user.
+    """A channel of a user. `id`: channels.id; `username`: None for a channel without a public name.
 
     Attributes:
-        id: channels.id.
-        username: None for a channel without a public name.
         is_read: the user follows its public preview (/add). Posts of other channels come from the bot in the channel,
             forwards, an import or the parser.
-        is_paused: the user paused it.
         posts, tagged: the user's posts of the channel, and how many of them have tags.
-        checked_at: when it was last polled; next_check_at: when it will be.
         older_wanted, older_read: older posts still to be read, and read so far; 0, 0 if none were asked for.
-        at_beginning: there are no older posts.
+        at_beginning: all older posts were read.
     """
 
     id: int
@@ -109,11 +92,9 @@ class ChannelPage:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """A channel that was fetched on demand.
+    """A channel fetched on demand, and the user's new posts.
 
-    Attributes:
-        posts: new posts for the user.
-        done: it was read, or could not be (`problem`); False if that takes longer than the caller waited.
+    `done`: it was read, or could not be (`problem`); False if that takes longer than the caller waited.
     """
 
     channel_id: int
@@ -132,12 +113,9 @@ class ChannelService:
         self._clock = clock
 
     async def add(self, user_id: int, names: Sequence[str], chat_id: int | None) -> list[AddResult]:
-        """Follow public channels: their last FIRST_POSTS posts, and new ones from now on.
+        """Follow public channels (names without @): their last FIRST_POSTS posts, and new ones from now on.
 
         The user is told in `chat_id` when the first posts were read (outbox, kind 'channel').
-
-        Args:
-            names: public names without @, as `channel_names.channel_names` finds them.
         """
         return [await self._add(user_id, name, chat_id) for name in names]
 
@@ -177,7 +155,6 @@ class ChannelService:
         return True
 
     def read_now(self) -> None:
-        """Poll the added channels now that their messages are attached."""
         self._wake()
 
     async def page(self, user_id: int, page: int) -> ChannelPage:
@@ -190,22 +167,17 @@ class ChannelService:
         return ChannelPage([_card(row) for row in shown], page, pages, len(rows))
 
     async def card(self, user_id: int, channel_id: int) -> ChannelCard | None:
-        """One of the user's channels; None if it is not theirs."""
         async with self._database.read() as session:
             rows = await channel_cards.cards(session, user_id, channel_id)
         return _card(rows[0]) if rows else None
 
     async def named(self, user_id: int, name: str) -> ChannelCard | None:
-        """The user's channel of this public name; None if it is not theirs."""
         async with self._database.read() as session:
             channel = await channel_posts.find_named(session, name)
         return None if channel is None else await self.card(user_id, channel.id)
 
     async def pause(self, user_id: int, channel_id: int, *, paused: bool) -> bool:
-        """Pause or resume a channel for a user; False if they do not follow it.
-
-        Resuming reads what was posted meanwhile.
-        """
+        """Pause or resume a channel; False if the user does not follow it. Resuming reads what was posted meanwhile."""
         now = self._clock()
         async with self._database.write() as session:
             source = await follows.hold(session, channel_id)
@@ -222,7 +194,6 @@ class ChannelService:
         return next(iter(await self._fetch(user_id, [channel_id], wait_seconds)), None)
 
     async def fetch_all(self, user_id: int, *, wait_seconds: float) -> list[FetchResult]:
-        """Poll all channels that the user follows now, and wait for the results."""
         async with self._database.read() as session:
             channel_ids = await follows.followed(session, user_id)
         return await self._fetch(user_id, channel_ids, wait_seconds)
@@ -254,7 +225,7 @@ class ChannelService:
     async def older(self, user_id: int, channel_id: int, count: int) -> bool:
         """Read this many older posts (ALL: all; 0: stop reading them).
 
-        Returns False if the user does not follow the channel, or there are no older posts.
+        Returns False if the user does not follow the channel, or all older posts were read.
         """
         async with self._database.write() as session:
             await follows.hold(session, channel_id)
@@ -276,7 +247,6 @@ class ChannelService:
         return was_followed or deleted
 
     async def _delete_posts(self, user_id: int, channel_id: int) -> bool:
-        """Delete the user's posts of a channel, PORTION at a time; False if there were none."""
         last = 0
         while True:
             async with self._database.write() as session:

@@ -1,7 +1,5 @@
 """Edits of channel posts with hashtags: telling our own from those of people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,20 +60,17 @@ def _is_ours(row: HashtagRow, *, has_line: bool) -> bool:
 def _put_back(row: HashtagRow, text: str) -> str:
     """The state in which the writer restores a person's edit."""
     if not text:
-        # Without a caption there is nothing to tag.
         return "undoing" if row.is_caption else "undone"
     return {"written": "waiting", "undone": "undoing"}.get(row.state, row.state)
 
 
 def _without_ours(row: HashtagRow, message: EditableMessage) -> dict[str, Any]:
-    """A person's edit removed our line."""
     if row.line is None:
         return _obstacle(row, message, message.text)
     return {"line": None, "other_line": row.line, "state": "undone"}
 
 
 def _obstacle(row: HashtagRow, message: EditableMessage, text: str) -> dict[str, Any]:
-    """The message can no longer be edited."""
     obstacle = message.obstacle or (None if text else NO_TEXT)
     is_open = row.state in {"waiting", "written"}
     return {"state": "refused", "error": obstacle} if obstacle and is_open else {}
@@ -87,7 +82,6 @@ def _as_original(message: EditableMessage, text: str, edited_at: datetime | None
 
 
 def original_of(row: HashtagRow) -> EditableMessage:
-    """The message without our line."""
     return EditableMessage(row.text, row.entities or [], row.is_caption, row.options or {})
 
 
@@ -116,7 +110,6 @@ async def record_edit(
 async def await_tags(
     session: AsyncSession, post_id: int, chat_id: int, message_id: int, message: EditableMessage, now: datetime
 ) -> None:
-    """Remember the message: its hashtags are written once the post has tags."""
     if message.obstacle or await rows.find(session, post_id) is not None:
         return
     session.add(
@@ -137,8 +130,7 @@ async def await_tags(
 async def switch_off(session: AsyncSession, owner: ChannelOwner, now: datetime, *, tell: str | None = None) -> None:
     """Stop writing hashtags into a channel; the existing ones stay.
 
-    Args:
-        tell: 'hashtags_off' or 'taken_out': tells the owner, who did not ask for this.
+    `tell`: 'hashtags_off' or 'taken_out' tells the owner, who did not ask for this.
     """
     if owner.hashtags_since is None:
         return

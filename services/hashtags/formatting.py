@@ -3,8 +3,6 @@
 Lengths and offsets count UTF-16 units, as Telegram does.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -46,7 +44,6 @@ class EditableMessage:
 
     @property
     def limit(self) -> int:
-        """The longest text that the message can hold."""
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
 
 
@@ -61,7 +58,6 @@ def hashtag(tag: str) -> str | None:
 
 
 def hashtags(tags: Iterable[str]) -> list[str]:
-    """The hashtags of a post's tags, each once, ignoring case."""
     found: dict[str, str] = {}
     for name in filter(None, map(hashtag, tags)):
         found.setdefault(name.casefold(), name)
@@ -98,7 +94,6 @@ def without_line(text: str, lines: Iterable[str | None]) -> str | None:
 
 
 def clipped(entities: Iterable[Entity], text: str) -> list[Entity]:
-    """The entities, cut to the length of the text."""
     end = units(text)
     return [
         {**entity, "length": min(entity["length"], end - entity["offset"])}

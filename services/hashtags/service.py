@@ -1,7 +1,3 @@
-"""Use cases of hashtags in channels: where they are on, which messages to edit, and the outcome of an edit."""
-
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,34 +17,23 @@ from storage.schema.source_tables import HashtagRow
 
 log = structlog.get_logger(__name__)
 
-#: Rows that one transaction of `due` reads.
 PORTION = 50
 
 
 class SwitchResult(StrEnum):
-    """The outcome of switching hashtags on or off."""
-
     DONE = "done"
-    #: The bot may not edit the channel's messages.
     NO_RIGHT = "no_right"
-    #: The channel belongs to somebody else.
     NOT_THEIRS = "not_theirs"
 
 
 class UndoResult(StrEnum):
-    """The outcome of a request to remove a post's hashtags."""
-
-    #: The writer will remove them.
     BEGUN = "begun"
-    #: The post has none.
     NOTHING = "nothing"
     NOT_THEIRS = "not_theirs"
 
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannel:
-    """A channel that a person owns. `can_edit` is None if unknown."""
-
     id: int
     title: str
     is_on: bool
@@ -57,8 +42,6 @@ class HashtagChannel:
 
 @dataclass(frozen=True, slots=True)
 class HashtagChannels:
-    """A person's channels; `last_written`: the newest post with hashtags."""
-
     channels: tuple[HashtagChannel, ...]
     last_written: int | None = None
 
@@ -76,7 +59,6 @@ class MessageEdit:
 
     @property
     def text(self) -> str:
-        """The text after the edit."""
         return appended(self.original.text, self.line)
 
 
@@ -89,7 +71,6 @@ class ChannelHashtags:
         self._clock = clock
 
     async def channels(self, telegram_id: int) -> HashtagChannels:
-        """The channels that a person owns and in which the bot is an administrator."""
         async with self._database.read() as session:
             owned = await rows.channels_of(session, telegram_id)
             last = await rows.last_written(session, [owner.telegram_channel_id for owner in owned])
@@ -107,8 +88,7 @@ class ChannelHashtags:
     async def switch(self, telegram_id: int, chat_id: int, *, on: bool, can_edit: bool | None = None) -> SwitchResult:
         """Switch hashtags in new posts of a channel on or off.
 
-        Args:
-            can_edit: whether Telegram lets the bot edit there; None if it was not asked.
+        `can_edit`: whether Telegram lets the bot edit there; None if it was not asked.
         """
         now = self._clock()
         async with self._database.write() as session:
@@ -126,7 +106,6 @@ class ChannelHashtags:
         return SwitchResult.DONE
 
     async def undo(self, telegram_id: int, post_id: int) -> UndoResult:
-        """Remove a post's hashtags for good."""
         async with self._database.write() as session:
             row = await rows.find(session, post_id)
             owner = await channel_posts.owner_of(session, row.chat_id) if row is not None else None
@@ -202,9 +181,7 @@ class ChannelHashtags:
     ) -> None:
         """Telegram refused the edit: the post stays as it is.
 
-        Args:
-            rights_lost: the bot may not edit in this channel at all: hashtags are switched off there.
-            is_gone: the message no longer exists.
+        `rights_lost`: the bot may not edit in this channel at all, so hashtags are switched off there.
         """
         now = self._clock()
         async with self._database.write() as session:
@@ -222,7 +199,6 @@ class ChannelHashtags:
         log.warning("hashtags_refused", post_id=edit.post_id, channel=edit.chat_id, error=reason)
 
     async def _tell(self, session: AsyncSession, edit: MessageEdit, text: str) -> None:
-        """Tell the owner the outcome of an undo."""
         owner = await channel_posts.owner_of(session, edit.chat_id)
         if owner is not None:
             payload = {"text": text, "post": edit.post_id}

@@ -1,7 +1,5 @@
 """Posts that other programs send to the API, each stored once for its user."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,15 +24,13 @@ Status = Literal["new", "known", "edited"]
 
 @dataclass(frozen=True, slots=True)
 class ApiPost:
-    """A post with its channel, whose title may be empty."""
-
     channel: SourceChannel
     post: SourcePost
 
 
 @dataclass(frozen=True, slots=True)
 class ApiPostResult:
-    """What one post became. `channel_id`: channels.id."""
+    """`channel_id`: channels.id."""
 
     telegram_message_id: int
     channel_id: int
@@ -44,11 +40,7 @@ class ApiPostResult:
 
 @dataclass(frozen=True, slots=True)
 class ApiPostsResult:
-    """What the posts of a call became, in the call's order, and how many are new, known and edited.
-
-    Attributes:
-        queued: new and edited posts with text, which wait for tags now.
-    """
+    """Results in the call's order. `queued`: new and edited posts with text, which wait for tags now."""
 
     posts: list[ApiPostResult]
     new: int
@@ -109,7 +101,6 @@ def _status(before: StoredText | None, after: StoredText) -> Status:
     return "known" if before.text == after.text else "edited"
 
 
-#: A channel's number and its name in lower case.
 _Key = tuple[int | None, str | None]
 
 

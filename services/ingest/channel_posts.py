@@ -1,7 +1,3 @@
-"""Posts of channels where the bot is an administrator, and forwarded posts: each stored once."""
-
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,9 +30,7 @@ ALBUM_ID_LENGTH = 64
 class IncomingPost:
     """A channel's message as Telegram describes it.
 
-    Attributes:
-        original: the message as the bot would edit it; None if there is no text to edit.
-        edited_at: None if it was never edited.
+    `original`: the message as the bot would edit it; None without a text to edit.
     """
 
     channel_telegram_id: int
@@ -52,8 +46,6 @@ class IncomingPost:
 
 
 class StoreOutcome(StrEnum):
-    """What a message became."""
-
     NEW = "new"
     KNOWN = "known"
     EDITED = "edited"
@@ -62,7 +54,7 @@ class StoreOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelPostResult:
-    """What a message became, and its post; `outbox_id` if a user waits for its tags."""
+    """`outbox_id`: set if a user waits for the post's tags."""
 
     outcome: StoreOutcome
     post_id: int | None = None
@@ -70,7 +62,7 @@ class ChannelPostResult:
 
 
 class ChannelPosts:
-    """Stores posts of channels. `wake` wakes the worker."""
+    """Stores posts of channels where the bot is an administrator, and forwarded posts. `wake` wakes the worker."""
 
     def __init__(self, database: Database, people: People, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -106,7 +98,6 @@ class ChannelPosts:
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
 
     async def bot_removed(self, channel_id: int) -> None:
-        """The bot was removed from a channel; its posts are kept."""
         async with self._database.write() as session:
             owner = await rows.owner_of(session, channel_id)
             if owner is not None:
@@ -158,10 +149,7 @@ class ChannelPosts:
     async def _store(
         self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool, owner: ChannelOwner | None
     ) -> ChannelPostResult:
-        """Store, edit or recognise a post. The lock keeps two updates of a channel from storing a post twice.
-
-        `owner`: the channel's owner; None for a forwarded post.
-        """
+        """The lock keeps two updates of a channel from storing a post twice. `owner`: None for a forwarded post."""
         await lock_number(session, post.channel_telegram_id)
         now = self._clock()
         channel_id = await rows.channel_row(
@@ -185,7 +173,6 @@ class ChannelPosts:
     async def _without_ours(
         self, session: AsyncSession, post: IncomingPost, channel_id: int, edited: StoredPost | None
     ) -> IncomingPost:
-        """The post without the hashtags that we appended to its message."""
         if edited is None:
             lines = await hashtags.appended_to(session, channel_id, [post.message_id])
             text = without_line(post.text or "", lines.get(post.message_id, ()))
@@ -251,7 +238,6 @@ def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, result: ChannelPostR
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
-    """Whether the message's text replaces the stored one."""
     if not has_text(post.text):
         # An album's other messages have no caption. The text of a single message was deleted.
         return is_edit and not post.media_group_id and has_text(known.text)

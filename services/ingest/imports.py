@@ -1,7 +1,3 @@
-"""Imports of exported files: in parts, each stored together with the import's position."""
-
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +12,6 @@ from storage.posts import imports as rows
 from storage.queue.claim import Priority
 from storage.schema.source_tables import ImportRow
 
-#: The longest file name that is stored.
 NAME_LENGTH = 255
 
 
@@ -25,12 +20,10 @@ class ImportResult:
     """What the messages of a file became so far.
 
     Attributes:
-        messages: all of them.
         new, known, edited: posts stored, stored before, and stored before with an older text.
         without_text: new posts with nothing to tag.
         skipped: messages that became no post, reason ('service', 'unreadable') → how many.
-        chats: chats with posts.
-        personal: chats with one person or bot.
+        chats, personal: chats with posts, and those of them with one person or bot.
         last_chat: Telegram's id of the latest chat.
     """
 
@@ -44,7 +37,7 @@ class ImportResult:
     personal: int = 0
     last_chat: int | None = None
 
-    def plus(self, delivery: Delivery, stored: StoreResult | None) -> ImportResult:
+    def plus(self, delivery: Delivery, stored: StoreResult | None) -> "ImportResult":
         """The result with a further delivery; `stored` is None if the delivery held no posts."""
         skipped = dict(Counter(self.skipped) + Counter(delivery.skipped))
         if stored is None:
@@ -65,7 +58,6 @@ class ImportResult:
         )
 
     def counts(self) -> dict[str, Any]:
-        """As `metka_imports.counts` holds it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -73,9 +65,7 @@ class ImportResult:
 class Import:
     """An import to do, or to resume from `done.messages`.
 
-    Attributes:
-        file_id, telegram_id, chat_id, message_id: for a file that was sent to the bot: Telegram's name of it, its
-            sender, and the message that shows the progress.
+    The last four are set for a file that was sent to the bot: its sender, and the message that shows the progress.
     """
 
     id: int
@@ -93,7 +83,7 @@ class ImportTakenError(Exception):
 
 
 class Imports:
-    """Use cases on imports. `wake` wakes the worker."""
+    """Imports of exported files, in parts, each stored together with the import's position. `wake` wakes the worker."""
 
     def __init__(self, database: Database, wake: Callable[[], None], clock: Clock) -> None:
         self._database = database
@@ -101,7 +91,6 @@ class Imports:
         self._clock = clock
 
     async def begin(self, user_id: int, *, fingerprint: str, file_name: str) -> Import:
-        """Begin the import of a file for a user, or resume one that was interrupted."""
         async with self._database.write() as session:
             row = await rows.find_unfinished(session, user_id, fingerprint)
             return _import(row or await rows.add(session, self._row(user_id, file_name, fingerprint=fingerprint)))
@@ -119,15 +108,13 @@ class Imports:
         return ImportRow(user_id=user_id, file_name=name, position=0, created_at=self._clock(), **values)
 
     async def received(self) -> list[Import]:
-        """Unfinished imports of files that were sent to the bot."""
         async with self._database.read() as session:
             return [_import(row) for row in await rows.find_received(session)]
 
     async def steps(self, work: Import, source: Source) -> AsyncGenerator[ImportResult]:
         """Store the file part by part, and give the result so far after each.
 
-        A part and the import's position are stored in one transaction: an interrupted import resumes there, and
-        nothing is lost or counted twice.
+        An interrupted import resumes after the last part: nothing is lost or counted twice.
 
         Raises:
             SourceError: the file cannot be read, or not any further.

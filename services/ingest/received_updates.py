@@ -1,7 +1,5 @@
 """Updates that a webhook received: stored before Telegram is answered, and handled afterwards."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,17 +10,16 @@ from storage.db.engine import Database
 from storage.posts import received_updates as rows
 from storage.schema.tables import ReceivedUpdateRow
 
-#: Telegram's update_id, as a BIGINT can hold it.
 IDS = range(-(2**63), 2**63)
 
 
 class BadUpdateError(ValueError):
-    """The body is no update: no JSON object with an integer `update_id` of 64 bits."""
+    """The body is no JSON object with an integer `update_id` of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingUpdate:
-    """An update that is not handled yet. `raw`: the JSON as received; only its id if the row is unreadable."""
+    """`raw`: the JSON as received; only its id if the row is unreadable."""
 
     update_id: int
     raw: dict[str, Any]
@@ -57,7 +54,7 @@ class ReceivedUpdates:
         return [WaitingUpdate(row.update_id, _decoded(row)) for row in found]
 
     async def mark_handled(self, update_ids: Collection[int]) -> int:
-        """Mark updates as handled. Returns how many were not: fewer than given if another process handles them too."""
+        """Returns how many were unhandled: fewer than given if another process handles them too."""
         async with self._database.write() as session:
             return await rows.mark_handled(session, update_ids, self._clock())
 

@@ -1,7 +1,5 @@
 """Deliveries of any source → posts, each stored once for its user."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,17 +23,12 @@ from storage.queue.claim import Priority
 
 #: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
-#: What a BIGINT, and PostgreSQL's INTEGER of `posts.views`, can hold.
 MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """How many posts of a delivery were new, known, edited, and found to be deleted in the channel.
-
-    Attributes:
-        queued: new and edited posts with text, which wait for tags now.
-    """
+    """Counts of a delivery's posts. `gone`: deleted in the channel; `queued`: new and edited ones with text."""
 
     channel_id: int
     new: int = 0
@@ -56,9 +49,6 @@ async def store(
     """Store a delivery's posts for a user: new ones, and texts that are newer than the stored ones.
 
     Deliveries of one channel are stored one at a time, so that no post is stored twice.
-
-    Args:
-        work_class: the priority of new posts in the queue.
     """
     channel = storable_channel(delivery.channel)
     await lock_channels(session, channel)
@@ -129,7 +119,6 @@ async def lock_channels(session: AsyncSession, *channels: SourceChannel) -> None
 async def _without_hashtags(
     session: AsyncSession, channel_id: int, posts: Sequence[SourcePost]
 ) -> Sequence[SourcePost]:
-    """The posts without the hashtags that we appended in their channel."""
     numbers = [number for post in posts for number in (post.message_id, *post.members)]
     found = await hashtags.appended_to(session, channel_id, numbers)
     return [_without_line(post, found) for post in posts] if found else posts
@@ -163,7 +152,6 @@ async def _deleted(session: AsyncSession, user_id: int, channel_id: int, deliver
 
 
 def _is_newer(post: SourcePost, known: StoredText) -> bool:
-    """Whether the source's text replaces the stored one."""
     if post.text == known.text or not has_text(post.text):
         # A stored text is kept: previews may omit it, and tags are never lost.
         return False

@@ -1,7 +1,5 @@
 """What the HTTP API reads: users, and a user's channels, tags, posts and counts."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,6 @@ from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.types import as_text, as_whole
 
-#: Attempts shown of one post; the table keeps those of 30 days.
 ATTEMPTS_LISTED = 100
 
 
@@ -129,7 +126,6 @@ class ApiQueries:
         self._database = database
 
     async def check_user(self, user_id: int) -> None:
-        """Raise UnknownUserError if there is no row in users with this id."""
         async with self._database.read() as session:
             await _check_user(session, user_id)
 
@@ -153,7 +149,6 @@ class ApiQueries:
         return listed, listed[-1].id if len(rows) > limit else None
 
     async def channels(self, user_id: int) -> list[ListedChannel]:
-        """Channels that a user follows or has posts of."""
         async with self._database.read() as session:
             rows = await lists.channels(session, user_id)
             if not rows:
@@ -161,7 +156,6 @@ class ApiQueries:
         return [_channel(row) for row in rows]
 
     async def tags(self, user_id: int, limit: int) -> list[TagCount]:
-        """A user's tags, the most frequent first."""
         async with self._database.read() as session:
             await lists.begin_view(session)
             counted = await lists.tag_counts(session, user_id, limit)
@@ -172,10 +166,7 @@ class ApiQueries:
     async def posts(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
     ) -> Page:
-        """A page of a user's posts, the newest first.
-
-        Args:
-            before: a page's `next`, or a time (ISO 8601; UTC unless it has an offset).
+        """A page of a user's posts, the newest first. `before`: a page's `next`, or an ISO 8601 time.
 
         Raises:
             ValueError: `before` does not match CURSOR.
@@ -187,7 +178,7 @@ class ApiQueries:
             rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
             if not rows:
                 await _check_user(session, user_id)
-        listed = [_post(row) for row in rows[:limit]]
+        listed = [ListedPost(*_values(row)) for row in rows[:limit]]
         return Page(listed, cursor_of(listed[-1].posted_at, listed[-1].id) if len(rows) > limit else None)
 
     async def pages(
@@ -242,10 +233,6 @@ def _channel(row: Any) -> ListedChannel:
     )
 
 
-def _post(row: Any) -> ListedPost:
-    return ListedPost(*_values(row))
-
-
 def _values(row: Any) -> tuple[Any, ...]:
     """A post's values in the order of ListedPost's fields; values of other programs are made showable."""
     post_id, user_id, channel_id, message_id, text, url, posted_at, tags, status, attempts, attempted, error = row
@@ -266,6 +253,5 @@ def _values(row: Any) -> tuple[Any, ...]:
 
 
 def _attempts(rows: Sequence[Any]) -> list[ListedAttempt]:
-    """The latest first."""
     names = ListedAttempt.__dataclass_fields__
     return [ListedAttempt(**{name: getattr(row, name) for name in names}) for row in reversed(rows)]

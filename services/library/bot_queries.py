@@ -1,7 +1,3 @@
-"""What the bot shows: counts, cards of posts, pages of failed posts."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,8 +28,6 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """A request for a post and its outcome."""
-
     at: datetime
     model_asked: str
     model_answered: str | None
@@ -48,8 +42,7 @@ class PostCard:
     """A post and its state.
 
     Attributes:
-        skipped: a person skipped it.
-        leased: a worker has it.
+        skipped: a person skipped it. leased: a worker has it.
         hashtags_of: Telegram id of the owner of the channel in which its hashtags stand.
         gone_at: when it was found deleted in its channel.
     """
@@ -74,8 +67,6 @@ class PostCard:
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page of failed posts; there is always a page 1."""
-
     posts: tuple[PostCard, ...]
     page: int
     pages: int
@@ -83,14 +74,13 @@ class FailedPage:
 
 
 class BotQueries:
-    """Queries of the bot."""
+    """What the bot shows: counts, cards of posts, pages of failed posts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def stats(self, user_id: int | None) -> Stats:
-        """Counts of a user's posts; None: of all posts."""
         now = self._clock()
         async with self._database.read() as session:
             counts = await overview.count_by_status(session, user_id)
@@ -120,7 +110,6 @@ class BotQueries:
         return [_card(row, now) for row in rows]
 
     async def failed(self, user_id: int, page: int) -> FailedPage:
-        """A user's failed posts, the newest first; a page out of range becomes the nearest."""
         async with self._database.read() as session:
             total = await overview.count_failed(session, user_id)
             pages = max(1, -(-total // PAGE_SIZE))

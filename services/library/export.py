@@ -1,7 +1,5 @@
 """A user's posts as CSV or JSON Lines: a row per post, the newest first."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io
@@ -21,7 +19,6 @@ from storage.posts import channel_posts
 from storage.reads import lists
 from storage.schema.types import as_text, as_whole
 
-#: Posts per query.
 PAGE = 200
 #: Excel recognises UTF-8 by it.
 BOM = "\ufeff".encode()
@@ -54,20 +51,15 @@ class ExportedPost:
 
 @dataclass(frozen=True, slots=True)
 class ExportChunk:
-    """A part of an export: whole rows."""
-
     data: bytes
     posts: int
 
 
 class Exporter:
-    """Reads a user's posts page by page."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def user_of(self, telegram_id: int) -> int | None:
-        """users.id of a Telegram id; None if there is no such user."""
         async with self._database.read() as session:
             return await people.user_id_of(session, telegram_id)
 
@@ -78,7 +70,6 @@ class Exporter:
         async with aclosing(self._pages(user_id)) as pages:
             async for page in pages:
                 posts = [post for post in page if post.tags or not tagged_only]
-                # In a thread, so that the event loop stays free.
                 yield ExportChunk(await asyncio.to_thread(_rows, form, posts), len(posts))
 
     async def _pages(self, user_id: int) -> AsyncGenerator[list[ExportedPost], None]:

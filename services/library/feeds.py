@@ -1,7 +1,3 @@
-"""RSS feeds of a user's tagged posts, behind secret links."""
-
-from __future__ import annotations
-
 import hmac
 import re
 import secrets
@@ -20,9 +16,7 @@ from storage.db.engine import Database
 from storage.db.locks import lock_number
 from storage.reads import feeds, lists
 
-#: Posts in a feed.
 MAX_POSTS = 50
-#: Characters in the tag of a link.
 MAX_TAG_LENGTH = 100
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Characters by which a secret is looked up; the rest (190 bits) is compared in constant time.
@@ -43,22 +37,16 @@ class Feed:
 
 
 class Feeds:
-    """Feed links and their posts. `public_url`: the HTTP server's public address; without it there are no links."""
+    """RSS feeds behind secret links. `public_url`: the HTTP server's public address; without it there are no links."""
 
     def __init__(self, database: Database, people: People, public_url: str | None, clock: Clock) -> None:
         self._database = database
         self._people = people
-        self._public_url = public_url
+        self.public_url = public_url
         self._clock = clock
 
-    @property
-    def public_url(self) -> str | None:
-        """The address with which links begin."""
-        return self._public_url
-
     async def link(self, user_id: int, telegram_id: int, tag: str | None = None) -> str | None:
-        """A user's feed link; None without `public_url`."""
-        if self._public_url is None:
+        if self.public_url is None:
             return None
         async with self._database.write() as session:
             await lock_number(session, telegram_id)
@@ -66,16 +54,14 @@ class Feeds:
             if secret is None:
                 secret = secrets.token_urlsafe(32)
                 await feeds.set_secret(session, user_id, telegram_id, secret, self._clock())
-        return f"{self._public_url}/feeds/{feed_path(secret, tag)}"
+        return f"{self.public_url}/feeds/{feed_path(secret, tag)}"
 
     async def renew(self, user_id: int, telegram_id: int) -> None:
-        """Replace the secret; existing links stop working."""
         async with self._database.write() as session:
             await lock_number(session, telegram_id)
             await feeds.set_secret(session, user_id, telegram_id, secrets.token_urlsafe(32), self._clock())
 
     async def has_posts(self, user_id: int, tag: str) -> bool:
-        """Whether any post has the tag."""
         return bool(await self._newest(user_id, tag, 1))
 
     async def read(self, secret: str, tag: str | None) -> Feed | None:
@@ -105,7 +91,6 @@ class Feeds:
 
 
 def feed_path(secret: str, tag: str | None) -> str:
-    """PURE: the part of a link after /feeds/."""
     return f"{secret}.xml" if tag is None else f"{secret}/{quote(tag, safe='')}.xml"
 
 

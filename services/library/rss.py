@@ -1,7 +1,3 @@
-"""PURE: a feed as an RSS 2.0 document."""
-
-from __future__ import annotations
-
 import html
 import re
 from datetime import UTC, datetime
@@ -26,7 +22,6 @@ class _Document(Rss201rev2Feed):  # type: ignore[misc]
 
 
 def document(feed: Feed, public_url: str, address: str, description: str) -> bytes:
-    """The RSS document for the feed at `address`."""
     title = "Metka" if feed.tag is None else f"Metka: {_clean(feed.tag)}"
     made = _Document(
         title=title,
@@ -52,7 +47,6 @@ def document(feed: Feed, public_url: str, address: str, description: str) -> byt
 
 
 def _title(post: ExportedPost) -> str:
-    """The first line of the text, shortened; the channel for a post without text."""
     lines = (" ".join(line.split()) for line in _clean(post.text or "").splitlines())
     first = next(filter(None, lines), None) or _channel(post) or f"#{post.id}"
     return first if len(first) <= TITLE_LENGTH else f"{first[: TITLE_LENGTH - 1].rstrip()}…"

@@ -1,4 +1,4 @@
-"""PURE: candidate tags that are none: a refusal, or a copy of the prompt or of the post."""
+"""PURE: why candidate tags are none: a refusal, or a copy of the prompt or of the post."""
 
 import re
 import unicodedata
@@ -12,8 +12,6 @@ from services.text import sendable
 
 
 class Problem(StrEnum):
-    """Why an answer has no tags for a post."""
-
     NOTHING = "an empty answer"
     ONLY_THINKING = "nothing but thinking"
     NO_LIST = "no JSON and no list"
@@ -41,13 +39,12 @@ _REFUSALS = re.compile(
     r"|\bкак (?:ии|языковая модель|искусственный интеллект)\b",
     re.IGNORECASE,
 )
-#: This many words of the post or the prompt in a row are no tags.
 _ECHOED_WORDS = 4
 _ECHOED_POST_WORDS = 5
 
 
 def problem_of_candidates(candidates: Sequence[str], text: str, count: int) -> Problem | None:
-    """Why the candidates for the post of that text are no tags; None if they may be."""
+    """Why the candidates for this post are no tags; None if they may be."""
     if any(_REFUSALS.search(candidate[:PIECE_LIMIT]) for candidate in candidates if not candidate.isalnum()):
         return Problem.REFUSAL
     return _echo(candidates, text, count)
@@ -62,7 +59,6 @@ def problem_of_list(answer: str, candidates: Sequence[str], text: str) -> Proble
 
 
 def problem_of_answer(answer: str, texts: Sequence[str], *, has_json: bool) -> Problem:
-    """Why an answer without any candidates has none."""
     said = _words(_beginning(answer))
     if _REFUSALS.search(answer[: PIECE_LIMIT * 5]):
         return Problem.REFUSAL
@@ -74,7 +70,6 @@ def problem_of_answer(answer: str, texts: Sequence[str], *, has_json: bool) -> P
 
 
 def _echo(candidates: Sequence[str], text: str, count: int) -> Problem | None:
-    """Which text the candidates only repeat, if any."""
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     post, prompt = _words(sendable(text)), _words_of_rules(count > 1)
     if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
@@ -103,7 +98,6 @@ def _within(item: str, source: str) -> bool:
 
 
 def _beginning(text: str) -> str:
-    """At most PIECE_LIMIT characters, without half a word at the end."""
     return text[:PIECE_LIMIT].rpartition(" ")[0] if len(text) > PIECE_LIMIT else text
 
 

@@ -1,4 +1,4 @@
-"""PURE: an answer's words → the tags of each post, or why there are none."""
+"""PURE: a model's answer → the tags of each post, or why there are none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.text import sendable
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """Clean tags (at least one) by post number, and the problem of every other number."""
+    """At least one clean tag by post number, and the problem of every other number."""
 
     tags: dict[int, tuple[str, ...]]
     problems: dict[int, Problem]
@@ -23,14 +23,10 @@ class ParsedAnswer:
 def read_answer(
     content: str, count: int, texts: Sequence[str], *, cut: bool = False, json_only: bool = False
 ) -> ParsedAnswer:
-    """Read the tags of posts 1…`count`, whose texts are `texts`, out of a model's words. Never raises.
+    """The tags of posts 1…`count` in a model's answer. Never raises.
 
-    Several posts are told apart by their numbers only, never by their order. When several JSON blocks hold tags, the
-    last one counts: models draft first.
-
-    Args:
-        cut: the answer ran into its token limit.
-        json_only: a list in prose is no answer.
+    Posts are told apart by their numbers, never by their order. Of several JSON blocks with tags the last counts, since
+    models draft first. `cut`: the answer ran into its token limit; `json_only`: a list in prose is no answer.
     """
     numbers = range(1, count + 1)
     answer = without_thinking(content)
@@ -76,7 +72,6 @@ def _tags_of(candidates: list[str] | None, text: str, count: int) -> tuple[str, 
 
 
 def _read_plain(answer: str, texts: Sequence[str], *, cut: bool, has_json: bool) -> ParsedAnswer:
-    """An answer about one post that has no JSON with tags."""
     candidates = plain_list(answer, cut=cut)
     if not candidates:
         return _all([1], problem_of_answer(answer, texts, has_json=has_json))

@@ -1,4 +1,4 @@
-"""PURE: the JSON values of an answer → candidate tags by post number, in any of the shapes that models use."""
+"""PURE: the JSON values of an answer → candidate tags by post number, in any shape that models use."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ Candidates = dict[int, list[str] | None]
 
 
 def candidates_in(values: list[object], count: int) -> Iterator[Candidates]:
-    """The candidates of each value, the likeliest first: later values before earlier ones, bare arrays last.
+    """The candidates of each value: later values before earlier ones, bare arrays last.
 
     Objects that hold one post each count as one more value.
     """
@@ -32,7 +32,6 @@ def candidates_in(values: list[object], count: int) -> Iterator[Candidates]:
 
 
 def _single(value: object, nesting: int) -> Candidates | None:
-    """The tags of the only post: under a key for tags, as the only list, or with the number 1."""
     if isinstance(value, list):
         return _single_list(value, nesting)
     if not isinstance(value, dict) or nesting == 0:
@@ -62,7 +61,6 @@ def _other_number(post: dict[str, object]) -> bool:
 
 
 def _numbered(value: object) -> Candidates | None:
-    """The tags of several posts, each under its number."""
     pairs = _pairs(value)
     if not pairs:
         return None
@@ -93,7 +91,6 @@ def _pairs_within(value: object) -> list[tuple[int, object]]:
 
 
 def _pairs_by_key(value: dict[str, object]) -> list[tuple[int, object]]:
-    """`{"1": […]}`, also with `{"tags": […]}` under a number."""
     found = [(_as_number(name), item) for name, item in value.items()]
     return [
         (number, _tags_of(item) if isinstance(item, dict) else item) for number, item in found if number is not None
@@ -118,13 +115,12 @@ def _as_number(value: object) -> int | None:
 
 
 def _key_of(value: dict[str, object], names: Sequence[str]) -> str | None:
-    """The key of the object that is one of the names; the first name wins."""
     keys = {key.strip().lower(): key for key in value}
     return next((keys[name] for name in names if name in keys), None)
 
 
 def _strings(value: object) -> list[str] | None:
-    """The strings of a list, or a text as one; None if the key was doubled. Objects may hold one each."""
+    """The strings of a list, or one text; None if the key was doubled. Objects may hold one each."""
     if value is DOUBLED:
         return None
     if isinstance(value, str):

@@ -1,10 +1,8 @@
 """PURE: whether the tags under a post's number can be that post's.
 
-A model that leaves a post out may renumber the rest. Tags without a word of their own post, but with words of another
-post of the request, are taken for that one's.
+A model that leaves a post out may renumber the rest. Tags that share words with another post of the request, but none
+with their own, count as the other's.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
@@ -15,7 +13,6 @@ _WORD = re.compile(r"\w+")
 _STEM = 5
 #: This many tags in another post's text, and none in its own, make tags suspicious.
 _ENOUGH = 2
-#: From this many suspicious posts on, the whole answer counts as renumbered.
 _SEVERAL = 2
 
 
@@ -28,12 +25,9 @@ def counted_otherwise(numbers: Collection[int], count: int) -> bool:
 
 
 def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bool) -> set[int]:
-    """The numbers whose tags are more likely another post's.
+    """The post numbers (from 1) whose tags are more likely another post's.
 
-    Args:
-        tags: by post number, from 1.
-        texts: of all the posts of the request, in order.
-        cut: the answer ran into its token limit, so that the last posts are missing.
+    `cut`: the answer ran into its token limit, so that the last posts are missing.
     """
     stems = {number: _stems(text) for number, text in enumerate(texts, start=1)}
     if not cut and _may_be_renumbered(tags, stems):
@@ -46,7 +40,6 @@ def doubtful(tags: Mapping[int, Sequence[str]], texts: Sequence[str], *, cut: bo
 
 
 def _may_be_renumbered(tags: Mapping[int, Sequence[str]], stems: Mapping[int, set[str]]) -> bool:
-    """The last numbers are missing, and few of the tags are words of their posts."""
     if not tags or len(tags) == len(stems) or max(tags) != len(tags):
         return False
     fitting = sum(any(_stems(tag) & stems[number] for tag in given) for number, given in tags.items())

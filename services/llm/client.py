@@ -1,7 +1,5 @@
 """The HTTP client of one OpenAI-compatible server: one request → one outcome a post."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -14,7 +12,7 @@ import aiohttp
 import structlog
 
 from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
-from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage, connection_failed, timed_out
+from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage
 from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
@@ -22,7 +20,6 @@ from services.llm.server_errors import ServerError
 
 log = structlog.get_logger(__name__)
 
-#: A larger answer is no list of tags.
 MOST_BYTES = 1024 * 1024
 KEY_SECONDS = 10.0
 
@@ -35,19 +32,18 @@ _ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts for one call, the model asked, and after it those that OpenRouter may fall back to."""
+    """Posts' texts, the model asked, and those that OpenRouter may fall back to."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
 
     @property
     def model(self) -> str:
-        """The model asked."""
         return self.models[0]
 
 
 class Call(NamedTuple):
-    """One request as it went: the outcomes in the order of its texts, and what `metka_attempts` keeps."""
+    """One request as it went, and its outcomes in the order of its texts."""
 
     request: Request
     outcomes: tuple[Outcome, ...]
@@ -59,14 +55,14 @@ class Call(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of the request as a whole: tags if it gave any post some."""
+        """The outcome of the whole request: tags if any post got some."""
         return next((outcome for outcome in self.outcomes if outcome.kind is Kind.TAGGED), self.outcomes[0])
 
 
 class Provider:
-    """Asks one server. Use as an async context manager: it holds one HTTP session.
+    """Asks one server, as an async context manager that holds one HTTP session.
 
-    OpenRouter's own fields (`models`, `plugins`) go along only with a key. What else the server does not take is
+    OpenRouter's own fields (`models`, `plugins`) are sent only with a key. Other fields that the server refuses are
     learnt from its answers, and tried again after a day.
     """
 
@@ -79,9 +75,7 @@ class Provider:
         self._timeout = timeout_seconds
         self._clock = clock
         self._key_url = f"{base_url.rstrip('/')}/key"
-        #: Whether OpenRouter's own fields go along.
         self.extras = bool(key)
-        #: Whether the server is still to be asked for `GET /key`.
         self.tells_key = bool(key)
         self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
         self._rejected = RejectedTexts()
@@ -107,7 +101,7 @@ class Provider:
             self._session = None
 
     async def ask(self, request: Request) -> Call:
-        """One call to chat/completions. Never raises for what a server or a network can do."""
+        """One call to chat/completions. Faults of the server or the network are outcomes, never exceptions."""
         features = self._features.to_send(request.model, request.texts, self._clock())
         if Feature.MODELS not in features or len(request.models) == 1:
             features -= {Feature.MODELS}
@@ -131,7 +125,7 @@ class Provider:
         )
 
     async def key(self) -> Any:
-        """The JSON of `GET /key`; None when the server did not give it. It costs no request of any quota."""
+        """The JSON of `GET /key`, which costs no quota; None when the server did not give it."""
         try:
             async with (
                 asyncio.timeout(min(self._timeout, KEY_SECONDS)),
@@ -145,7 +139,6 @@ class Provider:
             return None
 
     async def _post(self, body: dict[str, Any]) -> Reply | Outcome:
-        """The answer, or the fault that came in its place."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -155,11 +148,12 @@ class Provider:
                 received = await _read_capped(response)
                 return Reply(response.status, response.headers, self._without_key(received))
         except TimeoutError:
-            return timed_out(self._timeout)
+            return Outcome(Kind.TIMEOUT, f"no answer within {self._timeout:g} s")
         except _TooLargeError:
             return Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return connection_failed(type(error).__name__)
+            # The class only: the text may name an address.
+            return Outcome(Kind.NETWORK, f"connection failed ({type(error).__name__})")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -167,11 +161,11 @@ class Provider:
         return self._session
 
     def _without_key(self, body: bytes) -> bytes:
-        """The body, of which parts are kept: a proxy's error page may show the request's headers."""
+        """A proxy's error page may show the request's headers, and parts of the body are stored."""
         return body.replace(self._secret, b"[key]") if self._secret else body
 
     def _learn(self, request: Request, classified: Classified, sent: frozenset[Feature], budget: int) -> Classified:
-        """Remember what the server takes, and judge an error by what is known of the server."""
+        """Remember which features the server takes, and judge an error by that."""
         if classified.out_of_tokens:
             return _for_all(request, classified, self._out_of_tokens(request.model, budget))
         error, first, now = classified.error, classified.outcomes[0], self._clock()
@@ -203,7 +197,6 @@ class Provider:
 
 
 def _refused_features(error: ServerError, kind: Kind) -> frozenset[Feature]:
-    """The features that an error of that kind may be about."""
     if kind is Kind.UNSUPPORTED or (kind is Kind.SERVER_ERROR and error.code in {500, 501}):
         return named_in(error)
     # Of a context that is too short for text and answer, the answer's limit goes first.

@@ -1,10 +1,7 @@
-"""PURE: a server's error → the kind of outcome, by one table.
+"""PURE: a server's error → the kind of outcome, by the first rule of one table that matches.
 
-Read from the top: the first rule that matches decides. The answers it was made from are in
-tests/services/llm/server_answers.json.
+The answers that it was made from are in tests/services/llm/server_answers.json.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable
@@ -15,8 +12,6 @@ from services.llm.server_errors import ServerError
 
 
 class Rule(NamedTuple):
-    """An error's kind and the words for it, if `matches`."""
-
     kind: Kind
     wording: str
     matches: Callable[[ServerError], bool]
@@ -171,5 +166,4 @@ RULES: tuple[Rule, ...] = (
 
 
 def rule_of(error: ServerError) -> Rule:
-    """The first rule that matches."""
     return next(rule for rule in RULES if rule.matches(error))

@@ -3,8 +3,6 @@
 A feature is left out if an error names it, or if the same request succeeds without it.
 """
 
-from __future__ import annotations
-
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,12 +24,10 @@ class Feature(StrEnum):
     SYSTEM_ROLE = "the system role"
 
 
-#: OpenRouter's own fields.
 OPENROUTER_FEATURES = frozenset({Feature.MODELS, Feature.PLUGINS})
 ANSWER_LIMITS = frozenset({Feature.MAX_TOKENS, Feature.MAX_COMPLETION_TOKENS})
 
 LEFT_OUT_FOR = timedelta(days=1)
-#: Texts whose trials are remembered.
 _MOST_TRIALS = 1000
 #: After an error that names nothing, the same request is tried without these, one step after the other.
 _TRIALS: tuple[frozenset[Feature], ...] = (
@@ -60,7 +56,7 @@ _USE_THE_SUBSTITUTE = re.compile(r"use\W{1,3}max_completion_tokens")
 
 
 def named_in(error: ServerError) -> frozenset[Feature]:
-    """The features that the error names. Of max_tokens and its substitute both, unless it asks for the substitute."""
+    """The features that the error names: max_tokens and its substitute together, unless it asks for the substitute."""
     named = {feature for feature, pattern in _NAMED.items() if error.says(pattern)}
     if error.says(_USE_THE_SUBSTITUTE):
         named -= {Feature.MAX_COMPLETION_TOKENS}
@@ -70,15 +66,12 @@ def named_in(error: ServerError) -> frozenset[Feature]:
 
 
 class FeatureMemory:
-    """What one server refuses, by model."""
-
     def __init__(self, features: Iterable[Feature]) -> None:
         self._all = frozenset(features)
         self._left_out: dict[tuple[str, Feature], datetime] = {}
         self._trials: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     def to_send(self, model: str, texts: Sequence[str], now: datetime) -> frozenset[Feature]:
-        """The features that a request about these texts carries."""
         known = self._known(model, now)
         step = max(self._trials.get((model, hash(text)), 0) for text in texts)
         return known - _TRIALS[step - 1] if step else known
@@ -86,7 +79,7 @@ class FeatureMemory:
     def refused(
         self, model: str, texts: Sequence[str], sent: frozenset[Feature], named: frozenset[Feature], now: datetime
     ) -> frozenset[Feature]:
-        """A request that carried `sent` was refused: what the next one about these texts leaves out, if anything."""
+        """Learn from a refused request; returns what the next one about these texts leaves out."""
         if guilty := named & sent:
             self._leave_out(model, named & self._all, now)
             return guilty
@@ -98,7 +91,7 @@ class FeatureMemory:
         return frozenset()
 
     def accepted(self, model: str, texts: Sequence[str], sent: frozenset[Feature], now: datetime) -> frozenset[Feature]:
-        """A request was answered. If it was the trial of a refused one, returns what that one was refused for."""
+        """Learn from an answered request; returns what an earlier one was refused for, if this was its trial."""
         step = max(self._trials.get((model, hash(text)), 0) for text in texts)
         self._try(model, texts, 0)
         if not step:

@@ -1,4 +1,4 @@
-"""PURE: the JSON values in a model's words, mended where they are broken. What they mean: `answer_shapes`."""
+"""PURE: the JSON values in a model's answer, repaired where they are broken. `answer_shapes` says what they mean."""
 
 import json
 import re
@@ -33,7 +33,7 @@ _NOT_IN_A_TAG = re.compile(r'[{}\[\]"]')
 
 
 class _Doubled:
-    """Stands for the value of a key that an object gives more than once."""
+    """The value of a key that an object gives more than once."""
 
 
 DOUBLED: Final = _Doubled()
@@ -42,8 +42,8 @@ DOUBLED: Final = _Doubled()
 def without_thinking(content: str) -> str:
     """The answer without the model's reasoning.
 
-    A closing tag without an opening one ends reasoning that began before the answer; an opening tag that is never
-    closed leaves nothing after it.
+    A closing tag without an opening one ends reasoning that began before the answer; after an opening tag that is never
+    closed nothing is left.
     """
     kept: list[str] = []
     position, thinking = 0, False
@@ -60,10 +60,10 @@ def without_thinking(content: str) -> str:
 
 
 def json_values(text: str, *, numbered: bool) -> list[object]:
-    """Every JSON object or array of the text that can be read or mended, in order.
+    """Every JSON object or array of the text that can be read or repaired, in order.
 
-    With `numbered`, broken JSON is read post by post, so that no post gets another's tags. A doubled key of an object
-    has the value DOUBLED.
+    With `numbered`, broken JSON is read post by post, so that no post gets another's tags. A doubled key has the value
+    DOUBLED.
     """
     whole = _strict(text) if text[:1] in ("{", "[") else None
     if whole is not None:
@@ -74,7 +74,7 @@ def json_values(text: str, *, numbered: bool) -> list[object]:
 
 
 def _unwrapped(text: str) -> str:
-    """The text within a JSON string, as some models answer."""
+    """Some models answer with JSON in a JSON string."""
     if not (text.startswith('"') and text.endswith('"')):
         return text
     value = _strict(text)
@@ -82,9 +82,9 @@ def _unwrapped(text: str) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """The outermost bracketed parts of the text (the last ones of very many).
+    """The outermost bracketed parts of the text, the last _BLOCK_LIMIT of them.
 
-    A part that is never closed is cut after its last whole item and closed. The whole parts within it come before it:
+    A part that is never closed is closed after its last whole item. The whole parts within it come before it, since
     its bracket may be a stray one in prose.
     """
     found: list[str] = []
@@ -99,7 +99,6 @@ def _blocks(text: str) -> list[str]:
 
 
 def _block_end(text: str, start: int) -> tuple[int, list[tuple[int, int]], bool]:
-    """Where the block that begins at `start` ends, the blocks directly in it, and whether it is closed at all."""
     stack: list[int] = []
     inner: list[tuple[int, int]] = []
     for token in _TOKEN.finditer(text, start):
@@ -150,7 +149,7 @@ def _posts_apart(block: str) -> Iterator[object]:
 
 
 def _digits_object(block: str) -> object:
-    """`{"1": […], "2": […]}`, if mending has neither lost, merged nor made a key."""
+    """`{"1": […], "2": […]}`, if the repair has neither lost, merged nor made a key."""
     value = _mended(block)
     if not isinstance(value, dict):
         return None
@@ -159,7 +158,6 @@ def _digits_object(block: str) -> object:
 
 
 def _strict(text: str) -> object:
-    """The value of faultless JSON, else None."""
     try:
         value: object = json.loads(text, strict=False, object_pairs_hook=_object)
     except (ValueError, RecursionError):
@@ -201,7 +199,7 @@ def _too_deep(block: str) -> bool:
 
 
 def _checked(value: object, *, quoted: bool) -> object:
-    """What json-repair made, without strings that swallowed JSON; `[note]` in prose is no array at all."""
+    """Without strings that swallowed JSON; `[note]` in prose is no array."""
     if isinstance(value, list):
         items = [_checked(item, quoted=True) for item in value if not _swallowed(item)]
         return items if quoted or len(items) > 1 else None

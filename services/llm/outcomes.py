@@ -1,7 +1,3 @@
-"""What one request to a model server gave, as values for the rest of Metka."""
-
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,20 +5,17 @@ from typing import NamedTuple
 
 
 class Kind(StrEnum):
-    """What an outcome is, as stored in `metka_attempts.outcome`."""
+    """As stored in `metka_attempts.outcome`."""
 
     TAGGED = "tagged"
-    #: Upstream faults.
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
     NETWORK = "network"
     EMPTY = "empty"
-    #: An answer without usable tags.
     MALFORMED = "malformed"
     LIMITED = "limited"
     ACCOUNT = "account"
     FORBIDDEN = "forbidden"
-    #: This model will not accept this post.
     REFUSED = "refused"
     MODEL_GONE = "model_gone"
     #: The next request to the server goes without a feature, or with another token budget.
@@ -35,7 +28,7 @@ DOWN_KINDS = frozenset({Kind.SERVER_ERROR, Kind.TIMEOUT, Kind.NETWORK, Kind.EMPT
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The platform's rate limit as a 429 states it: requests a minute, or a day."""
+    """The platform's rate limit as a 429 states it, for a minute or a day."""
 
     requests: int
     daily: bool
@@ -47,7 +40,6 @@ class Outcome(NamedTuple):
     kind: Kind
     reason: str = ""
     tags: tuple[str, ...] = ()
-    #: When the provider said that it may be asked again.
     until: datetime | None = None
     #: A limit or an account fault of the platform, not of one model.
     platform: bool = False
@@ -57,18 +49,8 @@ class Outcome(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the request cost: tokens, and credits where the provider says."""
+    """Tokens, and credits where the provider names them."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost: float | None = None
-
-
-def timed_out(seconds: float) -> Outcome:
-    """The request took longer than TAGGING_REQUEST_TIMEOUT."""
-    return Outcome(Kind.TIMEOUT, f"no answer within {seconds:g} s")
-
-
-def connection_failed(what: str) -> Outcome:
-    """The connection was refused, lost or reset. `what` names the error's class, never an address."""
-    return Outcome(Kind.NETWORK, f"connection failed ({what})")

@@ -19,11 +19,7 @@ _PLAIN_WORDS = 4
 
 
 def plain_list(text: str, *, cut: bool) -> list[str]:
-    """The items of the list; empty if the answer is none.
-
-    Args:
-        cut: the answer stopped in the middle, so its last item may be half a word.
-    """
+    """The items of the list; empty if the answer is none. `cut`: its last item may be half a word."""
     lines = [line for line in text[:READ_LIMIT].splitlines() if line.strip() and not line.startswith("```")]
     bullets = [match[1] for match in map(_BULLET.match, lines) if match]
     if len(bullets) > 1:
@@ -40,7 +36,6 @@ def _whole(items: list[str], cut: bool) -> list[str]:
 
 
 def _line_parts(line: str) -> list[str]:
-    """The parts of one line, if they are tags by their looks."""
     if len(line) > _LINE_LIMIT or line.rstrip().endswith((":", "?", "!")):
         return []
     bare = _LABEL.sub("", line)
@@ -48,6 +43,5 @@ def _line_parts(line: str) -> list[str]:
 
 
 def _short_parts(parts: list[str], *, least: int) -> list[str]:
-    """The parts, or none of them if they are too few, or one is too long for a tag or is talk."""
     tags_by_looks = all(len(part.split()) <= _PLAIN_WORDS and not _TALK.search(part.strip()) for part in parts)
     return parts if tags_by_looks and len(parts) >= least else []

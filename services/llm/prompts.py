@@ -39,7 +39,6 @@ with its own number."""
 
 
 def rules(count: int) -> str:
-    """The system message: one for requests about a single post, one for several."""
     return _RULES + (_ANSWER_ONE if count == 1 else _ANSWER_SEVERAL)
 
 
@@ -49,7 +48,6 @@ def messages(texts: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _posts_message(texts: Sequence[str]) -> str:
-    """The posts, numbered from 1 in the order of `texts`, each verbatim and cut at PROMPT_TEXT_LIMIT."""
     sent = [sendable(text) for text in texts]
     word = _frame_word(sent)
     posts = [f"Post {n}\nBEGIN {word}\n{text}\nEND {word}" for n, text in enumerate(sent, start=1)]
@@ -64,7 +62,6 @@ def estimated_tokens(text: str) -> int:
 
 
 def answer_schema(count: int) -> dict[str, object]:
-    """The `response_format` of a request about `count` posts."""
     tags = {"type": "array", "items": {"type": "string"}}
     if count == 1:
         return _response_format("post_tags", _closed_object({"tags": tags}))
@@ -73,12 +70,11 @@ def answer_schema(count: int) -> dict[str, object]:
 
 
 def max_tokens(count: int) -> int:
-    """The token budget of an answer about `count` posts."""
     return _TOKENS_TO_THINK + _TOKENS_A_POST * count
 
 
 def _frame_word(texts: Sequence[str]) -> str:
-    """Letters that no author can foresee, since they are a hash of the posts. The same posts give the same word."""
+    """A hash of the posts: no author can foresee it, and the same posts give the same word."""
     seed = "\x00".join(texts)
     while True:
         digest = hashlib.sha256(seed.encode()).digest()

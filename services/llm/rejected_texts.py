@@ -1,6 +1,4 @@
-"""Requests that a server refuses (400, 422) without a reason that Metka understands: the post's fault or not?"""
-
-from __future__ import annotations
+"""Requests that a server refuses (400, 422) without a known reason: is the post at fault?"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ _MOST_TEXTS = 1000
 
 @dataclass(slots=True)
 class _Model:
-    """Answers of one model so far, how many when it last refused a request, and when it refused each text."""
+    """A model's answers so far, their number at its last refusal, and at the refusal of each text."""
 
     answers: int = 0
     at_last_refusal: int = 0
@@ -23,20 +21,17 @@ class _Model:
 
 
 class RejectedTexts:
-    """Unexplained refusals of one server, by model and text."""
-
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
 
     def accepted(self, model: str) -> None:
-        """The model answered a request."""
         self._models.setdefault(model, _Model()).answers += 1
 
     def kind(self, model: str, texts: Sequence[str]) -> Kind:
-        """What an unexplained refusal of a request about these texts is.
+        """The kind of an unexplained refusal of a request about these texts.
 
-        REFUSED if the model answers others: of a batch one post is to blame, a post alone is when it was refused
-        before. FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
+        REFUSED if the model answers others: of a batch one post is to blame, a post alone if it was refused before.
+        FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
         """
         known = self._models.setdefault(model, _Model())
         answers_others = known.answers > known.at_last_refusal

@@ -1,7 +1,3 @@
-"""PURE: posts' texts → the body of one chat/completions request."""
-
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,12 +8,7 @@ from services.llm.prompts import answer_schema, max_tokens, messages
 def request_body(
     texts: Sequence[str], models: Sequence[str], features: Collection[Feature], *, budget: int = 1
 ) -> dict[str, Any]:
-    """The JSON object that asks the first of the models about the posts.
-
-    Args:
-        features: those that the server takes.
-        budget: how many times the usual token budget the answer may take.
-    """
+    """The JSON that asks the first of the models. `budget`: multiple of the usual token budget."""
     body: dict[str, Any] = {"model": models[0], "messages": messages(texts)}
     if Feature.SYSTEM_ROLE not in features:
         rules, posts = (message["content"] for message in body["messages"])

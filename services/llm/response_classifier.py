@@ -1,10 +1,7 @@
 """PURE: a model server's HTTP answer → one typed outcome a post.
 
-What an error means is in `error_rules`, where its message stands in `server_errors`, how tags are read in
-`answer_parser`. Source: https://openrouter.ai/docs/api/reference/errors-and-debugging
+Source: https://openrouter.ai/docs/api/reference/errors-and-debugging
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -18,14 +15,12 @@ from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.error_rules import rule_of
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
-from services.llm.server_errors import ServerError, find_error
+from services.llm.server_errors import ServerError, find_error, mapping
 
-#: Characters of an unreadable answer that are kept to explain it later.
 EXCERPT = 1000
 
 #: JSON's escapes of NUL and of halves of surrogate pairs, which no database stores.
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-#: finish_reason of an answer that ran into its token limit.
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _FILTERED = re.compile(
@@ -35,15 +30,13 @@ _FILTERED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer as received: headers in any case, the body's bytes."""
-
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
 class Classified(NamedTuple):
-    """The outcomes of a request's posts (in their order), who answered, and what it cost."""
+    """The outcomes of a request's posts in their order, the model that answered, and the usage."""
 
     outcomes: tuple[Outcome, ...]
     model: str | None = None
@@ -54,12 +47,12 @@ class Classified(NamedTuple):
 
 
 def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
-    """An HTTP answer to a request for `texts` → an outcome a post. Never raises."""
+    """An HTTP answer → an outcome for each of `texts`. Never raises."""
     body = _decode(reply.body)
     error = find_error(body, reply.status, reply.headers)
     if error is not None:
         outcome = _of_error(error, texts, now, excerpt=None if isinstance(body, dict | list) else _excerpt(reply))
-        shown = _mapping(body)
+        shown = mapping(body)
         return Classified((outcome,) * len(texts), _model(shown), _usage(shown), error)
     if not isinstance(body, dict):
         return Classified((_of_no_json(reply),) * len(texts))
@@ -76,7 +69,6 @@ def _decode(body: bytes) -> Any:
 
 
 def _storable(value: Any) -> Any:
-    """The value without NUL and halves of surrogate pairs."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\x00", "")
     if isinstance(value, list):
@@ -84,9 +76,6 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(name): _storable(item) for name, item in value.items()}
     return value
-
-
-# --- errors ---------------------------------------------------------------------------------------------------
 
 
 def _of_error(error: ServerError, texts: Sequence[str], now: datetime, *, excerpt: str | None) -> Outcome:
@@ -111,7 +100,6 @@ def _limit(error: ServerError) -> Limit | None:
 
 
 def _of_no_json(reply: Reply) -> Outcome:
-    """A 2xx without a JSON object."""
     if not reply.body.strip():
         return Outcome(Kind.EMPTY, "the answer was empty")
     excerpt = _excerpt(reply)
@@ -125,14 +113,11 @@ def _excerpt(reply: Reply) -> str:
     return reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
 
 
-# --- answers --------------------------------------------------------------------------------------------------
-
-
 def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcome, ...], bool]:
-    """The outcomes, and whether the token budget ended before anything was said."""
+    """The outcomes, and whether the token budget ended before the model said anything."""
     count = len(texts)
     choice = _choice(body)
-    message = _mapping(choice.get("message"))
+    message = mapping(choice.get("message"))
     content, reason = _content(choice, message), _text(choice.get("finish_reason"))
     native = _text(choice.get("native_finish_reason"))
     has_no_content = not content.strip()
@@ -159,10 +144,10 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
 
 
 def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[ParsedAnswer]:
-    """Answers that servers put into another field than the content: a tool's arguments, or the reasoning."""
+    """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        arguments = _mapping(_mapping(call).get("function")).get("arguments")
+        arguments = mapping(mapping(call).get("function")).get("arguments")
         said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
         yield read_answer(said, len(texts), texts)
     for name in _REASONING:
@@ -172,21 +157,17 @@ def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[Parsed
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
-        return "".join(_text(part) or _text(_mapping(part).get("text")) for part in content)
+        return "".join(_text(part) or _text(mapping(part).get("text")) for part in content)
     return _text(content) or _text(choice.get("text"))
 
 
 def _choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
-    return _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    return mapping(choices[0]) if isinstance(choices, list) and choices else {}
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _model(body: dict[str, Any]) -> str | None:
@@ -194,7 +175,7 @@ def _model(body: dict[str, Any]) -> str | None:
 
 
 def _usage(body: dict[str, Any]) -> Usage:
-    usage = _mapping(body.get("usage"))
+    usage = mapping(body.get("usage"))
     prompt, completion = _amount(usage.get("prompt_tokens")), _amount(usage.get("completion_tokens"))
     return Usage(
         None if prompt is None else int(prompt),

@@ -1,7 +1,5 @@
 """PURE: when a server may be asked again, from its headers and words."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

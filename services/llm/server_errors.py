@@ -1,10 +1,8 @@
-"""PURE: an error answer of a model server, wherever its parts stand.
+"""PURE: an error answer of a model server.
 
 Servers put the message into `error.message`, `error` itself, the top level, `detail`, FastAPI's list of problems, or
 a JSON text within one of these (OpenRouter's `metadata.raw`).
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -12,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Characters of the server's own words that are kept.
 WORDS_LIMIT = 300
 _DEPTH_LIMIT = 8
 _TEXT_LIMIT = 4000
@@ -31,10 +28,9 @@ _URL_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*")
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What a server says went wrong. `code` is an HTTP status: the error's own, or else the answer's."""
+    """`code` is an HTTP status: the error's own, or else the answer's."""
 
     code: int
-    #: The messages for people.
     messages: tuple[str, ...] = ()
     #: Messages, types, codes and parameter names in lower case, to search in.
     text: str = ""
@@ -43,7 +39,6 @@ class ServerError:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def says(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the pattern is in what the server says."""
         return pattern.search(self.text) is not None
 
     @property
@@ -53,11 +48,10 @@ class ServerError:
 
     @property
     def is_daily(self) -> bool:
-        """Whether the day's quota is used up."""
         return "per-day" in self.text or "perday" in self.text
 
     def words(self, texts: Sequence[str]) -> str:
-        """The server's own words: at most WORDS_LIMIT characters, without keys and without the posts' `texts`."""
+        """The server's words: at most WORDS_LIMIT characters, without keys and without the posts' `texts`."""
         specific = [message for message in self.messages if message.lower().strip(" .") != _HEADLINE]
         joined = " ".join("; ".join(dict.fromkeys(specific or self.messages)).split())
         told = _URL_QUERY.sub(r"\1", _SECRET.sub("[key]", _without_texts(joined[:_TEXT_LIMIT], texts)))
@@ -65,7 +59,7 @@ class ServerError:
 
 
 def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerError | None:
-    """The error in an answer's JSON; None if the answer is none."""
+    """The error in an answer's JSON; None if there is none."""
     lower = {name.lower(): value for name, value in headers.items()}
     if isinstance(body, list) and body and isinstance(body[0], dict) and "error" in body[0]:
         body = body[0]
@@ -90,21 +84,21 @@ def _parsed(raw: Any, body: dict[str, Any], status: int, headers: Mapping[str, s
     shown = raw if isinstance(raw, dict) else {"message": raw}
     # Some servers put the message beside the error: {"error": true, "message": "…"}.
     found = list(_walk([shown, body] if not isinstance(raw, dict) and raw is not body else shown, ""))
-    metadata = _mapping(shown.get("metadata"))
-    inner = {str(name).lower(): str(value) for name, value in _mapping(metadata.get("headers")).items()}
+    metadata = mapping(shown.get("metadata"))
+    inner = {str(name).lower(): str(value) for name, value in mapping(metadata.get("headers")).items()}
     messages = tuple(text for is_message, text in found if is_message)
     return ServerError(
         code=_code(shown.get("code"), status),
         messages=messages,
         text="\n".join(text for _, text in found).lower()[:_TEXT_LIMIT],
         metadata=metadata,
-        availability=_mapping(shown.get("availability") or metadata.get("availability")),
+        availability=mapping(shown.get("availability") or metadata.get("availability")),
         headers={**headers, **inner},
     )
 
 
 def _walk(value: Any, key: str, depth: int = 0) -> Iterator[tuple[bool, str]]:
-    """(whether it is a message for people, text) of what a server says; what it echoes (`input`) is left out."""
+    """(whether it is a message for people, text) pairs, without what the server echoes (`input`)."""
     if depth > _DEPTH_LIMIT:
         return
     if isinstance(value, dict):
@@ -153,7 +147,7 @@ def _code(code: Any, status: int) -> int:
 
 
 def _without_texts(words: str, texts: Sequence[str]) -> str:
-    """The words with every run that is part of a post's text replaced by "…"."""
+    """The words, with "…" for every run of characters of a post's text."""
     echoed = bytearray(len(words))
     for text in (" ".join(text.split()) for text in texts):
         size = min(_ECHO, len(text))
@@ -166,5 +160,5 @@ def _without_texts(words: str, texts: Sequence[str]) -> str:
     return re.sub("\0+", "…", kept)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,3 @@
-"""Notices that wait to be sent, or to be edited into a message. The failures of one person are joined."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +30,7 @@ class Notice:
 
 
 class Outbox:
-    """Notices for the notifier.
+    """Notices that wait to be sent, or to be edited into a message. The failures of one person are joined.
 
     `due` holds a notice for a minute: it returns the notice again unless another method was called for it.
     """
@@ -44,12 +40,10 @@ class Outbox:
         self._clock = clock
 
     async def any_open(self) -> bool:
-        """Whether a notice is due, or will be soon."""
         async with self._database.read() as session:
             return bool(await session.scalar(rows.is_any_open()))
 
     async def due(self, limit: int = 30) -> list[Notice]:
-        """The notices to send now, to people who can be reached."""
         now = self._clock()
         async with self._database.read() as session:
             if not await rows.anything_due(session, now):
@@ -82,7 +76,6 @@ class Outbox:
             await rows.postpone(session, notice.ids, until)
 
     async def undeliverable(self, notice: Notice, error: str) -> None:
-        """Telegram refused the message: it is not tried again."""
         async with self._database.write() as session:
             await rows.close(session, notice.ids, self._clock(), error=error)
 

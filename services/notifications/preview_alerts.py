@@ -1,7 +1,3 @@
-"""Alerts about pages of public channels that cannot be understood."""
-
-from __future__ import annotations
-
 from collections.abc import Collection
 from datetime import datetime
 
@@ -13,13 +9,12 @@ PREVIEW = "preview"
 
 
 class PreviewAlerts:
-    """One message about the first page that cannot be understood, and one when all pages can be again."""
+    """One message about the first page of a channel that cannot be parsed, and one when all can be again."""
 
     def __init__(self, admin_ids: Collection[int]) -> None:
         self._admin_ids = admin_ids
 
     async def unreadable(self, session: AsyncSession, name: str, now: datetime) -> None:
-        """A page has an unknown form."""
         if not await outbox.open_topic(session, PREVIEW):
             await outbox.tell_admins(session, self._admin_ids, {"text": "unreadable", "name": name}, now, topic=PREVIEW)
 
@@ -34,6 +29,6 @@ class PreviewAlerts:
             await outbox.close_topic(session, topic, now)
 
     async def readable(self, session: AsyncSession, now: datetime) -> None:
-        """All pages can be understood again: tells those who were alerted."""
+        """All pages can be parsed again: tells those who were alerted."""
         told = await outbox.close_topic(session, PREVIEW, now)
         await outbox.tell_admins(session, told, {"text": "readable"}, now)

@@ -1,7 +1,5 @@
 """Alerts to the administrators: tagging is paused, many attempts fail, tagging goes on."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,8 +24,6 @@ REPEATED_WITHIN, LASTS = timedelta(minutes=10), timedelta(seconds=60)
 #: ALERT_FAILED_PERCENT counts the attempts of this period, if there are FEWEST_ATTEMPTS or more.
 FAILING_WITHIN = timedelta(hours=1)
 FEWEST_ATTEMPTS = 20
-#: Period of one query.
-QUERY_PERIOD = timedelta(minutes=15)
 PAUSE, RECOVERED, FAILING = "pause", "recovered", "failing"
 
 #: Reason of a pause → kind of the alert. A rate limit is no alert: it is expected, and /stats shows its end.
@@ -79,7 +75,6 @@ class FailedShare:
 
     @property
     def percent(self) -> float:
-        """Share of the attempts that failed."""
         return 100 * self.reasons.total() / self.attempts if self.attempts else 0.0
 
 
@@ -100,7 +95,6 @@ class AlertWatch:
         self._clock = clock
 
     async def check(self) -> bool:
-        """Check once; returns whether an alert was written."""
         now = self._clock()
         async with self._database.read() as session:
             pause_is_over = await self._is_pause_over(session, now)
@@ -109,7 +103,6 @@ class AlertWatch:
         return (pause_is_over and await self._tell_over(now)) or await self._tell_failing(share, is_told, now)
 
     async def _is_pause_over(self, session: AsyncSession, now: datetime) -> bool:
-        """Whether there is no pause, and its end is not told yet."""
         stands = pause_reason(self._chain, await load_states(session), now) is not None
         return not stands and bool(await outbox.open_topic(session, PAUSE))
 
@@ -142,14 +135,10 @@ class AlertWatch:
 
 
 async def _share(session: AsyncSession, now: datetime) -> FailedShare:
-    """The attempts of the last hour. Short queries: 100 posts a second leave many rows in an hour."""
     attempts, failed = 0, Counter[str]()
-    for number in range(FAILING_WITHIN // QUERY_PERIOD, 0, -1):
-        since = now - number * QUERY_PERIOD
-        # The last period has no end: the clock of another process may be ahead.
-        until = since + QUERY_PERIOD if number > 1 else now + FAILING_WITHIN
-        for how, outcome, count in await attempt_log.ended_lately(session, since, until):
-            attempts += count
-            if how != "tagged":
-                failed[outcome] += count
+    # No end in effect: the clock of another process may be ahead.
+    for how, outcome, count in await attempt_log.ended_lately(session, now - FAILING_WITHIN, now + FAILING_WITHIN):
+        attempts += count
+        if how != "tagged":
+            failed[outcome] += count
     return FailedShare(attempts, failed)

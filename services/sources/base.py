@@ -1,10 +1,8 @@
-"""What every source of posts gives: deliveries of a channel's messages.
+"""Every source of posts gives deliveries of a channel's messages.
 
 To add a source, write a class with `deliveries` in a package beside `preview` and `export`. It raises `SourceError` and
 nothing else. Storing, tagging and telling people are the same for all sources.
 """
-
-from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class SourceChannel:
-    """A channel (or a chat), by Telegram's number, its public name, or both.
-
-    Attributes:
-        telegram_id: as the Bot API gives it (-100…); None if not known.
-        username: without @; None if it has none, or it is not known.
-    """
+    """A channel or chat, by Telegram's number as the Bot API gives it (-100…), its name without @, or both."""
 
     telegram_id: int | None
     username: str | None
@@ -59,8 +52,8 @@ class Delivery:
     Attributes:
         position: where the source stands after them; `deliveries(position)` goes on from there.
         skipped: messages that became no post, reason → how many.
-        is_whole: no message between the lowest and the highest of these numbers is left out, so that a stored post
-            between them that is missing here was deleted.
+        is_whole: all messages between the lowest and the highest number are here: a stored post between them that is
+            missing was deleted.
         is_last: nothing comes after it.
     """
 
@@ -85,11 +78,9 @@ class SourceUnreadableError(SourceError):
 
 
 class SourceUnavailableError(SourceError):
-    """The server cannot answer now.
+    """The server cannot answer now. `retry_after`: seconds that it asks to wait.
 
-    Attributes:
-        retry_after: seconds that the server asks to wait; None if it does not say.
-        of_this_name: the error concerns this channel's name only.
+    `of_this_name`: the error concerns this channel's name only.
     """
 
     def __init__(self, message: str, retry_after: float | None = None, *, of_this_name: bool = False) -> None:
@@ -99,8 +90,6 @@ class SourceUnavailableError(SourceError):
 
 
 class Source(Protocol):
-    """Something that posts can be read from, part by part."""
-
     def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
         """The messages from beyond `position` (0: from the start), some hundred at most in each part.
 

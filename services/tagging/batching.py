@@ -1,7 +1,3 @@
-"""PURE: which posts go out in one request."""
-
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
@@ -15,7 +11,6 @@ TOKENS_A_REQUEST = 5000
 
 
 def most_together(post: ClaimedPost, trail: AttemptTrail, batch_size: int) -> int:
-    """How many posts may share the next request about this one."""
     # A suspect's fault must not fail others.
     return 1 if post.suspect else min(batch_size, trail.together or batch_size)
 
@@ -33,7 +28,6 @@ def batches(requests: Sequence[TaggingRequest]) -> list[TaggingRequest]:
 def _joined(requests: Sequence[TaggingRequest]) -> Iterator[TaggingRequest]:
     first, posts, tokens = requests[0], list[ClaimedPost](), 0
     for (post,) in (request.posts for request in requests):
-        # A post that goes alone goes whatever its length.
         size = estimated_tokens(post.text or "") if first.most_posts > 1 else 0
         if posts and (len(posts) == first.most_posts or tokens + size > TOKENS_A_REQUEST):
             yield replace(first, posts=tuple(posts))

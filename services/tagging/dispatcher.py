@@ -1,9 +1,4 @@
-"""Which due posts go out now, and to which models: the part of a worker's turn between recording and asking.
-
-All of it in the caller's transaction: claims, the probe of a model, the slot of a rate limit.
-"""
-
-from __future__ import annotations
+"""Claims due posts and plans requests for them, in the caller's transaction."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -34,8 +29,6 @@ MOST_MISSED = 30.0
 
 
 class Dispatcher:
-    """Decides for one process; what concerns the account it shares with the others through the database."""
-
     def __init__(
         self,
         recorder: Recorder,
@@ -50,14 +43,7 @@ class Dispatcher:
         sends_models: Callable[[], bool],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what it decides by.
-
-        Args:
-            concurrency: requests in flight, at most.
-            batch_size: posts in one request, at most.
-            probe_seconds: how long a probe may take.
-            sends_models: whether the server takes OpenRouter's `models`.
-        """
+        """`sends_models`: whether the server takes OpenRouter's `models`."""
         self._chain = tuple(chain)
         self._prefilter = Prefilter(recorder, chain, policy)
         self._rate_limits = SharedRateLimits(rate_limit, chain)
@@ -79,12 +65,7 @@ class Dispatcher:
         probe: bool,
         states: dict[str, ModelState] | None = None,
     ) -> Plan:
-        """Claim what may go out now.
-
-        Args:
-            probe: one request even in a pause.
-            states: the models', where they have been read in this transaction already.
-        """
+        """Claim what may go out now. `probe`: one request even in a pause; `states`: if read in this transaction."""
         known = await load_states(session) if states is None else states
         view = ProviderView(known, await self._rate_limits.load(session), now)
         admission = self._admission.admit(view, len(under_way), probe=probe)
@@ -111,17 +92,15 @@ class Dispatcher:
         return Plan(tuple(requests), claimed=True, wait=wait, notices=is_told or are_refused)
 
     def started(self, request: TaggingRequest) -> None:
-        """The plan's transaction is committed, and the request leaves."""
         self._admission.started(is_retry=request.is_retry)
 
     def recorded(self, recorded: Recorded) -> None:
-        """Learn from a group how many requests are welcome."""
         self._admission.ended(
             answered=recorded.answered, timed_out=recorded.timed_out, refused_access=recorded.refused_access
         )
 
     async def give_back(self, session: AsyncSession, broken_off: Sequence[TaggingRequest]) -> None:
-        """These requests are broken off: their posts and probes are free at once."""
+        """Free the posts and probes of requests that are broken off."""
         await leases.release(session, [post for request in broken_off for post in request.posts])
         for request in broken_off:
             if request.is_probe:
@@ -140,7 +119,7 @@ class Dispatcher:
     async def _with_models(
         self, session: AsyncSession, posts: Sequence[ClaimedPost], view: ProviderView, batch_size: int, *, probe: bool
     ) -> tuple[list[TaggingRequest], bool]:
-        """A request for each post that some model may be asked about, and whether another one failed."""
+        """A request for each post that some model may be asked about, and whether another post failed."""
         found, is_told = list[TaggingRequest](), False
         # One post is a model's probe; the others go to the models that are up.
         probed: set[str] = set()
@@ -172,7 +151,6 @@ class Dispatcher:
     async def _may_start(
         self, session: AsyncSession, wanted: Sequence[TaggingRequest], view: ProviderView, most: int, retries: int
     ) -> list[TaggingRequest]:
-        """The requests that may be made; the posts of the others are free again."""
         found: list[TaggingRequest] = []
         surplus: list[ClaimedPost] = []
         for request in wanted:
@@ -187,7 +165,7 @@ class Dispatcher:
         return found
 
     async def _reserve(self, session: AsyncSession, request: TaggingRequest, view: ProviderView) -> bool:
-        """Reserve the probe and the slot that the request needs; without them its posts are put off."""
+        """Reserve the probe and the slot that the request needs; without them its posts are postponed."""
         model = request.models[0]
         if request.is_probe and not await self._reserve_probe(session, model, view):
             await self._prefilter.postpone(session, request.posts, view.now + LOOK_AGAIN)
@@ -209,7 +187,7 @@ class Dispatcher:
 
 
 def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:
-    """The user whose turn was the last: of the last order of work, those beyond `after_user` came first."""
+    """The user whose turn was last: of the last work class, users beyond `after_user` came first."""
     last_class = max(post.work_class for post in claimed)
     users = {post.user_id for post in claimed if post.work_class == last_class}
     return max(users, key=lambda user: (user <= after_user, user))

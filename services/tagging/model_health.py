@@ -1,6 +1,4 @@
-"""What finished requests say of models and limits, kept for all processes: circuit breakers, learnt limits, pauses."""
-
-from __future__ import annotations
+"""What finished requests say of models and limits, stored for all processes."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -32,10 +30,7 @@ _OUTAGES = frozenset({Aside.ACCOUNT, Aside.FORBIDDEN, Aside.DOWN, Aside.GONE})
 
 
 class ModelHealth:
-    """Learns from groups of finished requests, in the transaction that records them."""
-
     def __init__(self, chain: Sequence[str], rate_limit: RateLimit, admin_ids: Collection[int], random: Random) -> None:
-        """`admin_ids`: Telegram ids that are told when tagging pauses."""
         self._chain = tuple(chain)
         self._rate_limit = rate_limit
         self._alerts = PauseAlerts(admin_ids)
@@ -44,7 +39,7 @@ class ModelHealth:
     async def learn(
         self, session: AsyncSession, group: Sequence[FinishedRequest], now: datetime
     ) -> tuple[dict[str, ModelState], bool]:
-        """Keep what a group shows. Returns the models' states, and whether a pause has begun or ended."""
+        """Store what a group shows. Returns the models' states, and whether a pause has begun or ended."""
         states = await load_states(session)
         known = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)

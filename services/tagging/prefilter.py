@@ -1,10 +1,7 @@
-"""Claimed posts before a request is planned for them: some need none, some cannot go out now.
+"""Settles claimed posts that need no request, and postpones those that cannot go out now.
 
-A post needs no request without text, with its tags, or with a text that is tagged already. All of it in the caller's
-transaction.
+A post needs no request without text, with its tags, or with a text that is tagged already.
 """
-
-from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -31,10 +28,7 @@ LOOK_AGAIN = timedelta(seconds=5)
 
 
 class Prefilter:
-    """Says which posts need a model, and settles or postpones the others."""
-
     def __init__(self, recorder: Recorder, chain: Sequence[str], policy: Policy) -> None:
-        """`recorder` gives up posts whose attempts are used up, or that every model refuses."""
         self._recorder = recorder
         self._chain = tuple(chain)
         self._policy = policy
@@ -42,9 +36,9 @@ class Prefilter:
     async def posts_to_ask(
         self, session: AsyncSession, claimed: Sequence[ClaimedPost], under_way: Iterable[TaggingRequest], now: datetime
     ) -> tuple[list[ClaimedPost], bool]:
-        """The posts that need a model, and whether somebody is to be told of one that is settled.
+        """The posts that need a model, and whether a settled post gives a notice to send.
 
-        A post whose text is in a request `under_way`, or in another post's, waits for its tags.
+        A post whose text is in a request `under_way`, or in another post's, waits for that one's tags.
         """
         settled, waiting, to_ask = list[tuple[ClaimedPost, dict[str, Any]]](), list[ClaimedPost](), list[ClaimedPost]()
         values = {post.id: _without_request(post) for post in claimed}
@@ -93,7 +87,7 @@ class Prefilter:
         return None
 
     async def no_model_to_ask(self, session: AsyncSession, post: ClaimedPost, view: ProviderView) -> bool:
-        """No model may be asked about the post now: it waits for the first that may.
+        """Postpone the post until a model may be asked about it.
 
         Returns whether it failed instead, since every model that is not gone refuses it.
         """
@@ -108,7 +102,6 @@ class Prefilter:
         return False
 
     async def postpone(self, session: AsyncSession, posts: Sequence[ClaimedPost], at: datetime) -> None:
-        """Give the posts back, to be looked at again then."""
         later = [
             (
                 post,
@@ -124,7 +117,7 @@ class Prefilter:
 
 
 def _without_request(post: ClaimedPost) -> dict[str, Any] | None:
-    """What a row becomes without text, or with the tags that are wanted; else None."""
+    """The row's values for a post without text, or with the wanted tags; else None."""
     if not has_text(post.text):
         status = "success" if post.tags else "skipped"
     elif post.tags and not post.wants_new and (post.requested_at is None or post.text_key == text_key(post.text or "")):

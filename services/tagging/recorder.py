@@ -1,9 +1,4 @@
-"""Writes what finished requests mean: posts, tags, attempts, models' states, and what people are to be told.
-
-All of a group in the caller's transaction.
-"""
-
-from __future__ import annotations
+"""Writes a group of finished requests in the caller's transaction: posts, attempts, models' states, notices."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,27 +28,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Recorded:
-    """What a group came to: counts for the log, and what the next turn has to know."""
-
     tagged: int = 0
     failed: int = 0
     retried: int = 0
-    #: Somebody is to be told.
     notices: bool = False
     #: An attempt is in doubt: it waits for others to be served.
     waiting: bool = False
-    #: Requests that a model answered, usably or not.
     answered: int = 0
     timed_out: int = 0
-    #: The provider refused the account, or access to a model.
     refused_access: bool = False
-    #: The models' states as they are after the group.
     states: dict[str, ModelState] | None = None
 
 
 class Recorder:
-    """Turns groups of finished requests into rows; `services.tagging.retry_policy` decides."""
-
     def __init__(
         self,
         chain: Sequence[str],
@@ -70,7 +57,6 @@ class Recorder:
         self._random = random
 
     async def record(self, session: AsyncSession, group: Sequence[FinishedRequest]) -> Recorded:
-        """Write a group: each post's outcome, tags and attempts, in the caller's transaction."""
         if not group:
             return Recorded()
         now = self._clock()

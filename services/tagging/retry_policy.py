@@ -1,13 +1,11 @@
 """PURE: an outcome, a post and the time → what happens to the post next, as a value."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from services.llm.outcomes import DOWN_KINDS, Kind, Outcome
 
@@ -32,7 +30,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class AttemptTrail:
-    """The attempt under way: models asked that count, delayed retries so far, whether all outcomes were refusals.
+    """The attempt under way: counted models asked, delayed retries so far, whether all outcomes were refusals.
 
     `refused` outlives an attempt: a model that refused the post is never asked about it again.
     """
@@ -42,13 +40,11 @@ class AttemptTrail:
     refused: tuple[str, ...] = ()
     only_refusals: bool = True
     answered: bool = False
-    #: When the first request of the attempt that failed had left.
     started_at: datetime | None = None
     #: How many posts the next request may be about at most; None: no limit but the batch size.
     together: int | None = None
 
     def to_json(self) -> dict[str, Any] | None:
-        """For `posts.attempt_trail`; None when there is nothing to keep."""
         if not self.asked and not self.refused and self.together is None:
             return None
         return {
@@ -62,8 +58,8 @@ class AttemptTrail:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> AttemptTrail:
-        """Tolerant: a value that cannot be read is an attempt that has just begun."""
+    def from_json(cls, value: Any) -> Self:
+        """A value that cannot be read is an attempt that has just begun."""
         if not isinstance(value, dict):
             return cls()
         try:
@@ -83,8 +79,6 @@ class AttemptTrail:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The post has its tags."""
-
     tags: tuple[str, ...]
 
 
@@ -100,8 +94,8 @@ class AskAgain:
 class RetryAt:
     """The attempt failed; another one follows.
 
-    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt: it counts as soon as the provider is
-    seen to have served another post since (`settled_attempts`).
+    `counts`: it used up one of TAGGING_MAX_ATTEMPTS. Otherwise it is in doubt, and counts once the provider has served
+    another post since (`settled_attempts`).
     `suspect`: others were served after the post had failed, so its faults may be its own.
     """
 
@@ -125,8 +119,9 @@ Decision = Tagged | AskAgain | RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """How the provider is doing: the models that are not gone, whether none may be asked, when any post last got its
-    tags, and whether only suspects have met faults since then."""
+    """The models that are not gone, whether none may be asked, the last success of any post, and whether only suspects
+    have met faults since then.
+    """
 
     models: Collection[str]
     is_down: bool
@@ -134,7 +129,6 @@ class Upstream:
     only_suspects_fail: bool = False
 
     def served_since(self, moment: datetime) -> bool:
-        """Whether a post got its tags at that time or later."""
         return self.last_success_at is not None and self.last_success_at >= moment
 
 
@@ -150,7 +144,6 @@ def backoff(policy: Policy, attempts: int, random: Random) -> float:
 
 
 def settled_attempts(attempts: int, doubted_since: datetime | None, last_success_at: datetime | None) -> int:
-    """Attempts that count, now that something may be known of the one in doubt."""
     served = doubted_since is not None and last_success_at is not None and last_success_at > doubted_since
     return attempts + served
 
@@ -171,9 +164,7 @@ def decide(
 ) -> Decision:
     """What an outcome means for a post that has had `attempts` counted attempts and `trail` in this one.
 
-    Args:
-        began: when the request started.
-        batch_size: posts in the request. any_tagged: whether the answer gave tags to any of them.
+    `began`: when the request started; `any_tagged`: the answer gave tags to a post of the request.
     """
     if outcome.kind is Kind.TAGGED:
         return Tagged(outcome.tags)
@@ -249,5 +240,4 @@ def _end_attempt(
         return retry(now + timedelta(seconds=wait), counts=False)
     if is_last:
         return GiveUp("refused" if trail.only_refusals else "exhausted", error)
-    # Models are left that have not seen the post: nothing is gained by waiting.
     return retry(now + timedelta(seconds=0.0 if trail.only_refusals else wait), counts=True)

@@ -1,7 +1,5 @@
 """PURE but for the log: one outcome of one post as the columns of `posts` and of `metka_attempts`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +19,6 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PostOutcome:
-    """What a request gave a post, and what follows. `with_usage`: this post's row tells what the request cost."""
-
     post: ClaimedPost
     call: Call
     outcome: Outcome
@@ -32,7 +28,6 @@ class PostOutcome:
 
 
 def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
-    """The columns of `posts` that an outcome sets."""
     post, decision = result.post, result.decision
     faulted = result.outcome.kind in DOWN_KINDS or None
     if isinstance(decision, AskAgain):
@@ -63,12 +58,10 @@ def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
 
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
-    """The columns of a post that has its tags, for the text of that key."""
     return {**through_values("success"), "tags": list(tags), "text_key": key}
 
 
 def through_values(status: str) -> dict[str, Any]:
-    """The columns of a post whose work is over, and that has not failed."""
     return {**_OVER, "tagging_status": status, "tagging_error": None, "failure_kind": None, "nightly_retries": None}
 
 
@@ -78,7 +71,6 @@ def failed_values(post: ClaimedPost, kind: str, error: str) -> dict[str, Any]:
     return {**_OVER, "tagging_status": status, "tagging_error": error, "failure_kind": kind}
 
 
-#: Nothing is left of the work on a post.
 _OVER: dict[str, Any] = {
     "next_attempt_at": None,
     "attempt_trail": None,
@@ -92,7 +84,6 @@ _OVER: dict[str, Any] = {
 
 
 def attempt_row(result: PostOutcome) -> dict[str, Any]:
-    """The row of `metka_attempts`."""
     call, outcome = result.call, result.outcome
     usage = call.usage if result.with_usage else Usage()
     return {
@@ -114,7 +105,6 @@ def attempt_row(result: PostOutcome) -> dict[str, Any]:
 
 
 def _ended(decision: Decision) -> str | None:
-    """How the attempt ended for `metka_attempts.ended`."""
     match decision:
         case Tagged():
             return "tagged"
@@ -127,7 +117,6 @@ def _ended(decision: Decision) -> str | None:
 
 
 def log_outcome(result: PostOutcome, chain: Sequence[str]) -> None:
-    """One line, of a level that fits."""
     call, outcome, decision = result.call, result.outcome, result.decision
     model = call.request.model
     fields = {"post_id": result.post.id, "model": model, "outcome": outcome.kind.value, "http": call.status}

@@ -1,7 +1,5 @@
 """The use cases of tagging that the bot, the API and the scheduler call."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from services.availability.model_choice import candidates, choose_model, models_
 from services.availability.provider_status import ProviderState, ProviderWatch, disabled
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Provider, Request
-from services.llm.outcomes import Outcome
 from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
@@ -27,10 +24,8 @@ from storage.schema.tables import RetryRun
 
 log = structlog.get_logger(__name__)
 
-#: A /retry's message shows progress for this long.
 PROGRESS_FOR = timedelta(minutes=15)
 ATTEMPTS_KEPT = timedelta(days=30)
-#: Rows in one transaction of the clean-up.
 PRUNED_AT_ONCE = 1000
 #: Telegram keeps an update for a day, and sends none again after that.
 UPDATES_KEPT = timedelta(days=1)
@@ -54,8 +49,6 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A post that was queued, and the outbox message that waits for its outcome."""
-
     post_id: int
     outbox_id: int | None = None
 
@@ -70,7 +63,7 @@ class RetryReceipt:
 
 @dataclass(frozen=True, slots=True)
 class RetryProgress:
-    """How far a /retry has come; one of the last four ends its message."""
+    """How far a /retry has come; any of the last four ends its message."""
 
     batch_id: int
     chat_id: int
@@ -89,8 +82,6 @@ class RetryProgress:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTags:
-    """Tags of a text that is in no post, the model that gave them, and how many requests it took."""
-
     tags: tuple[str, ...]
     model: str
     requests: int
@@ -134,6 +125,7 @@ class TaggingService:
             TaggingFailedError: no model gave tags.
         """
         trail, states, requests = AttemptTrail(), dict[str, ModelState](), 0
+        upstream = Upstream(models=self._chain, is_down=False, last_success_at=None)
         while requests <= self._policy.max_retries + len(self._chain):
             now = self._clock()
             allowed = candidates(self._chain, states, now)
@@ -145,17 +137,14 @@ class TaggingService:
             requests += 1
             outcome = call.outcomes[0]
             states.update(observe(states, self._chain, sent, call.answered, outcome, now, self._random))
-            decision = decide(0, trail, model, outcome, self._alone(), self._policy, now, now, self._random)
+            decision = decide(0, trail, model, outcome, upstream, self._policy, now, now, self._random)
             if isinstance(decision, Tagged):
                 return GeneratedTags(decision.tags, call.answered or model, requests)
             if not isinstance(decision, AskAgain):
-                raise TaggingFailedError(_describe(outcome, model))
+                raise TaggingFailedError(f"{outcome.reason} ({model})")
             trail = decision.trail
             await asyncio.sleep(max(0.0, (decision.at - now).total_seconds()) if decision.at else 0.0)
         raise TaggingFailedError("no model may be asked now")
-
-    def _alone(self) -> Upstream:
-        return Upstream(models=self._chain, is_down=False, last_success_at=None)
 
     async def update_post_tags(
         self,
@@ -167,12 +156,7 @@ class TaggingService:
     ) -> Queued | None:
         """Queue a post for new tags, first in the order of work; it keeps its old tags until they come.
 
-        Args:
-            force_retry: also ask the provider again in a pause.
-            user_id: whose post it has to be (None: anybody's).
-
-        Returns:
-            None when there is no such post.
+        `force_retry`: ask the provider again even in a pause; `user_id`: the post's owner (None: any).
         """
         async with self._database.write() as session:
             if not await retry_requests.exists(session, post_id, user_id):
@@ -200,12 +184,12 @@ class TaggingService:
     async def retry_failed_posts(
         self, user_id: int | None = None, limit: int = 50, force: bool = False, *, by_telegram_id: int | None = None
     ) -> RetryReceipt:
-        """Make pending and retrying posts due and give failed ones one more attempt.
+        """Make pending and retrying posts due, and give failed ones one more attempt.
 
         Args:
-            user_id: whose (None: everybody's). limit: 1–1000 posts.
-            force: reset the attempts, too, and ask the provider again in a pause: the administrator's alone.
-            by_telegram_id: who is shown progress, and may stop it.
+            user_id: the posts' owner (None: any). limit: 1–1000 posts.
+            force: reset the attempts, too, and ask the provider again in a pause: for administrators only.
+            by_telegram_id: the person who is shown progress, and may stop it.
         """
         if limit not in LIMITS:
             raise ValueError(f"limit must be from {LIMITS.start} to {LIMITS.stop - 1}")
@@ -217,7 +201,6 @@ class TaggingService:
         return RetryReceipt(batch_id, queued)
 
     async def show_progress(self, batch_id: int, chat_id: int, message_id: int) -> None:
-        """Say which message shows the progress of a /retry."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is not None:
@@ -232,7 +215,6 @@ class TaggingService:
             return 0 if batch.stopped else await retry_requests.stop_run(session, batch, self._clock())
 
     async def open_batches(self) -> list[RetryProgress]:
-        """The /retry commands whose message is not final yet."""
         now = self._clock()
         async with self._database.read() as session:
             batches = await retry_requests.open_runs(session)
@@ -242,7 +224,6 @@ class TaggingService:
         return [_progress(batch, counts, paused_until, now) for batch, counts in counted]
 
     async def close_batch(self, batch_id: int) -> None:
-        """The message of a /retry is final."""
         async with self._database.write() as session:
             batch = await session.get(RetryRun, batch_id)
             if batch is not None:
@@ -263,7 +244,6 @@ class TaggingService:
             return await retry_requests.unskip(session, post_id)
 
     async def retry_nightly(self, limit: int) -> int:
-        """Queue failed posts for the daily retry; returns how many."""
         now = self._clock()
         async with self._database.write() as session:
             count = await retry_requests.queue_nightly(session, limit, now - NIGHTLY_FOR, now)
@@ -323,10 +303,6 @@ class TaggingService:
         if force:
             self._probe()
         self._wake()
-
-
-def _describe(outcome: Outcome, model: str) -> str:
-    return f"{outcome.reason} ({model})"
 
 
 def _progress(

@@ -1,7 +1,5 @@
 """The values of the worker's turn: a request under way, how it ended, and what a turn starts."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
@@ -12,17 +10,13 @@ from storage.queue.claim import ClaimedPost, Priority
 
 @dataclass(frozen=True, slots=True)
 class TaggingRequest:
-    """A request for tags: its posts, the model asked first, and those sent along."""
-
     posts: tuple[ClaimedPost, ...]
     models: tuple[str, ...]
     is_probe: bool = False
-    #: At most so many posts may share it.
     most_posts: int = 1
 
     @property
     def is_retry(self) -> bool:
-        """Whether it is made again after an upstream fault."""
         return any(post.is_retry for post in self.posts)
 
     @property
@@ -35,7 +29,7 @@ class TaggingRequest:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
-    """A request that has ended; `call.outcomes` are in the order of its posts."""
+    """`call.outcomes` are in the order of its posts."""
 
     request: TaggingRequest
     call: Call
@@ -44,21 +38,18 @@ class FinishedRequest:
 
     @property
     def posts(self) -> tuple[ClaimedPost, ...]:
-        """Its posts."""
         return self.request.posts
 
     @property
     def batch_size(self) -> int:
-        """How many posts were sent together."""
         return len((self.whole or self.call).outcomes)
 
     @property
     def any_tagged(self) -> bool:
-        """Whether the answer gave tags to any of the posts sent together."""
         return (self.whole or self.call).outcome.kind is Kind.TAGGED
 
-    def singles(self) -> list[FinishedRequest]:
-        """A part for each post; the first one tells what the request cost."""
+    def singles(self) -> "list[FinishedRequest]":
+        """A part for each post; the first one holds the request's cost."""
         calls = [self.call._replace(outcomes=(outcome,)) for outcome in self.call.outcomes]
         calls[1:] = [call._replace(usage=Usage()) for call in calls[1:]]
         pairs = zip(self.posts, calls, strict=True)
@@ -69,11 +60,7 @@ class FinishedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn starts.
-
-    `claimed`: whether it took any post; `wait`: seconds until the next look, None: no reason to look; `notices`:
-    whether somebody is to be told of a post that was settled without a request.
-    """
+    """What a turn starts. `wait`: seconds until the next look, None: no reason to look."""
 
     requests: tuple[TaggingRequest, ...] = ()
     claimed: bool = False

@@ -4,8 +4,6 @@ A turn is one transaction: it records the requests that have ended since the las
 places. No transaction is open while a model is asked.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,8 +27,6 @@ FIRST_DATABASE_PAUSE, LONGEST_DATABASE_PAUSE = 0.5, 5.0
 
 
 class Worker:
-    """Works off the queue. `run` is its loop, `wake` says that something may be due, `stop` ends it."""
-
     def __init__(
         self,
         database: Database,
@@ -45,14 +41,7 @@ class Worker:
         on_finished: Callable[[Sequence[FinishedRequest]], None] | None = None,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
-        """Take its collaborators.
-
-        Args:
-            tick_seconds: the longest time between two looks at the queue, for rows of other processes and for leases
-                that have run out.
-            on_news: called when somebody is to be told something.
-            on_finished: called with each group of requests once it is stored.
-        """
+        """`tick_seconds`: the longest time between two turns, which find other processes' rows and expired leases."""
         self._database = database
         self._provider = provider
         self._recorder = recorder
@@ -67,7 +56,6 @@ class Worker:
         self._stopping = False
         self._probe_asked = False
         self._under_way: dict[asyncio.Task[Call], TaggingRequest] = {}
-        # Ended, and not stored yet.
         self._finished: list[FinishedRequest] = []
         self._renewed_at = 0.0
         # Posts may wait for the provider, also since an earlier process saw it fail.
@@ -76,7 +64,6 @@ class Worker:
         self._batch = Recorded()
 
     def wake(self) -> None:
-        """Look for due posts now."""
         self._signal.set()
 
     def probe(self) -> None:
@@ -85,12 +72,11 @@ class Worker:
         self._signal.set()
 
     def stop(self) -> None:
-        """Take no more work; `run` returns when the requests in flight have ended, 15 s at most."""
+        """Claim no more posts; `run` returns when the requests in flight have ended, after STOP_SECONDS at most."""
         self._stopping = True
         self._signal.set()
 
     async def run(self) -> None:
-        """Work until `stop`."""
         pause = FIRST_DATABASE_PAUSE
         while not self._stopping:
             self._signal.clear()
@@ -198,7 +184,7 @@ class Worker:
             self._batch = Recorded()
 
     async def _renew(self, session: AsyncSession, now: datetime) -> bool:
-        """Prolong leases each third of their length. Returns whether none is older than that now."""
+        """Renew leases each third of their length. Returns whether none is older than that now."""
         is_time = time.monotonic() - self._renewed_at >= self._lease / 3
         if self._under_way and is_time:
             await self._prolong(session, now + timedelta(seconds=self._lease))
@@ -208,7 +194,6 @@ class Worker:
         await leases.renew(session, [post for request in self._under_way.values() for post in request.posts], until)
 
     async def _finish(self) -> None:
-        """Let the requests in flight end, record them, and give the others back."""
         if self._under_way:
             await self._at_the_end("leases_not_renewed", self._prolong_for_the_end)
             await asyncio.wait(list(self._under_way), timeout=self._stop_seconds)

@@ -27,11 +27,7 @@ _SAME_TAG = re.compile(r"[\s\-_\u2010-\u2015]+")
 
 
 def clean_tags(candidates: Iterable[object]) -> tuple[str, ...]:
-    """At most MAX_TAGS tags in the order given: lower case, trimmed, 2–50 characters, at most five words.
-
-    Each has a letter or digit and comes once (case, spaces, hyphens and ё aside). Values that are no strings are
-    ignored.
-    """
+    """At most MAX_TAGS tags in the order given, each once (case, spaces, hyphens and ё aside), in lower case."""
     kept: dict[str, str] = {}
     for candidate in candidates:
         for piece in _pieces(candidate) if isinstance(candidate, str) else ():
@@ -56,7 +52,6 @@ def _clean(piece: str) -> str:
 
 
 def _visible(char: str) -> str:
-    """The character; "" if it is invisible, " " for any space."""
     if char.isspace():
         return " "
     hidden = unicodedata.category(char).startswith("C") or ord(char) in _VARIATION_SELECTORS or is_blank(char)

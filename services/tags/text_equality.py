@@ -1,7 +1,5 @@
 """PURE: when two posts' texts are equal to a reader, so that they can share tags."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from hashlib import blake2b

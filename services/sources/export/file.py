@@ -1,7 +1,5 @@
 """A file that Telegram Desktop exported: `result.json`, of one chat or of a whole account, read as a stream."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections import Counter
@@ -17,7 +15,6 @@ from services.sources.base import Delivery, SourceChannel, SourceError, SourcePo
 from services.sources.export.messages import post_of
 from services.sources.export.reader import NotAnExportError, messages_of
 
-#: Messages in a delivery, at most.
 MAX_DELIVERY = 500
 #: The size and this much of the beginning identify a file.
 FINGERPRINT_BYTES = 2**20
@@ -25,16 +22,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ExportFault(StrEnum):
-    """What is wrong with a file."""
-
     #: No such file, a folder, or a file without read permission.
     UNREADABLE = "unreadable"
-    #: The export as web pages.
     HTML = "html"
     NOT_JSON = "not_json"
-    #: JSON, but no export of chats.
     NOT_EXPORT = "not_export"
-    #: Damaged or cut off.
     BROKEN = "broken"
 
 
@@ -47,13 +39,9 @@ class ExportError(SourceError):
 
 
 class ExportFile:
-    """The messages of an export, chat after chat.
+    """The messages of an export, chat after chat. `size` and `bytes_read` are 0 before it is read.
 
     A delivery's position counts all messages of the file so far, skipped ones too.
-
-    Attributes:
-        size: of the file, in bytes; 0 before it is read.
-        bytes_read: how many of these were read.
     """
 
     def __init__(self, path: Path, *, max_delivery: int = MAX_DELIVERY) -> None:
@@ -73,7 +61,6 @@ class ExportFile:
             yield delivery
 
     def read(self, position: int = 0) -> Iterator[Delivery]:
-        """The same in this thread."""
         batch = _Batch(position)
         fault: ExportError | None = None
         with _opened(self._path) as file:
@@ -99,8 +86,7 @@ class ExportFile:
 class _Batch:
     """Messages of one chat that were read and not delivered yet.
 
-    Attributes:
-        position: messages of the whole file so far; delivered: how many of them were delivered or skipped over.
+    `position`: messages of the whole file so far; `delivered`: how many of them were delivered or skipped over.
     """
 
     def __init__(self, position: int) -> None:

@@ -1,7 +1,5 @@
 """The JSON of an export's chats and messages → channels and posts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +10,7 @@ from storage.posts.channel_posts import BOT_API_PREFIX
 MAX_CHAT_ID = 10**12
 #: Until 2021 exports had numbers of groups and channels with this bit above their own 32.
 OLD_SHIFT = 2**33
-#: The last second of the year 9999.
 MAX_SECONDS = 253_402_300_799
-#: Titles of chats that have no name in the export.
 TITLES = {"saved_messages": "Saved Messages", "replies": "Replies", "verification_codes": "Verification Codes"}
 
 
@@ -57,7 +53,6 @@ def post_of(channel: SourceChannel, message: object) -> SourcePost | str:
 
 
 def _text(message: Mapping[str, Any]) -> str | None:
-    """The text, else a poll's question and its answers, each on a line of its own."""
     return _plain(message.get("text")) or _plain(message.get("text_entities")) or _poll(message.get("poll")) or None
 
 
@@ -80,7 +75,6 @@ def _poll(poll: object) -> str:
 
 
 def _url(channel: SourceChannel, number: int) -> str | None:
-    """The link that opens for members; only messages of channels and supergroups have one."""
     own = -(channel.telegram_id or 0) - BOT_API_PREFIX
     return f"https://t.me/c/{own}/{number}" if own > 0 and number > 0 else None
 

@@ -1,7 +1,5 @@
 """The JSON of an export → its messages, of which one at a time is in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -26,7 +24,7 @@ class NotAnExportError(Exception):
 
 
 def messages_of(file: BinaryIO) -> Iterator[tuple[SourceChannel, Any]]:
-    """Each message (whatever JSON it is) with its chat.
+    """Each message (any JSON value) with its chat.
 
     Raises:
         NotAnExportError: there are no lists of messages, or a chat without a number.

@@ -1,7 +1,5 @@
 """Public channels as a source: the preview's pages over HTTP, newest first, one request a second in all."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -31,7 +29,6 @@ CHUNK_BYTES = 2**16
 MAX_REDIRECTS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
-#: Request headers that ask only for a page newer than the last one.
 _Validators = Mapping[str, str]
 
 
@@ -57,13 +54,7 @@ class PreviewClient:
         timeout: float = 30.0,
         clock: Clock = utc_now,
     ) -> None:
-        """Opens nothing: the first request opens the session.
-
-        Args:
-            version: Metka's version, for the User-Agent.
-            about: a URL for the User-Agent, by which the server's operators can reach this bot's owner.
-            timeout: seconds for one request.
-        """
+        """`about`: a URL for the User-Agent, by which the server's operators can reach this bot's owner."""
         self._base = URL(base_url.rstrip("/"))
         self._headers = {
             "User-Agent": f"Metka/{version} ({f'+{about}' if about else 'self-hosted'}; reads public previews)",
@@ -79,7 +70,6 @@ class PreviewClient:
         self._validators: dict[str, _Validators] = {}
 
     def channel(self, name: str) -> Source:
-        """The channel of this name (without @) as a source."""
         return _ChannelPreview(self, name)
 
     def remember(self, name: str, answer: PageAnswer) -> None:
@@ -145,14 +135,12 @@ class PreviewClient:
 
 
 class _ChannelPreview:
-    """One channel's preview as a `Source`."""
-
     def __init__(self, client: PreviewClient, name: str) -> None:
         self._client = client
         self._name = name
 
     async def deliveries(self, position: int = 0) -> AsyncGenerator[Delivery, None]:
-        """As `Source.deliveries`, one page each. The delivery's channel has the name it has now."""
+        """As `Source.deliveries`, one page each. The delivery's channel has its present name."""
         if not _NAME.fullmatch(self._name):
             raise SourceGoneError("this is no name of a channel")
         name, before = self._name, max(position, 0)
@@ -192,7 +180,6 @@ def _validators(response: aiohttp.ClientResponse) -> _Validators:
 
 
 async def _text(response: aiohttp.ClientResponse) -> str:
-    """The body, of MAX_PAGE_BYTES at most."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK_BYTES):
         body += chunk

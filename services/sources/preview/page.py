@@ -1,10 +1,8 @@
 """A page of a public channel's preview (t.me/s/NAME) → its posts, or an error that says what is missing.
 
-A page of an unknown form gives no posts, so that no empty ones are stored. A single message of an unknown kind is left
-out and counted.
+A page of an unknown form gives no posts, so that no empty ones are stored. A single message of an unknown kind is
+omitted and counted.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,14 +31,11 @@ ASIDE = (
     f".js-message_reply_text, {MESSAGE}_author, {MESSAGE}_forwarded_from, {MESSAGE}_link_preview, {MESSAGE}_reactions,"
     f"{MESSAGE}_reply, {MESSAGE}_user, {MESSAGE}_via_bot"
 )
-#: What a message may consist of besides text.
 CONTENT = '[class*="message_media_not_supported"], ' + _any_of(
     "animated audio checklist contact dice document game gif giveaway grouped invoice location paid photo poll"
     " roundvideo sticker story tgsticker todo venue video voice"
 )
-#: Where else a message has words.
 PLACES = f".copyonly, {', '.join(HIDDEN)}, " + _any_of("date error footer from info inline meta owner views voters")
-#: The outermost texts and polls of a message, in the page's order.
 WRITTEN = f":is({TEXT}, {POLL}):not(:is({TEXT}, {POLL}, {ASIDE}) *)"
 OWN_CONTENT = f":is({CONTENT}):not(:is({TEXT}, {ASIDE}) *)"
 OWN_LINK = f"[href]:not(:is({TEXT}, {ASIDE}) *)"
@@ -63,14 +58,13 @@ _ZEROS = {"": 0, "K": 3, "M": 6, "B": 9}
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """A page of a channel's preview.
+    """A page of a channel's preview, its posts from the oldest.
 
     Attributes:
         name: the channel's name as the page writes it.
-        posts: oldest first; may be empty.
-        before: what to ask the next older page with; None on the oldest page.
-        lowest: the lowest number of a message on the page, left-out ones too; None on a page without messages.
-        skipped: messages that were left out, reason → how many.
+        before: the number by which the next older page is requested; None on the oldest page.
+        lowest: the lowest number of a message on the page, omitted ones too; None on a page without messages.
+        skipped: omitted messages, reason → how many.
     """
 
     title: str
@@ -83,7 +77,7 @@ class PreviewPage:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One message; without a `post` it is a service message, or of an unknown kind (`fault`)."""
+    """Without a `post` it is a service message, or of an unknown kind (`fault`)."""
 
     name: str
     number: int
@@ -92,7 +86,7 @@ class _Message:
 
 
 def read_page(html: str, name: str) -> PreviewPage:
-    """The page that was asked for by `name`.
+    """The page that was requested for `name`.
 
     Raises:
         SourceGoneError: there is no channel of this name, or none with a preview.
@@ -131,7 +125,6 @@ def _read(page: LexborHTMLParser, asked_name: str) -> PreviewPage:
 
 
 def _check_frame(page: LexborHTMLParser) -> None:
-    """Refuse a page on which posts stand elsewhere than in messages."""
     if page.css_first(STRAY_PART) is not None:
         raise SourceUnreadableError(f"there are parts of posts outside of any {MESSAGE}")
     if page.css_first(STRAY_WRAP) is not None:
@@ -198,7 +191,6 @@ def _message(element: LexborNode) -> _Message:
 
 
 def _text(message: LexborNode, number: int) -> str | None:
-    """The message's text, a poll's question and options; None: it has none."""
     texts = [_poll(part, number) if POLL[1:] in classes_of(part) else text_of(part) for part in message.css(WRITTEN)]
     # Telegram shows some texts twice.
     return "\n".join(dict.fromkeys(text for text in texts if text)) or None

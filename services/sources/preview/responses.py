@@ -1,7 +1,3 @@
-"""What an answer without a page means, by its status and headers."""
-
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
@@ -23,19 +19,11 @@ _PREVIEW_PATH = re.compile(r"/s/([A-Za-z0-9_]{1,64})/?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The channel's preview is under this name."""
-
     name: str
 
 
 def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
-    """What a redirect means; only a channel's name is taken from it, never a host to ask.
-
-    Args:
-        base: the address of the preview's server.
-        asked: the address that was asked for.
-        location: the Location header.
-    """
+    """What a redirect means; only a channel's name is taken from it, never a host to ask."""
     try:
         target = asked.join(URL(location)) if location else None
         known = target is not None and (target.host == base.host or target.host in TELEGRAM_HOSTS)
@@ -48,7 +36,6 @@ def redirected(base: URL, asked: URL, location: str) -> Renamed | SourceError:
 
 
 def refused(status: int, retry_after: str | None, now: datetime) -> SourceError:
-    """What a status other than 200, 304 and REDIRECTS means."""
     if status in {404, 410}:
         return SourceGoneError(f"the server answers {status}")
     wait, of_this_name = seconds_to_wait(retry_after, now), status < 500 and status != 429

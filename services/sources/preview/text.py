@@ -1,7 +1,5 @@
 """The text of an element, as Telegram's Bot API gives it: same characters, same line breaks, no formatting."""
 
-from __future__ import annotations
-
 import re
 
 from selectolax.lexbor import LexborNode
@@ -11,7 +9,6 @@ BLOCKS = frozenset(
     {"blockquote", "details", "div", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "pre", "section"}
     | {"summary", "table", "tr", "ul"}
 )
-#: Elements whose content no reader sees.
 HIDDEN = frozenset({"iframe", "noscript", "script", "style", "svg", "template", "textarea"})
 #: Marks for a line break of the markup's own layout (a space to the reader), and for an edge of a block.
 _SPACE, _EDGE = "\r", "\x00"
@@ -20,19 +17,17 @@ _LAYOUT = re.compile(r"[\r\n]+")
 
 
 def classes_of(element: LexborNode) -> list[str]:
-    """The element's classes, as written."""
     return (element.attributes.get("class") or "").split()
 
 
 def text_of(element: LexborNode) -> str:
-    """What a reader sees of the element; may be empty."""
+    """The element's visible text; may be empty."""
     pieces: list[str] = []
     _write(element, pieces, is_preformatted=False)
     return _BREAKS.sub(_shown, "".join(pieces)).strip()
 
 
 def line_of(element: LexborNode) -> str:
-    """The same on one line."""
     return " ".join(text_of(element).split())
 
 
@@ -62,6 +57,6 @@ def _written(text: str, *, is_preformatted: bool) -> str:
 
 
 def _shown(breaks: re.Match[str]) -> str:
-    """Telegram's own line breaks, as many as there are; without any, one break or space for the layout."""
+    """Telegram's own line breaks, all of them; without any, one break or space for the layout."""
     run = breaks[0]
     return "\n" * run.count("\n") or ("\n" if _EDGE in run else " ")

@@ -78,7 +78,7 @@ async def test_writing_makes_reachable_again_and_is_written_only_when_new(databa
     times[0] += timedelta(days=1)
     await see(people, STRANGER)
     assert await updated_at(database) == NOW
-    await people.mark_unreachable(STRANGER)
+    await people.set_reachable(STRANGER, reachable=False)
     await see(people, STRANGER)
     async with database.read() as session:
         assert (await session.execute(select(Person.reachable))).scalar_one() is True
