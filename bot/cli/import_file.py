@@ -1,4 +1,4 @@
-"""`python -m bot import FILE`: stores the posts of an export. Imports no aiogram."""
+"""Imports no aiogram."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGAIN = "The same command goes on from there."
 
 
 async def run_import(path: Path, telegram_id: int | None) -> int:
-    """Import a file for a user, and print a summary. Returns the exit status.
+    """Import a file for a user.
 
     Raises:
         CommandError: the file, the user or the database cannot be used.
@@ -66,7 +66,7 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
 
 @dataclass
 class _SoFar:
-    """The summary of what is imported, also if the file breaks off."""
+    """What is imported, also if the file breaks off."""
 
     done: ImportResult
 
@@ -104,7 +104,7 @@ def _database_in_words() -> Iterator[None]:
 
 
 async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
-    """users.id of the person named, or else of the first administrator."""
+    """Return users.id of the person named, or else of the first administrator."""
     who = telegram_id or next(iter(settings.admin_ids), None)
     if who is None:
         raise CommandError(
@@ -123,7 +123,7 @@ async def _user_id(database: Database, settings: Settings, telegram_id: int | No
 
 @contextmanager
 def _interruptible() -> Iterator[asyncio.Event]:
-    """Yields an event that Ctrl-C sets: the part in work is finished. A second Ctrl-C ends the process."""
+    """Ctrl-C sets the event, and the part in work is finished. A second Ctrl-C ends the process."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop() -> None:
@@ -139,7 +139,6 @@ def _interruptible() -> Iterator[asyncio.Event]:
 
 @contextmanager
 def _progress(path: Path) -> Iterator[Callable[[int], None]]:
-    """Yields what moves the progress bar. Without a terminal there is no bar."""
     size, hidden = path.stat().st_size, not sys.stderr.isatty()
     with click.progressbar(length=size, label="Importing", file=sys.stderr, hidden=hidden) as bar:
 
@@ -155,7 +154,6 @@ def _print(done: ImportResult) -> None:
 
 
 def summary_lines(done: ImportResult) -> list[str]:
-    """The summary in words. Pure."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
         f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
@@ -172,4 +170,4 @@ def summary_lines(done: ImportResult) -> list[str]:
 
 
 def _nothing() -> None:
-    """A running bot's worker finds the posts by itself: by PostgreSQL's notification, or at its next tick."""
+    """A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick."""

@@ -1,5 +1,3 @@
-"""`python -m bot migrate`."""
-
 from __future__ import annotations
 
 import click
@@ -12,7 +10,7 @@ from storage.migration.report import describe
 
 
 async def run_migrate() -> int:
-    """Migrate the database, and print what was done. Returns the exit status.
+    """Migrate the database.
 
     Raises:
         StartError: a setting is wrong, or the database does not answer or cannot be migrated.

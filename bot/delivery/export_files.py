@@ -19,8 +19,6 @@ IN_HAND = 200_000
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """A file, and how many posts are in it."""
-
     path: Path
     posts: int
 
@@ -28,7 +26,7 @@ class ExportPart:
 async def packed(
     blocks: AsyncIterable[ExportChunk], form: ExportFormat, folder: Path, largest: int = LARGEST
 ) -> list[ExportPart]:
-    """Write the blocks into files in the folder, none larger than `largest` bytes. No file without posts."""
+    """Write the blocks into files of at most `largest` bytes in the folder. Without posts there is no file."""
     plain = folder / "all"
     # Each block's bytes and posts: parts are cut between blocks.
     sizes: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Exports that people ask for in chat: made and sent in the background, one at a time for each person."""
+"""Exports that people ask for in chat, made and sent in the background: one at a time for each person."""
 
 from __future__ import annotations
 
@@ -35,12 +35,9 @@ TELL_SECONDS = 3.0
 
 
 class ExportJobs:
-    """Makes the files and sends them, or says that it failed."""
-
     def __init__(
         self, bot: Bot, exporting: Exporter, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
     ) -> None:
-        """`largest` is how many bytes of a file Telegram takes."""
         self._bot = bot
         self._exporting = exporting
         self._i18n = i18n
@@ -52,7 +49,7 @@ class ExportJobs:
         self._is_stopping = False
 
     def begin(self, user: CurrentUser, chat_id: int, form: ExportFormat) -> bool:
-        """Begin to export the user's tagged posts. Returns False while an export of theirs is being made."""
+        """Returns False while an export of this user is being made."""
         if user.telegram_id in self._tasks or self._is_stopping:
             return False
         t = self._i18n.texts(user.language)

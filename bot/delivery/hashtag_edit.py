@@ -25,7 +25,7 @@ GONE = ("message to edit not found", "message_id_invalid")
 
 
 async def edit_message(bot: Bot, edit: MessageEdit) -> datetime | None:
-    """Put the new text into the message. Returns Telegram's time of the edit; None if the text stood there already.
+    """Returns Telegram's time of the edit; None if the text stood there already.
 
     Raises:
         TelegramAPIError: it was not edited.
@@ -69,16 +69,11 @@ async def _edit_caption(bot: Bot, edit: MessageEdit) -> Message | bool:
 
 
 def is_gone(error: TelegramAPIError) -> bool:
-    """Whether the message was deleted."""
     return any(sign in error.message.lower() for sign in GONE)
 
 
 async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> bool:
-    """Whether Telegram refused the channel rather than the message.
-
-    Raises:
-        TelegramAPIError: Telegram cannot be asked now.
-    """
+    """Whether Telegram refused the channel rather than the message. Raises TelegramAPIError."""
     words = error.message.lower()
     if isinstance(error, TelegramForbiddenError) or any(sign in words for sign in RIGHTS):
         return True
@@ -87,11 +82,7 @@ async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> 
 
 
 async def may_edit(bot: Bot, chat_id: int) -> bool:
-    """Whether the bot may edit a channel's messages.
-
-    Raises:
-        TelegramAPIError: Telegram cannot be asked now.
-    """
+    """Whether the bot may edit a channel's messages. Raises TelegramAPIError."""
     try:
         member = await bot.get_chat_member(chat_id, bot.id)
     except (TelegramBadRequest, TelegramForbiddenError):
@@ -100,7 +91,6 @@ async def may_edit(bot: Bot, chat_id: int) -> bool:
 
 
 def can_edit(event: ChatMemberUpdated) -> bool:
-    """Whether the bot's new rights let it edit the channel's messages."""
     member = event.new_chat_member
     return isinstance(member, ChatMemberAdministrator) and bool(member.can_edit_messages)
 

@@ -1,7 +1,4 @@
-"""Exports that people sent to the bot: downloaded, imported one after the other, and shown in their messages.
-
-The queue of imports is in the database, so they go on after a restart.
-"""
+"""Imports the exports that people sent to the bot, one after the other. The queue is in the database."""
 
 from __future__ import annotations
 
@@ -49,16 +46,12 @@ MOST_TRIES = 60
 
 
 class DownloadError(Exception):
-    """A file could not be downloaded."""
-
     def __init__(self, fault: Exception) -> None:
         super().__init__(error_name(fault))
         self.fault = fault
 
 
 class ImportJobs(BackgroundTask):
-    """Imports the files that people sent. Begins with what an earlier process left undone."""
-
     def __init__(self, bot: Bot, imports: Imports, people: People, i18n: I18n) -> None:
         super().__init__()
         self._bot = bot
@@ -70,7 +63,6 @@ class ImportJobs(BackgroundTask):
         self._tries: Counter[int] = Counter()
 
     async def work(self) -> float | None:
-        """Import every file that waits."""
         is_all = True
         try:
             for work in await self._imports.received():
@@ -84,7 +76,7 @@ class ImportJobs(BackgroundTask):
         return None if is_all else PAUSE_SECONDS
 
     async def _import(self, work: Import) -> bool:
-        """Returns False if this one must be tried again. The next ones need not wait for it."""
+        """Returns False if this one must be tried again; the next ones need not wait for it."""
         t = self._i18n.texts(await self._people.language_of(work.telegram_id or 0))
         with tempfile.TemporaryDirectory(prefix="metka-import-") as folder:
             path = Path(folder) / "result.json"
@@ -113,7 +105,7 @@ class ImportJobs(BackgroundTask):
             raise DownloadError(error) from error
 
     async def _put_off(self, work: Import, fault: Exception, t: Texts) -> bool:
-        """Returns False if the download must be tried again. If not, its sender is told."""
+        """Returns False if the download must be tried again."""
         log.warning("import_not_downloaded", import_id=work.id, error=error_name(fault), status=_status(fault))
         if isinstance(fault, TelegramBadRequest):
             is_big = "too big" in fault.message.lower()
@@ -152,7 +144,7 @@ class ImportJobs(BackgroundTask):
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
     async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
-        """Show how far the import is, every EVERY_SECONDS at most. A failed edit does no harm."""
+        """Show the progress every EVERY_SECONDS at most. A failed edit does no harm."""
         if time.monotonic() < self._not_before:
             return
         self._not_before = time.monotonic() + EVERY_SECONDS
@@ -165,7 +157,6 @@ class ImportJobs(BackgroundTask):
             log.debug("progress_not_shown", import_id=work.id, error=error_name(error))
 
     async def _end(self, work: Import, text: Html, error: str | None) -> None:
-        """Tell the person the result, and close the import."""
         if await unless_set(self.stopping, self._tell(work, text)):
             await self._imports.finish(work, error)
             self._tries.pop(work.id, None)
@@ -197,6 +188,6 @@ def _status(fault: Exception) -> int | None:
 
 
 def _is_refused(fault: Exception) -> bool:
-    """Whether the file server will not give the file later either. 429 only asks for a pause."""
+    """429 only asks for a pause; any other 4xx of the file server is final."""
     status = _status(fault)
     return status is not None and 400 <= status < 500 and status != 429

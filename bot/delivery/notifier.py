@@ -1,5 +1,3 @@
-"""Sends what is in the outbox."""
-
 from __future__ import annotations
 
 import asyncio
@@ -38,7 +36,7 @@ Result = Literal["sent", "postponed", "refused", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A notice that Telegram has taken, as message `message_id`."""
+    """A notice that Telegram has taken."""
 
     notice: Notice
     message_id: int | None
@@ -46,7 +44,7 @@ class Delivered:
 
 
 class Notifier(BackgroundTask):
-    """Sends what is due: when woken, and every EVERY_SECONDS while anything is open."""
+    """Sends the outbox: when woken, and every EVERY_SECONDS while anything is open."""
 
     def __init__(
         self,
@@ -56,7 +54,6 @@ class Notifier(BackgroundTask):
         clock: Callable[[], datetime],
         on_sent: Callable[[NoticeKind, Result], None] | None = None,
     ) -> None:
-        """`on_sent` is called with each notice's kind and result."""
         super().__init__()
         self._bot = bot
         self._outbox = outbox
@@ -74,12 +71,11 @@ class Notifier(BackgroundTask):
         self._pause = 0.0
 
     def wake_soon(self) -> None:
-        """Look for notices within EVERY_SECONDS, however often this is called."""
+        """Look for notices within EVERY_SECONDS."""
         if self._alarm is None and not self.stopping.is_set():
             self._alarm = asyncio.get_running_loop().call_later(EVERY_SECONDS, self.wake)
 
     async def work(self) -> float | None:
-        """Begin to send what is due, to several chats at a time."""
         self._cancel_alarm()
         if not await self._outbox.any_open():
             return None
@@ -164,7 +160,6 @@ class Notifier(BackgroundTask):
             self._on_sent(notice.kind, result)
 
     async def _send(self, notice: Notice, message: NoticeMessage) -> int:
-        """Edit the notice's message, or send a new one. Returns its id."""
         if notice.message_id is None:
             return await self._send_new(notice, message)
         try:

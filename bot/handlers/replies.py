@@ -1,5 +1,3 @@
-"""What several handlers need to answer: the chat, and editing the pressed message."""
-
 from __future__ import annotations
 
 from aiogram import Bot
@@ -8,14 +6,13 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 
 def chat_of(press: CallbackQuery) -> int:
-    """The chat of the pressed message."""
     return press.message.chat.id if press.message is not None else press.from_user.id
 
 
 async def show(
     press: CallbackQuery, bot: Bot, text: str, markup: InlineKeyboardMarkup | None = None, *, here: bool = True
 ) -> int:
-    """Show a text in the pressed message if `here`, else in a new one; returns the message's id."""
+    """Show a text in the pressed message if `here`, else in a new one. Returns the message's id."""
     if here and isinstance(press.message, Message):
         try:
             await press.message.edit_text(text, reply_markup=markup)

@@ -1,5 +1,3 @@
-"""/metrics: in the bot's HTTP server all metrics, in a worker process its own counters on a port of its own."""
-
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Exposition:
-    """The body of /metrics: the process's own counters, and the state of the installation."""
+    """The body of /metrics. While the database is away, only the process's own counters."""
 
     content_type = CONTENT_TYPE
 
@@ -28,7 +26,6 @@ class Exposition:
         self._gauges = gauges
 
     async def scrape(self) -> bytes:
-        """All metrics. While the database is away, only the process's own."""
         return self._metrics.render(await self._read())
 
     async def _read(self) -> MetricsSnapshot | None:
@@ -43,7 +40,7 @@ class Exposition:
 
 @asynccontextmanager
 async def served_alone(metrics: Metrics, address: str) -> AsyncIterator[None]:
-    """Serve the process's own counters at HOST:PORT, in a thread, without authentication, while the block runs.
+    """Serve a worker's own counters at HOST:PORT, in a thread, without authentication.
 
     Raises:
         StartError: the address is malformed, or cannot be used.

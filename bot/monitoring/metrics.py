@@ -1,5 +1,3 @@
-"""Metrics in Prometheus's text format: this process's counters, and the gauges of the installation."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,10 +36,9 @@ OTHER = "other"
 
 
 class Metrics:
-    """Counts what this process does. Its methods are callbacks of the parts."""
+    """Counters of this process. `models` is the chain; its names become labels."""
 
     def __init__(self, models: Sequence[str], version: str) -> None:
-        """`models` is the chain: its names become labels."""
         self._models = frozenset(models)
         self._registry = registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
@@ -103,29 +100,23 @@ class Metrics:
         self._cost.labels(model).inc(call.usage.cost or 0)
 
     def updated(self, update_type: str, result: str, seconds: float) -> None:
-        """Count an update whose handling ended."""
         self._updates.labels(update_type, result).inc()
         self._update_seconds.labels(update_type).observe(seconds)
 
     def notified(self, kind: NoticeKind, result: str) -> None:
-        """Count a notice. `result` is one of RESULTS."""
         self._notifications.labels(kind, result).inc()
 
     def collect(self) -> Iterator[Metric]:
-        """The process's metrics: the library's protocol of collectors."""
         for family in self._registry.collect():
             # Creation times would double the number of series.
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
 
     def render(self, reading: MetricsSnapshot | None) -> bytes:
-        """The body of /metrics. Without a reading (the database is away), only the process's own."""
         return generate_latest(_Families([*self.collect(), *families(reading)]))
 
 
 class _Families:
-    """Metrics as a collector."""
-
     def __init__(self, found: Sequence[Metric]) -> None:
         self._found = found
 
@@ -134,7 +125,7 @@ class _Families:
 
 
 def families(reading: MetricsSnapshot | None) -> Iterator[Metric]:
-    """The gauges of a reading. An unknown value has no sample."""
+    """The gauges of the installation. An unknown value has no sample."""
     yield _single(
         "metka_database_up", "1 while the database answers; without it there are no other gauges.", reading is not None
     )

@@ -67,13 +67,12 @@ async def run_bot() -> int:
 
 
 def make_reception(engine: Engine) -> Reception:
-    """What receives updates: `inbox.receive` is for the webhook's route, `health` for /readyz."""
     arrivals = Signal()
     return Reception(ReceivedUpdates(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
 
 
 def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
-    """Start the worker, and Telegram while this process leads. `news` is sent when people have to be told something."""
+    """Start the worker, and Telegram while this process leads."""
     if not engine.settings.admin_ids:
         log.warning("no_administrators", todo=APPOINT)
     listeners = {NEWS_CHANNEL: news.send}
@@ -84,7 +83,6 @@ def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, 
 
 
 def is_any_work() -> Select[tuple[bool]]:
-    """Whether anything waits for the notifier or the hashtag writer."""
     return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 
 
@@ -98,7 +96,6 @@ def _token(settings: Settings) -> SecretStr:
 
 
 def make_services(engine: Engine) -> Services:
-    """The use cases of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
     to_read = Signal()

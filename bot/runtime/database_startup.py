@@ -29,11 +29,7 @@ REACH_SECONDS = 10.0
 
 
 def settings_or_stop() -> Settings:
-    """The settings.
-
-    Raises:
-        StartError: one of them is wrong.
-    """
+    """Raises StartError if a setting is wrong."""
     try:
         return load_settings()
     except SettingsError as error:
@@ -41,12 +37,11 @@ def settings_or_stop() -> Settings:
 
 
 def address(settings: Settings) -> URL:
-    """The database's URL."""
     return parse_url(settings.database_url.get_secret_value())
 
 
 def connect(url: URL) -> Database:
-    """The database, which need not answer yet. The folder of an SQLite file is made.
+    """The database need not answer yet. The folder of an SQLite file is made.
 
     Raises:
         StartError: the folder cannot be made.
@@ -84,7 +79,7 @@ async def reach(database: Database) -> None:
 
 
 def _lasting(url: URL, error: BaseException) -> str | None:
-    """The message about an error that waiting does not mend (SQLSTATE class 28: login, 3D: no such database)."""
+    """The message about an error that waiting does not mend. SQLSTATE 28: login; 3D: no such database."""
     cause, where = _cause(error), shown(url)
     if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
         return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
@@ -97,7 +92,6 @@ def _lasting(url: URL, error: BaseException) -> str | None:
 
 
 def _passing(url: URL, error: BaseException) -> str:
-    """The message about an error that did not pass within REACH_SECONDS."""
     cause, where = _cause(error), shown(url)
     if url.get_backend_name() == "sqlite":
         # SQLite's messages hold no secret.

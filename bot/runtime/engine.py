@@ -38,8 +38,6 @@ OnFinished = Callable[[Sequence[FinishedRequest]], None]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Settings, database, provider and worker of a process."""
-
     settings: Settings
     database: Database
     provider: Provider
@@ -55,13 +53,7 @@ class Engine:
         listeners: Listeners | None = None,
         look: Look | None = None,
     ) -> None:
-        """Start the worker, and what wakes it.
-
-        Args:
-            duties: what the process does while it leads; None for one that never leads.
-            listeners: called when other processes notify, in addition to the worker.
-            look: what the leader looks for.
-        """
+        """Start the worker, and what wakes it. A process without `duties` never leads."""
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
@@ -81,7 +73,7 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, on_finished: OnFinished | None = None) -> AsyncIterator[Engine]:
-    """Build the engine. `on_finished` is called with each group of requests once its outcomes are stored.
+    """`on_finished` is called with each group of requests once its outcomes are stored.
 
     Raises:
         StartError: the database cannot be used.
@@ -103,7 +95,6 @@ def set_up_process(settings: Settings) -> asyncio.Event:
 
 
 async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks) -> None:
-    """Wait for the event, and stop the tasks."""
     await stopping.wait()
     log.info("stopping")
     await tasks.stop(STOP_SECONDS)

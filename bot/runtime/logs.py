@@ -1,5 +1,3 @@
-"""Log lines of structlog and of the standard library, through one renderer, without secrets."""
-
 from __future__ import annotations
 
 import logging
@@ -25,7 +23,7 @@ class _Redact:
 
 
 def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
-    """Send all log lines to stderr. `style` is "console" or "json"."""
+    """Send structlog's and logging's lines to stderr. `style` is "console" or "json"."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

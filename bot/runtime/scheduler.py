@@ -33,10 +33,7 @@ def make_scheduler(
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up.
-
-    `wake` is called when posts may be due, `on_news` when people have to be told something.
-    """
+    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up."""
 
     async def tick() -> None:
         wake()

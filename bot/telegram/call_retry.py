@@ -1,5 +1,3 @@
-"""Calls of the Bot API that are repeated until Telegram takes them."""
-
 from __future__ import annotations
 
 import asyncio

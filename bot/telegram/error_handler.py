@@ -1,5 +1,3 @@
-"""What happens when a handler raises: a log line, and a short message to the person."""
-
 from __future__ import annotations
 
 import asyncio

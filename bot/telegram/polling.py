@@ -1,5 +1,3 @@
-"""Long polling that no single update can stop."""
-
 from __future__ import annotations
 
 import asyncio
@@ -42,10 +40,9 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
 
 
 class Polling(BackgroundTask):
-    """Handles each update at least once. An update that cannot be read is skipped, with a log line.
+    """Handles each update at least once; one that cannot be read is skipped.
 
-    Telegram forgets what is below the offset of getUpdates. The offset is the lowest update that is not handled
-    yet, so what a killed process left undone comes again to the next one.
+    Telegram forgets updates below the offset of getUpdates: the lowest one that is not handled yet.
     """
 
     def __init__(
@@ -58,12 +55,7 @@ class Polling(BackgroundTask):
         leftovers: StoredUpdates | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """
-        Args:
-            on_conflict: called when Telegram says that another process polls with the same token.
-            leftovers: handles first what a webhook brought before.
-            grace_seconds: for handlers to end after `stop`.
-        """
+        """`on_conflict`: another process polls with the same token. `leftovers`: what a webhook brought before."""
         super().__init__()
         self._bot = bot
         self._allowed = dispatcher.resolve_used_update_types()
@@ -79,13 +71,11 @@ class Polling(BackgroundTask):
         self._error_pause = 0.0
 
     def stop(self) -> None:
-        """Take no more updates, wait for the handlers in progress, and confirm what was handled."""
         super().stop()
         if self._leftovers is not None:
             self._leftovers.stop()
 
     async def run(self) -> None:
-        """Run until `stop`."""
         await unless_set(self.stopping, self._delete_webhook())
         if self._leftovers is None:
             await super().run()
@@ -100,7 +90,6 @@ class Polling(BackgroundTask):
         self._health.ok()
 
     async def work(self) -> float:
-        """Poll once, and wait a moment for the handlers."""
         try:
             await unless_set(self.stopping, self._poll())
         except AiogramError as error:
@@ -142,7 +131,7 @@ class Polling(BackgroundTask):
         return min(self._holding, default=self._next)
 
     def _begin(self, raw: dict[str, Any]) -> bool:
-        """Begin to handle an update. Returns False if that was done before."""
+        """Returns False if the update was begun before."""
         update_id = raw.get("update_id")
         if not isinstance(update_id, int):
             log.warning("update_skipped", update_id=None, error="no update_id")
@@ -156,7 +145,7 @@ class Polling(BackgroundTask):
         return True
 
     def _let_go(self) -> None:
-        """Confirm slow updates early: behind a hundred of them Telegram would show nobody else's."""
+        """Confirm slow updates early: Telegram shows only a hundred unconfirmed ones."""
         now = time.monotonic()
         slow = [update_id for update_id, until in self._holding.items() if until < now]
         if slow:
@@ -165,7 +154,7 @@ class Polling(BackgroundTask):
             del self._holding[update_id]
 
     async def finish(self) -> None:
-        """Wait for the handlers, and confirm what they handled. The rest comes again at the next start."""
+        """Confirm what the handlers handled. The rest comes again at the next start."""
         await self._in_progress.finish(self._grace_seconds)
         offset = self._offset()
         if offset is None:
@@ -177,6 +166,6 @@ class Polling(BackgroundTask):
 
 
 def _may_hold_until(update: Update) -> float:
-    """People's slow updates are done and wait only to answer. Channels' wait for the database, for ever if need be."""
+    """People's slow updates wait only to answer. Channels' wait for the database, for ever if need be."""
     is_persons = update.event_type in {"message", "callback_query"}
     return time.monotonic() + HOLD_SECONDS if is_persons else math.inf

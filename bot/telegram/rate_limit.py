@@ -1,6 +1,5 @@
-"""Telegram's limits on messages, as a middleware of the bot's session.
+"""Telegram takes 30 messages in any second, and about one a second to a chat.
 
-Telegram takes 30 messages in any second, and about one a second to a chat:
 https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
@@ -35,9 +34,9 @@ is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
 class MessageRateLimit(BaseRequestMiddleware):
-    """Delays messages to Telegram's limits. An answer that Telegram refuses with 429 is sent again when it said.
+    """Delays messages to Telegram's limits, and sends an answer again after 429.
 
-    Of a message that nobody asked for, TelegramRetryAfter is left to the sender, who must read the database anew.
+    Other messages raise TelegramRetryAfter: their sender must read the database anew.
     """
 
     def __init__(self) -> None:
@@ -48,7 +47,6 @@ class MessageRateLimit(BaseRequestMiddleware):
     async def __call__(
         self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
     ) -> Response[TelegramType]:
-        """Around every call of the Bot API."""
         while True:
             await self._wait(method)
             try:

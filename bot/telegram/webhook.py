@@ -1,5 +1,3 @@
-"""The webhook at Telegram: set, and watched."""
-
 from __future__ import annotations
 
 import asyncio
@@ -40,7 +38,6 @@ class Webhook:
         self._last_error: int | None = None
 
     async def run(self) -> None:
-        """Run until cancelled."""
         await retry_call("set_webhook", self._set, failed=self._health.failed)
         while True:
             self._health.ok()

@@ -47,7 +47,6 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
 
 
 def outcome_name(t: Texts, outcome: str) -> Html:
-    """An outcome in words."""
     names = {
         "tagged": t._("tags received"),
         "server_error": t._("server error"),
@@ -66,12 +65,10 @@ def outcome_name(t: Texts, outcome: str) -> Html:
 
 
 def outcome(t: Texts, attempt: AttemptView) -> Html:
-    """How one request ended, in a few words."""
     words = outcome_name(t, attempt.outcome)
     is_ordinary = attempt.http_status is None or attempt.http_status == 200
     return words if is_ordinary else Html(f"{words} (HTTP {attempt.http_status})")
 
 
 def why(t: Texts, card: PostCard) -> Html:
-    """Why this post has no (new) tags."""
     return reason(t, card.error, card.failure_kind)

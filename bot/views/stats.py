@@ -1,5 +1,3 @@
-"""/stats."""
-
 from __future__ import annotations
 
 from datetime import datetime
@@ -12,7 +10,6 @@ from services.library.bot_queries import Stats
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:
-    """Counts by status, and whether the provider can be asked."""
     head = (
         t.ngettext("📊 <b>{count} post</b> of all users", "📊 <b>{count} posts</b> of all users", found.total)
         if everybody
@@ -38,7 +35,7 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
 
 
 def _with_tags(t: Texts, found: Stats) -> Html | None:
-    """More posts than the successful ones have tags while new tags are wanted for some."""
+    """While new tags are wanted for some posts, more posts have tags than are successful."""
     if found.with_tags == found.by_status.get("success", 0):
         return None
     return t._("With tags: {number}", number=found.with_tags)
@@ -84,5 +81,4 @@ def _aside(t: Texts, state: ProviderState) -> Html | None:
 
 
 def usage_stats(t: Texts) -> Html:
-    """/stats with an unknown argument."""
     return t._("Usage: <code>/stats</code>, administrators also <code>/stats all</code>")

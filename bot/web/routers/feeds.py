@@ -26,13 +26,11 @@ CACHING = "private, max-age=300"
 
 @router.get("/feeds/{secret}.xml")
 async def whole_feed(secret: str, request: Request, backend: BackendDep) -> Response:
-    """The newest tagged posts of a user, as RSS."""
     return await tag_feed(secret, None, request, backend)
 
 
 @router.get("/feeds/{secret}/{tag:path}.xml")
 async def tag_feed(secret: str, tag: str | None, request: Request, backend: BackendDep) -> Response:
-    """The newest of a user's posts with one tag, as RSS."""
     root = backend.feeds.public_url
     if root is None or not _is_served_under(request.headers.get("host", ""), root):
         raise _no_such_feed()
@@ -57,7 +55,7 @@ def _no_such_feed() -> HTTPException:
 
 
 def _is_served_under(host: str, public_url: str) -> bool:
-    """Whether a request came to the public address, or from this machine."""
+    """Whether the request came to the public address, or from this machine."""
     name = host_name(host)
     return is_loopback(name) or name == urlsplit(public_url).hostname
 

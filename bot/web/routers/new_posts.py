@@ -1,5 +1,3 @@
-"""Posts from other programs."""
-
 from __future__ import annotations
 
 import asyncio

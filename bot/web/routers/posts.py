@@ -1,5 +1,3 @@
-"""Posts: pages, one post with its attempts, statistics, retry, new tags."""
-
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,5 +1,3 @@
-"""All of a user's posts, as a stream of JSON Lines."""
-
 from __future__ import annotations
 
 import asyncio

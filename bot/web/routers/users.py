@@ -1,5 +1,3 @@
-"""Users, their channels and tags."""
-
 from __future__ import annotations
 
 from typing import Annotated
