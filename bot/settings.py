@@ -21,7 +21,6 @@ DEFAULT_FALLBACKS = (
     "google/gemma-2-9b-it:free",
     "openrouter/free",
 )
-#: What to do about a bot without administrators.
 APPOINT = "put your own Telegram id into ADMIN_IDS in .env and start again"
 #: Variables whose empty value is not their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}

@@ -26,11 +26,9 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Exports made at the same time, of all people.
 AT_ONCE = 2
-#: For one try to send a file, and for all its tries.
+#: One try to send a file, and all its tries.
 SEND_SECONDS, SEND_WITHIN = 300, 900
-#: For telling people at a stop.
 TELL_SECONDS = 3.0
 
 
@@ -44,7 +42,6 @@ class ExportJobs:
         self._clock = clock
         self._largest = largest
         self._slots = asyncio.Semaphore(AT_ONCE)
-        # Person → the task that makes their export.
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._is_stopping = False
 
@@ -103,7 +100,6 @@ class ExportJobs:
             log.warning("export_not_sent", error=error_name(error))
             return views.export_not_sent(t)
         if isinstance(error, OSError) or is_unavailable(error):
-            # The database is away, or the disk is full.
             log.warning("export_not_made", error=error_name(error))
             return views.export_not_made(t)
         log.error("export_failed", exc_info=error)

@@ -20,7 +20,6 @@ from services.hashtags.service import MessageEdit
 
 #: How Telegram says that the bot may not edit in a channel, other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
-#: How Telegram says that a message was deleted.
 GONE = ("message to edit not found", "message_id_invalid")
 
 

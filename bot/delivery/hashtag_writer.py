@@ -57,7 +57,6 @@ class HashtagWriter(BackgroundTask):
         # Channel → when it may be edited in again.
         self._not_before: dict[int, float] = {}
         self._failing: dict[int, FailingEdit] = {}
-        # After an error for all channels.
         self._pause = self._paused_until = 0.0
 
     async def work(self) -> float | None:

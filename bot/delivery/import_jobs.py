@@ -34,14 +34,12 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Between two edits of a message.
 EVERY_SECONDS = 3.0
-#: Before what could not be done is tried again.
 PAUSE_SECONDS = 10.0
 #: Messages in a transaction: fewer than the command's, since other work waits meanwhile.
 PART = 100
 DOWNLOAD_SECONDS = 300
-#: Downloads of a file that Telegram answers for and does not give.
+#: Downloads that fail while Telegram answers.
 MOST_TRIES = 60
 
 
@@ -59,7 +57,6 @@ class ImportJobs(BackgroundTask):
         self._people = people
         self._i18n = i18n
         self._not_before = 0.0
-        # Import → its downloads that failed in this process.
         self._tries: Counter[int] = Counter()
 
     async def work(self) -> float | None:
@@ -135,7 +132,7 @@ class ImportJobs(BackgroundTask):
                         return
                     await self._show(work, done, t, source)
         except ImportTakenError:
-            # The process that leads now has it, or the user was deleted.
+            # The new leader imports it, or the user was deleted.
             log.info("import_taken", import_id=work.id)
         except ExportError as error:
             await self._end(work, views.failed(t, work, done, error.fault), str(error))

@@ -24,9 +24,8 @@ from services.notifications.outbox import Notice, NoticeKind, Outbox
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 2.0
-#: Pauses after errors of the connection or of Telegram, doubled from the first to the last.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-#: Notices taken out of the outbox together: what Telegram takes in some two seconds.
+#: What Telegram takes in some two seconds.
 TAKEN_AT_ONCE = 60
 #: How Telegram says that a person cannot be written to, other than by 403.
 UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
@@ -64,9 +63,8 @@ class Notifier(BackgroundTask):
         # One task for each chat that is written to. A lock lives while a task holds or awaits it.
         self._sending: set[asyncio.Task[None]] = set()
         self._chat_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        # Outbox rows that are being sent, or wait for their turn.
         self._in_hand: set[int] = set()
-        # Outbox rows that Telegram has taken, which the database was away to hear.
+        # Outbox rows that Telegram has taken, and that are not marked as sent yet.
         self._taken: dict[int, Delivered] = {}
         self._pause = 0.0
 
@@ -120,7 +118,7 @@ class Notifier(BackgroundTask):
             async with lock:
                 for notice in notices:
                     if self.stopping.is_set():
-                        # Given back, so that the next process need not wait for it.
+                        # Released: the next process need not wait until its claim expires.
                         await self._outbox.postpone(notice, self._clock())
                     else:
                         await self._deliver(notice)

@@ -95,7 +95,6 @@ async def _take_away(press: CallbackQuery) -> None:
     rows = press.message.reply_markup.inline_keyboard
     left = [kept for row in rows if (kept := [each for each in row if each.callback_data != press.data])]
     with suppress(TelegramBadRequest):
-        # The button was pressed twice.
         await press.message.edit_reply_markup(reply_markup=InlineKeyboardMarkup(inline_keyboard=left))
 
 

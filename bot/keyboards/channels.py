@@ -20,7 +20,6 @@ MAX_PAGE = 1_000_000
 
 ChannelId = Annotated[int, Field(ge=1, le=MAX_ID)]
 PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE)]
-#: `channel_button` for one channel: label and action → button.
 MakeButton = Callable[[str, "ChannelAction"], InlineKeyboardButton]
 
 
@@ -34,9 +33,7 @@ class ChannelAction(StrEnum):
     STOP = "stop"
     #: Asks for confirmation; KEEP and DROP then remove the channel.
     REMOVE = "remove"
-    #: Removes the channel; its posts stay.
     KEEP = "keep"
-    #: Removes the channel with its posts.
     DROP = "drop"
 
 

@@ -29,7 +29,6 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 REQUEST_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 12, 20, 30, 45, 60)
 UPDATE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
-#: Results of a notification.
 RESULTS = ("sent", "postponed", "refused", "unreachable")
 #: The label of models outside the chain: their names have no bounds.
 OTHER = "other"

@@ -77,7 +77,6 @@ def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, 
         log.warning("no_administrators", todo=APPOINT)
     listeners = {NEWS_CHANNEL: news.send}
     if engine.settings.webhook_url:
-        # Only a webhook stores updates.
         listeners[received_updates.CHANNEL] = reception.arrivals.send
     engine.start(tasks, leader.term, listeners, Look(is_any_work, news.send))
 

@@ -24,7 +24,6 @@ from storage.queue import leases, model_states
 
 log = structlog.get_logger(__name__)
 
-#: For how long an unreachable database is tried.
 REACH_SECONDS = 10.0
 
 

@@ -43,7 +43,6 @@ class Engine:
     provider: Provider
     policy: Policy
     worker: Worker
-    #: Sent when people have to be told something.
     news: Signal
 
     def start(

@@ -46,7 +46,7 @@ from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
-#: For the term's tasks to end: longer than handlers get.
+#: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
 
 
@@ -106,7 +106,7 @@ class Leader:
             dispatcher = self._start_delivery(bot, tasks, stack)
             self._start_reading(tasks, stack)
             self._start_receiving(bot, dispatcher, tasks, stack, step_down)
-            # Before what the tasks use is closed.
+            # Runs before the connections that the tasks use are closed.
             stack.push_async_callback(tasks.stop, TERM_SECONDS)
             self._schedule(stack)
             yield

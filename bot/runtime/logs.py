@@ -52,8 +52,7 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # These log a line for each update or job.
     for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of what strangers send.
+    # Strangers' malformed requests would be warnings.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

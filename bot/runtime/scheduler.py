@@ -18,7 +18,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The longest interval between two checks of the alerts.
 MOST_WATCH_SECONDS = 60.0
 
 

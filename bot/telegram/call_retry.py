@@ -17,7 +17,7 @@ from aiogram.exceptions import (
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: Errors that say nothing against the call itself.
+#: The same call may succeed later.
 TRANSIENT = (TelegramNetworkError, TelegramServerError, TelegramRetryAfter)
 
 

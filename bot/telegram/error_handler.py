@@ -15,7 +15,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: For how long a failure is worth telling.
 TELL_WITHIN = 3600.0
 
 

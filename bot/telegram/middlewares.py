@@ -29,12 +29,10 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 #: Of one person's updates, those above MOST_UPDATES within WINDOW_SECONDS are ignored.
 MOST_UPDATES = 30
 WINDOW_SECONDS = 3.0
-#: Seconds after which a press is answered without its handler's text.
 ANSWER_WITHIN = 1.0
 #: Telegram's limit on the answer to a press.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
-#: How often a stranger's repeated /start is answered.
 START_AGAIN_AFTER = 3600.0
 
 
@@ -90,7 +88,7 @@ class Throttle(BaseMiddleware):
     def __init__(self, i18n: I18n, clock: Callable[[], float] = time.monotonic) -> None:
         self._i18n = i18n
         self._clock = clock
-        # Person → when their window began, and the updates in it. Windows that are over are dropped.
+        # Person → when their window began, and the updates in it.
         self._windows: dict[int, tuple[float, int]] = {}
         # Person → their updates in progress. Most of these are answers that wait for Telegram's limit.
         self._open: Counter[int] = Counter()
@@ -140,7 +138,6 @@ class FindUser(BaseMiddleware):
         self._people = people
         self._i18n = i18n
         self._monotonic = monotonic
-        # Stranger and state of their request → when a repeated /start was answered. Dropped after an hour.
         self._answered: dict[tuple[int, Role], float] = {}
         # A lock lives while a task holds or awaits it.
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()

@@ -23,7 +23,6 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 30
 #: Pauses between polls while updates are in progress: doubled from the first to the second while nothing new comes.
 SHORTEST_REST, LONGEST_REST = 0.1, 1.0
-#: How long a person's update may hold back the offset once Telegram shows no more updates.
 HOLD_SECONDS = 5.0
 
 
@@ -42,7 +41,7 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
 class Polling(BackgroundTask):
     """Handles each update at least once; one that cannot be read is skipped.
 
-    Telegram forgets updates below the offset of getUpdates: the lowest one that is not handled yet.
+    Telegram forgets updates below the offset of getUpdates, which is the lowest unhandled one.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Polling(BackgroundTask):
         self._leftovers = leftovers
         self._grace_seconds = grace_seconds
         self._in_progress = UpdatesInProgress(bot, dispatcher)
-        # Unhandled update → until when it holds back the offset.
         self._holding: dict[int, float] = {}
         self._next: int | None = None
         self._rest = SHORTEST_REST

@@ -22,14 +22,13 @@ log = structlog.get_logger(__name__)
 
 #: A bucket lets BURST + A_SECOND messages pass in any second: together Telegram's 30.
 BURST, A_SECOND = 2, 28
-#: Messages that nobody asked for. The rest is for answers, which need not queue behind notices.
+#: Notices. The rest is for answers, which need not queue behind notices.
 UNASKED_A_SECOND = 25
-#: How the names of the methods begin that Telegram counts as messages.
 MESSAGES = ("send", "edit", "copy", "forward")
-#: Chats whose limit is remembered: more than get a message within a second.
+#: More chats than get a message within a second.
 CHATS = 1000
 
-#: True in the context of an update's handler: what is sent there answers a person, who waits.
+#: True in an update's handler, whose messages answer a person who waits.
 is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 

@@ -13,7 +13,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: How often the database is asked without being woken. Other processes notify of what they store.
 LOOK_SECONDS = 30.0
 #: Updates in progress at most. Slow handlers must not hold up other people's updates.
 MOST_IN_PROGRESS = 500
@@ -40,7 +39,7 @@ class StoredUpdates(BackgroundTask):
         self._until_empty = until_empty
         self._grace_seconds = grace_seconds
         self._in_progress = UpdatesInProgress(bot, dispatcher, on_end=self.wake)
-        #: Set once all updates that waited at the start are in progress, or the database was found away.
+        #: Set once all updates stored before the start are in progress, or the database is away.
         self.looked = asyncio.Event()
 
     async def work(self) -> float:

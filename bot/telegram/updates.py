@@ -12,10 +12,8 @@ from pydantic import ValidationError
 
 log = structlog.get_logger(__name__)
 
-#: Updates taken at once.
 MOST_AT_ONCE = 100
 LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
-#: There is room for more once only this many are in progress.
 ROOM_FROM = MOST_AT_ONCE // 2
 
 
@@ -30,9 +28,8 @@ class UpdatesInProgress:
         self._dispatcher = dispatcher
         self._on_end = on_end
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        # Channel → its latest update in progress.
         self._latest: dict[int, asyncio.Task[None]] = {}
-        #: Handled updates that the source has not been told of. The caller removes them.
+        #: The caller removes updates that it has confirmed.
         self.handled: set[int] = set()
         self._has_room = asyncio.Event()
         self._is_over = False

@@ -13,8 +13,7 @@ from bot.telegram.health import TelegramHealth
 
 log = structlog.get_logger(__name__)
 
-#: How often Telegram is asked about the webhook. Only that shows a revoked token, an address set by somebody else,
-#: and updates that cannot be delivered.
+#: Only getWebhookInfo shows a revoked token, an address set by another program, and failed deliveries.
 LOOK_SECONDS = 60.0
 
 

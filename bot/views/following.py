@@ -9,7 +9,6 @@ from bot.views.common import lines, shorten
 from services.following.channel_names import MOST_NAMES, Reason, Unusable
 from services.following.service import MOST_CHANNELS, AddOutcome, AddResult
 
-#: Words that name no channel are shown up to this number for one /add.
 UNUSABLE_SHOWN = 10
 
 

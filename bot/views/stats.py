@@ -62,7 +62,6 @@ def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Htm
         return None
     count = t.ngettext("⏳ {count} post waits", "⏳ {count} posts wait", found.waiting)
     if state.state != "open":
-        # The paragraph about the provider says when.
         return count
     at = found.next_attempt_at
     return lines(count, next_try(t, at if at is not None and at > now else None))

@@ -16,7 +16,7 @@ from fastapi import HTTPException, Request
 
 from services.accounts.tokens import Tokens
 
-#: Headers that reverse proxies add, besides those named *forwarded* or *client-ip*.
+#: Besides *forwarded* and *client-ip*.
 PROXY_HEADERS = frozenset({"via", "x-real-ip", "cf-connecting-ip"})
 
 

@@ -17,7 +17,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The methods that operations have; HEAD goes with GET.
 METHODS = ("GET", "POST")
 NO_DATABASE = "The database does not answer: try again in a moment"
 

@@ -7,7 +7,6 @@ from aiolimiter import AsyncLimiter
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Requests a second from one address, and how many may come at once.
 RATE, BURST = 20.0, 20
 ADDRESSES_KEPT = 1000
 
@@ -19,7 +18,6 @@ class RateLimit:
         self._app = app
         self._is_exempt = is_exempt
         self._rate = rate
-        # The least recently used first.
         self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

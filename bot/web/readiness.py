@@ -14,7 +14,7 @@ from storage.migration.inspection import is_current
 
 log = structlog.get_logger(__name__)
 
-#: Anybody may ask as often as they like, so a result is given again for this long.
+#: /readyz has no rate limit, so a result is reused for this long.
 FRESH_SECONDS = 1.0
 DATABASE_TIMEOUT_SECONDS = 5.0
 

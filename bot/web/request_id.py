@@ -58,7 +58,6 @@ class RequestId:
                     answer = JSONResponse({"detail": STOPPING}, 503, {"Retry-After": "5"})
                     await answer(scope, receive, send_with_headers)
             except Exception:
-                # Starlette raises again what `errors.py` has logged and answered.
                 if not status:
                     raise
             _log_request(scope, status, time.monotonic() - began)
