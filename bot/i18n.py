@@ -44,8 +44,6 @@ class Texts:
         self._catalogue = catalogue
         self._timezone = timezone
         self._clock = clock
-        # Babel parses the locale's pattern for each number.
-        self._percent = format_percent(0, locale=language).replace("0", "{}")
 
     def _(self, message: str, /, **values: object) -> Html:
         """A text as HTML. Each `{name}` is replaced by its value, escaped."""
@@ -67,7 +65,7 @@ class Texts:
         share = part / whole if whole else 0.0
         sign = "<" if 0 < share < 0.01 else ""
         shown = max(round(share * 100), 1) if part else 0
-        return sign + self._percent.format(min(shown, 99) if part < whole else shown)
+        return sign + format_percent((min(shown, 99) if part < whole else shown) / 100, locale=self.language)
 
     def seconds(self, value: float) -> str:
         return format_decimal(value, format="#,##0.0", locale=self.language)

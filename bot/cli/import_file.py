@@ -33,11 +33,15 @@ async def run_import(path: Path, telegram_id: int | None) -> int:
         CommandError: the file, the user or the database cannot be used.
     """
     settings = settings_or_stop()
-    mark = _read(lambda: fingerprint(path))
+    try:
+        mark = fingerprint(path)
+    except SourceError as error:
+        raise CommandError(str(error)) from None
     with _database_in_words():
         async with current_database(settings) as database:
             user_id = await _user_id(database, settings, telegram_id)
-            imports = Imports(database, _nothing, utc_now)
+            # A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick.
+            imports = Imports(database, lambda: None, utc_now)
             work = await imports.begin(user_id, fingerprint=mark, file_name=path.name)
             return await _import(imports, work, path)
 
@@ -84,13 +88,6 @@ async def _steps(
             show(source.bytes_read)
             if stopping.is_set():
                 return
-
-
-def _read(work: Callable[[], str]) -> str:
-    try:
-        return work()
-    except SourceError as error:
-        raise CommandError(str(error)) from None
 
 
 @contextmanager
@@ -167,7 +164,3 @@ def summary_lines(done: ImportResult) -> list[str]:
     if unreadable:
         lines.append(f"Skipped: {unreadable:,} messages that cannot be read (without a number or a date)")
     return lines
-
-
-def _nothing() -> None:
-    """A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick."""

@@ -97,7 +97,12 @@ async def details(
     queries: BotQueries,
     toast: Toast,
 ) -> None:
-    await _show_card(press, callback_data, bot, t, user, queries, toast)
+    card = await queries.post(callback_data.post, user_id=user.scope)
+    if card is None:
+        toast.text = t.plain("There is no such post among yours.")
+        return
+    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+    await show(press, bot, views.card(t, card), markup, here=callback_data.here)
 
 
 async def skip(
@@ -113,24 +118,7 @@ async def skip(
     change = tagging.skip_post if callback_data.action is PostAction.SKIP else tagging.unskip_post
     changed = await change(callback_data.post, user_id=user.scope)
     toast.text = "" if changed else t.plain("Nothing to change.")
-    await _show_card(press, callback_data, bot, t, user, queries, toast)
-
-
-async def _show_card(
-    press: CallbackQuery,
-    data: PostButton,
-    bot: Bot,
-    t: Texts,
-    user: CurrentUser,
-    queries: BotQueries,
-    toast: Toast,
-) -> None:
-    card = await queries.post(data.post, user_id=user.scope)
-    if card is None:
-        toast.text = t.plain("There is no such post among yours.")
-        return
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
-    await show(press, bot, views.card(t, card), markup, here=data.here)
+    await details(press, callback_data, bot, t, user, queries, toast)
 
 
 def router() -> Router:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 
 from bot.errors import StartError
 from bot.monitoring.metrics import CONTENT_TYPE, Metrics
@@ -46,10 +46,8 @@ async def served_alone(metrics: Metrics, address: str) -> AsyncIterator[None]:
         StartError: the address is malformed, or cannot be used.
     """
     host, port = _host_and_port(address)
-    registry = CollectorRegistry()
-    registry.register(metrics)
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = start_http_server(port, host, metrics.registry)
     except OSError as error:
         raise StartError(f"--metrics: {address} cannot be used ({error.strerror}): name another.") from None
     log.info("metrics_ready", host=host, port=server.server_port)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import get_args
 
@@ -14,6 +14,7 @@ from prometheus_client import (
     Metric,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
@@ -39,7 +40,9 @@ class Metrics:
 
     def __init__(self, models: Sequence[str], version: str) -> None:
         self._models = frozenset(models)
-        self._registry = registry = CollectorRegistry()
+        # Creation times would double the number of series.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
         self._attempts = counter(
             "metka_attempts",
@@ -105,22 +108,16 @@ class Metrics:
     def notified(self, kind: NoticeKind, result: str) -> None:
         self._notifications.labels(kind, result).inc()
 
-    def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
-            # Creation times would double the number of series.
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            yield family
-
     def render(self, reading: MetricsSnapshot | None) -> bytes:
-        return generate_latest(_Families([*self.collect(), *families(reading)]))
+        return generate_latest(self.registry) + generate_latest(_Gauges(reading))
 
 
-class _Families:
-    def __init__(self, found: Sequence[Metric]) -> None:
-        self._found = found
+class _Gauges:
+    def __init__(self, reading: MetricsSnapshot | None) -> None:
+        self._reading = reading
 
-    def collect(self) -> Iterable[Metric]:
-        return self._found
+    def collect(self) -> Iterator[Metric]:
+        return families(self._reading)
 
 
 def families(reading: MetricsSnapshot | None) -> Iterator[Metric]:

@@ -8,20 +8,6 @@ from typing import Any
 import structlog
 
 
-class _Redact:
-    """Replaces known secrets in a rendered line, tracebacks included."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, _logger: Any, _name: str, event: Any) -> Any:
-        if not isinstance(event, str):
-            return event
-        for secret in self._secrets:
-            event = event.replace(secret, "***")
-        return event
-
-
 def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
     """Send structlog's and logging's lines to stderr. `style` is "console" or "json"."""
     shared: list[Any] = [
@@ -42,11 +28,17 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+    def redact(_logger: Any, _name: str, line: Any) -> Any:
+        for secret in secrets:
+            line = line.replace(secret, "***")
+        return line
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _Redact(secrets)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redact],
         )
     )
     root = logging.getLogger()

@@ -113,14 +113,11 @@ class Polling(BackgroundTask):
         )
         self._health.ok()
         news = [raw for raw in updates if self._begin(raw)]
-        is_full = len(updates) == MOST_AT_ONCE
-        if is_full:
+        if len(updates) == MOST_AT_ONCE:
             self._let_go()
         # While an update is unconfirmed getUpdates returns at once: without a rest this would be a busy loop.
         self._rest = SHORTEST_REST if news else min(LONGEST_REST, self._rest * 2)
-        if is_full and news:
-            await self._in_progress.wait_for_room(self._rest)
-        elif not await self._in_progress.wait(self._rest) and updates and not news:
+        if not await self._in_progress.wait(self._rest) and updates and not news:
             await asyncio.sleep(self._rest)
 
     def _offset(self) -> int | None:

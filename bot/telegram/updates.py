@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,7 +13,6 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 100
 LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
-ROOM_FROM = MOST_AT_ONCE // 2
 
 
 class UpdatesInProgress:
@@ -31,7 +29,6 @@ class UpdatesInProgress:
         self._latest: dict[int, asyncio.Task[None]] = {}
         #: The caller removes updates that it has confirmed.
         self.handled: set[int] = set()
-        self._has_room = asyncio.Event()
         self._is_over = False
 
     @property
@@ -60,13 +57,6 @@ class UpdatesInProgress:
         await asyncio.wait(self._tasks.values(), timeout=seconds)
         return True
 
-    async def wait_for_room(self, seconds: float) -> None:
-        """Wait until at most ROOM_FROM are in progress, at most this long."""
-        self._has_room.clear()
-        if len(self._tasks) > ROOM_FROM:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_room.wait(), seconds)
-
     async def finish(self, grace_seconds: float) -> None:
         await self.wait(grace_seconds)
         self._is_over = True
@@ -88,8 +78,6 @@ class UpdatesInProgress:
             del self._latest[channel]
         if not (task.cancelled() and self._is_over):
             self.handled.add(update_id)
-        if len(self._tasks) <= ROOM_FROM:
-            self._has_room.set()
         self._on_end()
 
 
