@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,11 +26,7 @@ AGAIN = "The same command goes on from there."
 
 
 async def run_import(path: Path, telegram_id: int | None) -> int:
-    """Import a file for a user.
-
-    Raises:
-        CommandError: the file, the user or the database cannot be used.
-    """
+    """Import a file for a user. Raises CommandError if the file, the user or the database cannot be used."""
     settings = settings_or_stop()
     try:
         mark = fingerprint(path)
@@ -49,45 +44,29 @@ async def run_import(path: Path, telegram_id: int | None) -> int:
 async def _import(imports: Imports, work: Import, path: Path) -> int:
     if work.done.messages:
         click.echo(f"Going on after {work.done.messages:,} messages, which are imported.", err=True)
-    so_far = _SoFar(work.done)
+    done = work.done
     try:
         with _interruptible() as stopping, _progress(path) as show:
-            await _steps(imports, work, ExportFile(path), so_far, stopping, show)
+            source = ExportFile(path)
+            async with aclosing(imports.steps(work, source)) as steps:
+                async for step in steps:
+                    done = step
+                    show(source.bytes_read)
+                    if stopping.is_set():
+                        break
     except SourceError as error:
         await imports.finish(work, str(error))
-        if so_far.done.messages:
-            _print(so_far.done)
+        if done.messages:
+            _print(done)
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None
     if stopping.is_set():
-        click.echo(f"Stopped after {so_far.done.messages:,} messages, which are imported. {AGAIN}", err=True)
+        click.echo(f"Stopped after {done.messages:,} messages, which are imported. {AGAIN}", err=True)
         return INTERRUPTED
     await imports.finish(work)
-    _print(so_far.done)
+    _print(done)
     return 0
-
-
-@dataclass
-class _SoFar:
-    """What is imported, also if the file breaks off."""
-
-    done: ImportResult
-
-
-async def _steps(
-    imports: Imports,
-    work: Import,
-    source: ExportFile,
-    so_far: _SoFar,
-    stopping: asyncio.Event,
-    show: Callable[[int], None],
-) -> None:
-    async with aclosing(imports.steps(work, source)) as steps:
-        async for so_far.done in steps:
-            show(source.bytes_read)
-            if stopping.is_set():
-                return
 
 
 @contextmanager

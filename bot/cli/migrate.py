@@ -10,11 +10,7 @@ from storage.migration.report import describe
 
 
 async def run_migrate() -> int:
-    """Migrate the database.
-
-    Raises:
-        StartError: a setting is wrong, or the database does not answer or cannot be migrated.
-    """
+    """Migrate the database. Raises StartError if that is not possible."""
     database = connect(address(settings_or_stop()))
     try:
         await reach(database)

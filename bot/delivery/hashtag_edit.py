@@ -24,11 +24,7 @@ GONE = ("message to edit not found", "message_id_invalid")
 
 
 async def edit_message(bot: Bot, edit: MessageEdit) -> datetime | None:
-    """Returns Telegram's time of the edit; None if the text stood there already.
-
-    Raises:
-        TelegramAPIError: it was not edited.
-    """
+    """Returns Telegram's time of the edit; None if the text stood there already. Raises TelegramAPIError."""
     call = _edit_caption if edit.original.is_caption else _edit_text
     try:
         message = await call(bot, edit)

@@ -7,10 +7,9 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiogram import Bot
@@ -83,7 +82,7 @@ class ImportJobs(BackgroundTask):
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:
-                if _is_passing(error):
+                if isinstance(error, TRANSIENT) or is_unavailable(error):
                     raise
                 log.exception("import_failed", import_id=work.id)
                 await self._end(work, views.went_wrong(t), type(error).__name__)
@@ -105,16 +104,15 @@ class ImportJobs(BackgroundTask):
         """Returns False if the download must be tried again."""
         log.warning("import_not_downloaded", import_id=work.id, error=error_name(fault), status=_status(fault))
         if isinstance(fault, TelegramBadRequest):
-            is_big = "too big" in fault.message.lower()
-            await self._end(work, self._too_big(work, t) if is_big else views.lost(t), fault.message)
+            is_admin = self._people.is_admin(work.telegram_id or 0)
+            too_big = views.too_big(t, work.telegram_id, admin=is_admin)
+            text = too_big if "too big" in fault.message.lower() else views.lost(t)
+            await self._end(work, text, fault.message)
         elif _is_refused(fault) or self._is_tried_out(work, fault):
             await self._end(work, views.lost(t), error_name(fault))
         else:
             return False
         return True
-
-    def _too_big(self, work: Import, t: Texts) -> Html:
-        return views.too_big(t, work.telegram_id, admin=self._people.is_admin(work.telegram_id or 0))
 
     def _is_tried_out(self, work: Import, fault: Exception) -> bool:
         # While Telegram is away, or refuses the token, its errors say nothing about the file.
@@ -126,8 +124,7 @@ class ImportJobs(BackgroundTask):
         done = work.done
         try:
             async with aclosing(self._imports.steps(work, source)) as steps:
-                async for step in steps:
-                    done = step
+                async for done in steps:
                     if self.stopping.is_set():
                         return
                     await self._show(work, done, t, source)
@@ -160,24 +157,18 @@ class ImportJobs(BackgroundTask):
 
     async def _tell(self, work: Import, text: Html) -> None:
         try:
-            await self._insist(lambda: self._edit(work, text))
+            await retry_call("import_result", lambda: self._edit(work, text), on=TRANSIENT)
         except TelegramBadRequest as error:
             if "not modified" in error.message:
                 return
             with suppress(TelegramBadRequest, TelegramForbiddenError):
-                await self._insist(lambda: self._bot.send_message(work.chat_id or 0, text))
+                send = partial(self._bot.send_message, work.chat_id or 0, text)
+                await retry_call("import_result", send, on=TRANSIENT)
         except TelegramForbiddenError:
             log.info("blocked_by_person", import_id=work.id)
 
-    async def _insist(self, call: Callable[[], Awaitable[Any]]) -> None:
-        await retry_call("import_result", call, on=TRANSIENT)
-
     async def _edit(self, work: Import, text: Html) -> None:
         await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id)
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, TRANSIENT) or is_unavailable(error)
 
 
 def _status(fault: Exception) -> int | None:

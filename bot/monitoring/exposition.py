@@ -10,7 +10,7 @@ from prometheus_client import start_http_server
 
 from bot.errors import StartError
 from bot.monitoring.metrics import CONTENT_TYPE, Metrics
-from services.metrics import MetricsReader, MetricsSnapshot
+from services.metrics import MetricsReader
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
@@ -26,25 +26,19 @@ class Exposition:
         self._gauges = gauges
 
     async def scrape(self) -> bytes:
-        return self._metrics.render(await self._read())
-
-    async def _read(self) -> MetricsSnapshot | None:
+        reading = None
         try:
-            return await self._gauges.read()
+            reading = await self._gauges.read()
         except Exception as error:
             if not is_unavailable(error):
                 raise
             log.info("metrics_without_database", error=type(error).__name__)
-            return None
+        return self._metrics.render(reading)
 
 
 @asynccontextmanager
 async def served_alone(metrics: Metrics, address: str) -> AsyncIterator[None]:
-    """Serve a worker's own counters at HOST:PORT, in a thread, without authentication.
-
-    Raises:
-        StartError: the address is malformed, or cannot be used.
-    """
+    """Serve a worker's own counters at HOST:PORT, without authentication. Raises StartError for a wrong address."""
     host, port = _host_and_port(address)
     try:
         server, thread = start_http_server(port, host, metrics.registry)

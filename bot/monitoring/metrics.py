@@ -20,7 +20,6 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
-from services.llm.client import Call
 from services.llm.outcomes import Kind
 from services.metrics import MetricsSnapshot, ModelMetrics
 from services.notifications.outbox import NoticeKind
@@ -88,18 +87,15 @@ class Metrics:
 
     def finished(self, group: Sequence[FinishedRequest]) -> None:
         """Count requests whose outcomes are stored."""
-        for finished in group:
-            self._request(finished.call)
-
-    def _request(self, call: Call) -> None:
-        model = call.request.model if call.request.model in self._models else OTHER
-        for outcome in call.outcomes:
-            self._attempts.labels(outcome.kind.value, model).inc()
-        self._requests.labels(model, call.outcome.kind.value).inc()
-        self._request_seconds.labels(model).observe(call.seconds)
-        self._tokens.labels(model, "prompt").inc(call.usage.prompt_tokens or 0)
-        self._tokens.labels(model, "completion").inc(call.usage.completion_tokens or 0)
-        self._cost.labels(model).inc(call.usage.cost or 0)
+        for call in (finished.call for finished in group):
+            model = call.request.model if call.request.model in self._models else OTHER
+            for outcome in call.outcomes:
+                self._attempts.labels(outcome.kind.value, model).inc()
+            self._requests.labels(model, call.outcome.kind.value).inc()
+            self._request_seconds.labels(model).observe(call.seconds)
+            self._tokens.labels(model, "prompt").inc(call.usage.prompt_tokens or 0)
+            self._tokens.labels(model, "completion").inc(call.usage.completion_tokens or 0)
+            self._cost.labels(model).inc(call.usage.cost or 0)
 
     def updated(self, update_type: str, result: str, seconds: float) -> None:
         self._updates.labels(update_type, result).inc()

@@ -40,11 +40,7 @@ def address(settings: Settings) -> URL:
 
 
 def connect(url: URL) -> Database:
-    """The database need not answer yet. The folder of an SQLite file is made.
-
-    Raises:
-        StartError: the folder cannot be made.
-    """
+    """The database need not answer yet. Raises StartError if the folder of an SQLite file cannot be made."""
     try:
         return Database(url)
     except OSError as error:
@@ -56,11 +52,7 @@ def connect(url: URL) -> Database:
 
 
 async def reach(database: Database) -> None:
-    """Wait until the database answers, REACH_SECONDS at most.
-
-    Raises:
-        StartError: it does not answer. The message names its address without the password.
-    """
+    """Wait until the database answers. Raises StartError after REACH_SECONDS, with the address without its password."""
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
@@ -117,12 +109,7 @@ def _make_sure_of_file(url: URL) -> None:
 
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, for a command that runs beside the bot.
-
-    Raises:
-        StartError: it does not answer.
-        CommandError: it must be migrated first.
-    """
+    """The database, for a command beside the bot. Raises StartError, or CommandError if it must be migrated first."""
     url = address(settings)
     _make_sure_of_file(url)
     database = connect(url)
@@ -137,11 +124,7 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, migrated. On SQLite it is locked for this process, and a dead process's leases are void.
-
-    Raises:
-        StartError: it does not answer, another bot uses it, or it must be migrated by hand.
-    """
+    """The migrated database, locked for this process on SQLite. Raises StartError if it cannot be used."""
     async with AsyncExitStack() as stack:
         database = connect(address(settings))
         stack.push_async_callback(database.close)

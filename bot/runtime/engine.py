@@ -72,13 +72,16 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, on_finished: OnFinished | None = None) -> AsyncIterator[Engine]:
-    """`on_finished` is called with each group of requests once its outcomes are stored.
-
-    Raises:
-        StartError: the database cannot be used.
-    """
-    policy = _policy(settings)
-    async with open_database(settings) as database, _provider(settings) as provider:
+    """`on_finished` is called with each group of requests once its outcomes are stored. Raises StartError."""
+    policy = Policy(
+        max_retries=settings.tagging_max_retries,
+        retry_delay=settings.tagging_retry_delay,
+        max_attempts=settings.tagging_max_attempts,
+        backoff_seconds=settings.tagging_backoff_seconds,
+    )
+    key = settings.openrouter_api_key.get_secret_value()
+    made = Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
+    async with open_database(settings) as database, made as provider:
         news = Signal()
         worker = _worker(settings, database, provider, policy, news.send, on_finished)
         yield Engine(settings, database, provider, policy, worker, news)
@@ -97,20 +100,6 @@ async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks) -> None:
     await stopping.wait()
     log.info("stopping")
     await tasks.stop(STOP_SECONDS)
-
-
-def _provider(settings: Settings) -> Provider:
-    key = settings.openrouter_api_key.get_secret_value()
-    return Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        max_retries=settings.tagging_max_retries,
-        retry_delay=settings.tagging_retry_delay,
-        max_attempts=settings.tagging_max_attempts,
-        backoff_seconds=settings.tagging_backoff_seconds,
-    )
 
 
 def _worker(

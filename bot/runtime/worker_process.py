@@ -19,11 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker(metrics: str | None = None) -> int:
-    """Tag until SIGTERM or SIGINT; serve /metrics at `metrics` (HOST:PORT). Returns the exit status.
-
-    Raises:
-        StartError: a setting is wrong, or the database or the address cannot be used.
-    """
+    """Tag until SIGTERM or SIGINT; serve /metrics at `metrics` (HOST:PORT). Returns the exit status."""
     settings = settings_or_stop()
     if not settings.tagging_enabled:
         raise StartError(
