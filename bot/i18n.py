@@ -50,7 +50,6 @@ class Texts:
         return self._fill(self._catalogue.gettext(message), values)
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> Html:
-        """A text that depends on `count`."""
         return self._fill(self._catalogue.ngettext(one, many, count), {"count": count, **values})
 
     def plain(self, message: str, /, **values: object) -> str:

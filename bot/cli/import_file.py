@@ -80,7 +80,6 @@ def _database_in_words() -> Iterator[None]:
 
 
 async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
-    """Return users.id of the person named, or else of the first administrator."""
     who = telegram_id or next(iter(settings.admin_ids), None)
     if who is None:
         raise CommandError(

@@ -10,7 +10,6 @@ from storage.migration.report import describe
 
 
 async def run_migrate() -> int:
-    """Migrate the database. Raises StartError if that is not possible."""
     database = connect(address(settings_or_stop()))
     try:
         await reach(database)

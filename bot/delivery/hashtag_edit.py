@@ -1,5 +1,3 @@
-"""One edit of a channel's message, and whether the bot may make it."""
-
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -77,7 +75,7 @@ async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> 
 
 
 async def may_edit(bot: Bot, chat_id: int) -> bool:
-    """Whether the bot may edit a channel's messages. Raises TelegramAPIError."""
+    """Raises TelegramAPIError if Telegram cannot be asked now."""
     try:
         member = await bot.get_chat_member(chat_id, bot.id)
     except (TelegramBadRequest, TelegramForbiddenError):

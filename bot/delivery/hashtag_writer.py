@@ -45,8 +45,6 @@ class FailingEdit:
 
 
 class HashtagWriter(BackgroundTask):
-    """Edits what is due: one message of a channel at a time."""
-
     def __init__(self, bot: Bot, hashtags: ChannelHashtags, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._bot = bot

@@ -28,8 +28,6 @@ class NoticeMessage:
 
 
 class NoticeMessages:
-    """Writes notices in their person's language, from what the database says now."""
-
     def __init__(self, queries: BotQueries, i18n: I18n, admin_ids: Collection[int]) -> None:
         self._queries = queries
         self._i18n = i18n

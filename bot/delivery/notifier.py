@@ -35,8 +35,6 @@ Result = Literal["sent", "postponed", "refused", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A notice that Telegram has taken."""
-
     notice: Notice
     message_id: int | None
     final: bool
@@ -69,7 +67,6 @@ class Notifier(BackgroundTask):
         self._pause = 0.0
 
     def wake_soon(self) -> None:
-        """Look for notices within EVERY_SECONDS."""
         if self._alarm is None and not self.stopping.is_set():
             self._alarm = asyncio.get_running_loop().call_later(EVERY_SECONDS, self.wake)
 

@@ -1,5 +1,3 @@
-"""The administrators' answer to a stranger's request for access."""
-
 from __future__ import annotations
 
 from aiogram import Bot, Router

@@ -1,5 +1,3 @@
-"""The button under the administrators' alert that the provider refuses the account."""
-
 from __future__ import annotations
 
 from aiogram import Router

@@ -11,8 +11,6 @@ DEFAULT_LIMIT = 50
 
 @dataclass(frozen=True, slots=True)
 class RetryArguments:
-    """`/retry [force] [all] [limit]`."""
-
     limit: int = DEFAULT_LIMIT
     force: bool = False
     everybody: bool = False

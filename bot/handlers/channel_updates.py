@@ -1,5 +1,3 @@
-"""Posts in channels, and the bot's memberships in channels and private chats."""
-
 from __future__ import annotations
 
 import structlog

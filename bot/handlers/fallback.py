@@ -1,5 +1,3 @@
-"""Messages and presses that no other handler takes."""
-
 from __future__ import annotations
 
 from aiogram import F, Router

@@ -1,5 +1,3 @@
-"""Files sent to the bot: an export of Telegram Desktop is imported."""
-
 from __future__ import annotations
 
 from aiogram import F, Router

@@ -1,5 +1,3 @@
-"""Buttons of a post, of /failed, and of notices about failed posts."""
-
 from __future__ import annotations
 
 from enum import StrEnum

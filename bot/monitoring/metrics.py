@@ -86,7 +86,6 @@ class Metrics:
                 self._notifications.labels(notice, result)
 
     def finished(self, group: Sequence[FinishedRequest]) -> None:
-        """Count requests whose outcomes are stored."""
         for call in (finished.call for finished in group):
             model = call.request.model if call.request.model in self._models else OTHER
             for outcome in call.outcomes:

@@ -1,1 +1,1 @@
-"""How the bot and the worker are put together, started, scheduled and stopped. Only bot.cli imports this package."""
+"""How the bot and the worker are put together, started and stopped. No other package imports it but bot.cli."""

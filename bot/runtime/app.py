@@ -72,7 +72,6 @@ def make_reception(engine: Engine) -> Reception:
 
 
 def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
-    """Start the worker, and Telegram while this process leads."""
     if not engine.settings.admin_ids:
         log.warning("no_administrators", todo=APPOINT)
     listeners = {NEWS_CHANNEL: news.send}

@@ -1,5 +1,3 @@
-"""The background tasks of a process, stopped together."""
-
 from __future__ import annotations
 
 import asyncio

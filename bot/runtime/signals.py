@@ -16,7 +16,6 @@ class Signal:
 
     @contextmanager
     def received_by(self, receiver: Callable[[], None]) -> Iterator[None]:
-        """Connect the receiver while the block runs."""
         self._receiver = receiver
         try:
             yield

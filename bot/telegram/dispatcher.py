@@ -63,7 +63,6 @@ def make_dispatcher(
 
 
 async def publish_commands(bot: Bot, i18n: I18n) -> None:
-    """Set the menu of commands in every language."""
     for code in (None, *LANGUAGES):
         commands = help_views.commands(i18n.texts(code))
         await retry_call("set_commands", partial(bot.set_my_commands, commands, language_code=code))

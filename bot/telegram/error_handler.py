@@ -19,7 +19,6 @@ TELL_WITHIN = 3600.0
 
 
 async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
-    """Log what a handler raised, and tell the person that it failed."""
     error, update = event.exception, event.update
     if isinstance(error, TelegramForbiddenError):
         log.info("blocked_by_person", update_id=update.update_id)

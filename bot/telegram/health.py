@@ -1,5 +1,3 @@
-"""Whether Telegram answers, for /readyz."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -74,7 +74,6 @@ class StoredUpdates(BackgroundTask):
             self._on_rival()
 
     async def _begin_waiting(self) -> int:
-        """Returns how many updates were begun."""
         known = self._in_progress.known
         room = min(MOST_AT_ONCE, MOST_IN_PROGRESS - len(known))
         if room <= 0:

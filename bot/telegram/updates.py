@@ -33,7 +33,6 @@ class UpdatesInProgress:
 
     @property
     def known(self) -> set[int]:
-        """Updates that must not be begun again."""
         return self.handled | self._tasks.keys()
 
     def begin(self, update_id: int, raw: dict[str, Any]) -> Update | None:

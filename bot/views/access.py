@@ -1,5 +1,3 @@
-"""Messages to strangers, and to the administrators about them."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

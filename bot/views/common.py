@@ -36,10 +36,6 @@ def status_words(t: Texts) -> dict[str, Html]:
     }
 
 
-def status_names(t: Texts) -> dict[str, Html]:
-    return {status: Html(f"{SIGNS[status]} {words}") for status, words in status_words(t).items()}
-
-
 def number(card: PostCard) -> str:
     return f"#{card.id}"
 

@@ -1,5 +1,3 @@
-"""Replies when the bot does not do what was asked, whatever the topic."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts

@@ -1,5 +1,3 @@
-"""/add, /remove and the offer to follow a channel."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

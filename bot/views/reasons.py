@@ -1,5 +1,3 @@
-"""Error texts and outcomes of requests in plain words."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape
@@ -10,7 +8,6 @@ REASON_UNITS = 200
 
 
 def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html:
-    """Why a post has no (new) tags."""
     if failure_kind == "refused":
         return t._("Every model refuses this text.")
     if not error:

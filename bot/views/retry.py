@@ -26,16 +26,18 @@ def retry_started(t: Texts, queued: int, *, enabled: bool) -> Html:
 
 def progress(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
     """`paused`: the message is not edited any more, because the provider's pause lasts."""
-    done = state.total - state.waiting
     return paragraphs(
         _progress_head(t, state, paused=paused),
-        t._("{done} of {total}: ✅ {success} · ❌ {failed} · ⏳ {waiting}", **_numbers(state), done=done),
+        t._(
+            "{done} of {total}: ✅ {success} · ❌ {failed} · ⏳ {waiting}",
+            done=state.total - state.waiting,
+            total=state.total,
+            success=state.success,
+            failed=state.failed,
+            waiting=state.waiting,
+        ),
         _progress_foot(t, state),
     )
-
-
-def _numbers(state: RetryProgress) -> dict[str, object]:
-    return {"total": state.total, "success": state.success, "failed": state.failed, "waiting": state.waiting}
 
 
 def _progress_head(t: Texts, state: RetryProgress, *, paused: bool) -> Html:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.i18n import Html, Texts
-from bot.views.common import lines, next_try, paragraphs, provider, shorten, status_names
+from bot.views.common import SIGNS, lines, next_try, paragraphs, provider, shorten, status_words
 from bot.views.reasons import reason
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import Stats
@@ -18,11 +18,11 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
     shares = [
         t._(
             "{status}: {number} ({share})",
-            status=name,
+            status=Html(f"{SIGNS[status]} {name}"),
             number=found.by_status.get(status, 0),
             share=t.percent(found.by_status.get(status, 0), found.total),
         )
-        for status, name in status_names(t).items()
+        for status, name in status_words(t).items()
     ]
     return paragraphs(
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),

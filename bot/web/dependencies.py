@@ -22,8 +22,6 @@ from services.tagging.service import TaggingService
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What the handlers call."""
-
     authenticator: Authenticator
     listing: ApiQueries
     api_posts: ApiPosts

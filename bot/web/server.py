@@ -1,5 +1,3 @@
-"""uvicorn in the process's own event loop."""
-
 from __future__ import annotations
 
 import asyncio

@@ -107,7 +107,6 @@ def _refuse_if_disabled(backend: Backend) -> None:
 
 
 def _message(state: ProviderState, queued: int, *, force: bool = False) -> str:
-    """How many posts were queued, and how long they wait if tagging is paused."""
     if not queued:
         return "Nothing to retry."
     done = "1 post is queued." if queued == 1 else f"{queued} posts are queued."
