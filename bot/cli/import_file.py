@@ -57,7 +57,7 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
     except SourceError as error:
         await imports.finish(work, str(error))
         if done.messages:
-            _print(done)
+            click.echo("\n".join(summary_lines(done)))
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None
@@ -65,7 +65,7 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
         click.echo(f"Stopped after {done.messages:,} messages, which are imported. {AGAIN}", err=True)
         return INTERRUPTED
     await imports.finish(work)
-    _print(done)
+    click.echo("\n".join(summary_lines(done)))
     return 0
 
 
@@ -121,11 +121,6 @@ def _progress(path: Path) -> Iterator[Callable[[int], None]]:
             bar.update(bytes_read - bar.pos)
 
         yield show
-
-
-def _print(done: ImportResult) -> None:
-    for line in summary_lines(done):
-        click.echo(line)
 
 
 def summary_lines(done: ImportResult) -> list[str]:

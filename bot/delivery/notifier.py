@@ -10,12 +10,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import (
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramForbiddenError,
-    TelegramRetryAfter,
-)
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
 
 from bot.delivery.notice_messages import NoticeMessage, NoticeMessages
 from services.background_task import BackgroundTask

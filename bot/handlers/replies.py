@@ -16,12 +16,8 @@ async def show(
     if here and isinstance(press.message, Message):
         try:
             await press.message.edit_text(text, reply_markup=markup)
+            return press.message.message_id
         except TelegramBadRequest as error:
-            if "not modified" not in error.message:
-                return await _send(press, bot, text, markup)
-        return press.message.message_id
-    return await _send(press, bot, text, markup)
-
-
-async def _send(press: CallbackQuery, bot: Bot, text: str, markup: InlineKeyboardMarkup | None) -> int:
+            if "not modified" in error.message:
+                return press.message.message_id
     return (await bot.send_message(chat_of(press), text, reply_markup=markup)).message_id

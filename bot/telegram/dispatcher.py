@@ -14,21 +14,13 @@ from pydantic import SecretStr
 from bot.i18n import I18n
 from bot.telegram.call_retry import retry_call
 from bot.telegram.error_handler import on_error
-from bot.telegram.middlewares import (
-    AnswerPresses,
-    FindUser,
-    MarkAnswers,
-    MeasureUpdates,
-    RepeatUntilStored,
-    Throttle,
-)
+from bot.telegram.middlewares import AnswerPresses, FindUser, MarkAnswers, MeasureUpdates, RepeatUntilStored, Throttle
 from bot.telegram.rate_limit import MessageRateLimit
 from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
 
 
 def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
-    """A Bot API client that keeps Telegram's rate limits."""
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     session = AiohttpSession(api=api)

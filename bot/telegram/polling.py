@@ -39,10 +39,7 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
 
 
 class Polling(BackgroundTask):
-    """Handles each update at least once; one that cannot be read is skipped.
-
-    Telegram forgets updates below the offset of getUpdates, which is the lowest unhandled one.
-    """
+    """Handles each update at least once: the offset of getUpdates is the lowest update that is not handled yet."""
 
     def __init__(
         self,

@@ -33,10 +33,7 @@ is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
 class MessageRateLimit(BaseRequestMiddleware):
-    """Delays messages to Telegram's limits, and sends an answer again after 429.
-
-    Other messages raise TelegramRetryAfter: their sender must read the database anew.
-    """
+    """Delays messages to Telegram's limits, and sends an answer again after 429."""
 
     def __init__(self) -> None:
         self._all = AsyncLimiter(BURST, BURST / A_SECOND)
@@ -52,6 +49,7 @@ class MessageRateLimit(BaseRequestMiddleware):
                 return await make_request(bot, method)
             except TelegramRetryAfter as error:
                 if not is_answer.get():
+                    # A notice's sender must read the database anew.
                     raise
                 log.info("flood_wait", method=method.__api_method__, seconds=error.retry_after)
                 await asyncio.sleep(error.retry_after)

@@ -16,10 +16,7 @@ LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
 
 
 class UpdatesInProgress:
-    """Handles updates side by side, and remembers the handled ones until their source is told.
-
-    An update whose handler fails is handled. One that `finish` cancels is not: it comes again.
-    """
+    """Handles updates side by side. One whose handler fails is handled; one that `finish` cancels comes again."""
 
     def __init__(self, bot: Bot, dispatcher: Dispatcher, on_end: Callable[[], None] = lambda: None) -> None:
         self._bot = bot

@@ -87,7 +87,6 @@ def why_not_local(client: str | None, headers: Mapping[str, str], http_version: 
 
 
 def is_loopback(name: str) -> bool:
-    """True for localhost and addresses such as 127.0.0.1 or ::1."""
     if name.lower() == "localhost":
         return True
     try:

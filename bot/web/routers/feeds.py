@@ -32,11 +32,10 @@ async def whole_feed(secret: str, request: Request, backend: BackendDep) -> Resp
 @router.get("/feeds/{secret}/{tag:path}.xml")
 async def tag_feed(secret: str, tag: str | None, request: Request, backend: BackendDep) -> Response:
     root = backend.feeds.public_url
-    if root is None or not _is_served_under(request.headers.get("host", ""), root):
-        raise _no_such_feed()
-    found = await backend.feeds.read(secret, tag)
-    if found is None:
-        raise _no_such_feed()
+    is_served = root is not None and _is_served_under(request.headers.get("host", ""), root)
+    found = await backend.feeds.read(secret, tag) if is_served else None
+    if root is None or found is None:
+        raise HTTPException(404, "There is no such feed")
     about = views.feed_about(backend.i18n.texts(found.language), tag)
     body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}", about)
     changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0)
@@ -48,10 +47,6 @@ async def tag_feed(secret: str, tag: str | None, request: Request, backend: Back
     if _is_unchanged(request.headers, headers["ETag"], changed_at):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=MEDIA_TYPE, headers=headers)
-
-
-def _no_such_feed() -> HTTPException:
-    return HTTPException(404, "There is no such feed")
 
 
 def _is_served_under(host: str, public_url: str) -> bool:

@@ -1,5 +1,3 @@
-"""Telegram's webhook: updates are stored, and handled after the answer."""
-
 from __future__ import annotations
 
 import hmac
