@@ -1,6 +1,3 @@
-"""Errors that end the process or a command with a message."""
-
-
 class StartError(Exception):
     """The process cannot start. The message says what is wrong and what to do; the exit status is 1."""
 

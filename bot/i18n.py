@@ -22,24 +22,21 @@ LOCALES = Path(__file__).parent / "locales"
 
 
 class Html(str):
-    """A string of HTML, in which all values are escaped."""
+    """HTML in which all values are escaped."""
 
     __slots__ = ()
 
 
 def escape(value: object) -> Html:
-    """Turn text of users, channels and providers into HTML. HTML stays as it is."""
+    """Turn text into HTML. Html stays as it is."""
     return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
 
 
 def join(separator: str, parts: list[Html] | tuple[Html, ...]) -> Html:
-    """Join parts of HTML."""
     return Html(separator.join(parts))
 
 
 class Texts:
-    """The texts of one language, and how it writes numbers and times."""
-
     def __init__(
         self, language: str, catalogue: gettext.NullTranslations, timezone: ZoneInfo, clock: Callable[[], datetime]
     ) -> None:
@@ -47,46 +44,40 @@ class Texts:
         self._catalogue = catalogue
         self._timezone = timezone
         self._clock = clock
-        # Babel parses the locale's pattern for each number.
-        self._percent = format_percent(0, locale=language).replace("0", "{}")
 
     def _(self, message: str, /, **values: object) -> Html:
         """A text as HTML. Each `{name}` is replaced by its value, escaped."""
         return self._fill(self._catalogue.gettext(message), values)
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> Html:
-        """A text that depends on a number, `{count}`."""
         return self._fill(self._catalogue.ngettext(one, many, count), {"count": count, **values})
 
     def plain(self, message: str, /, **values: object) -> str:
-        """A text without HTML, for buttons and answers to presses."""
         shown = {name: self._show(value) for name, value in values.items()}
         return self._catalogue.gettext(message).format(**shown)
 
     def number(self, value: float) -> str:
-        """12345 → 12,345 or 12 345."""
         return format_decimal(value, locale=self.language)
 
     def percent(self, part: int, whole: int) -> str:
-        """A share without decimals. It is 0 % only for nothing, and 100 % only for the whole."""
+        """Without decimals. 0 % is only nothing, and 100 % only the whole."""
         share = part / whole if whole else 0.0
         sign = "<" if 0 < share < 0.01 else ""
         shown = max(round(share * 100), 1) if part else 0
-        return sign + self._percent.format(min(shown, 99) if part < whole else shown)
+        return sign + format_percent((min(shown, 99) if part < whole else shown) / 100, locale=self.language)
 
     def seconds(self, value: float) -> str:
-        """A duration's number with one decimal."""
         return format_decimal(value, format="#,##0.0", locale=self.language)
 
     def time(self, moment: datetime) -> str:
-        """HH:MM, with the date unless it is today, and with "UTC" if that is the time zone."""
+        """HH:MM, with the date unless it is today, and with "UTC" in that time zone."""
         local = moment.astimezone(self._timezone)
         today = self._clock().astimezone(self._timezone).date() == local.date()
         shown = format_datetime(local, "HH:mm" if today else "d MMM HH:mm", locale=self.language)
         return f"{shown} UTC" if self._timezone.key == "UTC" else shown
 
     def ago(self, moment: datetime) -> str:
-        """The time passed in one unit: "5 minutes ago"."""
+        """The time passed, in one unit: "5 minutes ago"."""
         passed = max(self._clock() - moment, timedelta(seconds=1))
         return format_timedelta(-passed, threshold=1, add_direction=True, locale=self.language)
 
@@ -100,8 +91,6 @@ class Texts:
 
 
 class I18n:
-    """The texts of all languages, read once."""
-
     def __init__(self, timezone: ZoneInfo, clock: Callable[[], datetime], folder: Path = LOCALES) -> None:
         self._texts = {
             language: Texts(language, _load(folder / language / "LC_MESSAGES" / "metka.po", language), timezone, clock)
@@ -109,7 +98,7 @@ class I18n:
         }
 
     def texts(self, language: str | None) -> Texts:
-        """The texts for a language code such as "ru" or "ru-RU". English for an unknown one."""
+        """The texts for a language code such as "ru" or "ru-RU"; English for an unknown one."""
         code = (language or "").replace("_", "-").split("-")[0].lower()
         return self._texts.get(code, self._texts["en"])
 

@@ -21,7 +21,6 @@ DEFAULT_FALLBACKS = (
     "google/gemma-2-9b-it:free",
     "openrouter/free",
 )
-#: What to do about a bot without administrators.
 APPOINT = "put your own Telegram id into ADMIN_IDS in .env and start again"
 #: Variables whose empty value is not their default.
 _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
@@ -222,12 +221,11 @@ class Settings(BaseSettings):
 
     @property
     def webhook_path(self) -> str | None:
-        """The HTTP server's path for updates, or None if the bot polls."""
+        """None if the bot polls."""
         return urlsplit(self.webhook_url).path if self.webhook_url else None
 
     @property
     def is_openrouter(self) -> bool:
-        """Whether the provider is OpenRouter itself."""
         return urlsplit(self.openrouter_base_url).hostname == "openrouter.ai"
 
     @property
@@ -245,7 +243,6 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys((first, *rest)))
 
     def secrets(self) -> list[str]:
-        """Values that must not appear in logs."""
         found = [self.bot_token, self.openrouter_api_key, self.api_token, self.webhook_secret]
         password = parse_url(self.database_url.get_secret_value()).password
         words = [secret.get_secret_value() for secret in found if secret is not None]
@@ -253,11 +250,7 @@ class Settings(BaseSettings):
 
 
 def crontab_trigger(line: str, timezone: str | None = None) -> CronTrigger:
-    """The trigger of a crontab line of five fields.
-
-    Raises:
-        ValueError: it is not a crontab line.
-    """
+    """Raises ValueError if the line is not a crontab line of five fields."""
     fields = line.split()
     if len(fields) == 5:
         # APScheduler counts weekdays from Monday, crontab(5) from Sunday. A step (`*/2`) is not a weekday.
@@ -275,11 +268,7 @@ def _is_address(url: str) -> bool:
 
 
 def load_settings() -> Settings:
-    """Read the environment and `.env`.
-
-    Raises:
-        SettingsError: a wrong value; only the first is named.
-    """
+    """Raises SettingsError, which names the first wrong value."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,5 +1,3 @@
-"""`python -m bot doctor`: checks settings, database, Telegram and provider."""
-
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
@@ -24,7 +22,7 @@ class CheckWarning(Exception):  # noqa: N818 - as above
 
 
 async def run_doctor() -> int:
-    """Print a line for each check. Returns 1 if one failed. Makes no request to a model."""
+    """Print a line for each check. Returns 1 if one failed. Sends no request to a model."""
     settings = settings_or_stop()
     click.echo("ok    settings")
     checks: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (

@@ -1,5 +1,3 @@
-"""`python -m bot export`: a user's posts to stdout or into a file."""
-
 from __future__ import annotations
 
 import os
@@ -19,7 +17,6 @@ from storage.db.engine import is_unavailable
 
 
 async def run_export(telegram_id: int | None, form: str, *, everything: bool, output: str | None) -> int:
-    """Write the posts, and their number to stderr. Returns the exit status."""
     async with _source(telegram_id) as (exporting, user_id):
         try:
             with _target(output) as target:
@@ -36,8 +33,6 @@ async def run_export(telegram_id: int | None, form: str, *, everything: bool, ou
 
 
 class _Target:
-    """The file or stdout that the rows are written to."""
-
     def __init__(self, file: BinaryIO, name: str | None) -> None:
         self.file = file
         self.is_file = name is not None
@@ -81,7 +76,7 @@ async def _source(telegram_id: int | None) -> AsyncIterator[tuple[Exporter, int]
 
 @contextmanager
 def _target(output: str | None) -> Iterator[_Target]:
-    """Yields where to write. A file gets its name once it is whole; an earlier file stays until then."""
+    """Yield where to write. A file gets its name once it is whole; an earlier file stays until then."""
     if output is None:
         with _stdout() as file:
             yield _Target(file, None)
@@ -113,7 +108,7 @@ def _stdout() -> Iterator[BinaryIO]:
 
 @contextmanager
 def _file_errors(name: str) -> Iterator[None]:
-    """Turns the file system's errors into CommandError. The database's may be of the same class."""
+    """Turn the file system's errors into CommandError. The database's may be of the same class."""
     try:
         yield
     except BrokenPipeError:

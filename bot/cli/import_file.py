@@ -1,4 +1,4 @@
-"""`python -m bot import FILE`: stores the posts of an export. Imports no aiogram."""
+"""Imports no aiogram."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,17 +26,17 @@ AGAIN = "The same command goes on from there."
 
 
 async def run_import(path: Path, telegram_id: int | None) -> int:
-    """Import a file for a user, and print a summary. Returns the exit status.
-
-    Raises:
-        CommandError: the file, the user or the database cannot be used.
-    """
+    """Import a file for a user. Raises CommandError if the file, the user or the database cannot be used."""
     settings = settings_or_stop()
-    mark = _read(lambda: fingerprint(path))
+    try:
+        mark = fingerprint(path)
+    except SourceError as error:
+        raise CommandError(str(error)) from None
     with _database_in_words():
         async with current_database(settings) as database:
             user_id = await _user_id(database, settings, telegram_id)
-            imports = Imports(database, _nothing, utc_now)
+            # A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick.
+            imports = Imports(database, lambda: None, utc_now)
             work = await imports.begin(user_id, fingerprint=mark, file_name=path.name)
             return await _import(imports, work, path)
 
@@ -45,52 +44,29 @@ async def run_import(path: Path, telegram_id: int | None) -> int:
 async def _import(imports: Imports, work: Import, path: Path) -> int:
     if work.done.messages:
         click.echo(f"Going on after {work.done.messages:,} messages, which are imported.", err=True)
-    so_far = _SoFar(work.done)
+    done = work.done
     try:
         with _interruptible() as stopping, _progress(path) as show:
-            await _steps(imports, work, ExportFile(path), so_far, stopping, show)
+            source = ExportFile(path)
+            async with aclosing(imports.steps(work, source)) as steps:
+                async for step in steps:
+                    done = step
+                    show(source.bytes_read)
+                    if stopping.is_set():
+                        break
     except SourceError as error:
         await imports.finish(work, str(error))
-        if so_far.done.messages:
-            _print(so_far.done)
+        if done.messages:
+            click.echo("\n".join(summary_lines(done)))
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None
     if stopping.is_set():
-        click.echo(f"Stopped after {so_far.done.messages:,} messages, which are imported. {AGAIN}", err=True)
+        click.echo(f"Stopped after {done.messages:,} messages, which are imported. {AGAIN}", err=True)
         return INTERRUPTED
     await imports.finish(work)
-    _print(so_far.done)
+    click.echo("\n".join(summary_lines(done)))
     return 0
-
-
-@dataclass
-class _SoFar:
-    """The summary of what is imported, also if the file breaks off."""
-
-    done: ImportResult
-
-
-async def _steps(
-    imports: Imports,
-    work: Import,
-    source: ExportFile,
-    so_far: _SoFar,
-    stopping: asyncio.Event,
-    show: Callable[[int], None],
-) -> None:
-    async with aclosing(imports.steps(work, source)) as steps:
-        async for so_far.done in steps:
-            show(source.bytes_read)
-            if stopping.is_set():
-                return
-
-
-def _read(work: Callable[[], str]) -> str:
-    try:
-        return work()
-    except SourceError as error:
-        raise CommandError(str(error)) from None
 
 
 @contextmanager
@@ -104,7 +80,6 @@ def _database_in_words() -> Iterator[None]:
 
 
 async def _user_id(database: Database, settings: Settings, telegram_id: int | None) -> int:
-    """users.id of the person named, or else of the first administrator."""
     who = telegram_id or next(iter(settings.admin_ids), None)
     if who is None:
         raise CommandError(
@@ -123,7 +98,7 @@ async def _user_id(database: Database, settings: Settings, telegram_id: int | No
 
 @contextmanager
 def _interruptible() -> Iterator[asyncio.Event]:
-    """Yields an event that Ctrl-C sets: the part in work is finished. A second Ctrl-C ends the process."""
+    """Ctrl-C sets the event, and the part in work is finished. A second Ctrl-C ends the process."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop() -> None:
@@ -139,7 +114,6 @@ def _interruptible() -> Iterator[asyncio.Event]:
 
 @contextmanager
 def _progress(path: Path) -> Iterator[Callable[[int], None]]:
-    """Yields what moves the progress bar. Without a terminal there is no bar."""
     size, hidden = path.stat().st_size, not sys.stderr.isatty()
     with click.progressbar(length=size, label="Importing", file=sys.stderr, hidden=hidden) as bar:
 
@@ -149,13 +123,7 @@ def _progress(path: Path) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _print(done: ImportResult) -> None:
-    for line in summary_lines(done):
-        click.echo(line)
-
-
 def summary_lines(done: ImportResult) -> list[str]:
-    """The summary in words. Pure."""
     service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
         f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
@@ -169,7 +137,3 @@ def summary_lines(done: ImportResult) -> list[str]:
     if unreadable:
         lines.append(f"Skipped: {unreadable:,} messages that cannot be read (without a number or a date)")
     return lines
-
-
-def _nothing() -> None:
-    """A running bot's worker finds the posts by itself: by PostgreSQL's notification, or at its next tick."""

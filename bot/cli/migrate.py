@@ -1,5 +1,3 @@
-"""`python -m bot migrate`."""
-
 from __future__ import annotations
 
 import click
@@ -12,11 +10,6 @@ from storage.migration.report import describe
 
 
 async def run_migrate() -> int:
-    """Migrate the database, and print what was done. Returns the exit status.
-
-    Raises:
-        StartError: a setting is wrong, or the database does not answer or cannot be migrated.
-    """
     database = connect(address(settings_or_stop()))
     try:
         await reach(database)

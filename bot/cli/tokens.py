@@ -1,5 +1,3 @@
-"""`python -m bot token`: tokens of the HTTP API for single users."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -15,7 +13,6 @@ from services.clock import utc_now
 
 
 async def create_token(telegram_id: int) -> int:
-    """Print a new token for one user. Returns the exit status."""
     async with _tokens() as tokens:
         try:
             token = await tokens.create(telegram_id)
@@ -30,7 +27,6 @@ async def create_token(telegram_id: int) -> int:
 
 
 async def list_tokens() -> int:
-    """Print the tokens without their secrets. Returns the exit status."""
     async with _tokens() as tokens:
         listed = await tokens.list()
     for token in listed:
@@ -42,7 +38,6 @@ async def list_tokens() -> int:
 
 
 async def revoke_token(token_id: int) -> int:
-    """Revoke a token. Returns the exit status."""
     async with _tokens() as tokens:
         if not await tokens.revoke(token_id):
             raise CommandError(f"There is no token {token_id}: python -m bot token list shows them.")

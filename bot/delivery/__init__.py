@@ -1,4 +1,1 @@
-"""What the bot sends unasked: notices, progress, hashtags in channels; and exports and imports as background jobs.
-
-Answers to updates belong in bot.handlers.
-"""
+"""What the bot sends unasked, and exports and imports as background jobs. Answers to updates belong in bot.handlers."""

@@ -13,14 +13,11 @@ from services.library.export import ExportChunk, ExportFormat, heading
 
 #: A bot may send 50 MB, form fields included: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000
-#: Bytes that a compressor may hold back.
 IN_HAND = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """A file, and how many posts are in it."""
-
     path: Path
     posts: int
 
@@ -28,7 +25,7 @@ class ExportPart:
 async def packed(
     blocks: AsyncIterable[ExportChunk], form: ExportFormat, folder: Path, largest: int = LARGEST
 ) -> list[ExportPart]:
-    """Write the blocks into files in the folder, none larger than `largest` bytes. No file without posts."""
+    """Write the blocks into files of at most `largest` bytes in the folder. Without posts there is no file."""
     plain = folder / "all"
     # Each block's bytes and posts: parts are cut between blocks.
     sizes: list[tuple[int, int]] = []
@@ -55,7 +52,6 @@ async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, in
             path, posts = plain.with_name(f"{len(parts)}.gz"), 0
             with gzip.open(path, "wb", compresslevel=6) as part:
                 part.write(heading(form, bom=True))
-                # A part holds one block at least.
                 while waiting and (not posts or _fits(path, waiting[0][0], largest)):
                     size, count = waiting.popleft()
                     await asyncio.to_thread(part.write, source.read(size))

@@ -1,4 +1,4 @@
-"""Exports that people ask for in chat: made and sent in the background, one at a time for each person."""
+"""Exports that people ask for in chat, made and sent in the background: one at a time for each person."""
 
 from __future__ import annotations
 
@@ -26,33 +26,27 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Exports made at the same time, of all people.
 AT_ONCE = 2
-#: For one try to send a file, and for all its tries.
+#: One try to send a file, and all its tries.
 SEND_SECONDS, SEND_WITHIN = 300, 900
-#: For telling people at a stop.
 TELL_SECONDS = 3.0
 
 
 class ExportJobs:
-    """Makes the files and sends them, or says that it failed."""
-
     def __init__(
         self, bot: Bot, exporting: Exporter, i18n: I18n, clock: Callable[[], datetime], *, largest: int = LARGEST
     ) -> None:
-        """`largest` is how many bytes of a file Telegram takes."""
         self._bot = bot
         self._exporting = exporting
         self._i18n = i18n
         self._clock = clock
         self._largest = largest
         self._slots = asyncio.Semaphore(AT_ONCE)
-        # Person → the task that makes their export.
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._is_stopping = False
 
     def begin(self, user: CurrentUser, chat_id: int, form: ExportFormat) -> bool:
-        """Begin to export the user's tagged posts. Returns False while an export of theirs is being made."""
+        """Returns False while an export of this user is being made."""
         if user.telegram_id in self._tasks or self._is_stopping:
             return False
         t = self._i18n.texts(user.language)
@@ -106,7 +100,6 @@ class ExportJobs:
             log.warning("export_not_sent", error=error_name(error))
             return views.export_not_sent(t)
         if isinstance(error, OSError) or is_unavailable(error):
-            # The database is away, or the disk is full.
             log.warning("export_not_made", error=error_name(error))
             return views.export_not_made(t)
         log.error("export_failed", exc_info=error)

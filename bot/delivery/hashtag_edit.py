@@ -1,5 +1,3 @@
-"""One edit of a channel's message, and whether the bot may make it."""
-
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -20,16 +18,11 @@ from services.hashtags.service import MessageEdit
 
 #: How Telegram says that the bot may not edit in a channel, other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
-#: How Telegram says that a message was deleted.
 GONE = ("message to edit not found", "message_id_invalid")
 
 
 async def edit_message(bot: Bot, edit: MessageEdit) -> datetime | None:
-    """Put the new text into the message. Returns Telegram's time of the edit; None if the text stood there already.
-
-    Raises:
-        TelegramAPIError: it was not edited.
-    """
+    """Returns Telegram's time of the edit; None if the text stood there already. Raises TelegramAPIError."""
     call = _edit_caption if edit.original.is_caption else _edit_text
     try:
         message = await call(bot, edit)
@@ -69,16 +62,11 @@ async def _edit_caption(bot: Bot, edit: MessageEdit) -> Message | bool:
 
 
 def is_gone(error: TelegramAPIError) -> bool:
-    """Whether the message was deleted."""
     return any(sign in error.message.lower() for sign in GONE)
 
 
 async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> bool:
-    """Whether Telegram refused the channel rather than the message.
-
-    Raises:
-        TelegramAPIError: Telegram cannot be asked now.
-    """
+    """Whether Telegram refused the channel rather than the message. Raises TelegramAPIError."""
     words = error.message.lower()
     if isinstance(error, TelegramForbiddenError) or any(sign in words for sign in RIGHTS):
         return True
@@ -87,11 +75,7 @@ async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> 
 
 
 async def may_edit(bot: Bot, chat_id: int) -> bool:
-    """Whether the bot may edit a channel's messages.
-
-    Raises:
-        TelegramAPIError: Telegram cannot be asked now.
-    """
+    """Raises TelegramAPIError if Telegram cannot be asked now."""
     try:
         member = await bot.get_chat_member(chat_id, bot.id)
     except (TelegramBadRequest, TelegramForbiddenError):
@@ -100,7 +84,6 @@ async def may_edit(bot: Bot, chat_id: int) -> bool:
 
 
 def can_edit(event: ChatMemberUpdated) -> bool:
-    """Whether the bot's new rights let it edit the channel's messages."""
     member = event.new_chat_member
     return isinstance(member, ChatMemberAdministrator) and bool(member.can_edit_messages)
 

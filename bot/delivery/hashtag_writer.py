@@ -37,7 +37,7 @@ MOST_TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class FailingEdit:
-    """A message that Telegram answered with a server error `tries` times, and the pause after the last one."""
+    """Telegram answered this message with a server error `tries` times."""
 
     post_id: int
     tries: int
@@ -45,8 +45,6 @@ class FailingEdit:
 
 
 class HashtagWriter(BackgroundTask):
-    """Edits what is due, when woken and while there is more: one message of a channel at a time."""
-
     def __init__(self, bot: Bot, hashtags: ChannelHashtags, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._bot = bot
@@ -57,11 +55,9 @@ class HashtagWriter(BackgroundTask):
         # Channel → when it may be edited in again.
         self._not_before: dict[int, float] = {}
         self._failing: dict[int, FailingEdit] = {}
-        # After an error for all channels.
         self._pause = self._paused_until = 0.0
 
     async def work(self) -> float | None:
-        """Edit what is due."""
         now = self._monotonic()
         if self._paused_until > now:
             return self._paused_until - now
@@ -77,7 +73,7 @@ class HashtagWriter(BackgroundTask):
         return 0.0
 
     async def _has_caught_up(self) -> bool:
-        """Whether the bot has heard what people did to the posts meanwhile: an edit would overwrite theirs."""
+        """An edit would overwrite what people did to the posts while the bot was away."""
         if not self._caught_up:
             try:
                 info = await self._bot.get_webhook_info()
@@ -107,11 +103,7 @@ class HashtagWriter(BackgroundTask):
         return True
 
     async def _try(self, edit: MessageEdit) -> None:
-        """Record that the edit is written, or refused for good.
-
-        Raises:
-            TelegramAPIError: it may be written later.
-        """
+        """Record that the edit is written, or refused for good. Raises TelegramAPIError if it may be written later."""
         try:
             edited_at = await edit_message(self._bot, edit)
         except (TelegramBadRequest, TelegramForbiddenError) as error:
@@ -140,7 +132,7 @@ class HashtagWriter(BackgroundTask):
         log.warning("hashtags_postponed", channel=edit.chat_id, error=error_name(error), seconds=failing.pause)
 
     async def _is_answering(self, chat_id: int) -> bool:
-        """Whether Telegram fails at one message only, rather than at everything."""
+        """Whether Telegram fails at this message only, rather than at everything."""
         try:
             await may_edit(self._bot, chat_id)
         except TelegramAPIError:

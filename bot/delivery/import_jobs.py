@@ -1,7 +1,4 @@
-"""Exports that people sent to the bot: downloaded, imported one after the other, and shown in their messages.
-
-The queue of imports is in the database, so they go on after a restart.
-"""
+"""Imports the exports that people sent to the bot, one after the other. The queue is in the database."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiogram import Bot
@@ -37,28 +33,22 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Between two edits of a message.
 EVERY_SECONDS = 3.0
-#: Before what could not be done is tried again.
 PAUSE_SECONDS = 10.0
 #: Messages in a transaction: fewer than the command's, since other work waits meanwhile.
 PART = 100
 DOWNLOAD_SECONDS = 300
-#: Downloads of a file that Telegram answers for and does not give.
+#: Downloads that fail while Telegram answers.
 MOST_TRIES = 60
 
 
 class DownloadError(Exception):
-    """A file could not be downloaded."""
-
     def __init__(self, fault: Exception) -> None:
         super().__init__(error_name(fault))
         self.fault = fault
 
 
 class ImportJobs(BackgroundTask):
-    """Imports the files that people sent. Begins with what an earlier process left undone."""
-
     def __init__(self, bot: Bot, imports: Imports, people: People, i18n: I18n) -> None:
         super().__init__()
         self._bot = bot
@@ -66,11 +56,9 @@ class ImportJobs(BackgroundTask):
         self._people = people
         self._i18n = i18n
         self._not_before = 0.0
-        # Import → its downloads that failed in this process.
         self._tries: Counter[int] = Counter()
 
     async def work(self) -> float | None:
-        """Import every file that waits."""
         is_all = True
         try:
             for work in await self._imports.received():
@@ -84,7 +72,7 @@ class ImportJobs(BackgroundTask):
         return None if is_all else PAUSE_SECONDS
 
     async def _import(self, work: Import) -> bool:
-        """Returns False if this one must be tried again. The next ones need not wait for it."""
+        """Returns False if this one must be tried again; the next ones need not wait for it."""
         t = self._i18n.texts(await self._people.language_of(work.telegram_id or 0))
         with tempfile.TemporaryDirectory(prefix="metka-import-") as folder:
             path = Path(folder) / "result.json"
@@ -94,7 +82,7 @@ class ImportJobs(BackgroundTask):
             except DownloadError as error:
                 return await self._put_off(work, error.fault, t)
             except Exception as error:
-                if _is_passing(error):
+                if isinstance(error, TRANSIENT) or is_unavailable(error):
                     raise
                 log.exception("import_failed", import_id=work.id)
                 await self._end(work, views.went_wrong(t), type(error).__name__)
@@ -113,19 +101,18 @@ class ImportJobs(BackgroundTask):
             raise DownloadError(error) from error
 
     async def _put_off(self, work: Import, fault: Exception, t: Texts) -> bool:
-        """Returns False if the download must be tried again. If not, its sender is told."""
+        """Returns False if the download must be tried again."""
         log.warning("import_not_downloaded", import_id=work.id, error=error_name(fault), status=_status(fault))
         if isinstance(fault, TelegramBadRequest):
-            is_big = "too big" in fault.message.lower()
-            await self._end(work, self._too_big(work, t) if is_big else views.lost(t), fault.message)
+            is_admin = self._people.is_admin(work.telegram_id or 0)
+            too_big = views.too_big(t, work.telegram_id, admin=is_admin)
+            text = too_big if "too big" in fault.message.lower() else views.lost(t)
+            await self._end(work, text, fault.message)
         elif _is_refused(fault) or self._is_tried_out(work, fault):
             await self._end(work, views.lost(t), error_name(fault))
         else:
             return False
         return True
-
-    def _too_big(self, work: Import, t: Texts) -> Html:
-        return views.too_big(t, work.telegram_id, admin=self._people.is_admin(work.telegram_id or 0))
 
     def _is_tried_out(self, work: Import, fault: Exception) -> bool:
         # While Telegram is away, or refuses the token, its errors say nothing about the file.
@@ -137,13 +124,12 @@ class ImportJobs(BackgroundTask):
         done = work.done
         try:
             async with aclosing(self._imports.steps(work, source)) as steps:
-                async for step in steps:
-                    done = step
+                async for done in steps:
                     if self.stopping.is_set():
                         return
                     await self._show(work, done, t, source)
         except ImportTakenError:
-            # The process that leads now has it, or the user was deleted.
+            # The new leader imports it, or the user was deleted.
             log.info("import_taken", import_id=work.id)
         except ExportError as error:
             await self._end(work, views.failed(t, work, done, error.fault), str(error))
@@ -152,7 +138,7 @@ class ImportJobs(BackgroundTask):
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
     async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
-        """Show how far the import is, every EVERY_SECONDS at most. A failed edit does no harm."""
+        """Show the progress every EVERY_SECONDS at most. A failed edit does no harm."""
         if time.monotonic() < self._not_before:
             return
         self._not_before = time.monotonic() + EVERY_SECONDS
@@ -165,31 +151,24 @@ class ImportJobs(BackgroundTask):
             log.debug("progress_not_shown", import_id=work.id, error=error_name(error))
 
     async def _end(self, work: Import, text: Html, error: str | None) -> None:
-        """Tell the person the result, and close the import."""
         if await unless_set(self.stopping, self._tell(work, text)):
             await self._imports.finish(work, error)
             self._tries.pop(work.id, None)
 
     async def _tell(self, work: Import, text: Html) -> None:
         try:
-            await self._insist(lambda: self._edit(work, text))
+            await retry_call("import_result", lambda: self._edit(work, text), on=TRANSIENT)
         except TelegramBadRequest as error:
             if "not modified" in error.message:
                 return
             with suppress(TelegramBadRequest, TelegramForbiddenError):
-                await self._insist(lambda: self._bot.send_message(work.chat_id or 0, text))
+                send = partial(self._bot.send_message, work.chat_id or 0, text)
+                await retry_call("import_result", send, on=TRANSIENT)
         except TelegramForbiddenError:
             log.info("blocked_by_person", import_id=work.id)
 
-    async def _insist(self, call: Callable[[], Awaitable[Any]]) -> None:
-        await retry_call("import_result", call, on=TRANSIENT)
-
     async def _edit(self, work: Import, text: Html) -> None:
         await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id)
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, TRANSIENT) or is_unavailable(error)
 
 
 def _status(fault: Exception) -> int | None:
@@ -197,6 +176,6 @@ def _status(fault: Exception) -> int | None:
 
 
 def _is_refused(fault: Exception) -> bool:
-    """Whether the file server will not give the file later either. 429 only asks for a pause."""
+    """429 only asks for a pause; any other 4xx of the file server is final."""
     status = _status(fault)
     return status is not None and 400 <= status < 500 and status != 429

@@ -1,5 +1,3 @@
-"""What a notice of the outbox says: its text and its buttons."""
-
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -22,7 +20,7 @@ from services.notifications.outbox import Notice
 
 @dataclass(frozen=True, slots=True)
 class NoticeMessage:
-    """A message to send. It is `final` if the notice is settled by it."""
+    """`final`: the notice is settled by this message."""
 
     text: Html
     markup: InlineKeyboardMarkup | None = None
@@ -30,15 +28,13 @@ class NoticeMessage:
 
 
 class NoticeMessages:
-    """Writes notices in their person's language, from what the database says now."""
-
     def __init__(self, queries: BotQueries, i18n: I18n, admin_ids: Collection[int]) -> None:
         self._queries = queries
         self._i18n = i18n
         self._admin_ids = admin_ids
 
     async def write(self, notice: Notice) -> NoticeMessage | None:
-        """The message, or None if there is nothing to tell any more."""
+        """None if nothing has to be told any more."""
         t = self._i18n.texts(notice.language)
         match notice.kind:
             case "failed":

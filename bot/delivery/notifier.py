@@ -1,5 +1,3 @@
-"""Sends what is in the outbox."""
-
 from __future__ import annotations
 
 import asyncio
@@ -12,12 +10,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import (
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramForbiddenError,
-    TelegramRetryAfter,
-)
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
 
 from bot.delivery.notice_messages import NoticeMessage, NoticeMessages
 from services.background_task import BackgroundTask
@@ -26,9 +19,8 @@ from services.notifications.outbox import Notice, NoticeKind, Outbox
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 2.0
-#: Pauses after errors of the connection or of Telegram, doubled from the first to the last.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-#: Notices taken out of the outbox together: what Telegram takes in some two seconds.
+#: What Telegram takes in some two seconds.
 TAKEN_AT_ONCE = 60
 #: How Telegram says that a person cannot be written to, other than by 403.
 UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
@@ -38,15 +30,13 @@ Result = Literal["sent", "postponed", "refused", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A notice that Telegram has taken, as message `message_id`."""
-
     notice: Notice
     message_id: int | None
     final: bool
 
 
 class Notifier(BackgroundTask):
-    """Sends what is due: when woken, and every EVERY_SECONDS while anything is open."""
+    """Sends the outbox: when woken, and every EVERY_SECONDS while anything is open."""
 
     def __init__(
         self,
@@ -56,7 +46,6 @@ class Notifier(BackgroundTask):
         clock: Callable[[], datetime],
         on_sent: Callable[[NoticeKind, Result], None] | None = None,
     ) -> None:
-        """`on_sent` is called with each notice's kind and result."""
         super().__init__()
         self._bot = bot
         self._outbox = outbox
@@ -67,19 +56,16 @@ class Notifier(BackgroundTask):
         # One task for each chat that is written to. A lock lives while a task holds or awaits it.
         self._sending: set[asyncio.Task[None]] = set()
         self._chat_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        # Outbox rows that are being sent, or wait for their turn.
         self._in_hand: set[int] = set()
-        # Outbox rows that Telegram has taken, which the database was away to hear.
+        # Outbox rows that Telegram has taken, and that are not marked as sent yet.
         self._taken: dict[int, Delivered] = {}
         self._pause = 0.0
 
     def wake_soon(self) -> None:
-        """Look for notices within EVERY_SECONDS, however often this is called."""
         if self._alarm is None and not self.stopping.is_set():
             self._alarm = asyncio.get_running_loop().call_later(EVERY_SECONDS, self.wake)
 
     async def work(self) -> float | None:
-        """Begin to send what is due, to several chats at a time."""
         self._cancel_alarm()
         if not await self._outbox.any_open():
             return None
@@ -124,7 +110,7 @@ class Notifier(BackgroundTask):
             async with lock:
                 for notice in notices:
                     if self.stopping.is_set():
-                        # Given back, so that the next process need not wait for it.
+                        # Released: the next process need not wait until its claim expires.
                         await self._outbox.postpone(notice, self._clock())
                     else:
                         await self._deliver(notice)
@@ -164,7 +150,6 @@ class Notifier(BackgroundTask):
             self._on_sent(notice.kind, result)
 
     async def _send(self, notice: Notice, message: NoticeMessage) -> int:
-        """Edit the notice's message, or send a new one. Returns its id."""
         if notice.message_id is None:
             return await self._send_new(notice, message)
         try:

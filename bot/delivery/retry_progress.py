@@ -1,4 +1,4 @@
-"""Shows the progress of each /retry in its message. All of it is read from the database, so it survives restarts."""
+"""Shows the progress of each /retry in its message, from the database, so that it survives restarts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aiogram import Bot
-from aiogram.exceptions import (
-    TelegramBadRequest,
-    TelegramForbiddenError,
-)
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.i18n import I18n
@@ -30,7 +27,7 @@ GRACE_SECONDS = 8.0
 
 @dataclass
 class Shown:
-    """An open run's message: seen since when, when it may be edited next (monotonic), and its text."""
+    """An open run's message. Times are monotonic."""
 
     since: float
     not_before: float
@@ -38,8 +35,6 @@ class Shown:
 
 
 class ProgressMessages(BackgroundTask):
-    """Edits the messages of open retry runs, each every EVERY_SECONDS at most."""
-
     def __init__(
         self, bot: Bot, tagging: TaggingService, people: People, i18n: I18n, clock: Callable[[], datetime]
     ) -> None:
@@ -52,7 +47,7 @@ class ProgressMessages(BackgroundTask):
         self._shown: dict[int, Shown] = {}
 
     async def follow(self, batch_id: int | None, chat_id: int, message_id: int) -> None:
-        """Show the progress of a retry run in that message. While tagging is disabled there is none."""
+        """Show the progress of a retry run in that message, unless tagging is disabled."""
         if batch_id is None:
             return
         if not self._tagging.enabled:
@@ -62,7 +57,6 @@ class ProgressMessages(BackgroundTask):
         self.wake()
 
     async def work(self) -> float | None:
-        """Show all open runs."""
         batches = await self._tagging.open_batches()
         open_ids = {batch.batch_id for batch in batches}
         self._shown = {batch_id: shown for batch_id, shown in self._shown.items() if batch_id in open_ids}
@@ -97,11 +91,7 @@ class ProgressMessages(BackgroundTask):
         return until is not None and batch.in_work == 0 and until - self._clock() > LASTING
 
     async def _edit(self, batch: RetryProgress, text: str, markup: InlineKeyboardMarkup | None) -> bool:
-        """Returns False if the message cannot be edited any more.
-
-        Raises:
-            TelegramAPIError: it may be edited later.
-        """
+        """Returns False if the message cannot be edited any more. Raises TelegramAPIError if it can be edited later."""
         try:
             await self._bot.edit_message_text(
                 text, chat_id=batch.chat_id, message_id=batch.message_id, reply_markup=markup

@@ -1,7 +1,4 @@
-"""Handlers of Telegram's updates: a router per topic, named as in keyboards/ and views/.
-
-A handler parses, calls one use case of services/, and answers; middlewares are in bot/telegram.
-"""
+"""A router per topic. A handler parses, calls one use case, and answers; middlewares are in bot/telegram."""
 
 from __future__ import annotations
 

@@ -1,5 +1,3 @@
-"""The administrators' answer to a stranger's request for access."""
-
 from __future__ import annotations
 
 from aiogram import Bot, Router
@@ -23,7 +21,6 @@ async def decide(
     people: People,
     toast: Toast,
 ) -> None:
-    """Approve or decline; the person is told through the outbox."""
     if not user.is_admin:
         toast.text = errors.admins_only(t)
         return
@@ -35,14 +32,12 @@ async def decide(
 
 
 def _below(press: CallbackQuery, line: Html) -> Html:
-    """The pressed message's text with a line below it."""
     if not isinstance(press.message, Message) or not press.message.text:
         return line
     return join("\n\n", [Html(press.message.html_text), line])
 
 
 def router() -> Router:
-    """Approve and Decline."""
     made = Router(name="access")
     made.callback_query.register(decide, AccessDecisionButton.filter())
     return made

@@ -1,5 +1,3 @@
-"""The button under the administrators' alert that the provider refuses the account."""
-
 from __future__ import annotations
 
 from aiogram import Router
@@ -14,7 +12,6 @@ from services.tagging.service import TaggingService
 
 
 async def try_now(_press: CallbackQuery, t: Texts, user: CurrentUser, tagging: TaggingService, toast: Toast) -> None:
-    """Send one request to the provider in spite of the pause."""
     if not user.is_admin:
         toast.text = errors.admins_only(t)
         return
@@ -23,7 +20,6 @@ async def try_now(_press: CallbackQuery, t: Texts, user: CurrentUser, tagging: T
 
 
 def router() -> Router:
-    """Try now."""
     made = Router(name="alerts")
     made.callback_query.register(try_now, TryNowButton.filter())
     return made

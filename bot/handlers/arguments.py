@@ -1,5 +1,3 @@
-"""PURE: the arguments of commands."""
-
 from __future__ import annotations
 
 import re
@@ -13,15 +11,13 @@ DEFAULT_LIMIT = 50
 
 @dataclass(frozen=True, slots=True)
 class RetryArguments:
-    """`/retry [force] [all] [limit]`."""
-
     limit: int = DEFAULT_LIMIT
     force: bool = False
     everybody: bool = False
 
 
 def parse_post_id(text: str | None) -> int | None:
-    """`12` or `#12`; None for anything else."""
+    """From `12` or `#12`; None for anything else."""
     match = re.fullmatch(r"#?([0-9]{1,10})", (text or "").strip())
     number = int(match[1]) if match else 0
     return number if 1 <= number <= MAX_ID else None

@@ -1,5 +1,3 @@
-"""Posts in channels, and the bot's memberships in channels and private chats."""
-
 from __future__ import annotations
 
 import structlog
@@ -21,19 +19,16 @@ _MEMBER = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberSt
 
 
 async def channel_post(message: Message, channel_posts: ChannelPosts) -> None:
-    """Store a new post."""
     await channel_posts.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
 
 
 async def channel_edit(message: Message, channel_posts: ChannelPosts) -> None:
-    """Store an edited post."""
     await channel_posts.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
 
 
 async def channel_member(
     event: ChatMemberUpdated, bot: Bot, channel_posts: ChannelPosts, people: People, i18n: I18n
 ) -> None:
-    """The bot became an administrator of a channel, or lost that."""
     chat, who = event.chat, event.from_user
     if event.new_chat_member.status != ChatMemberStatus.ADMINISTRATOR:
         await channel_posts.bot_removed(chat.id)
@@ -52,12 +47,10 @@ async def channel_member(
 
 
 async def private_member(event: ChatMemberUpdated, people: People) -> None:
-    """A person blocked or unblocked the bot."""
     await people.set_reachable(event.chat.id, event.new_chat_member.status in _MEMBER)
 
 
 def router() -> Router:
-    """Posts, edits and memberships."""
     made = Router(name="channel_updates")
     made.channel_post.register(channel_post)
     made.edited_channel_post.register(channel_edit)

@@ -1,5 +1,3 @@
-"""/channels: the list, the cards and their buttons."""
-
 from __future__ import annotations
 
 from aiogram import Bot, F, Router
@@ -20,7 +18,6 @@ FETCH_SECONDS = 0.7
 
 
 async def channels_(message: Message, t: Texts, user: CurrentUser, channels: ChannelService) -> None:
-    """The first page of the list."""
     text, markup = await _list(t, user, channels, 1)
     await message.answer(text, reply_markup=markup)
 
@@ -33,7 +30,6 @@ async def list_page(
     user: CurrentUser,
     channels: ChannelService,
 ) -> None:
-    """Another page of the list."""
     text, markup = await _list(t, user, channels, callback_data.page)
     await show(press, bot, text, markup, here=callback_data.here)
 
@@ -54,7 +50,6 @@ async def act(
     channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Pause, resume, fetch now, stop or remove; the message then shows the channel's new state."""
     done, words = await _act(t, user.owner_id, callback_data, channels)
     card = await channels.card(user.owner_id, callback_data.channel)
     toast.text = words if done else views.cannot(t, card)
@@ -63,7 +58,7 @@ async def act(
 
 
 async def _act(t: Texts, user_id: int, data: ChannelButton, channels: ChannelService) -> tuple[bool, str]:
-    """Whether it was done, and the answer to the press."""
+    """Returns whether it was done, and the answer to the press."""
     match data.action:
         case ChannelAction.PAUSE | ChannelAction.RESUME:
             return await channels.pause(user_id, data.channel, paused=data.action is ChannelAction.PAUSE), ""
@@ -89,7 +84,6 @@ async def older(
     channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Fetch older posts; the message shows the progress."""
     count = MORE_POSTS if callback_data.action is ChannelAction.OLDER else ALL
     started = await channels.older(user.owner_id, callback_data.channel, count)
     card = await channels.card(user.owner_id, callback_data.channel)
@@ -111,7 +105,6 @@ async def ask_before_removal(
     channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Ask whether to remove the channel, and whether with its posts."""
     card = await channels.card(user.owner_id, callback_data.channel)
     if card is None:
         toast.text = views.cannot(t, card)
@@ -123,7 +116,6 @@ async def ask_before_removal(
 async def _show_state(
     press: CallbackQuery, data: ChannelButton, bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService
 ) -> int:
-    """Show the channel's card, or the page of the list from which the button was pressed."""
     card = await channels.card(user.owner_id, data.channel) if data.card else None
     if card is not None:
         return await show(press, bot, views.card(t, card), keyboards.card(t, card, data.page))
@@ -131,7 +123,6 @@ async def _show_state(
 
 
 def router() -> Router:
-    """/channels and its buttons."""
     made = Router(name="channels")
     made.message.register(channels_, Command("channels", ignore_case=True))
     made.callback_query.register(list_page, ChannelListButton.filter())

@@ -1,5 +1,3 @@
-"""/export: tagged posts as a file."""
-
 from __future__ import annotations
 
 from aiogram import Router
@@ -18,7 +16,6 @@ from services.library.export import ExportFormat
 
 
 async def export(message: Message, command: CommandObject, t: Texts, user: CurrentUser, exports: ExportJobs) -> None:
-    """Send the file, or ask for its format."""
     wanted = (command.args or "").strip().lower()
     if not wanted:
         await message.answer(views.choose_export(t), reply_markup=keyboards.export_formats(t))
@@ -31,13 +28,11 @@ async def export(message: Message, command: CommandObject, t: Texts, user: Curre
 async def export_as(
     press: CallbackQuery, callback_data: ExportButton, t: Texts, user: CurrentUser, exports: ExportJobs, toast: Toast
 ) -> None:
-    """A format was chosen."""
     if not exports.begin(user, chat_of(press), callback_data.form):
         toast.text = views.export_under_way(t)
 
 
 def router() -> Router:
-    """/export and its formats."""
     made = Router(name="exports")
     made.message.register(export, Command("export", ignore_case=True))
     made.callback_query.register(export_as, ExportButton.filter())

@@ -1,5 +1,3 @@
-"""Messages and presses that no other handler takes."""
-
 from __future__ import annotations
 
 from aiogram import F, Router
@@ -17,7 +15,6 @@ from services.following.service import ChannelService
 
 
 async def anything(message: Message, t: Texts, user: CurrentUser, channels: ChannelService) -> None:
-    """A hint; after a public channel's name, the offer to follow it."""
     name = only_name(message.text or "")
     if name is None:
         await message.answer(views.hint(t))
@@ -28,12 +25,10 @@ async def anything(message: Message, t: Texts, user: CurrentUser, channels: Chan
 
 
 async def forged(_press: CallbackQuery, t: Texts, toast: Toast) -> None:
-    """A button of an older version, or forged callback data."""
     toast.text = t.plain("This button no longer works.")
 
 
 def router() -> Router:
-    """The last router for private chats."""
     made = Router(name="fallback")
     made.message.register(anything, F.text | F.photo | F.video | F.document | F.audio | F.voice)
     made.callback_query.register(forged)

@@ -1,5 +1,3 @@
-"""/feed: the secret link of an RSS feed."""
-
 from __future__ import annotations
 
 from aiogram import Bot, Router
@@ -18,7 +16,6 @@ from services.library.feeds import MAX_TAG_LENGTH, Feeds
 
 
 async def feed(message: Message, command: CommandObject, t: Texts, user: CurrentUser, feeds: Feeds) -> None:
-    """The link for all tagged posts, or for the posts with one tag."""
     tag = parse_tag(command.args)
     if tag is not None and len(tag) > MAX_TAG_LENGTH:
         await message.answer(views.tag_too_long(t))
@@ -34,7 +31,6 @@ async def feed(message: Message, command: CommandObject, t: Texts, user: Current
 async def new_feed_link(
     press: CallbackQuery, bot: Bot, t: Texts, user: CurrentUser, feeds: Feeds, toast: Toast
 ) -> None:
-    """Replace the secret and show the new link."""
     await feeds.renew(user.owner_id, user.telegram_id)
     link = await feeds.link(user.owner_id, user.telegram_id)
     if link is None:
@@ -45,7 +41,6 @@ async def new_feed_link(
 
 
 def router() -> Router:
-    """/feed and New link."""
     made = Router(name="feeds")
     made.message.register(feed, Command("feed", ignore_case=True))
     made.callback_query.register(new_feed_link, NewFeedLinkButton.filter())

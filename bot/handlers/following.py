@@ -27,7 +27,6 @@ MOST_MESSAGES = 5
 async def add(
     message: Message, command: CommandObject, bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService
 ) -> None:
-    """Follow the channels named, or the channel of the post that this message replies to."""
     wanted = _wanted(message, command)
     if wanted is None:
         await message.answer(views.no_public_name(t))
@@ -46,7 +45,7 @@ async def add(
 async def _show_readings(
     bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService, added: list[AddResult], chat_id: int
 ) -> list[AddResult]:
-    """Send a message for each new channel, unless they are many; returns the channels that have one."""
+    """Send a message for each new channel, unless they are many. Returns the channels that have one."""
     new = [each for each in added if each.outcome is AddOutcome.NEW and each.channel_id is not None]
     if len(new) > MOST_MESSAGES:
         return []
@@ -77,7 +76,6 @@ async def follow(
     channels: ChannelService,
     toast: Toast,
 ) -> None:
-    """Follow a channel, and remove the button."""
     added = await channels.add(user.owner_id, [callback_data.name], chat_of(press))
     toast.text = views.followed(t, added[0])
     await _show_readings(bot, t, user, channels, added, chat_of(press))
@@ -86,26 +84,23 @@ async def follow(
 
 
 async def not_followed(name: str | None, user: CurrentUser, channels: ChannelService) -> str | None:
-    """The name, or None if the user follows that channel."""
+    """Return the name, or None if the user follows that channel."""
     card = await channels.named(user.owner_id, name) if name is not None and is_name(name) else None
     return None if card is not None and card.is_read else name
 
 
 async def _take_away(press: CallbackQuery) -> None:
-    """Remove the pressed button from its message."""
     if not isinstance(press.message, Message) or press.message.reply_markup is None:
         return
     rows = press.message.reply_markup.inline_keyboard
     left = [kept for row in rows if (kept := [each for each in row if each.callback_data != press.data])]
     with suppress(TelegramBadRequest):
-        # The button was pressed twice.
         await press.message.edit_reply_markup(reply_markup=InlineKeyboardMarkup(inline_keyboard=left))
 
 
 async def remove(
     message: Message, command: CommandObject, t: Texts, user: CurrentUser, channels: ChannelService
 ) -> None:
-    """Ask about one channel; remove several at once, and keep their posts."""
     names, unusable = channel_names(_wanted(message, command) or "")
     cards = {name: await channels.named(user.owner_id, name) for name in names}
     if len(names) == 1 and not unusable and (card := cards[names[0]]) is not None:
@@ -120,7 +115,6 @@ async def remove(
 
 
 def router() -> Router:
-    """/add, /remove and Follow."""
     made = Router(name="following")
     made.message.register(add, Command("add", ignore_case=True))
     made.message.register(remove, Command("remove", ignore_case=True))

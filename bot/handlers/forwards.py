@@ -1,5 +1,3 @@
-"""Channel posts that a user forwards to the bot."""
-
 from __future__ import annotations
 
 from aiogram import F, Router
@@ -30,7 +28,6 @@ async def forwarded(
     tagging: TaggingService,
     channels: ChannelService,
 ) -> None:
-    """Store the post once; answer with its tags, or with a message that will show them."""
     origin = message.forward_origin
     if not isinstance(origin, MessageOriginChannel):
         return
@@ -56,7 +53,6 @@ async def forwarded(
 
 
 def router() -> Router:
-    """Forwarded channel posts."""
     made = Router(name="forwards")
     made.message.register(forwarded, F.forward_origin.type == "channel")
     return made

@@ -11,7 +11,6 @@ from bot.views import errors
 
 
 async def message(message: Message, bot: Bot, i18n: I18n) -> None:
-    """Answer a command or a mention of this bot."""
     me = (await bot.me()).username or ""
     if message.from_user is not None and is_addressed(message.text or message.caption or "", me):
         text = errors.private_only(i18n.texts(message.from_user.language_code))
@@ -21,17 +20,15 @@ async def message(message: Message, bot: Bot, i18n: I18n) -> None:
 
 
 async def press(press: CallbackQuery, i18n: I18n, toast: Toast) -> None:
-    """A button of ours in a group."""
     toast.text = errors.private_only(i18n.texts(press.from_user.language_code))
 
 
 async def is_not_private(event: TelegramObject) -> bool:
-    """Any chat that is not private, also of kinds that Telegram adds later."""
+    """True also for kinds of chats that Telegram adds later."""
     return not is_private(event)
 
 
 def is_addressed(text: str, username: str) -> bool:
-    """PURE: whether a group's message is a command for this bot, or mentions it."""
     words = text.lower().split()
     ours = f"@{username.lower()}"
     if words and words[0].startswith("/") and len(words[0]) > 1:
@@ -40,7 +37,6 @@ def is_addressed(text: str, username: str) -> bool:
 
 
 def router() -> Router:
-    """Messages and presses outside of private chats."""
     made = Router(name="groups")
     made.message.register(message, is_not_private)
     made.callback_query.register(press, is_not_private)

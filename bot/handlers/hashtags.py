@@ -1,5 +1,3 @@
-"""/hashtags: tags written into channels as hashtags, and their removal."""
-
 from __future__ import annotations
 
 from aiogram import Bot, F, Router
@@ -21,13 +19,11 @@ from services.library.bot_queries import BotQueries
 
 
 async def listed(message: Message, t: Texts, user: CurrentUser, hashtags: ChannelHashtags) -> None:
-    """The user's channels, each with a switch."""
     found = await hashtags.channels(user.telegram_id)
     await message.answer(views.listed(t, found), reply_markup=keyboards.hashtags(t, found))
 
 
 async def show_list(press: CallbackQuery, bot: Bot, t: Texts, user: CurrentUser, hashtags: ChannelHashtags) -> None:
-    """The same in the pressed message."""
     found = await hashtags.channels(user.telegram_id)
     await show(press, bot, views.listed(t, found), keyboards.hashtags(t, found))
 
@@ -41,7 +37,6 @@ async def ask(
     hashtags: ChannelHashtags,
     toast: Toast,
 ) -> None:
-    """Explain what will happen, and ask."""
     title = await _title(callback_data, user, hashtags)
     if title is None:
         toast.text = t.plain("This is not your channel.")
@@ -61,7 +56,6 @@ async def switch(
     hashtags: ChannelHashtags,
     toast: Toast,
 ) -> None:
-    """Switch hashtags on or off."""
     chat_id, on = callback_data.channel, callback_data.on
     title = await _title(callback_data, user, hashtags)
     # Only about a channel of the user: the callback data may be forged.
@@ -86,7 +80,6 @@ async def undo(
     queries: BotQueries,
     toast: Toast,
 ) -> None:
-    """Remove a post's hashtags from its channel."""
     words = {
         UndoResult.BEGUN: t.plain("The hashtags of #{post} are being removed.", post=str(callback_data.post)),
         UndoResult.NOTHING: t.plain("No hashtags of mine stand there any more."),
@@ -113,7 +106,6 @@ async def _title(data: HashtagSwitchButton, user: CurrentUser, hashtags: Channel
 
 
 def router() -> Router:
-    """/hashtags and its buttons."""
     made = Router(name="hashtags")
     made.message.register(listed, Command("hashtags", ignore_case=True))
     made.callback_query.register(show_list, HashtagListButton.filter())

@@ -1,5 +1,3 @@
-"""/start and /help."""
-
 from __future__ import annotations
 
 from aiogram import Router
@@ -13,17 +11,14 @@ from services.tagging.service import TaggingService
 
 
 async def start(message: Message, t: Texts, tagging: TaggingService) -> None:
-    """What the bot does, and what to do next."""
     await message.answer(views.start(t, enabled=tagging.enabled))
 
 
 async def help_(message: Message, t: Texts, user: CurrentUser, tagging: TaggingService) -> None:
-    """Every command."""
     await message.answer(views.help_text(t, admin=user.is_admin, enabled=tagging.enabled))
 
 
 def router() -> Router:
-    """/start and /help."""
     made = Router(name="help")
     made.message.register(start, Command("start", ignore_case=True))
     made.message.register(help_, Command("help", ignore_case=True))

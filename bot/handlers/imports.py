@@ -1,5 +1,3 @@
-"""Files sent to the bot: an export of Telegram Desktop is imported."""
-
 from __future__ import annotations
 
 from aiogram import F, Router
@@ -13,7 +11,6 @@ from services.ingest.imports import Imports
 
 
 async def document(message: Message, t: Texts, user: CurrentUser, imports: Imports, importer: ImportJobs) -> None:
-    """Import the file, or say what can be imported."""
     file = message.document
     if file is None or user.user_id is None or not is_json(file):
         is_pages = file is not None and is_html(file)
@@ -33,17 +30,14 @@ async def document(message: Message, t: Texts, user: CurrentUser, imports: Impor
 
 
 def is_json(file: Document) -> bool:
-    """PURE: whether the file may be an export, by its name or type."""
     return (file.file_name or "").lower().endswith(".json") or file.mime_type == "application/json"
 
 
 def is_html(file: Document) -> bool:
-    """PURE: whether the file may be an export in HTML."""
     return (file.file_name or "").lower().endswith((".html", ".htm")) or file.mime_type == "text/html"
 
 
 def router() -> Router:
-    """Documents."""
     made = Router(name="imports")
     # Telegram sends a GIF with a document as well.
     made.message.register(document, F.document & ~F.animation)

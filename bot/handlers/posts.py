@@ -21,7 +21,6 @@ from services.tagging.service import TaggingService, Watcher
 
 
 async def post(message: Message, command: CommandObject, t: Texts, user: CurrentUser, queries: BotQueries) -> None:
-    """A post's card."""
     post_id = parse_post_id(command.args)
     if post_id is None:
         await message.answer(views.usage_post(t))
@@ -37,7 +36,6 @@ async def post(message: Message, command: CommandObject, t: Texts, user: Current
 async def regen(
     message: Message, command: CommandObject, t: Texts, user: CurrentUser, tagging: TaggingService, outbox: Outbox
 ) -> None:
-    """New tags for one post, ahead of all others; the answer then shows them."""
     post_id = parse_post_id(command.args)
     if post_id is None:
         await message.answer(views.usage_regen(t))
@@ -53,7 +51,6 @@ async def regen(
 
 
 async def failed(message: Message, t: Texts, user: CurrentUser, queries: BotQueries) -> None:
-    """The first page of the user's failed posts."""
     page = await queries.failed(user.owner_id, 1)
     await message.answer(views.failed_page(t, page), reply_markup=keyboards.failed_page(t, page))
 
@@ -61,7 +58,6 @@ async def failed(message: Message, t: Texts, user: CurrentUser, queries: BotQuer
 async def failed_page(
     press: CallbackQuery, callback_data: FailedPageButton, bot: Bot, t: Texts, user: CurrentUser, queries: BotQueries
 ) -> None:
-    """Another page."""
     page = await queries.failed(user.owner_id, callback_data.page)
     await show(press, bot, views.failed_page(t, page), keyboards.failed_page(t, page), here=callback_data.here)
 
@@ -76,7 +72,6 @@ async def retry(
     outbox: Outbox,
     toast: Toast,
 ) -> None:
-    """One more attempt; the message then shows the outcome."""
     force = callback_data.action is PostAction.FORCE
     if force and not user.is_admin:
         toast.text = errors.admins_only(t)
@@ -102,8 +97,12 @@ async def details(
     queries: BotQueries,
     toast: Toast,
 ) -> None:
-    """The post's card with its last requests."""
-    await _show_card(press, callback_data, bot, t, user, queries, toast)
+    card = await queries.post(callback_data.post, user_id=user.scope)
+    if card is None:
+        toast.text = t.plain("There is no such post among yours.")
+        return
+    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+    await show(press, bot, views.card(t, card), markup, here=callback_data.here)
 
 
 async def skip(
@@ -116,32 +115,13 @@ async def skip(
     queries: BotQueries,
     toast: Toast,
 ) -> None:
-    """Leave the post without tags, or undo that."""
     change = tagging.skip_post if callback_data.action is PostAction.SKIP else tagging.unskip_post
     changed = await change(callback_data.post, user_id=user.scope)
     toast.text = "" if changed else t.plain("Nothing to change.")
-    await _show_card(press, callback_data, bot, t, user, queries, toast)
-
-
-async def _show_card(
-    press: CallbackQuery,
-    data: PostButton,
-    bot: Bot,
-    t: Texts,
-    user: CurrentUser,
-    queries: BotQueries,
-    toast: Toast,
-) -> None:
-    card = await queries.post(data.post, user_id=user.scope)
-    if card is None:
-        toast.text = t.plain("There is no such post among yours.")
-        return
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
-    await show(press, bot, views.card(t, card), markup, here=data.here)
+    await details(press, callback_data, bot, t, user, queries, toast)
 
 
 def router() -> Router:
-    """Commands and buttons of posts."""
     made = Router(name="posts")
     made.message.register(post, Command("post", ignore_case=True))
     made.message.register(regen, Command("regen", ignore_case=True))

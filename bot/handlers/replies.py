@@ -1,5 +1,3 @@
-"""What several handlers need to answer: the chat, and editing the pressed message."""
-
 from __future__ import annotations
 
 from aiogram import Bot
@@ -8,23 +6,18 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 
 def chat_of(press: CallbackQuery) -> int:
-    """The chat of the pressed message."""
     return press.message.chat.id if press.message is not None else press.from_user.id
 
 
 async def show(
     press: CallbackQuery, bot: Bot, text: str, markup: InlineKeyboardMarkup | None = None, *, here: bool = True
 ) -> int:
-    """Show a text in the pressed message if `here`, else in a new one; returns the message's id."""
+    """Show a text in the pressed message if `here`, else in a new one. Returns the message's id."""
     if here and isinstance(press.message, Message):
         try:
             await press.message.edit_text(text, reply_markup=markup)
+            return press.message.message_id
         except TelegramBadRequest as error:
-            if "not modified" not in error.message:
-                return await _send(press, bot, text, markup)
-        return press.message.message_id
-    return await _send(press, bot, text, markup)
-
-
-async def _send(press: CallbackQuery, bot: Bot, text: str, markup: InlineKeyboardMarkup | None) -> int:
+            if "not modified" in error.message:
+                return press.message.message_id
     return (await bot.send_message(chat_of(press), text, reply_markup=markup)).message_id

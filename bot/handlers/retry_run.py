@@ -27,7 +27,6 @@ async def retry(
     tagging: TaggingService,
     progress: ProgressMessages,
 ) -> None:
-    """Queue posts without tags; the answer then shows the progress."""
     wanted = parse_retry(command.args)
     if wanted is None:
         await message.answer(views.usage_retry(t, admin=user.is_admin))
@@ -55,7 +54,6 @@ async def retry_all(
     tagging: TaggingService,
     progress: ProgressMessages,
 ) -> None:
-    """All failed posts of the user, by a button."""
     receipt = await tagging.retry_failed_posts(
         user_id=user.user_id, limit=LIMITS.stop - 1, by_telegram_id=user.telegram_id
     )
@@ -82,14 +80,12 @@ async def stop(
     progress: ProgressMessages,
     toast: Toast,
 ) -> None:
-    """Take the rest of the run out of the queue."""
     count = await tagging.stop_retry(callback_data.run, user.telegram_id)
     toast.text = t.plain("That is not your /retry.") if count is None else views.stopped(t, count)
     progress.wake()
 
 
 def router() -> Router:
-    """/retry, Retry all and Stop."""
     made = Router(name="retry")
     made.message.register(retry, Command("retry", ignore_case=True))
     made.callback_query.register(retry_all, RetryAllButton.filter())

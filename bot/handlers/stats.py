@@ -1,5 +1,3 @@
-"""/stats and its button Refresh."""
-
 from __future__ import annotations
 
 from aiogram import Bot, Router
@@ -22,7 +20,6 @@ from services.tagging.service import TaggingService
 async def stats(
     message: Message, command: CommandObject, t: Texts, user: CurrentUser, queries: BotQueries, tagging: TaggingService
 ) -> None:
-    """Statistics of the user's posts; with `all`, of all posts."""
     argument = (command.args or "").strip().lower()
     if argument not in {"", "all"}:
         await message.answer(views.usage_stats(t))
@@ -43,7 +40,6 @@ async def refresh(
     tagging: TaggingService,
     toast: Toast,
 ) -> None:
-    """Renew the pressed message."""
     if callback_data.everybody and not user.is_admin:
         toast.text = errors.admins_only(t)
         return
@@ -62,7 +58,6 @@ async def _render(
 
 
 def router() -> Router:
-    """/stats and Refresh."""
     made = Router(name="stats")
     made.message.register(stats, Command("stats", ignore_case=True))
     made.callback_query.register(refresh, RefreshStatsButton.filter())

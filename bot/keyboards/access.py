@@ -1,5 +1,3 @@
-"""Buttons under a stranger's request for access."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -13,14 +11,11 @@ from bot.keyboards.common import button
 
 
 class AccessDecisionButton(CallbackData, prefix="access"):
-    """An administrator's answer to a request for access."""
-
     person: Annotated[int, Field(ge=1, le=2**53)]
     approve: bool
 
 
 def access_request(t: Texts, person: int) -> InlineKeyboardMarkup:
-    """Approve and Decline."""
     return InlineKeyboardMarkup(
         inline_keyboard=[
             [

@@ -1,5 +1,3 @@
-"""Buttons under the administrators' alerts about the provider."""
-
 from __future__ import annotations
 
 from aiogram.filters.callback_data import CallbackData
@@ -14,5 +12,4 @@ class TryNowButton(CallbackData, prefix="try"):
 
 
 def try_now(t: Texts) -> InlineKeyboardMarkup:
-    """Under the alert that the provider refuses the account."""
     return InlineKeyboardMarkup(inline_keyboard=[[button(t.plain("🔁 Try now"), TryNowButton())]])

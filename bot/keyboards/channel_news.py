@@ -1,5 +1,3 @@
-"""Buttons under unasked messages about a channel."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,7 +13,6 @@ from services.library.cursor import MAX_ID
 
 
 def channel_news(t: Texts, payload: Mapping[str, Any]) -> InlineKeyboardMarkup | None:
-    """Under a message of kind 'channel' of the outbox."""
     channel, kind = payload.get("channel"), payload.get("text")
     if not isinstance(channel, int) or not 1 <= channel <= MAX_ID:
         return None

@@ -1,5 +1,3 @@
-"""Buttons of /channels and of a channel's card."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -23,13 +21,10 @@ MAX_PAGE = 1_000_000
 
 ChannelId = Annotated[int, Field(ge=1, le=MAX_ID)]
 PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE)]
-#: `channel_button` for one channel: label and action → button.
 MakeButton = Callable[[str, "ChannelAction"], InlineKeyboardButton]
 
 
 class ChannelAction(StrEnum):
-    """What a channel's button does."""
-
     CARD = "card"
     PAUSE = "pause"
     RESUME = "resume"
@@ -39,9 +34,7 @@ class ChannelAction(StrEnum):
     STOP = "stop"
     #: Asks for confirmation; KEEP and DROP then remove the channel.
     REMOVE = "remove"
-    #: Removes the channel; its posts stay.
     KEEP = "keep"
-    #: Removes the channel with its posts.
     DROP = "drop"
 
 
@@ -62,12 +55,11 @@ class ChannelListButton(CallbackData, prefix="channels"):
 
 
 def channel_button(words: str, action: ChannelAction, *, channel: int, page: int, card: bool) -> InlineKeyboardButton:
-    """A button that acts on a channel; `page`, `card`: what the message shows afterwards."""
+    """`page`, `card`: what the message shows afterwards."""
     return button(words, ChannelButton(action=action, channel=channel, page=page, card=card))
 
 
 def channels(t: Texts, page: ChannelPage) -> InlineKeyboardMarkup | None:
-    """/channels: a numbered row for each channel; a single channel gets labels in words."""
     if page.total == 1 and page.channels:
         return InlineKeyboardMarkup(inline_keyboard=_in_words(t, page.channels[0], 1, card=False))
     rows = [_numbered(each, number, page.page) for number, each in numbered(page)]
@@ -94,7 +86,6 @@ def _numbered(card: ChannelCard, number: int, page: int) -> list[InlineKeyboardB
 
 
 def card(t: Texts, shown: ChannelCard, page: int) -> InlineKeyboardMarkup:
-    """A channel's card, opened from this page of the list."""
     return InlineKeyboardMarkup(inline_keyboard=[*_in_words(t, shown, page, card=True), [_back(t, page)]])
 
 
@@ -113,7 +104,6 @@ def _in_words(t: Texts, shown: ChannelCard, page: int, *, card: bool) -> Rows:
 
 
 def older_posts(t: Texts, make: MakeButton, *, running: bool, at_beginning: bool) -> Rows:
-    """Fetching older posts: Stop while it runs; nothing once the channel's beginning is reached."""
     if running:
         return [[make(t.plain("⏹ Stop"), ChannelAction.STOP)]]
     if at_beginning:
@@ -123,10 +113,7 @@ def older_posts(t: Texts, make: MakeButton, *, running: bool, at_beginning: bool
 
 
 def remove_question(t: Texts, shown: ChannelCard, page: int, *, card: bool) -> InlineKeyboardMarkup:
-    """Under the question whether to remove a channel.
-
-    A channel that is not read is listed because of its posts, so it is only removed with them.
-    """
+    """A channel that is not read is listed because of its posts, so it is only removed with them."""
     make = partial(channel_button, channel=shown.id, page=page, card=card)
     rows: Rows = []
     if shown.is_read or not shown.posts:
@@ -143,5 +130,4 @@ def _back(t: Texts, page: int) -> InlineKeyboardButton:
 
 
 def _public_name(card: ChannelCard) -> list[str]:
-    """The name under which the channel can be followed; empty if it has none."""
     return [card.username] if card.username is not None and is_name(card.username) else []

@@ -1,5 +1,3 @@
-"""What several keyboards share."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -15,5 +13,4 @@ Rows = list[list[InlineKeyboardButton]]
 
 
 def button(text: str, data: CallbackData) -> InlineKeyboardButton:
-    """A button with this callback data."""
     return InlineKeyboardButton(text=text, callback_data=data.pack())

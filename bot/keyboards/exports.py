@@ -1,5 +1,3 @@
-"""Buttons of /export."""
-
 from __future__ import annotations
 
 from aiogram.filters.callback_data import CallbackData
@@ -11,13 +9,10 @@ from services.library.export import ExportFormat
 
 
 class ExportButton(CallbackData, prefix="export"):
-    """Sends the user's tagged posts as a file of this format."""
-
     form: ExportFormat
 
 
 def export_formats(t: Texts) -> InlineKeyboardMarkup:
-    """A button for each format."""
     names = {ExportFormat.CSV: t.plain("📄 CSV"), ExportFormat.JSONL: t.plain("🧩 JSON Lines")}
     buttons = [button(name, ExportButton(form=form)) for form, name in names.items()]
     return InlineKeyboardMarkup(inline_keyboard=[buttons])

@@ -1,5 +1,3 @@
-"""Buttons of /feed."""
-
 from __future__ import annotations
 
 from aiogram.filters.callback_data import CallbackData
@@ -14,5 +12,4 @@ class NewFeedLinkButton(CallbackData, prefix="feed"):
 
 
 def feed(t: Texts) -> InlineKeyboardMarkup:
-    """Under a feed's link."""
     return InlineKeyboardMarkup(inline_keyboard=[[button(t.plain("🔑 New link"), NewFeedLinkButton())]])

@@ -1,5 +1,3 @@
-"""The button that follows a public channel."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -14,18 +12,15 @@ from services.following.channel_names import is_name
 
 
 class FollowButton(CallbackData, prefix="follow"):
-    """Follows a public channel."""
-
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{3,31}$")]
 
 
 def follow_button(t: Texts, name: str) -> InlineKeyboardButton:
-    """A button that follows @name."""
     return button(t.plain("➕ Follow @{name}", name=name), FollowButton(name=name))
 
 
 def with_follow(t: Texts, markup: InlineKeyboardMarkup | None, name: str | None) -> InlineKeyboardMarkup | None:
-    """The keyboard with Follow below it; unchanged if `name` is no channel's public name."""
+    """Add Follow to a keyboard, if `name` is a channel's public name."""
     if name is None or not is_name(name):
         return markup
     rows = markup.inline_keyboard if markup is not None else []

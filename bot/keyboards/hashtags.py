@@ -1,5 +1,3 @@
-"""Buttons of /hashtags, and the one that removes a post's hashtags."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -34,7 +32,6 @@ class HashtagListButton(CallbackData, prefix="tagged"):
 
 
 def hashtags(t: Texts, listed: HashtagChannels, *, with_undo: bool = True) -> InlineKeyboardMarkup | None:
-    """A switch for each channel, and a button that removes the newest hashtags."""
     rows: Rows = [[_switch(t, channel)] for channel in listed.channels]
     if with_undo and listed.last_written is not None:
         rows.append([button(t.plain("↩️ Undo last post"), RemoveHashtagsButton(post=listed.last_written, here=False))])
@@ -50,7 +47,6 @@ def _switch(t: Texts, channel: HashtagChannel) -> InlineKeyboardButton:
 
 
 def confirm(t: Texts, channel_id: int) -> InlineKeyboardMarkup:
-    """Under the question before hashtags are switched on."""
     return InlineKeyboardMarkup(
         inline_keyboard=[
             [
@@ -62,5 +58,4 @@ def confirm(t: Texts, channel_id: int) -> InlineKeyboardMarkup:
 
 
 def remove_hashtags(t: Texts, post_id: int) -> InlineKeyboardButton:
-    """On the card of a post whose hashtags stand in its channel."""
     return button(t.plain("↩️ Remove hashtags"), RemoveHashtagsButton(post=post_id, here=True))

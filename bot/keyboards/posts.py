@@ -1,5 +1,3 @@
-"""Buttons of a post, of /failed, and of notices about failed posts."""
-
 from __future__ import annotations
 
 from enum import StrEnum
@@ -17,8 +15,6 @@ from services.library.bot_queries import FailedPage, PostCard
 
 
 class PostAction(StrEnum):
-    """What a post's button does."""
-
     RETRY = "retry"
     FORCE = "force"
     DETAILS = "details"
@@ -27,7 +23,7 @@ class PostAction(StrEnum):
 
 
 class PostButton(CallbackData, prefix="post"):
-    """Acts on a post; `here`: the message is about this post alone, and shows the outcome."""
+    """`here`: the message is about this post alone, and shows the outcome."""
 
     action: PostAction
     post: PostId
@@ -35,7 +31,7 @@ class PostButton(CallbackData, prefix="post"):
 
 
 class FailedPageButton(CallbackData, prefix="failed"):
-    """Shows a page of failed posts; `here`: in this message."""
+    """`here`: show the page in this message."""
 
     page: Annotated[int, Field(ge=1, le=1_000_000)]
     here: bool
@@ -44,12 +40,7 @@ class FailedPageButton(CallbackData, prefix="failed"):
 def post(
     t: Texts, card: PostCard, *, details: bool, admin: bool, viewer: int | None = None
 ) -> InlineKeyboardMarkup | None:
-    """The buttons of a message about one post.
-
-    Args:
-        details: offer Details: the message does not show them.
-        viewer: the reader's Telegram id; the owner of the channel may remove the post's hashtags.
-    """
+    """`details`: offer Details. `viewer`: Telegram id; the channel's owner may remove the post's hashtags."""
     buttons = [_post_button(t, action, card.id) for action in _actions(card, details=details, admin=admin)]
     rows = [buttons[i : i + 2] for i in range(0, len(buttons), 2)]
     if viewer is not None and card.hashtags_of == viewer:
@@ -58,7 +49,6 @@ def post(
 
 
 def _actions(card: PostCard, *, details: bool, admin: bool) -> list[PostAction]:
-    """What can be done with a post in its state, the most likely first."""
     if card.skipped:
         return [PostAction.UNSKIP]
     if card.status not in {"failed", "retrying"} and not card.error:
@@ -80,7 +70,6 @@ def _post_button(t: Texts, action: PostAction, post_id: int) -> InlineKeyboardBu
 
 
 def failed_several(t: Texts) -> InlineKeyboardMarkup:
-    """Under a notice about several failed posts."""
     return InlineKeyboardMarkup(
         inline_keyboard=[
             [button(t.plain("🔁 Retry all"), RetryAllButton(here=True))],
@@ -90,7 +79,6 @@ def failed_several(t: Texts) -> InlineKeyboardMarkup:
 
 
 def failed_page(t: Texts, page: FailedPage) -> InlineKeyboardMarkup | None:
-    """/failed: two buttons for each post, then the pages."""
     if not page.posts:
         return None
     rows: Rows = [

@@ -1,5 +1,3 @@
-"""Buttons of a retry run."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -13,17 +11,14 @@ from bot.keyboards.common import button
 
 
 class RetryAllButton(CallbackData, prefix="retry"):
-    """Retries all failed posts of the user; `here`: the progress is shown in this message."""
+    """`here`: show the progress in this message."""
 
     here: bool
 
 
 class StopRetryButton(CallbackData, prefix="stop"):
-    """Stops a retry run."""
-
     run: Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 def stop(t: Texts, run_id: int) -> InlineKeyboardMarkup:
-    """Under the progress of a retry run."""
     return InlineKeyboardMarkup(inline_keyboard=[[button(t.plain("⏹ Stop"), StopRetryButton(run=run_id))]])

@@ -1,5 +1,3 @@
-"""Buttons of /stats."""
-
 from __future__ import annotations
 
 from aiogram.filters.callback_data import CallbackData
@@ -12,13 +10,11 @@ from bot.keyboards.retry_run import RetryAllButton
 
 
 class RefreshStatsButton(CallbackData, prefix="stats"):
-    """Renews /stats or /stats all."""
-
     everybody: bool
 
 
 def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
-    """Refresh; under one's own statistics also the buttons that act on one's own failed posts."""
+    """The buttons for failed posts act on the user's own, so /stats all does not have them."""
     rows: Rows = [[button(t.plain("🔄 Refresh"), RefreshStatsButton(everybody=everybody))]]
     if failed and not everybody:
         rows.append(

@@ -1,5 +1,3 @@
-"""/metrics: in the bot's HTTP server all metrics, in a worker process its own counters on a port of its own."""
-
 from __future__ import annotations
 
 import asyncio
@@ -8,18 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 
 from bot.errors import StartError
 from bot.monitoring.metrics import CONTENT_TYPE, Metrics
-from services.metrics import MetricsReader, MetricsSnapshot
+from services.metrics import MetricsReader
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
 
 class Exposition:
-    """The body of /metrics: the process's own counters, and the state of the installation."""
+    """The body of /metrics. While the database is away, only the process's own counters."""
 
     content_type = CONTENT_TYPE
 
@@ -28,31 +26,22 @@ class Exposition:
         self._gauges = gauges
 
     async def scrape(self) -> bytes:
-        """All metrics. While the database is away, only the process's own."""
-        return self._metrics.render(await self._read())
-
-    async def _read(self) -> MetricsSnapshot | None:
+        reading = None
         try:
-            return await self._gauges.read()
+            reading = await self._gauges.read()
         except Exception as error:
             if not is_unavailable(error):
                 raise
             log.info("metrics_without_database", error=type(error).__name__)
-            return None
+        return self._metrics.render(reading)
 
 
 @asynccontextmanager
 async def served_alone(metrics: Metrics, address: str) -> AsyncIterator[None]:
-    """Serve the process's own counters at HOST:PORT, in a thread, without authentication, while the block runs.
-
-    Raises:
-        StartError: the address is malformed, or cannot be used.
-    """
+    """Serve a worker's own counters at HOST:PORT, without authentication. Raises StartError for a wrong address."""
     host, port = _host_and_port(address)
-    registry = CollectorRegistry()
-    registry.register(metrics)
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = start_http_server(port, host, metrics.registry)
     except OSError as error:
         raise StartError(f"--metrics: {address} cannot be used ({error.strerror}): name another.") from None
     log.info("metrics_ready", host=host, port=server.server_port)

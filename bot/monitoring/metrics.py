@@ -1,8 +1,6 @@
-"""Metrics in Prometheus's text format: this process's counters, and the gauges of the installation."""
-
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import get_args
 
@@ -16,12 +14,12 @@ from prometheus_client import (
     Metric,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
 
 from services.availability.circuit_breaker import Aside
-from services.llm.client import Call
 from services.llm.outcomes import Kind
 from services.metrics import MetricsSnapshot, ModelMetrics
 from services.notifications.outbox import NoticeKind
@@ -31,19 +29,19 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 REQUEST_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 12, 20, 30, 45, 60)
 UPDATE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
-#: Results of a notification.
 RESULTS = ("sent", "postponed", "refused", "unreachable")
 #: The label of models outside the chain: their names have no bounds.
 OTHER = "other"
 
 
 class Metrics:
-    """Counts what this process does. Its methods are callbacks of the parts."""
+    """Counters of this process. `models` is the chain; its names become labels."""
 
     def __init__(self, models: Sequence[str], version: str) -> None:
-        """`models` is the chain: its names become labels."""
         self._models = frozenset(models)
-        self._registry = registry = CollectorRegistry()
+        # Creation times would double the number of series.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
         self._attempts = counter(
             "metka_attempts",
@@ -88,53 +86,37 @@ class Metrics:
                 self._notifications.labels(notice, result)
 
     def finished(self, group: Sequence[FinishedRequest]) -> None:
-        """Count requests whose outcomes are stored."""
-        for finished in group:
-            self._request(finished.call)
-
-    def _request(self, call: Call) -> None:
-        model = call.request.model if call.request.model in self._models else OTHER
-        for outcome in call.outcomes:
-            self._attempts.labels(outcome.kind.value, model).inc()
-        self._requests.labels(model, call.outcome.kind.value).inc()
-        self._request_seconds.labels(model).observe(call.seconds)
-        self._tokens.labels(model, "prompt").inc(call.usage.prompt_tokens or 0)
-        self._tokens.labels(model, "completion").inc(call.usage.completion_tokens or 0)
-        self._cost.labels(model).inc(call.usage.cost or 0)
+        for call in (finished.call for finished in group):
+            model = call.request.model if call.request.model in self._models else OTHER
+            for outcome in call.outcomes:
+                self._attempts.labels(outcome.kind.value, model).inc()
+            self._requests.labels(model, call.outcome.kind.value).inc()
+            self._request_seconds.labels(model).observe(call.seconds)
+            self._tokens.labels(model, "prompt").inc(call.usage.prompt_tokens or 0)
+            self._tokens.labels(model, "completion").inc(call.usage.completion_tokens or 0)
+            self._cost.labels(model).inc(call.usage.cost or 0)
 
     def updated(self, update_type: str, result: str, seconds: float) -> None:
-        """Count an update whose handling ended."""
         self._updates.labels(update_type, result).inc()
         self._update_seconds.labels(update_type).observe(seconds)
 
     def notified(self, kind: NoticeKind, result: str) -> None:
-        """Count a notice. `result` is one of RESULTS."""
         self._notifications.labels(kind, result).inc()
 
-    def collect(self) -> Iterator[Metric]:
-        """The process's metrics: the library's protocol of collectors."""
-        for family in self._registry.collect():
-            # Creation times would double the number of series.
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            yield family
-
     def render(self, reading: MetricsSnapshot | None) -> bytes:
-        """The body of /metrics. Without a reading (the database is away), only the process's own."""
-        return generate_latest(_Families([*self.collect(), *families(reading)]))
+        return generate_latest(self.registry) + generate_latest(_Gauges(reading))
 
 
-class _Families:
-    """Metrics as a collector."""
+class _Gauges:
+    def __init__(self, reading: MetricsSnapshot | None) -> None:
+        self._reading = reading
 
-    def __init__(self, found: Sequence[Metric]) -> None:
-        self._found = found
-
-    def collect(self) -> Iterable[Metric]:
-        return self._found
+    def collect(self) -> Iterator[Metric]:
+        return families(self._reading)
 
 
 def families(reading: MetricsSnapshot | None) -> Iterator[Metric]:
-    """The gauges of a reading. An unknown value has no sample."""
+    """The gauges of the installation. An unknown value has no sample."""
     yield _single(
         "metka_database_up", "1 while the database answers; without it there are no other gauges.", reading is not None
     )

@@ -1,4 +1,1 @@
-"""The processes: how the bot and the worker are put together, started, scheduled and stopped.
-
-The only package of bot that knows all others; none of them imports it, except bot.cli.
-"""
+"""How the bot and the worker are put together, started and stopped. No other package imports it but bot.cli."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -44,11 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_bot() -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status.
-
-    Raises:
-        StartError: a setting is wrong, or the database or the address cannot be used.
-    """
+    """Run until SIGTERM or SIGINT. Returns the exit status. Raises StartError."""
     settings = settings_or_stop()
     token = _token(settings)
     stopping = set_up_process(settings)
@@ -56,8 +51,13 @@ async def run_bot() -> int:
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, metrics.finished))
         services, reception = make_services(engine), make_reception(engine)
-        with _address_of(settings):
+        try:
             await stack.enter_async_context(serve_http(engine, services, reception, metrics))
+        except OSError as error:
+            raise StartError(
+                f"HTTP_HOST, HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): "
+                "name another port, or an address of this machine."
+            ) from None
         tasks = BackgroundTasks()
         start(engine, tasks, Leader(token, engine, services, news, reception, metrics), news, reception)
         log.info("started", version=__version__)
@@ -67,24 +67,20 @@ async def run_bot() -> int:
 
 
 def make_reception(engine: Engine) -> Reception:
-    """What receives updates: `inbox.receive` is for the webhook's route, `health` for /readyz."""
     arrivals = Signal()
     return Reception(ReceivedUpdates(engine.database, utc_now, arrivals.send), arrivals, TelegramHealth(utc_now))
 
 
 def start(engine: Engine, tasks: BackgroundTasks, leader: Leader, news: Signal, reception: Reception) -> None:
-    """Start the worker, and Telegram while this process leads. `news` is sent when people have to be told something."""
     if not engine.settings.admin_ids:
         log.warning("no_administrators", todo=APPOINT)
     listeners = {NEWS_CHANNEL: news.send}
     if engine.settings.webhook_url:
-        # Only a webhook stores updates.
         listeners[received_updates.CHANNEL] = reception.arrivals.send
     engine.start(tasks, leader.term, listeners, Look(is_any_work, news.send))
 
 
 def is_any_work() -> Select[tuple[bool]]:
-    """Whether anything waits for the notifier or the hashtag writer."""
     return select(or_(outbox.is_any_open().scalar_subquery(), hashtags.is_any_ready().scalar_subquery()))
 
 
@@ -98,7 +94,6 @@ def _token(settings: Settings) -> SecretStr:
 
 
 def make_services(engine: Engine) -> Services:
-    """The use cases of the chat and of the HTTP API."""
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
     to_read = Signal()
@@ -126,14 +121,3 @@ def make_services(engine: Engine) -> Services:
         i18n=I18n(ZoneInfo(settings.timezone), utc_now),
         to_read=to_read,
     )
-
-
-@contextmanager
-def _address_of(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StartError(
-            f"HTTP_HOST, HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be used ({error.strerror}): "
-            "name another port, or an address of this machine."
-        ) from None

@@ -1,5 +1,3 @@
-"""The background tasks of a process, stopped together."""
-
 from __future__ import annotations
 
 import asyncio
@@ -12,21 +10,19 @@ log = structlog.get_logger(__name__)
 
 
 class BackgroundTasks:
-    """Running tasks, and how to ask each to end."""
-
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._stops: list[Callable[[], object]] = []
 
     def start(self, work: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:
-        """Run `work`. `stop` asks it to end; without `stop` it is cancelled."""
+        """`stop` asks the work to end; without `stop` it is cancelled."""
         task = asyncio.create_task(work)
         task.add_done_callback(_report)
         self._tasks.append(task)
         self._stops.append(stop or task.cancel)
 
     async def stop(self, seconds: float) -> None:
-        """Ask all tasks to end, and wait for them. Those that run after `seconds` are cancelled."""
+        """Ask all tasks to end. Those that still run after `seconds` are cancelled."""
         for stop in self._stops:
             stop()
         if not self._tasks:

@@ -24,16 +24,11 @@ from storage.queue import leases, model_states
 
 log = structlog.get_logger(__name__)
 
-#: For how long an unreachable database is tried.
 REACH_SECONDS = 10.0
 
 
 def settings_or_stop() -> Settings:
-    """The settings.
-
-    Raises:
-        StartError: one of them is wrong.
-    """
+    """Raises StartError if a setting is wrong."""
     try:
         return load_settings()
     except SettingsError as error:
@@ -41,16 +36,11 @@ def settings_or_stop() -> Settings:
 
 
 def address(settings: Settings) -> URL:
-    """The database's URL."""
     return parse_url(settings.database_url.get_secret_value())
 
 
 def connect(url: URL) -> Database:
-    """The database, which need not answer yet. The folder of an SQLite file is made.
-
-    Raises:
-        StartError: the folder cannot be made.
-    """
+    """The database need not answer yet. Raises StartError if the folder of an SQLite file cannot be made."""
     try:
         return Database(url)
     except OSError as error:
@@ -62,11 +52,7 @@ def connect(url: URL) -> Database:
 
 
 async def reach(database: Database) -> None:
-    """Wait until the database answers, REACH_SECONDS at most.
-
-    Raises:
-        StartError: it does not answer. The message names its address without the password.
-    """
+    """Wait until the database answers. Raises StartError after REACH_SECONDS, with the address without its password."""
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
@@ -84,7 +70,7 @@ async def reach(database: Database) -> None:
 
 
 def _lasting(url: URL, error: BaseException) -> str | None:
-    """The message about an error that waiting does not mend (SQLSTATE class 28: login, 3D: no such database)."""
+    """The message about an error that waiting does not mend. SQLSTATE 28: login; 3D: no such database."""
     cause, where = _cause(error), shown(url)
     if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
         return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
@@ -97,7 +83,6 @@ def _lasting(url: URL, error: BaseException) -> str | None:
 
 
 def _passing(url: URL, error: BaseException) -> str:
-    """The message about an error that did not pass within REACH_SECONDS."""
     cause, where = _cause(error), shown(url)
     if url.get_backend_name() == "sqlite":
         # SQLite's messages hold no secret.
@@ -124,12 +109,7 @@ def _make_sure_of_file(url: URL) -> None:
 
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, for a command that runs beside the bot.
-
-    Raises:
-        StartError: it does not answer.
-        CommandError: it must be migrated first.
-    """
+    """The database, for a command beside the bot. Raises StartError, or CommandError if it must be migrated first."""
     url = address(settings)
     _make_sure_of_file(url)
     database = connect(url)
@@ -144,11 +124,7 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, migrated. On SQLite it is locked for this process, and a dead process's leases are void.
-
-    Raises:
-        StartError: it does not answer, another bot uses it, or it must be migrated by hand.
-    """
+    """The migrated database, locked for this process on SQLite. Raises StartError if it cannot be used."""
     async with AsyncExitStack() as stack:
         database = connect(address(settings))
         stack.push_async_callback(database.close)

@@ -38,14 +38,11 @@ OnFinished = Callable[[Sequence[FinishedRequest]], None]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Settings, database, provider and worker of a process."""
-
     settings: Settings
     database: Database
     provider: Provider
     policy: Policy
     worker: Worker
-    #: Sent when people have to be told something.
     news: Signal
 
     def start(
@@ -55,13 +52,7 @@ class Engine:
         listeners: Listeners | None = None,
         look: Look | None = None,
     ) -> None:
-        """Start the worker, and what wakes it.
-
-        Args:
-            duties: what the process does while it leads; None for one that never leads.
-            listeners: called when other processes notify, in addition to the worker.
-            look: what the leader looks for.
-        """
+        """Start the worker, and what wakes it. A process without `duties` never leads."""
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
@@ -81,13 +72,16 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, on_finished: OnFinished | None = None) -> AsyncIterator[Engine]:
-    """Build the engine. `on_finished` is called with each group of requests once its outcomes are stored.
-
-    Raises:
-        StartError: the database cannot be used.
-    """
-    policy = _policy(settings)
-    async with open_database(settings) as database, _provider(settings) as provider:
+    """`on_finished` is called with each group of requests once its outcomes are stored. Raises StartError."""
+    policy = Policy(
+        max_retries=settings.tagging_max_retries,
+        retry_delay=settings.tagging_retry_delay,
+        max_attempts=settings.tagging_max_attempts,
+        backoff_seconds=settings.tagging_backoff_seconds,
+    )
+    key = settings.openrouter_api_key.get_secret_value()
+    made = Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
+    async with open_database(settings) as database, made as provider:
         news = Signal()
         worker = _worker(settings, database, provider, policy, news.send, on_finished)
         yield Engine(settings, database, provider, policy, worker, news)
@@ -103,24 +97,9 @@ def set_up_process(settings: Settings) -> asyncio.Event:
 
 
 async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks) -> None:
-    """Wait for the event, and stop the tasks."""
     await stopping.wait()
     log.info("stopping")
     await tasks.stop(STOP_SECONDS)
-
-
-def _provider(settings: Settings) -> Provider:
-    key = settings.openrouter_api_key.get_secret_value()
-    return Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        max_retries=settings.tagging_max_retries,
-        retry_delay=settings.tagging_retry_delay,
-        max_attempts=settings.tagging_max_attempts,
-        backoff_seconds=settings.tagging_backoff_seconds,
-    )
 
 
 def _worker(

@@ -1,5 +1,3 @@
-"""The HTTP server with the services it calls."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -27,11 +25,7 @@ from services.metrics import MetricsReader
 async def serve_http(
     engine: Engine, services: Services, reception: Reception, process_metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Serve on HTTP_HOST and HTTP_PORT while the block runs.
-
-    Raises:
-        OSError: the address is taken, or not this machine's.
-    """
+    """Serve on HTTP_HOST and HTTP_PORT while the block runs. Raises OSError if the address cannot be used."""
     settings = engine.settings
     gauges = MetricsReader(engine.database, settings.models, enabled=settings.tagging_enabled, clock=utc_now)
     backend = _backend(engine, services, reception, Exposition(process_metrics, gauges))

@@ -46,14 +46,12 @@ from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
-#: For the term's tasks to end: longer than handlers get.
+#: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases that handlers call."""
-
     people: People
     queries: BotQueries
     channel_posts: ChannelPosts
@@ -70,7 +68,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What receives updates. `arrivals` is sent when a webhook has brought one."""
+    """`arrivals` is sent when a webhook has brought an update."""
 
     inbox: ReceivedUpdates
     arrivals: Signal
@@ -98,10 +96,7 @@ class Leader:
 
     @asynccontextmanager
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
-        """Receive updates, deliver messages, read channels and run the daily jobs while the block runs.
-
-        `step_down` is called when another process is seen to receive the same updates.
-        """
+        """The duties run while the block runs. `step_down`: another process receives the same updates."""
         async with AsyncExitStack() as stack:
             bot = make_bot(self._token, self._engine.settings.telegram_api_url)
             stack.push_async_callback(bot.session.close)
@@ -111,13 +106,12 @@ class Leader:
             dispatcher = self._start_delivery(bot, tasks, stack)
             self._start_reading(tasks, stack)
             self._start_receiving(bot, dispatcher, tasks, stack, step_down)
-            # Before what the tasks use is closed.
+            # Runs before the connections that the tasks use are closed.
             stack.push_async_callback(tasks.stop, TERM_SECONDS)
             self._schedule(stack)
             yield
 
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
-        """Start the tasks that send messages. Returns the dispatcher, whose handlers wake them."""
         services, i18n = self._services, self._services.i18n
         messages = NoticeMessages(services.queries, i18n, self._engine.settings.admin_ids)
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
@@ -161,7 +155,6 @@ class Leader:
         )
 
     def _start_reading(self, tasks: BackgroundTasks, stack: AsyncExitStack) -> None:
-        """Start to read the public channels that people follow."""
         settings = self._engine.settings
         preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
         stack.push_async_callback(preview.aclose)

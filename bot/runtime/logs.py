@@ -1,5 +1,3 @@
-"""Log lines of structlog and of the standard library, through one renderer, without secrets."""
-
 from __future__ import annotations
 
 import logging
@@ -10,22 +8,8 @@ from typing import Any
 import structlog
 
 
-class _Redact:
-    """Replaces known secrets in a rendered line, tracebacks included."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, _logger: Any, _name: str, event: Any) -> Any:
-        if not isinstance(event, str):
-            return event
-        for secret in self._secrets:
-            event = event.replace(secret, "***")
-        return event
-
-
 def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
-    """Send all log lines to stderr. `style` is "console" or "json"."""
+    """Send structlog's and logging's lines to stderr. `style` is "console" or "json"."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,18 +28,23 @@ def configure_logging(level: str, style: str, secrets: Sequence[str]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+    def redact(_logger: Any, _name: str, line: Any) -> Any:
+        for secret in secrets:
+            line = line.replace(secret, "***")
+        return line
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _Redact(secrets)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redact],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # These log a line for each update or job.
     for noisy in ("aiogram.event", "apscheduler", "aiohttp.access", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of what strangers send.
+    # Strangers' malformed requests would be warnings.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

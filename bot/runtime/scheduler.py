@@ -18,7 +18,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The longest interval between two checks of the alerts.
 MOST_WATCH_SECONDS = 60.0
 
 
@@ -33,10 +32,7 @@ def make_scheduler(
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up.
-
-    `wake` is called when posts may be due, `on_news` when people have to be told something.
-    """
+    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up."""
 
     async def tick() -> None:
         wake()

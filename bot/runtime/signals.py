@@ -1,5 +1,3 @@
-"""Signals between parts of which the receiver may come and go."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -7,19 +5,17 @@ from contextlib import contextmanager
 
 
 class Signal:
-    """Says that there is work. Without a receiver the work waits in the database."""
+    """Says that there is work. The receiver may come and go; without one the work waits in the database."""
 
     def __init__(self) -> None:
         self._receiver: Callable[[], None] | None = None
 
     def send(self) -> None:
-        """Call the receiver, if there is one."""
         if self._receiver is not None:
             self._receiver()
 
     @contextmanager
     def received_by(self, receiver: Callable[[], None]) -> Iterator[None]:
-        """Connect the receiver while the block runs."""
         self._receiver = receiver
         try:
             yield

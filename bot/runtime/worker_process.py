@@ -19,14 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker(metrics: str | None = None) -> int:
-    """Tag until SIGTERM or SIGINT. Returns the exit status.
-
-    Args:
-        metrics: HOST:PORT at which to serve /metrics.
-
-    Raises:
-        StartError: a setting is wrong, or the database or the address cannot be used.
-    """
+    """Tag until SIGTERM or SIGINT; serve /metrics at `metrics` (HOST:PORT). Returns the exit status."""
     settings = settings_or_stop()
     if not settings.tagging_enabled:
         raise StartError(

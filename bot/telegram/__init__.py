@@ -1,4 +1,1 @@
-"""How the bot talks to Telegram: session, rate limit, dispatcher, middlewares, and updates by polling or webhook.
-
-Handlers belong in bot.handlers, texts in bot.views, messages that nobody asked for in bot.delivery.
-"""
+"""How the bot talks to Telegram. Handlers belong in bot.handlers, texts in bot.views, notices in bot.delivery."""

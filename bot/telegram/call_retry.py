@@ -1,5 +1,3 @@
-"""Calls of the Bot API that are repeated until Telegram takes them."""
-
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +17,7 @@ from aiogram.exceptions import (
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: Errors that say nothing against the call itself.
+#: The same call may succeed later.
 TRANSIENT = (TelegramNetworkError, TelegramServerError, TelegramRetryAfter)
 
 

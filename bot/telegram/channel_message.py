@@ -1,5 +1,3 @@
-"""Reads a channel's message into the IncomingPost that is stored. Pure."""
-
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ FRAGILE = {"custom_emoji", "text_mention"}
 
 
 def incoming_post(message: Message, channel: Chat, message_id: int, date: datetime) -> IncomingPost:
-    """The post as it stands in its channel. The message may also be a forwarded copy in another chat."""
+    """The message may also be a forwarded copy in another chat."""
     return IncomingPost(
         channel_telegram_id=channel.id,
         channel_title=channel.title or channel.username or str(channel.id),
@@ -47,7 +45,7 @@ def _original(message: Message) -> EditableMessage | None:
 
 
 def _obstacle(message: Message) -> str | None:
-    """Why a message must not be edited, if so."""
+    """Why the message must not be edited."""
     kinds = {entity.type for entity in (*(message.entities or ()), *(message.caption_entities or ()))}
     obstacles = {
         "it is forwarded": message.forward_origin,
@@ -69,7 +67,7 @@ def _plain(value: TelegramObject) -> dict[str, Any]:
 
 
 def post_url(channel: Chat, message_id: int) -> str:
-    """The post's URL. A private channel's opens for members only."""
+    """The link to a post of a private channel opens for members only."""
     if channel.username:
         return f"https://t.me/{channel.username}/{message_id}"
     return f"https://t.me/c/{str(channel.id).removeprefix('-100')}/{message_id}"

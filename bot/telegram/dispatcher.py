@@ -1,5 +1,3 @@
-"""The Bot API's client, the dispatcher with its middlewares, and the menu of commands."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -16,21 +14,13 @@ from pydantic import SecretStr
 from bot.i18n import I18n
 from bot.telegram.call_retry import retry_call
 from bot.telegram.error_handler import on_error
-from bot.telegram.middlewares import (
-    AnswerPresses,
-    FindUser,
-    MarkAnswers,
-    MeasureUpdates,
-    RepeatUntilStored,
-    Throttle,
-)
+from bot.telegram.middlewares import AnswerPresses, FindUser, MarkAnswers, MeasureUpdates, RepeatUntilStored, Throttle
 from bot.telegram.rate_limit import MessageRateLimit
 from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
 
 
 def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
-    """A client of Telegram's Bot API, or of the server at `api_url`, that keeps Telegram's limits."""
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     session = AiohttpSession(api=api)
@@ -47,10 +37,7 @@ def make_dispatcher(
     on_update: Callable[[str, str, float], None] | None = None,
     **dependencies: Any,
 ) -> Dispatcher:
-    """The routers behind the middlewares. Handlers get `people`, `i18n` and the dependencies by name.
-
-    `on_update` is called with each update's type, its result and the seconds it took.
-    """
+    """Handlers get `people`, `i18n` and `dependencies` by name. `on_update`: an update's type, result and seconds."""
     dispatcher = Dispatcher(disable_fsm=True, people=people, i18n=i18n, **dependencies)
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))
@@ -68,7 +55,6 @@ def make_dispatcher(
 
 
 async def publish_commands(bot: Bot, i18n: I18n) -> None:
-    """Set the menu of commands in every language, repeated until Telegram takes it."""
     for code in (None, *LANGUAGES):
         commands = help_views.commands(i18n.texts(code))
         await retry_call("set_commands", partial(bot.set_my_commands, commands, language_code=code))

@@ -1,5 +1,3 @@
-"""What happens when a handler raises: a log line, and a short message to the person."""
-
 from __future__ import annotations
 
 import asyncio
@@ -17,12 +15,10 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: For how long a failure is worth telling.
 TELL_WITHIN = 3600.0
 
 
 async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
-    """Log what a handler raised, and tell the person that it failed."""
     error, update = event.exception, event.update
     if isinstance(error, TelegramForbiddenError):
         log.info("blocked_by_person", update_id=update.update_id)

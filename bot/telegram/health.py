@@ -1,5 +1,3 @@
-"""Whether Telegram answers, for /readyz."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -18,10 +16,7 @@ State = Literal["ok", "failing", "standby", "starting"]
 
 @dataclass(frozen=True, slots=True)
 class TelegramState:
-    """'standby': this process does not lead. 'starting': it leads, and Telegram has not answered yet.
-
-    `since` is when the state began, `error` the class of the last error.
-    """
+    """'standby': this process does not lead. 'starting': it leads, and Telegram has not answered yet."""
 
     state: State
     since: datetime | None = None
@@ -29,7 +24,7 @@ class TelegramState:
 
 
 class TelegramHealth:
-    """Learns from the leader's tasks how Telegram answers. One for the process, over all its terms."""
+    """How Telegram answers. One for the process, over all its terms."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,24 +32,20 @@ class TelegramHealth:
         self._said_token = False
 
     def look(self) -> TelegramState:
-        """The present state."""
         return self._now
 
     def standby(self) -> None:
-        """This process does not lead."""
         self._enter("standby")
 
     def starting(self) -> None:
-        """This process begins to lead."""
         self._enter("starting")
 
     def ok(self) -> None:
-        """Telegram answered."""
         self._said_token = False
         self._enter("ok")
 
     def failed(self, error: Exception) -> None:
-        """Telegram failed. A refused token is logged once: it does not mend by itself."""
+        """A refused token is logged once: it does not mend by itself."""
         self._enter("failing", error_name(error))
         if is_token_refusal(error) and not self._said_token:
             self._said_token = True

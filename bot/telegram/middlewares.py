@@ -1,5 +1,3 @@
-"""What runs around every handler: measuring, throttling, access, and answers to presses."""
-
 from __future__ import annotations
 
 import asyncio
@@ -36,25 +34,24 @@ ANSWER_WITHIN = 2.0
 #: Telegram's limit on the answer to a press.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
-#: How often a stranger's repeated /start is answered.
 START_AGAIN_AFTER = 3600.0
 
 
 @dataclass
 class Toast:
-    """The short text that Telegram shows over the chat. A handler sets it, AnswerPresses sends it."""
+    """The text that Telegram shows over the chat. A handler sets it, AnswerPresses sends it."""
 
     text: str = ""
 
 
 def is_private(event: TelegramObject) -> bool:
-    """Whether a message or press is of a chat with one person. A press may come without its message."""
+    """Whether a message or press is of a private chat. A press may come without its message."""
     chat = getattr(event.message if isinstance(event, CallbackQuery) else event, "chat", None)
     return chat is None or chat.type == ChatType.PRIVATE
 
 
 class MeasureUpdates(BaseMiddleware):
-    """Reports each update's type, result and duration. Outermost of all."""
+    """Reports each update's type, result and duration."""
 
     def __init__(
         self, on_update: Callable[[str, str, float], None], monotonic: Callable[[], float] = time.monotonic
@@ -63,7 +60,7 @@ class MeasureUpdates(BaseMiddleware):
         self._monotonic = monotonic
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """The result is 'handled', 'ignored' (no handler), 'failed', or 'cancelled' by a stop (it comes again)."""
+        """'handled', 'ignored' (no handler), 'failed', or 'cancelled' by a stop (it comes again)."""
         began, result = self._monotonic(), "failed"
         try:
             returned = await handler(event, data)
@@ -92,14 +89,13 @@ class Throttle(BaseMiddleware):
     def __init__(self, i18n: I18n, clock: Callable[[], float] = time.monotonic) -> None:
         self._i18n = i18n
         self._clock = clock
-        # Person → when their window began, and the updates in it. Windows that are over are dropped.
+        # Person → when their window began, and the updates in it.
         self._windows: dict[int, tuple[float, int]] = {}
         # Person → their updates in progress. Most of these are answers that wait for Telegram's limit.
         self._open: Counter[int] = Counter()
         self._swept = clock()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Count the update, and drop it if there are too many."""
         who: User | None = data.get("event_from_user")
         if who is None:
             return await handler(event, data)
@@ -143,13 +139,11 @@ class FindUser(BaseMiddleware):
         self._people = people
         self._i18n = i18n
         self._monotonic = monotonic
-        # Stranger and state of their request → when a repeated /start was answered. Dropped after an hour.
         self._answered: dict[tuple[int, Role], float] = {}
         # A lock lives while a task holds or awaits it.
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """A private message without a sender is dropped."""
         who: User | None = data.get("event_from_user")
         if not is_private(event):
             return await handler(event, data)
@@ -202,7 +196,6 @@ class FindUser(BaseMiddleware):
 
 
 def _standing(t: Texts, role: Role) -> Html:
-    """What a stranger is told about their request."""
     match role:
         case Role.ASKED:
             return access_views.asked_already(t)
@@ -213,10 +206,9 @@ def _standing(t: Texts, role: Role) -> Html:
 
 
 class AnswerPresses(BaseMiddleware):
-    """Answers every press, with the handler's toast if it is done soon. The error handler answers after a failure."""
+    """Answers every press, with the handler's toast if it ends soon. The error handler answers after a failure."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Run the handler with a `toast` to write on."""
         if not isinstance(event, CallbackQuery):
             return await handler(event, data)
         toast = data["toast"] = Toast()
@@ -235,7 +227,7 @@ class AnswerPresses(BaseMiddleware):
 
 
 async def answer_press(press: CallbackQuery, text: str) -> bool:
-    """Answer a press. Returns False if Telegram takes no answer any more."""
+    """Returns False if Telegram takes no answer any more."""
     try:
         return await press.answer(text[:TOAST_LENGTH] or None)
     except TelegramBadRequest:
@@ -244,10 +236,9 @@ async def answer_press(press: CallbackQuery, text: str) -> bool:
 
 
 class RepeatUntilStored(BaseMiddleware):
-    """Holds a channel's update while the database is away: nobody would send it again."""
+    """Holds a channel's update while the database is away. Storing an update twice is harmless."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Storing an update twice is harmless."""
         while True:
             try:
                 return await handler(event, data)

@@ -1,5 +1,3 @@
-"""Long polling that no single update can stop."""
-
 from __future__ import annotations
 
 import asyncio
@@ -25,7 +23,6 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 30
 #: Pauses between polls while updates are in progress: doubled from the first to the second while nothing new comes.
 SHORTEST_REST, LONGEST_REST = 0.1, 1.0
-#: How long a person's update may hold back the offset once Telegram shows no more updates.
 HOLD_SECONDS = 5.0
 
 
@@ -42,11 +39,7 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
 
 
 class Polling(BackgroundTask):
-    """Handles each update at least once. An update that cannot be read is skipped, with a log line.
-
-    Telegram forgets what is below the offset of getUpdates. The offset is the lowest update that is not handled
-    yet, so what a killed process left undone comes again to the next one.
-    """
+    """Handles each update at least once: the offset of getUpdates is the lowest update that is not handled yet."""
 
     def __init__(
         self,
@@ -58,12 +51,7 @@ class Polling(BackgroundTask):
         leftovers: StoredUpdates | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """
-        Args:
-            on_conflict: called when Telegram says that another process polls with the same token.
-            leftovers: handles first what a webhook brought before.
-            grace_seconds: for handlers to end after `stop`.
-        """
+        """`on_conflict`: another process polls with the same token. `leftovers`: what a webhook brought before."""
         super().__init__()
         self._bot = bot
         self._allowed = dispatcher.resolve_used_update_types()
@@ -72,20 +60,17 @@ class Polling(BackgroundTask):
         self._leftovers = leftovers
         self._grace_seconds = grace_seconds
         self._in_progress = UpdatesInProgress(bot, dispatcher)
-        # Unhandled update → until when it holds back the offset.
         self._holding: dict[int, float] = {}
         self._next: int | None = None
         self._rest = SHORTEST_REST
         self._error_pause = 0.0
 
     def stop(self) -> None:
-        """Take no more updates, wait for the handlers in progress, and confirm what was handled."""
         super().stop()
         if self._leftovers is not None:
             self._leftovers.stop()
 
     async def run(self) -> None:
-        """Run until `stop`."""
         await unless_set(self.stopping, self._delete_webhook())
         if self._leftovers is None:
             await super().run()
@@ -100,7 +85,6 @@ class Polling(BackgroundTask):
         self._health.ok()
 
     async def work(self) -> float:
-        """Poll once, and wait a moment for the handlers."""
         try:
             await unless_set(self.stopping, self._poll())
         except AiogramError as error:
@@ -126,14 +110,11 @@ class Polling(BackgroundTask):
         )
         self._health.ok()
         news = [raw for raw in updates if self._begin(raw)]
-        is_full = len(updates) == MOST_AT_ONCE
-        if is_full:
+        if len(updates) == MOST_AT_ONCE:
             self._let_go()
         # While an update is unconfirmed getUpdates returns at once: without a rest this would be a busy loop.
         self._rest = SHORTEST_REST if news else min(LONGEST_REST, self._rest * 2)
-        if is_full and news:
-            await self._in_progress.wait_for_room(self._rest)
-        elif not await self._in_progress.wait(self._rest) and updates and not news:
+        if not await self._in_progress.wait(self._rest) and updates and not news:
             await asyncio.sleep(self._rest)
 
     def _offset(self) -> int | None:
@@ -142,7 +123,7 @@ class Polling(BackgroundTask):
         return min(self._holding, default=self._next)
 
     def _begin(self, raw: dict[str, Any]) -> bool:
-        """Begin to handle an update. Returns False if that was done before."""
+        """Returns False if the update was begun before."""
         update_id = raw.get("update_id")
         if not isinstance(update_id, int):
             log.warning("update_skipped", update_id=None, error="no update_id")
@@ -156,7 +137,7 @@ class Polling(BackgroundTask):
         return True
 
     def _let_go(self) -> None:
-        """Confirm slow updates early: behind a hundred of them Telegram would show nobody else's."""
+        """Confirm slow updates early: Telegram shows only a hundred unconfirmed ones."""
         now = time.monotonic()
         slow = [update_id for update_id, until in self._holding.items() if until < now]
         if slow:
@@ -165,7 +146,7 @@ class Polling(BackgroundTask):
             del self._holding[update_id]
 
     async def finish(self) -> None:
-        """Wait for the handlers, and confirm what they handled. The rest comes again at the next start."""
+        """Confirm what the handlers handled. The rest comes again at the next start."""
         await self._in_progress.finish(self._grace_seconds)
         offset = self._offset()
         if offset is None:
@@ -177,6 +158,6 @@ class Polling(BackgroundTask):
 
 
 def _may_hold_until(update: Update) -> float:
-    """People's slow updates are done and wait only to answer. Channels' wait for the database, for ever if need be."""
+    """People's slow updates wait only to answer. Channels' wait for the database, for ever if need be."""
     is_persons = update.event_type in {"message", "callback_query"}
     return time.monotonic() + HOLD_SECONDS if is_persons else math.inf

@@ -1,6 +1,5 @@
-"""Telegram's limits on messages, as a middleware of the bot's session.
+"""Telegram takes 30 messages in any second, and about one a second to a chat.
 
-Telegram takes 30 messages in any second, and about one a second to a chat:
 https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
@@ -23,22 +22,18 @@ log = structlog.get_logger(__name__)
 
 #: A bucket lets BURST + A_SECOND messages pass in any second: together Telegram's 30.
 BURST, A_SECOND = 2, 28
-#: Messages that nobody asked for. The rest is for answers, which need not queue behind notices.
+#: Notices. The rest is for answers, which need not queue behind notices.
 UNASKED_A_SECOND = 25
-#: How the names of the methods begin that Telegram counts as messages.
 MESSAGES = ("send", "edit", "copy", "forward")
-#: Chats whose limit is remembered: more than get a message within a second.
+#: More chats than get a message within a second.
 CHATS = 1000
 
-#: True in the context of an update's handler: what is sent there answers a person, who waits.
+#: True in an update's handler, whose messages answer a person who waits.
 is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
 class MessageRateLimit(BaseRequestMiddleware):
-    """Delays messages to Telegram's limits. An answer that Telegram refuses with 429 is sent again when it said.
-
-    Of a message that nobody asked for, TelegramRetryAfter is left to the sender, who must read the database anew.
-    """
+    """Delays messages to Telegram's limits, and sends an answer again after 429."""
 
     def __init__(self) -> None:
         self._all = AsyncLimiter(BURST, BURST / A_SECOND)
@@ -48,13 +43,13 @@ class MessageRateLimit(BaseRequestMiddleware):
     async def __call__(
         self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
     ) -> Response[TelegramType]:
-        """Around every call of the Bot API."""
         while True:
             await self._wait(method)
             try:
                 return await make_request(bot, method)
             except TelegramRetryAfter as error:
                 if not is_answer.get():
+                    # A notice's sender must read the database anew.
                     raise
                 log.info("flood_wait", method=method.__api_method__, seconds=error.retry_after)
                 await asyncio.sleep(error.retry_after)

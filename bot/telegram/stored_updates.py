@@ -1,5 +1,3 @@
-"""Updates that a webhook brought, to whatever process, and that the leader handles."""
-
 from __future__ import annotations
 
 import asyncio
@@ -15,7 +13,6 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: How often the database is asked without being woken. Other processes notify of what they store.
 LOOK_SECONDS = 30.0
 #: Updates in progress at most. Slow handlers must not hold up other people's updates.
 MOST_IN_PROGRESS = 500
@@ -23,7 +20,7 @@ GRACE_SECONDS = 10.0
 
 
 class StoredUpdates(BackgroundTask):
-    """Handles stored updates, each at least once. An update is marked as handled after its handler ended."""
+    """Handles updates that a webhook stored in the database, each at least once."""
 
     def __init__(
         self,
@@ -35,23 +32,17 @@ class StoredUpdates(BackgroundTask):
         until_empty: bool = False,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """
-        Args:
-            on_rival: called when another process is seen to handle the same updates.
-            until_empty: end `run` once all stored updates are handled.
-            grace_seconds: for handlers to end after `stop`.
-        """
+        """`on_rival`: another process handles the same updates. `until_empty`: `run` ends after the last one."""
         super().__init__()
         self._inbox = inbox
         self._on_rival = on_rival
         self._until_empty = until_empty
         self._grace_seconds = grace_seconds
         self._in_progress = UpdatesInProgress(bot, dispatcher, on_end=self.wake)
-        #: Set once all updates that waited at the start are in progress, or the database was found away.
+        #: Set once all updates stored before the start are in progress, or the database is away.
         self.looked = asyncio.Event()
 
     async def work(self) -> float:
-        """Mark the handled updates, and begin the waiting ones."""
         count = 0
         try:
             await self._mark()
@@ -64,7 +55,7 @@ class StoredUpdates(BackgroundTask):
         return LOOK_SECONDS
 
     async def finish(self) -> None:
-        """Wait for the handlers in progress. What they do not finish waits for the next start."""
+        """Updates that are not finished wait for the next start."""
         await self._in_progress.finish(self._grace_seconds)
         try:
             await self._mark()
@@ -83,7 +74,6 @@ class StoredUpdates(BackgroundTask):
             self._on_rival()
 
     async def _begin_waiting(self) -> int:
-        """Returns how many updates were begun."""
         known = self._in_progress.known
         room = min(MOST_AT_ONCE, MOST_IN_PROGRESS - len(known))
         if room <= 0:

@@ -1,10 +1,7 @@
-"""Updates that are being handled, wherever they came from."""
-
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,39 +11,29 @@ from pydantic import ValidationError
 
 log = structlog.get_logger(__name__)
 
-#: Updates taken at once.
 MOST_AT_ONCE = 100
 LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
-#: There is room for more once only this many are in progress.
-ROOM_FROM = MOST_AT_ONCE // 2
 
 
 class UpdatesInProgress:
-    """Handles updates side by side, and remembers the handled ones until their source is told.
-
-    A handler that fails has handled its update. One that `finish` cancels has not: its update comes again.
-    """
+    """Handles updates side by side. One whose handler fails is handled; one that `finish` cancels comes again."""
 
     def __init__(self, bot: Bot, dispatcher: Dispatcher, on_end: Callable[[], None] = lambda: None) -> None:
-        """`on_end` is called whenever a handler has ended."""
         self._bot = bot
         self._dispatcher = dispatcher
         self._on_end = on_end
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        # Channel → its latest update in progress.
         self._latest: dict[int, asyncio.Task[None]] = {}
-        #: Handled updates that the source has not been told of. The caller removes them.
+        #: The caller removes updates that it has confirmed.
         self.handled: set[int] = set()
-        self._has_room = asyncio.Event()
         self._is_over = False
 
     @property
     def known(self) -> set[int]:
-        """Updates that must not be begun again."""
         return self.handled | self._tasks.keys()
 
     def begin(self, update_id: int, raw: dict[str, Any]) -> Update | None:
-        """Begin to handle an update. Returns None for one that cannot be read, which counts as handled."""
+        """Returns None for an update that cannot be read, which counts as handled."""
         update = read_update(raw, self._bot)
         if update is None:
             self.handled.add(update_id)
@@ -60,21 +47,13 @@ class UpdatesInProgress:
         return update
 
     async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until all handlers have ended, at most this long. Returns False if there is none."""
+        """Wait until all handlers have ended, at most this long. Returns False if none runs."""
         if not self._tasks:
             return False
         await asyncio.wait(self._tasks.values(), timeout=seconds)
         return True
 
-    async def wait_for_room(self, seconds: float) -> None:
-        """Wait until at most ROOM_FROM are in progress, at most this long."""
-        self._has_room.clear()
-        if len(self._tasks) > ROOM_FROM:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_room.wait(), seconds)
-
     async def finish(self, grace_seconds: float) -> None:
-        """Let handlers end within the grace, and cancel the rest."""
         await self.wait(grace_seconds)
         self._is_over = True
         for task in self._tasks.values():
@@ -95,22 +74,17 @@ class UpdatesInProgress:
             del self._latest[channel]
         if not (task.cancelled() and self._is_over):
             self.handled.add(update_id)
-        if len(self._tasks) <= ROOM_FROM:
-            self._has_room.set()
         self._on_end()
 
 
 def _channel_of(update: Update) -> int | None:
-    """The channel whose updates are handled in order: an edit must not overtake its post.
-
-    None for people's messages, which are handled side by side.
-    """
+    """A channel's updates are handled in order: an edit must not overtake its post."""
     event = update.channel_post or update.edited_channel_post or update.my_chat_member
     return event.chat.id if event is not None else None
 
 
 def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
-    """The update for aiogram, or None if aiogram cannot read it or does not know its kind."""
+    """None if aiogram cannot read the update or does not know its kind."""
     update_id = raw.get("update_id")
     if _holds_absurd_number(raw):
         log.warning("update_skipped", update_id=update_id, error="absurd number")

@@ -1,5 +1,3 @@
-"""The webhook at Telegram: set, and watched."""
-
 from __future__ import annotations
 
 import asyncio
@@ -15,8 +13,7 @@ from bot.telegram.health import TelegramHealth
 
 log = structlog.get_logger(__name__)
 
-#: How often Telegram is asked about the webhook. Only that shows a revoked token, an address set by somebody else,
-#: and updates that cannot be delivered.
+#: Only getWebhookInfo shows a revoked token, an address set by another program, and failed deliveries.
 LOOK_SECONDS = 60.0
 
 
@@ -40,7 +37,6 @@ class Webhook:
         self._last_error: int | None = None
 
     async def run(self) -> None:
-        """Run until cancelled."""
         await retry_call("set_webhook", self._set, failed=self._health.failed)
         while True:
             self._health.ok()

@@ -1,5 +1,3 @@
-"""Messages to strangers, and to the administrators about them."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,12 +8,11 @@ from bot.views.common import lines, shorten
 
 
 def stranger(t: Texts) -> Html:
-    """The first answer to a person who may not use the bot."""
     return t._("This bot is private. /start asks the administrators to let you in.")
 
 
 def no_administrators(t: Texts, telegram_id: int) -> Html:
-    """The answer to a stranger while ADMIN_IDS is empty; the stranger may be the owner."""
+    """The stranger may be the owner."""
     return t._(
         "This bot has no administrator yet. If it is yours: put your Telegram id, <code>{id}</code>, into "
         "<code>ADMIN_IDS</code> in .env and start the bot again.",
@@ -25,27 +22,22 @@ def no_administrators(t: Texts, telegram_id: int) -> Html:
 
 
 def asked(t: Texts) -> Html:
-    """The answer to a stranger's first /start: the administrators have the request."""
     return t._("This bot is private. I have asked the administrators; you will hear from me when they decide.")
 
 
 def asked_already(t: Texts) -> Html:
-    """The answer to another /start while the request waits."""
     return t._("I have asked the administrators already; you will hear from me when they decide.")
 
 
 def declined(t: Texts) -> Html:
-    """The administrators declined the request."""
     return t._("The administrators declined your request.")
 
 
 def approved(t: Texts) -> Html:
-    """The administrators approved the request."""
     return t._("✅ You may use the bot now. /help says how.")
 
 
 def request(t: Texts, payload: Mapping[str, Any]) -> Html:
-    """A stranger's request, as the administrators see it."""
     username = payload.get("username")
     return lines(
         t._("👤 <b>{name}</b> asks to use the bot", name=shorten(str(payload.get("name") or "—"), 80)),
@@ -55,7 +47,6 @@ def request(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 
 def decided(t: Texts, *, approved: bool, by: str) -> Html:
-    """The line below a request after an administrator's decision."""
     return (
         t._("✅ Approved by {name}", name=shorten(by, 60))
         if approved

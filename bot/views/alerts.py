@@ -12,7 +12,6 @@ from bot.views.reasons import outcome_name, reason
 
 
 def alert(t: Texts, payload: Mapping[str, Any]) -> Html:
-    """What happened, and what to do. The person who asked for access gets the decision here, too."""
     known: dict[object, Callable[[], Html]] = {
         "access": lambda: access.request(t, payload),
         "approved": lambda: access.approved(t),

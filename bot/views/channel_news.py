@@ -12,7 +12,6 @@ from bot.views.hashtags import removed, rights_lost, stay, taken_out
 
 
 def channel_news(t: Texts, payload: Mapping[str, Any]) -> Html:
-    """A message of kind 'channel': what happened to a channel, and what to do."""
     name = str(payload.get("name") or "")
     channel = named(str(payload.get("title") or ""), name)
     known: dict[object, Callable[[], Html]] = {
@@ -95,7 +94,6 @@ def _delayed(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
 
 
 def channel_added(t: Texts, title: str, *, may_use: bool) -> Html:
-    """To the person who made the bot an administrator of a channel."""
     name = shorten(title, 80)
     if may_use:
         return t._("✅ I see new posts of <b>{name}</b> now and tag them.", name=name)

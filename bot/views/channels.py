@@ -1,5 +1,3 @@
-"""/channels: the list, a card, the question before a removal."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,7 +10,6 @@ from services.following.service import PAGE, ChannelCard, ChannelPage, ChannelPr
 
 
 def channels(t: Texts, page: ChannelPage) -> Html:
-    """A page of the list."""
     if not page.channels:
         return paragraphs(t._("You have no channels yet."), how_to_add(t))
     alone = page.total == 1
@@ -32,7 +29,6 @@ def numbered(page: ChannelPage) -> list[tuple[int, ChannelCard]]:
 
 
 def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
-    """What the signs on the page's buttons mean."""
     is_read = any(each.is_read for each in shown)
     signs = (
         (t._("⏸ pause"), any(each.is_read and not each.is_paused for each in shown)),
@@ -54,7 +50,6 @@ def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
 
 
 def card(t: Texts, shown: ChannelCard) -> Html:
-    """One channel."""
     return paragraphs(_block(t, shown, None), _unread(t, [shown]))
 
 
@@ -107,7 +102,6 @@ def _problem(t: Texts, shown: ChannelCard, problem: ChannelProblem) -> Html:
 
 
 def remove_question(t: Texts, shown: ChannelCard) -> Html:
-    """The question before a channel is removed."""
     name = named(shown.title, shown.username)
     if not shown.posts:
         return t._("Remove {channel}?", channel=name)
@@ -130,7 +124,6 @@ def remove_question(t: Texts, shown: ChannelCard) -> Html:
 
 
 def fetched(t: Texts, found: FetchResult | None) -> str:
-    """The answer to Fetch now."""
     if found is None or not found.done:
         return t.plain("Reading…")
     if found.problem is not None:
@@ -139,12 +132,10 @@ def fetched(t: Texts, found: FetchResult | None) -> str:
 
 
 def no_more(t: Texts, left: ChannelCard | None) -> str:
-    """The answer to a removal: the channel is gone, or stays listed because of its posts."""
     return t.plain("Removed.") if left is None else t.plain("No longer read; its posts stay.")
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:
-    """Why a button does nothing."""
     if shown is None:
         return t.plain("This channel is not yours (any more).")
     if not shown.is_read:
@@ -155,12 +146,10 @@ def cannot(t: Texts, shown: ChannelCard | None) -> str:
 
 
 def address(username: str | None) -> str | None:
-    """A public channel's link."""
     return f"https://t.me/{username}" if is_name(username) else None
 
 
 def named(title: str, username: str | None) -> Html:
-    """Title and @name, as far as they are known."""
     name = escape(f"@{shorten(username, 64)}") if username else None
     if not title.strip():
         return Html(f"<b>{name or '—'}</b>")
@@ -168,5 +157,4 @@ def named(title: str, username: str | None) -> Html:
 
 
 def bold(text: str | None) -> Html:
-    """A shortened title in bold."""
     return Html(f"<b>{escape(shorten(text or '—', TITLE_UNITS))}</b>")

@@ -1,5 +1,3 @@
-"""What several topics share: statuses, titles, links, shortening, and the provider's state."""
-
 from __future__ import annotations
 
 from datetime import datetime
@@ -15,7 +13,7 @@ TITLE_UNITS = 80
 
 
 def shorten(text: str, most: int) -> str:
-    """The beginning of a text on one line, at most `most` UTF-16 units long; surrogate pairs stay whole."""
+    """Cut a text to one line of at most `most` UTF-16 units; surrogate pairs stay whole."""
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     if units(text) <= most:
         return text
@@ -29,7 +27,6 @@ def whole(value: Any) -> int:
 
 
 def status_words(t: Texts) -> dict[str, Html]:
-    """Each status in words."""
     return {
         "success": t._("tagged"),
         "pending": t._("waiting"),
@@ -39,42 +36,33 @@ def status_words(t: Texts) -> dict[str, Html]:
     }
 
 
-def status_names(t: Texts) -> dict[str, Html]:
-    """Each status in words, with its sign."""
-    return {status: Html(f"{SIGNS[status]} {words}") for status, words in status_words(t).items()}
-
-
 def number(card: PostCard) -> str:
-    """A post's id as people write it in commands."""
     return f"#{card.id}"
 
 
 def channel(card: PostCard) -> Html:
-    """The channel's title in bold."""
     return Html(f"<b>{escape(shorten(card.channel_title or card.channel_username or '—', TITLE_UNITS))}</b>")
 
 
 def beginning(card: PostCard, most: int) -> Html | None:
-    """The beginning of a post's text."""
     text = shorten(card.text or "", most)
     return escape(text) if text else None
 
 
 def tags(values: tuple[str, ...]) -> Html:
-    """Tags on one line; a tap copies one."""
     shown = [Html(f"<code>{escape(shorten(tag, 50))}</code>") for tag in values[:15]]
     return join(" · ", shown)
 
 
 def link(text: Html, url: str | None) -> Html:
-    """The text as a link if `url` is a web address."""
+    """Make the text a link if `url` is a web address."""
     if not url or not url.startswith(("https://", "http://")) or len(url) > 500:
         return text
     return Html(f'<a href="{escape(url)}">{text}</a>')
 
 
 def lines(*parts: Html | None) -> Html:
-    """The parts that are not None, a line each."""
+    """One line for each part that is not None."""
     return join("\n", [part for part in parts if part is not None])
 
 
@@ -84,12 +72,10 @@ def paragraphs(*parts: Html | None) -> Html:
 
 
 def next_try(t: Texts, at: datetime | None) -> Html:
-    """When a waiting post is tried again."""
     return t._("Next try: {at}", at=at) if at is not None else t._("Next try: as soon as possible")
 
 
 def disabled(t: Texts) -> Html:
-    """Tagging is disabled, and what to do."""
     return t._(
         "⛔ Tagging is disabled: there is no API key. Posts wait until the administrator sets "
         "OPENROUTER_API_KEY in .env and restarts the bot."

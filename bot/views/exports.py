@@ -1,5 +1,3 @@
-"""/export: the choice of a format, and what became of the file."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -7,7 +5,6 @@ from bot.views.common import lines, paragraphs
 
 
 def choose_export(t: Texts) -> Html:
-    """The question above the formats' buttons."""
     return paragraphs(
         t._("📤 I send you your tagged posts as a file. Which one?"),
         lines(
@@ -18,41 +15,34 @@ def choose_export(t: Texts) -> Html:
 
 
 def usage_export(t: Texts) -> Html:
-    """/export with an unknown format."""
     return t._("Usage: <code>/export</code>, <code>/export csv</code> or <code>/export jsonl</code>")
 
 
 def export_begun(t: Texts) -> Html:
-    """The file is being made."""
     return t._("⏳ I am making the file; it comes here when it is ready.")
 
 
 def export_under_way(t: Texts) -> str:
-    """A second /export before the first file has come."""
     return t.plain("⏳ Your file is being made already: wait until it comes.")
 
 
 def exported(t: Texts, posts: int, number: int, count: int) -> Html:
-    """The caption of a file: `number` of `count` files."""
+    """The caption of file `number` of `count`."""
     text = t.ngettext("📤 {count} tagged post", "📤 {count} tagged posts", posts)
     return lines(text, t._("Part {number} of {parts}", number=number, parts=count) if count > 1 else None)
 
 
 def nothing_to_export(t: Texts) -> Html:
-    """No post of the user has tags."""
     return t._("There is nothing to export: none of your posts has tags yet. /stats shows how far they are.")
 
 
 def export_not_sent(t: Texts) -> Html:
-    """Telegram refused the file."""
     return t._("⚠️ Telegram did not take the file. Try /export again later.")
 
 
 def export_not_made(t: Texts) -> Html:
-    """The database does not answer, or the disk is full."""
     return t._("⚠️ The file could not be made. Try /export again in a few minutes.")
 
 
 def export_broken_off(t: Texts) -> Html:
-    """The bot stops before the file is finished."""
     return t._("⚠️ The bot is being restarted, and your file was not finished. Send /export again in a minute.")

@@ -1,5 +1,3 @@
-"""/feed: the secret links of RSS feeds."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -7,7 +5,7 @@ from bot.views.common import lines, paragraphs, shorten
 
 
 def feed(t: Texts, link: str, tag: str | None, *, is_empty: bool = False) -> Html:
-    """The secret link. `is_empty`: no post has the tag yet."""
+    """`is_empty`: no post has the tag yet."""
     head = (
         t._("📰 <b>RSS feed of your tagged posts</b>")
         if tag is None
@@ -30,12 +28,10 @@ def feed_about(t: Texts, tag: str | None) -> str:
 
 
 def feed_renewed(t: Texts) -> str:
-    """The answer to New link."""
     return t.plain("The links from before no longer work.")
 
 
 def no_public_url(t: Texts, *, admin: bool) -> Html:
-    """PUBLIC_URL is not set, so there is no address for a link."""
     if admin:
         return t._(
             "Feeds need an address under which users reach Metka's HTTP server. Set "
@@ -46,5 +42,4 @@ def no_public_url(t: Texts, *, admin: bool) -> Html:
 
 
 def tag_too_long(t: Texts) -> Html:
-    """The tag of /feed is too long."""
     return t._("A tag has 100 characters at most.")

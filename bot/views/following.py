@@ -1,5 +1,3 @@
-"""/add, /remove and the offer to follow a channel."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +7,10 @@ from bot.views.common import lines, shorten
 from services.following.channel_names import MOST_NAMES, Reason, Unusable
 from services.following.service import MOST_CHANNELS, AddOutcome, AddResult
 
-#: Words that name no channel are shown up to this number for one /add.
 UNUSABLE_SHOWN = 10
 
 
 def offer(t: Texts, name: str) -> Html:
-    """The answer to a message that is only a channel's name, above the button Follow."""
     return t._(
         "Shall I read the public channel @{name}? Press the button: its last posts get tags, and each new one.",
         name=name,
@@ -22,12 +18,10 @@ def offer(t: Texts, name: str) -> Html:
 
 
 def known(t: Texts, name: str) -> Html:
-    """The same for a channel that is followed already."""
     return t._("You follow @{name} already: /channels", name=name)
 
 
 def how_to_add(t: Texts) -> Html:
-    """The ways for posts to reach the bot."""
     return lines(
         t._("• <code>/add @name</code> or a t.me link, several at once too: I read the public channel"),
         t._("• reply /add to a post that you forwarded to me: I read its channel"),
@@ -36,12 +30,10 @@ def how_to_add(t: Texts) -> Html:
 
 
 def usage_remove(t: Texts) -> Html:
-    """/remove without a name."""
     return t._("Usage: <code>/remove @name</code> or a t.me link; /channels lists your channels")
 
 
 def no_public_name(t: Texts) -> Html:
-    """/add in reply to a post of a private channel."""
     return t._(
         "This channel has no public name, so I cannot read it. Make me its administrator to have its new posts, or "
         "forward me single ones."
@@ -49,12 +41,10 @@ def no_public_name(t: Texts) -> Html:
 
 
 def reading(t: Texts, name: str) -> Html:
-    """A channel was added; this message will show how many posts were read."""
     return t._("⏳ Reading @{name}…", name=name)
 
 
 def additions(t: Texts, added: Sequence[AddResult], unusable: Sequence[Unusable]) -> Html:
-    """The outcome for each name of an /add."""
     names = {outcome: _names(each.name for each in added if each.outcome is outcome) for outcome in AddOutcome}
     told = {
         AddOutcome.NEW: t._("⏳ Reading: {names}", names=names[AddOutcome.NEW]),
@@ -69,7 +59,7 @@ def additions(t: Texts, added: Sequence[AddResult], unusable: Sequence[Unusable]
 
 
 def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
-    """The outcome of a /remove: channels removed, names of other channels, words that are no name."""
+    """`gone`: channels removed; `others`: channels that were not followed."""
     return lines(
         t._("🗑 Not read any more; the posts stay: {names}", names=_names(gone)) if gone else None,
         t._("🚫 Not among the channels that I read for you: {names}", names=_names(others)) if others else None,
@@ -82,7 +72,6 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
-    """Words that name no public channel, and why; at most UNUSABLE_SHOWN of them."""
     words = {
         reason: ", ".join(shorten(each.word, 64) for each in unusable[:UNUSABLE_SHOWN] if each.reason is reason)
         for reason in Reason
@@ -109,7 +98,6 @@ def _unusable(t: Texts, unusable: Sequence[Unusable]) -> list[Html]:
 
 
 def followed(t: Texts, added: AddResult) -> str:
-    """The answer to Follow."""
     name = added.name
     match added.outcome:
         case AddOutcome.NEW:

@@ -1,5 +1,3 @@
-"""Answers to a forwarded post."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -8,12 +6,11 @@ from services.availability.provider_status import ProviderState
 
 
 def no_text(t: Texts) -> Html:
-    """The forwarded post has no text."""
     return t._("⏭ This post has no text to tag.")
 
 
 def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
-    """The post is stored; this message will show its tags."""
+    """This message will be edited to show the tags."""
     post = f"#{post_id}"
     text = t._("⏳ Saved as {post}; its tags come here.", post=post)
     return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))

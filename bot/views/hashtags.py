@@ -1,5 +1,3 @@
-"""/hashtags, and news about hashtags in channels."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -8,7 +6,6 @@ from services.hashtags.service import HashtagChannels
 
 
 def listed(t: Texts, found: HashtagChannels) -> Html:
-    """Above the list of channels."""
     if not found.channels:
         return t._(
             "I am an administrator of none of your channels. Make me one there, with the right to edit messages; then "
@@ -22,7 +19,6 @@ def listed(t: Texts, found: HashtagChannels) -> Html:
 
 
 def ask(t: Texts, title: str) -> Html:
-    """What will happen, before hashtags are switched on."""
     return paragraphs(
         t._("#️⃣ <b>Hashtags in {channel}?</b>", channel=shorten(title, TITLE_UNITS)),
         lines(
@@ -36,7 +32,6 @@ def ask(t: Texts, title: str) -> Html:
 
 
 def no_right(t: Texts, title: str) -> Html:
-    """How to give the bot the right to edit messages."""
     return paragraphs(
         t._("I am not allowed to edit messages in <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
         t._(
@@ -47,7 +42,6 @@ def no_right(t: Texts, title: str) -> Html:
 
 
 def rights_lost(t: Texts, title: str) -> Html:
-    """Hashtags were switched off because the bot lost the right to edit."""
     return paragraphs(
         t._(
             "#️⃣ Hashtags in <b>{channel}</b> are off: I am not allowed to edit messages there any more.",
@@ -58,12 +52,11 @@ def rights_lost(t: Texts, title: str) -> Html:
 
 
 def removed(t: Texts, post_id: int) -> Html:
-    """A post's hashtags are removed."""
     return t._("✅ The hashtags of #{post} are removed from the channel.", post=str(post_id))
 
 
 def stay(t: Texts, post_id: int) -> Html:
-    """Telegram refused to remove a post's hashtags."""
+    """Telegram refused to remove the hashtags."""
     return t._(
         "⚠️ Telegram did not let me remove the hashtags of #{post}: they still stand. You can delete them in the "
         "channel yourself.",

@@ -1,5 +1,3 @@
-"""/start, /help, the menu of commands, and the hint when a message is not understood."""
-
 from __future__ import annotations
 
 from aiogram.types import BotCommand
@@ -9,7 +7,6 @@ from bot.views.common import disabled, lines, paragraphs
 
 
 def start(t: Texts, *, enabled: bool) -> Html:
-    """What the bot does, and what to do next."""
     return paragraphs(
         t._("👋 I tag the posts of your Telegram channels with a language model, and keep at it until they have tags."),
         lines(
@@ -25,7 +22,6 @@ def start(t: Texts, *, enabled: bool) -> Html:
 
 
 def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
-    """Every command in a line."""
     commands = (
         t._("/stats — your posts by status"),
         t._("/retry [number] — retry what failed or waits (50 posts)"),
@@ -57,7 +53,6 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
 
 
 def commands(t: Texts) -> list[BotCommand]:
-    """The menu that Telegram shows."""
     return [
         BotCommand(command="stats", description=t.plain("Your posts by status")),
         BotCommand(command="retry", description=t.plain("Retry what failed or waits")),
@@ -75,5 +70,4 @@ def commands(t: Texts) -> list[BotCommand]:
 
 
 def hint(t: Texts) -> Html:
-    """The answer to a message that is not understood."""
     return t._("Forward me a post of a channel, send me its @name, or see /help.")

@@ -1,5 +1,3 @@
-"""Messages about the import of a Telegram Desktop export."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -11,12 +9,10 @@ NAME_UNITS = 60
 
 
 def received(t: Texts, name: str | None) -> Html:
-    """The first answer; this message then shows the progress."""
     return t._("📥 I have got {name} and begin to import it.", name=_name(name))
 
 
 def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
-    """How far the import is."""
     return lines(
         t._("📥 <b>Importing {name}: {percent}</b>", name=_name(work.file_name), percent=percent),
         t._("New posts: {count}", count=done.new),
@@ -24,14 +20,12 @@ def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
 
 
 def finished(t: Texts, work: Import, done: ImportResult) -> Html:
-    """What was imported."""
     head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
     foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
     return paragraphs(head, summary(t, done), foot if done.new + done.edited > done.without_text else None)
 
 
 def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Html:
-    """Why the file was not imported, or only a part of it, and what to do."""
     reasons = {
         ExportFault.HTML: web_pages(t),
         ExportFault.BROKEN: t._(
@@ -50,7 +44,6 @@ def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Ht
 
 
 def not_an_export(t: Texts) -> Html:
-    """The file is of another kind."""
     return t._(
         "I can import the file result.json that Telegram Desktop makes: open the chat there, ⋮, “Export chat "
         "history”, format “Machine-readable JSON”."
@@ -58,12 +51,11 @@ def not_an_export(t: Texts) -> Html:
 
 
 def web_pages(t: Texts) -> Html:
-    """The file is an export in HTML."""
     return t._("These are web pages (HTML). Export the chat again and choose the format “Machine-readable JSON”.")
 
 
 def too_big(t: Texts, telegram_id: int | None, *, admin: bool) -> Html:
-    """Telegram does not let bots download the file; an administrator can import it on the server."""
+    """Telegram lets bots download 20 MB at most; an administrator can import the file on the server."""
     command = f".venv/bin/python -m bot import result.json --user {telegram_id}"
     way = t._("On the server where I run it can be as big as you like: <code>{command}</code>", command=command)
     ask = t._(
@@ -76,12 +68,10 @@ def too_big(t: Texts, telegram_id: int | None, *, admin: bool) -> Html:
 
 
 def lost(t: Texts) -> Html:
-    """Telegram no longer has the file."""
     return t._("❌ Telegram does not give me that file any more. Send it again.")
 
 
 def went_wrong(t: Texts) -> Html:
-    """An unexpected exception."""
     return t._("❌ The import went wrong; the error is in the log. What was imported stays.")
 
 

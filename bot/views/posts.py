@@ -1,5 +1,3 @@
-"""Messages about posts: a card, an outcome, /failed, notices of failures, /post and /regen."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape, join
@@ -25,7 +23,6 @@ LISTED = 10
 
 
 def card(t: Texts, post: PostCard) -> Html:
-    """/post and Details: everything known of a post."""
     head = lines(
         _title(t, post),
         link(t._("Open the post"), post.url) if post.url else None,
@@ -86,14 +83,14 @@ def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
 
 
 def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
-    """New tags are wanted; this message will show them."""
+    """This message will be edited to show the new tags."""
     post = f"#{post_id}"
     text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
     return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
 
 
 def result(t: Texts, post: PostCard) -> Html:
-    """The outcome for a person who asked for a post's tags."""
+    """The outcome for a person who asked for the post's tags."""
     match post.status:
         case "success" if post.error:
             return paragraphs(
@@ -131,12 +128,10 @@ def gone(t: Texts, post_id: int) -> Html:
 
 
 def missing(t: Texts) -> Html:
-    """There is no such post, or it belongs to another user."""
     return t._("There is no such post among yours. /failed lists those that failed.")
 
 
 def failed_one(t: Texts, post: PostCard) -> Html:
-    """A notice about one failed post."""
     if post.status == "success":
         return result(t, post)
     return paragraphs(
@@ -152,7 +147,6 @@ def _snippet(post: PostCard) -> Html | None:
 
 
 def failed_several(t: Texts, posts: list[PostCard], total: int) -> Html:
-    """A notice about several failed posts."""
     more = total - len(posts[:LISTED])
     return paragraphs(
         t.ngettext("❌ {count} post was not tagged", "❌ {count} posts were not tagged", total),
@@ -170,7 +164,6 @@ def _row(t: Texts, post: PostCard) -> Html:
 
 
 def failed_page(t: Texts, page: FailedPage) -> Html:
-    """A page of /failed."""
     if not page.posts:
         return t._("✅ No failed posts.")
     place = t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None
@@ -182,10 +175,8 @@ def failed_page(t: Texts, page: FailedPage) -> Html:
 
 
 def usage_post(t: Texts) -> Html:
-    """/post without a post's id."""
     return t._("Usage: <code>/post 123</code> — the number of a post, as in /failed")
 
 
 def usage_regen(t: Texts) -> Html:
-    """/regen without a post's id."""
     return t._("Usage: <code>/regen 123</code> — the number of a post, as in /failed")

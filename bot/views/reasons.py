@@ -1,5 +1,3 @@
-"""Error texts and outcomes of requests in plain words."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts, escape
@@ -10,7 +8,6 @@ REASON_UNITS = 200
 
 
 def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html:
-    """Why a post has no (new) tags."""
     if failure_kind == "refused":
         return t._("Every model refuses this text.")
     if not error:
@@ -47,7 +44,6 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
 
 
 def outcome_name(t: Texts, outcome: str) -> Html:
-    """An outcome in words."""
     names = {
         "tagged": t._("tags received"),
         "server_error": t._("server error"),
@@ -66,12 +62,10 @@ def outcome_name(t: Texts, outcome: str) -> Html:
 
 
 def outcome(t: Texts, attempt: AttemptView) -> Html:
-    """How one request ended, in a few words."""
     words = outcome_name(t, attempt.outcome)
     is_ordinary = attempt.http_status is None or attempt.http_status == 200
     return words if is_ordinary else Html(f"{words} (HTTP {attempt.http_status})")
 
 
 def why(t: Texts, card: PostCard) -> Html:
-    """Why this post has no (new) tags."""
     return reason(t, card.error, card.failure_kind)

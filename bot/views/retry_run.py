@@ -1,5 +1,3 @@
-"""/retry and the progress of a retry run."""
-
 from __future__ import annotations
 
 from bot.i18n import Html, Texts
@@ -8,40 +6,38 @@ from services.tagging.service import RetryProgress
 
 
 def usage_retry(t: Texts, *, admin: bool) -> Html:
-    """/retry with a wrong argument."""
     if admin:
         return t._("Usage: <code>/retry 50</code> or <code>/retry force all 50</code> — 1 to 1000 posts")
     return t._("Usage: <code>/retry 50</code> — 1 to 1000 posts, 50 without a number")
 
 
 def nothing_to_retry(t: Texts) -> Html:
-    """/retry found no post of the user's."""
     return t._("✅ Nothing to retry: no post of yours waits or failed.")
 
 
 def nothing_to_retry_of_anybody(t: Texts) -> Html:
-    """/retry force all found no post."""
     return t._("✅ Nothing to retry: no post waits or failed.")
 
 
 def retry_started(t: Texts, queued: int, *, enabled: bool) -> Html:
-    """The first answer: how many posts are queued."""
     text = t.ngettext("🔁 {count} post is queued", "🔁 {count} posts are queued", queued)
     return text if enabled else paragraphs(text, disabled(t))
 
 
 def progress(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
-    """How far a retry run has come. `paused`: the message ends here because the provider's pause lasts."""
-    done = state.total - state.waiting
+    """`paused`: the message is not edited any more, because the provider's pause lasts."""
     return paragraphs(
         _progress_head(t, state, paused=paused),
-        t._("{done} of {total}: ✅ {success} · ❌ {failed} · ⏳ {waiting}", **_numbers(state), done=done),
+        t._(
+            "{done} of {total}: ✅ {success} · ❌ {failed} · ⏳ {waiting}",
+            done=state.total - state.waiting,
+            total=state.total,
+            success=state.success,
+            failed=state.failed,
+            waiting=state.waiting,
+        ),
         _progress_foot(t, state),
     )
-
-
-def _numbers(state: RetryProgress) -> dict[str, object]:
-    return {"total": state.total, "success": state.success, "failed": state.failed, "waiting": state.waiting}
 
 
 def _progress_head(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
@@ -64,5 +60,4 @@ def _progress_foot(t: Texts, state: RetryProgress) -> Html | None:
 
 
 def stopped(t: Texts, count: int) -> str:
-    """The answer to Stop."""
     return t.plain("Stopped. Out of the queue: {count}", count=count)

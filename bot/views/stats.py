@@ -1,18 +1,15 @@
-"""/stats."""
-
 from __future__ import annotations
 
 from datetime import datetime
 
 from bot.i18n import Html, Texts
-from bot.views.common import lines, next_try, paragraphs, provider, shorten, status_names
+from bot.views.common import SIGNS, lines, next_try, paragraphs, provider, shorten, status_words
 from bot.views.reasons import reason
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import Stats
 
 
 def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:
-    """Counts by status, and whether the provider can be asked."""
     head = (
         t.ngettext("📊 <b>{count} post</b> of all users", "📊 <b>{count} posts</b> of all users", found.total)
         if everybody
@@ -21,11 +18,11 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
     shares = [
         t._(
             "{status}: {number} ({share})",
-            status=name,
+            status=Html(f"{SIGNS[status]} {name}"),
             number=found.by_status.get(status, 0),
             share=t.percent(found.by_status.get(status, 0), found.total),
         )
-        for status, name in status_names(t).items()
+        for status, name in status_words(t).items()
     ]
     return paragraphs(
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),
@@ -38,7 +35,7 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
 
 
 def _with_tags(t: Texts, found: Stats) -> Html | None:
-    """More posts than the successful ones have tags while new tags are wanted for some."""
+    """While new tags are wanted for some posts, more posts have tags than are successful."""
     if found.with_tags == found.by_status.get("success", 0):
         return None
     return t._("With tags: {number}", number=found.with_tags)
@@ -65,7 +62,6 @@ def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Htm
         return None
     count = t.ngettext("⏳ {count} post waits", "⏳ {count} posts wait", found.waiting)
     if state.state != "open":
-        # The paragraph about the provider says when.
         return count
     at = found.next_attempt_at
     return lines(count, next_try(t, at if at is not None and at > now else None))
@@ -84,5 +80,4 @@ def _aside(t: Texts, state: ProviderState) -> Html | None:
 
 
 def usage_stats(t: Texts) -> Html:
-    """/stats with an unknown argument."""
     return t._("Usage: <code>/stats</code>, administrators also <code>/stats all</code>")

@@ -1,4 +1,1 @@
-"""The HTTP server: API, health, metrics, feeds and Telegram's webhook.
-
-Handlers translate HTTP into calls of `services` and back; what they call decides.
-"""
+"""The HTTP server. Handlers translate HTTP into calls of `services` and back; what they call decides."""

@@ -1,5 +1,3 @@
-"""The ASGI application: middlewares and routers."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -27,7 +25,7 @@ HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 def make_web_app(backend: Backend, *, webhook: TelegramWebhook | None = None, rate: float = RATE) -> ASGIApp:
-    """The ASGI application. `webhook` is None if the bot polls; `rate` is requests a second from one address."""
+    """`webhook` is None if the bot polls; `rate` is requests a second from one address."""
     api = FastAPI(
         title="Metka",
         version=__version__,

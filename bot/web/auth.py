@@ -16,19 +16,18 @@ from fastapi import HTTPException, Request
 
 from services.accounts.tokens import Tokens
 
-#: Headers that reverse proxies add, besides those named *forwarded* or *client-ip*.
+#: Besides *forwarded* and *client-ip*.
 PROXY_HEADERS = frozenset({"via", "x-real-ip", "cf-connecting-ip"})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose rows the caller may reach. `user_id` is None for the administrator, who reaches all."""
+    """`user_id` is None for the administrator, who reaches all rows."""
 
     user_id: int | None
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller is the administrator."""
         return self.user_id is None
 
 
@@ -36,23 +35,16 @@ ADMIN = Caller(None)
 
 
 class Authenticator:
-    """Finds out who sent a request."""
-
     def __init__(self, api_token: str | None, tokens: Tokens) -> None:
         self._api_token = api_token
         self._tokens = tokens
 
     @property
     def is_open_to_loopback(self) -> bool:
-        """Whether programs on this machine need no token."""
         return self._api_token is None
 
     async def caller(self, request: Request) -> Caller:
-        """Return who sent the request.
-
-        Raises:
-            HTTPException: 401 without a known token; 403 from another machine if API_TOKEN is not set.
-        """
+        """Raises HTTPException: 401 without a known token, 403 from another machine if API_TOKEN is not set."""
         if self._api_token is None:
             client = request.client.host if request.client else None
             if reason := why_not_local(client, request.headers, request.scope["http_version"]):
@@ -95,7 +87,6 @@ def why_not_local(client: str | None, headers: Mapping[str, str], http_version: 
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a name is localhost or an address such as 127.0.0.1 or ::1."""
     if name.lower() == "localhost":
         return True
     try:
@@ -108,7 +99,7 @@ def is_loopback(name: str) -> bool:
 
 
 def host_name(host: str) -> str:
-    """The name or address in a Host header, in lower case, or "" if there is none."""
+    """The name or address in a Host header, in lower case; "" if there is none."""
     try:
         return "" if "@" in host else urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,5 +1,3 @@
-"""Middleware that limits the size of a request's body."""
-
 from __future__ import annotations
 
 import re
@@ -16,16 +14,12 @@ TOO_LARGE = "The body is too large"
 
 
 class BodyLimit:
-    """ASGI middleware. Answers 413 if the length is announced, else raises HTTPException 413 while the body is read.
-
-    Starlette's own limit answers in plain text.
-    """
+    """Answers 413 to a large body. Starlette's own limit answers in plain text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
         limit = MAX_POSTS_BODY if _POSTS_PATH.fullmatch(scope["path"]) else MAX_BODY
         received = 0
 

@@ -1,5 +1,3 @@
-"""What FastAPI hands to the handlers: the services, the caller, and checked parameters."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -24,8 +22,6 @@ from services.tagging.service import TaggingService
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What the handlers call."""
-
     authenticator: Authenticator
     listing: ApiQueries
     api_posts: ApiPosts
@@ -80,7 +76,7 @@ TagFilter = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"
 
 
 async def known_query(request: Request, _caller: CallerDep) -> None:
-    """Refuse query parameters that the operation does not have: a misspelt filter must not list everything."""
+    """Refuse unknown query parameters: a misspelt filter must not list everything."""
     route: APIRoute = request.scope["route"]
     known = {field.alias for field in route.dependant.query_params}
     if unknown := [name for name in dict.fromkeys(request.query_params) if name not in known]:

@@ -17,13 +17,11 @@ from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-#: The methods that operations have; HEAD goes with GET.
 METHODS = ("GET", "POST")
 NO_DATABASE = "The database does not answer: try again in a moment"
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Register a handler for each kind of error."""
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(UnknownUserError, _unknown_user)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
@@ -37,7 +35,7 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods of all operations with this path. FastAPI names those of the first operation only."""
+    """FastAPI names the methods of the path's first operation only."""
     routes = request.app.router.routes
     scopes = {method: {**request.scope, "method": method} for method in METHODS}
     found = [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]

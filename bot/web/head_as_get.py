@@ -1,18 +1,15 @@
-"""Middleware that answers HEAD on every path that has GET."""
-
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware. Runs the GET and sends its headers alone."""
+    """Answers HEAD with the headers of GET."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
         if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

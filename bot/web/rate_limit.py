@@ -1,5 +1,3 @@
-"""Middleware that limits how many requests a second one address may send."""
-
 from __future__ import annotations
 
 from collections import OrderedDict
@@ -9,23 +7,20 @@ from aiolimiter import AsyncLimiter
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Requests a second from one address, and how many may come at once.
 RATE, BURST = 20.0, 20
 ADDRESSES_KEPT = 1000
 
 
 class RateLimit:
-    """ASGI middleware. Answers 429 above the rate."""
+    """Answers 429 above the rate of one address."""
 
     def __init__(self, app: ASGIApp, is_exempt: Callable[[Scope], bool], rate: float = RATE) -> None:
         self._app = app
         self._is_exempt = is_exempt
         self._rate = rate
-        # The least recently used first.
         self._limiters: OrderedDict[str, AsyncLimiter] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
         if not self._is_exempt(scope):
             limiter = self._limiter(scope["client"][0] if scope["client"] else "")
             if not limiter.has_capacity():

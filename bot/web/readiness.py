@@ -1,5 +1,3 @@
-"""Whether the process can do its work, for /readyz."""
-
 from __future__ import annotations
 
 import asyncio
@@ -16,13 +14,13 @@ from storage.migration.inspection import is_current
 
 log = structlog.get_logger(__name__)
 
-#: Anybody may ask as often as they like, so a result is given again for this long.
+#: /readyz has no rate limit, so a result is reused for this long.
 FRESH_SECONDS = 1.0
 DATABASE_TIMEOUT_SECONDS = 5.0
 
 
 class ReadinessCheck:
-    """Checks database, Telegram and provider. Callers at the same time share one check."""
+    """For /readyz. Callers at the same time share one check."""
 
     def __init__(self, database: Database, tagging: TaggingService, telegram: Callable[[], TelegramState]) -> None:
         self._database = database
@@ -33,7 +31,7 @@ class ReadinessCheck:
         self._checked_at = 0.0
 
     async def check(self) -> Readiness:
-        """Return a result that is at most FRESH_SECONDS old."""
+        """The result is at most FRESH_SECONDS old."""
         async with self._lock:
             if self._last is None or time.monotonic() - self._checked_at >= FRESH_SECONDS:
                 self._last = await self._check()

@@ -1,5 +1,3 @@
-"""The outermost middleware: X-Request-ID, security headers, and a log line for each request."""
-
 from __future__ import annotations
 
 import asyncio
@@ -33,13 +31,12 @@ STOPPING = "Metka is stopping: try again in a moment"
 
 
 class RequestId:
-    """ASGI middleware. Log lines of a request carry its id and path."""
+    """The outermost middleware: X-Request-ID, security headers, and a log line for each request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
         request_id, began, status = _request_id(scope), time.monotonic(), 0
 
         async def send_with_headers(message: Message) -> None:
@@ -61,7 +58,6 @@ class RequestId:
                     answer = JSONResponse({"detail": STOPPING}, 503, {"Retry-After": "5"})
                     await answer(scope, receive, send_with_headers)
             except Exception:
-                # Starlette raises again what `errors.py` has logged and answered.
                 if not status:
                     raise
             _log_request(scope, status, time.monotonic() - began)

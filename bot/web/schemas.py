@@ -17,9 +17,7 @@ from services.library import api_queries, cursor
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
-#: In one call.
 MAX_POSTS = 1000
-#: Always written with Z.
 Moment = Annotated[datetime, AfterValidator(to_utc)]
 
 

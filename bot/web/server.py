@@ -1,5 +1,3 @@
-"""uvicorn in the process's own event loop."""
-
 from __future__ import annotations
 
 import asyncio
@@ -22,7 +20,7 @@ STOP_SECONDS, LAST_SECONDS = 2, 1
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave SIGTERM and SIGINT to the process, which stops its parts in order."""
+        """The process handles SIGTERM and SIGINT, and stops its parts in order."""
         yield
 
 
@@ -30,11 +28,7 @@ class _Server(uvicorn.Server):
 async def serve(
     app: ASGIApp, host: str, port: int, *, connections: int = CONNECTIONS, stop_seconds: int = STOP_SECONDS
 ) -> AsyncIterator[int]:
-    """Serve while the block runs. Yields the port, which is a free one if `port` is 0.
-
-    Raises:
-        OSError: the address is taken, or not this machine's.
-    """
+    """Serve while the block runs. Yields the port. Raises OSError if the address cannot be used."""
     listener = _listen(host, port)
     host, port = listener.getsockname()[:2]
     server = _Server(_config(app, connections, stop_seconds))

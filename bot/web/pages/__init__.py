@@ -20,24 +20,20 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def root() -> Response:
-    """Redirect to Swagger UI."""
     return RedirectResponse("docs")
 
 
 @router.get("/docs")
 async def swagger() -> Response:
-    """Swagger UI."""
     return _page("swagger.html")
 
 
 @router.get("/redoc")
 async def redoc() -> Response:
-    """ReDoc."""
     return _page("redoc.html")
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve the pages, and the files they load."""
     app.include_router(router)
     files = StaticFiles(directory=HERE / "static", packages=[("fastapi_standalone_docs", "static")])
     app.mount("/docs-files", files)

@@ -26,19 +26,16 @@ CACHING = "private, max-age=300"
 
 @router.get("/feeds/{secret}.xml")
 async def whole_feed(secret: str, request: Request, backend: BackendDep) -> Response:
-    """The newest tagged posts of a user, as RSS."""
     return await tag_feed(secret, None, request, backend)
 
 
 @router.get("/feeds/{secret}/{tag:path}.xml")
 async def tag_feed(secret: str, tag: str | None, request: Request, backend: BackendDep) -> Response:
-    """The newest of a user's posts with one tag, as RSS."""
     root = backend.feeds.public_url
-    if root is None or not _is_served_under(request.headers.get("host", ""), root):
-        raise _no_such_feed()
-    found = await backend.feeds.read(secret, tag)
-    if found is None:
-        raise _no_such_feed()
+    is_served = root is not None and _is_served_under(request.headers.get("host", ""), root)
+    found = await backend.feeds.read(secret, tag) if is_served else None
+    if root is None or found is None:
+        raise HTTPException(404, "There is no such feed")
     about = views.feed_about(backend.i18n.texts(found.language), tag)
     body = await asyncio.to_thread(document, found, root, f"{root}/feeds/{feed_path(secret, tag)}", about)
     changed_at = min(found.changed_at, utc_now()).astimezone(UTC).replace(microsecond=0)
@@ -52,12 +49,8 @@ async def tag_feed(secret: str, tag: str | None, request: Request, backend: Back
     return Response(body, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _no_such_feed() -> HTTPException:
-    return HTTPException(404, "There is no such feed")
-
-
 def _is_served_under(host: str, public_url: str) -> bool:
-    """Whether a request came to the public address, or from this machine."""
+    """Whether the request came to the public address, or from this machine."""
     name = host_name(host)
     return is_loopback(name) or name == urlsplit(public_url).hostname
 

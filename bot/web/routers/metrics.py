@@ -1,5 +1,3 @@
-"""Metrics for Prometheus."""
-
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response

@@ -1,5 +1,3 @@
-"""Posts from other programs."""
-
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +12,6 @@ from services.ingest.api_posts import ApiPost
 from services.sources.base import SourceChannel, SourcePost
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
-#: Errors that one answer names.
 MAX_PROBLEMS = 100
 _BODY = {"required": True, "content": {"application/json": {"schema": NewPosts.json_schema()}}}
 

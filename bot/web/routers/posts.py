@@ -1,5 +1,3 @@
-"""Posts: pages, one post with its attempts, statistics, retry, new tags."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -109,7 +107,6 @@ def _refuse_if_disabled(backend: Backend) -> None:
 
 
 def _message(state: ProviderState, queued: int, *, force: bool = False) -> str:
-    """How many posts were queued, and how long they wait if tagging is paused."""
     if not queued:
         return "Nothing to retry."
     done = "1 post is queued." if queued == 1 else f"{queued} posts are queued."

@@ -1,5 +1,3 @@
-"""All of a user's posts, as a stream of JSON Lines."""
-
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +15,6 @@ from services.library.api_queries import ListedPost, UnknownUserError
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 MEDIA_TYPE = "application/x-ndjson"
-#: Posts that are read at once.
 PAGE = 200
 _LINES = {"schema": {"type": "string", "description": "A line for each post, a `ListedPost` as JSON"}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -48,7 +45,6 @@ async def _lines(first: list[ListedPost], following: AsyncGenerator[list[ListedP
                 # SQLite answers without a pause: let other tasks run.
                 await asyncio.sleep(0)
         except UnknownUserError:
-            # The user was deleted meanwhile, and with them all further posts.
             return
 
 

@@ -1,5 +1,3 @@
-"""Users, their channels and tags."""
-
 from __future__ import annotations
 
 from typing import Annotated
@@ -12,7 +10,6 @@ from bot.web.schemas import PROBLEMS
 from services.library.cursor import MAX_ID
 
 router = APIRouter(tags=["users"], dependencies=[Depends(known_query)], responses=PROBLEMS)
-#: How long POST …/channels/parse waits for the channels to be read.
 PARSE_WAIT_SECONDS = 3.0
 
 

@@ -1,5 +1,3 @@
-"""Telegram's webhook: updates come by POST, are stored, and are handled after the answer."""
-
 from __future__ import annotations
 
 import hmac
@@ -21,24 +19,19 @@ SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's n
 
 @dataclass(frozen=True, slots=True)
 class TelegramWebhook:
-    """The webhook's path, its secret, and what stores an update."""
-
     path: str
     secret: str
     store: Callable[[bytes], Awaitable[None]]
 
     def is_authentic(self, scope: Scope) -> bool:
-        """Whether a request has the secret."""
         given = Headers(scope=scope).get(SECRET_HEADER, "")
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.secret.encode())
 
     def is_from_telegram(self, scope: Scope) -> bool:
-        """Whether a request is an update from Telegram."""
         return scope["path"] == self.path and self.is_authentic(scope)
 
 
 def make_router(webhook: TelegramWebhook) -> APIRouter:
-    """The router of the configured path."""
     router = APIRouter()
 
     @router.post(webhook.path, include_in_schema=False)

@@ -229,7 +229,8 @@ class QueueMachine(RuleBasedStateMachine):
     def retry_failed(self, user: int | None, limit: int, force: bool) -> None:
         retry = self.world.tagging.retry_failed_posts(user, limit, force, by_telegram_id=1)
         receipt = self.world.run(retry)
-        batch = self.model.retry_all(user, limit, self.world.now, force=force)
+        picked = self.world.run(self.world.posts_of(receipt.batch_id))
+        batch = self.model.retry_all(user, limit, self.world.now, force=force, picked=picked)
         assert receipt.queued == (len(batch.before) if batch else 0)
         if batch is not None and receipt.batch_id is not None:
             self.model.batches[receipt.batch_id] = batch

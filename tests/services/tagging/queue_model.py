@@ -5,6 +5,7 @@ Nothing here knows of SQL. Which posts a worker picks, and which models are set 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -214,12 +215,20 @@ class Model:
             post.anew() if force else post.at_once()
             post.status, post.asked_for = "pending", now
 
-    def retry_all(self, user: int | None, limit: int, now: datetime, *, force: bool) -> Batch | None:
-        """Failed posts get one more attempt, waiting ones are due: failed first, then retrying, newest first."""
+    def retry_all(
+        self, user: int | None, limit: int, now: datetime, *, force: bool, picked: Collection[int]
+    ) -> Batch | None:
+        """Failed posts get one more attempt, waiting ones are due: failed first, then retrying, then pending ones.
+
+        Args:
+            picked: the posts that the queue took; among those of one status its own order decides.
+        """
         order = ("failed", "retrying", "pending")
         mine = [post for post in self.posts.values() if user in (None, post.user) and post.status in order]
         fit = [post for post in mine if not post.is_blank and post.is_free(now)]
-        chosen = sorted(fit, key=lambda post: (order.index(post.status), -post.id))[:limit]
+        ranked = sorted(fit, key=lambda post: order.index(post.status))[:limit]
+        chosen = [post for post in fit if post.id in picked]
+        assert sorted(post.status for post in chosen) == sorted(post.status for post in ranked), "picked out of order"
         batch = Batch(now, {post.id: replace(post) for post in chosen})
         for post in chosen:
             if force or post.status == "failed":

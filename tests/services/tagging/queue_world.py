@@ -21,7 +21,7 @@ from services.tagging.tagging_request import FinishedRequest, Plan, TaggingReque
 from storage.db.engine import Database, parse_url
 from storage.queue import leases, provider_waits
 from storage.queue.claim import ClaimedPost
-from storage.schema.tables import Base, Post
+from storage.schema.tables import Base, Post, RetryRunPost
 from tests.services.tagging.queue_model import CHAIN, LEASE, POLICY, ProviderSeen
 from tests.storage.rows import add_user
 
@@ -125,6 +125,11 @@ class World:
         """All posts as they stand."""
         async with self.database.read() as session:
             return {post.id: post for post in (await session.execute(select(Post))).scalars()}
+
+    async def posts_of(self, run_id: int | None) -> set[int]:
+        """The posts of a /retry."""
+        async with self.database.read() as session:
+            return set(await session.scalars(select(RetryRunPost.post_id).where(RetryRunPost.batch_id == run_id)))
 
     async def upstream(self) -> ProviderSeen:
         """What is known of the models."""
