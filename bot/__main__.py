@@ -1,7 +1,5 @@
 """The command line. Commands are imported when they run: aiogram alone takes seconds."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine

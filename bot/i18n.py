@@ -1,7 +1,5 @@
 """Texts, numbers and times in a person's language, from gettext catalogues whose msgids are English."""
 
-from __future__ import annotations
-
 import gettext
 import html
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The settings, read from the environment and `.env` once. Nothing else reads them."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """The outbox: messages to people, written in the transaction of their event."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """Imports no aiogram."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sys

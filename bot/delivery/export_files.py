@@ -1,7 +1,5 @@
 """An export as files that Telegram takes: plain, compressed, or in several parts, each with its heading."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 from collections import deque

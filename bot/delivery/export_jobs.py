@@ -1,7 +1,5 @@
 """Exports that people ask for in chat, made and sent in the background: one at a time for each person."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing, suppress

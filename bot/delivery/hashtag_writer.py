@@ -1,7 +1,5 @@
 """Writes hashtags into channels' messages. The queue of edits is in the database."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

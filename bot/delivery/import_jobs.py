@@ -1,7 +1,5 @@
 """Imports the exports that people sent to the bot, one after the other. The queue is in the database."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """Shows the progress of each /retry in its message, from the database, so that it survives restarts."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

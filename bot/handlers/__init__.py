@@ -1,7 +1,5 @@
 """A router per topic. A handler parses, calls one use case, and answers; middlewares are in bot/telegram."""
 
-from __future__ import annotations
-
 from aiogram import Router
 
 from bot.handlers import (

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import structlog
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatMemberStatus, ChatType

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message

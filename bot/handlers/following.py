@@ -1,7 +1,5 @@
 """/add, /remove, and the button Follow."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from aiogram import Bot, Router

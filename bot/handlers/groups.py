@@ -1,7 +1,5 @@
 """Groups: the bot only says that it works in private chats."""
 
-from __future__ import annotations
-
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message, TelegramObject
 

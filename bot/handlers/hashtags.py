@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message

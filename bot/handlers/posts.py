@@ -1,7 +1,5 @@
 """/post, /regen, /failed, and the buttons of a post."""
 
-from __future__ import annotations
-
 from aiogram import Bot, F, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message

@@ -1,7 +1,5 @@
 """/retry, Retry all and Stop. `bot.delivery.retry_progress` shows the progress."""
 
-from __future__ import annotations
-
 from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message

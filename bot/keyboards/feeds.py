@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardMarkup
 

@@ -1,7 +1,5 @@
 """The composition root of the bot: settings → engine → services → HTTP, worker, and Telegram while it leads."""
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 from random import Random
 from zoneinfo import ZoneInfo

@@ -1,7 +1,5 @@
 """Opening the database at start: wait until it answers, lock it (SQLite), migrate it."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import time

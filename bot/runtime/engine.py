@@ -1,7 +1,5 @@
 """The parts that the bot and the worker process share. Imports no aiogram."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -1,7 +1,5 @@
 """The leader's duties: what must run in one process only, because Telegram knows one bot."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass

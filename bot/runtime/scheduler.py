@@ -1,7 +1,5 @@
 """APScheduler's jobs. A tick only wakes the worker: the queue is in the database."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The worker process, which only tags. On PostgreSQL any number of them may run beside a bot. Imports no aiogram."""
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 
 import structlog

@@ -3,8 +3,6 @@
 https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
-from __future__ import annotations
-
 import asyncio
 from contextvars import ContextVar
 from functools import lru_cache

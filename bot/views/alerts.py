@@ -1,7 +1,5 @@
 """Messages to the administrators that come unasked: the kind 'admin' of the outbox."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Messages about channels that come unasked: the kind 'channel' of the outbox, and a greeting."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from aiogram.types import BotCommand
 
 from bot.i18n import Html, Texts

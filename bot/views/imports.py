@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from bot.i18n import Html, Texts
 from bot.views.common import lines, paragraphs, shorten
 from services.ingest.imports import Import, ImportResult

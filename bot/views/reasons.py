@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from bot.i18n import Html, Texts, escape
 from bot.views.common import shorten
 from services.library.bot_queries import AttemptView, PostCard

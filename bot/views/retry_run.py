@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from bot.i18n import Html, Texts
 from bot.views.common import disabled, paragraphs
 from services.tagging.service import RetryProgress

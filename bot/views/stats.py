@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from datetime import datetime
 
 from bot.i18n import Html, Texts

@@ -4,8 +4,6 @@ With API_TOKEN every caller needs a bearer token: API_TOKEN itself (the administ
 API_TOKEN a program on this machine is the administrator; requests from a proxy or a web page are refused.
 """
 
-from __future__ import annotations
-
 import hmac
 import ipaddress
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Every error is answered as JSON with a `detail`, without tracebacks and without values from the request."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import structlog

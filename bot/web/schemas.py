@@ -1,8 +1,6 @@
 """The JSON that the HTTP API takes and answers. Posts, users, channels and tags are dataclasses of
 `services.library.api_queries`."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self

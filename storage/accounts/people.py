@@ -1,7 +1,5 @@
 """People: the parser's users, their access to the bot, and whether messages reach them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Tokens of the HTTP API."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """Follows of public channels, and which channel is read next."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime

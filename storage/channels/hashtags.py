@@ -1,7 +1,5 @@
 """Hashtags in channels: where they are switched on, and the messages that contain them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Select, and_, delete, exists, literal, or_, select, update

@@ -1,7 +1,5 @@
 """Rows of the same channel under another number or name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 

@@ -10,8 +10,6 @@ A leader that loses its connection keeps leading, to tell people of the outage, 
 process holds the lock, or until another process is seen at the leader's work (`step_down`).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager

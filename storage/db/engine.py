@@ -1,7 +1,5 @@
 """The engine and its transactions, on SQLite and PostgreSQL."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext

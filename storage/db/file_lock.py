@@ -1,7 +1,5 @@
 """A lock on a file beside an SQLite database, which keeps it to one process."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Locks that a transaction holds until it ends: an agreed number, or rows of posts."""
 
-from __future__ import annotations
-
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 

@@ -1,7 +1,5 @@
 """Settings of connections to an SQLite file, and the beginning of its transactions."""
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 from typing import Any, cast

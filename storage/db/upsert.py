@@ -1,7 +1,5 @@
 """INSERT … ON CONFLICT, which SQLAlchemy has for each dialect apart."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite

@@ -1,7 +1,5 @@
 """A copy of an SQLite file beside it, before it is changed."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import stat

@@ -1,7 +1,5 @@
 """What a database holds before a migration: whose tables, and at which revision."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Bring a database of any state to our tables, in one transaction; SQLite with a backup."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The outcome of a migration, as numbers and as lines to print."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Many posts of one channel stored or changed at once."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime

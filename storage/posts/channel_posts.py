@@ -1,7 +1,5 @@
 """Posts stored one by one, and the channels they come from."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime

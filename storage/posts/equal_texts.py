@@ -1,7 +1,5 @@
 """Tagged posts that have the text of another post."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import cast
 

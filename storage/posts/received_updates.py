@@ -1,7 +1,5 @@
 """Updates that the webhook received, kept until they are handled."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """The log of requests and attempts (`metka_attempts`), and what it says of the provider."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast

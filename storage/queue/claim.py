@@ -4,8 +4,6 @@ The statement walks the queue's index (order of work, user, newest first); each 
 post, so its cost depends on the posts wanted, not on the backlog. SQLAlchemy would hide the use of the index.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache

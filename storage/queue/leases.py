@@ -1,7 +1,5 @@
 """Leases on claimed posts: prolonged, given back, or ended with the posts' new state. Nothing here commits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Rate limits and daily quotas, shared by all processes; a lane is the requests that one limit counts together."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """The models' circuit breakers, shared by all processes and kept over restarts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """Posts that wait for the provider to come back."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, select, update

@@ -1,7 +1,5 @@
 """Requests of people to the queue: new tags, a retry run, its stop, a skip."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

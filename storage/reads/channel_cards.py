@@ -1,7 +1,5 @@
 """A user's list of channels."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 

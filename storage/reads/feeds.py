@@ -1,7 +1,5 @@
 """The secrets of feed links."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """The HTTP API's lists: users, channels, tags, and pages of posts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The state of the queue for /metrics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Counts and cards of posts for /stats, /failed and the API."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast

@@ -3,8 +3,6 @@
 A query must repeat their words: SQLite uses a partial index for no other query.
 """
 
-from __future__ import annotations
-
 #: Posts in the queue. A parser's own column without a default holds NULL for a new post.
 QUEUED = "(tagging_status IS NULL OR tagging_status IN ('pending', 'retrying'))"
 

@@ -1,7 +1,5 @@
 """The parser's tables, which differ between installations: columns, tags as JSON, given-up posts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from dataclasses import dataclass

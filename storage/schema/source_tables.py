@@ -1,7 +1,5 @@
 """Tables of sources, imports, feeds and hashtags. References to the parser's rows cascade."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

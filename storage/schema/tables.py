@@ -3,8 +3,6 @@
 Only columns that every installation of the parser has are mapped; see `parser_tables` for optional ones.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Column types that the parser and Metka can both read."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import UTC, datetime

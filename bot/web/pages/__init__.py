@@ -1,7 +1,5 @@
 """Swagger UI and ReDoc for the OpenAPI document. Nothing comes from another server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI

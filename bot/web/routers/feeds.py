@@ -1,7 +1,5 @@
 """RSS feeds: who has the secret link reads them, without a token."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Liveness and readiness, open to everybody: no names, addresses or error messages."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Response
 
 from bot.web.dependencies import BackendDep

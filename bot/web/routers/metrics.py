@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from fastapi import APIRouter, Depends, Response
 
 from bot.web.dependencies import AdminDep, BackendDep, known_query

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
