@@ -30,8 +30,10 @@ settings.register_profile("full", settings.get_profile("quick"), max_examples=10
 settings.register_profile("long", settings.get_profile("quick"), max_examples=1000)
 settings.load_profile("quick")
 
+#: Rooms of services whose SQL is tested on both databases in tests/storage.
+USE_CASES = ("accounts", "following", "hashtags", "ingest", "library", "notifications", "sources")
 #: Folders of tests for which one database is like the other.
-EITHER_DATABASE = ("bot", "web", "end_to_end", "sandbox")
+EITHER_DATABASE = ("bot", "web", "end_to_end", "sandbox", *(f"services/{room}" for room in USE_CASES))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,8 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     functions = [item for item in items if isinstance(item, pytest.Function)]
     on_sqlite = {item.function for item in functions if _backend(item) == "sqlite"}
     for item in functions:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in EITHER_DATABASE and _backend(item) == "postgresql" and item.function in on_sqlite:
+        folder = item.path.relative_to(Path(__file__).parent).as_posix()
+        if folder.startswith(EITHER_DATABASE) and _backend(item) == "postgresql" and item.function in on_sqlite:
             item.add_marker(pytest.mark.slow)
 
 

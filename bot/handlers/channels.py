@@ -12,7 +12,7 @@ from services.accounts.people import CurrentUser
 from services.following.service import ALL, MORE_POSTS, ChannelService
 
 #: Fetch now waits this long for the outcome, since a press is answered within a second.
-FETCH_SECONDS = 0.7
+FETCH_SECONDS = 0.4
 
 
 async def channels_(message: Message, t: Texts, user: CurrentUser, channels: ChannelService) -> None:

@@ -28,7 +28,7 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 MOST_UPDATES = 30
 WINDOW_SECONDS = 3.0
 #: Seconds after which a press is answered without its handler's text.
-ANSWER_WITHIN = 2.0
+ANSWER_WITHIN = 1.0
 #: Telegram's limit on the answer to a press.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("backend", "api_token", "header"),
     [
-        ("postgresql", API_TOKEN, BEARER["Authorization"]),
+        pytest.param("postgresql", API_TOKEN, BEARER["Authorization"], marks=pytest.mark.slow),
         ("sqlite", API_TOKEN, None),
-        ("sqlite", None, None),
+        pytest.param("sqlite", None, None, marks=pytest.mark.slow),
     ],
     ids=["authenticated", "stranger", "loopback"],
 )
