@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import asyncpg
 from sqlalchemy import func, insert, make_url, select
+from sqlalchemy import text as sql
 
 from benchmarks.figures import UnavailableError
 from benchmarks.posts import marker, tags_of, text_of
@@ -96,6 +97,12 @@ async def fill(url: str, posts: int, *, users: int = USERS, **values: Any) -> No
             rows = [_post(n, users) | {"posted_at": now - timedelta(seconds=posts - n), **values} for n in range(posts)]
             if rows:
                 await session.execute(insert(Post), rows)
+            if not database.is_sqlite:
+                # The rows above have ids of their own; those of the bot follow.
+                for table in ("users", "channels", "posts"):
+                    await session.execute(
+                        sql(f"SELECT setval('{table}_id_seq', (SELECT max(id) + 1 FROM {table}), false)")
+                    )
 
 
 def _post(index: int, users: int) -> dict[str, Any]:
