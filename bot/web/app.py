@@ -9,7 +9,7 @@ from bot.web.dependencies import Backend
 from bot.web.errors import add_error_handlers
 from bot.web.head_as_get import HeadAsGet
 from bot.web.pages import add_pages
-from bot.web.rate_limit import RATE, RateLimit
+from bot.web.rate_limit import RATE, AddressRateLimit
 from bot.web.request_id import RequestId
 from bot.web.routers import feeds, health, metrics, new_posts, posts, posts_stream, users
 from bot.web.routers.webhook import TelegramWebhook, make_router
@@ -48,7 +48,7 @@ def make_web_app(backend: Backend, *, webhook: TelegramWebhook | None = None, ra
     def is_exempt(scope: Scope) -> bool:
         return scope["path"] in HEALTH_PATHS or (webhook is not None and webhook.is_from_telegram(scope))
 
-    return RequestId(RateLimit(BodyLimit(HeadAsGet(api)), is_exempt, rate))
+    return RequestId(AddressRateLimit(BodyLimit(HeadAsGet(api)), is_exempt, rate))
 
 
 def _document_optional_token(api: FastAPI) -> None:

@@ -9,7 +9,7 @@ RATE, BURST = 20.0, 20
 ADDRESSES_KEPT = 1000
 
 
-class RateLimit:
+class AddressRateLimit:
     """Answers 429 above the rate of one address."""
 
     def __init__(self, app: ASGIApp, is_exempt: Callable[[Scope], bool], rate: float = RATE) -> None:

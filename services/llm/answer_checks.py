@@ -11,7 +11,7 @@ from services.tags.normalisation import MAX_TAGS, MAX_WORDS, PIECE_LIMIT
 from services.text import sendable
 
 
-class Problem(StrEnum):
+class AnswerProblem(StrEnum):
     NOTHING = "an empty answer"
     ONLY_THINKING = "nothing but thinking"
     NO_LIST = "no JSON and no list"
@@ -43,42 +43,42 @@ _ECHOED_WORDS = 4
 _ECHOED_POST_WORDS = 5
 
 
-def problem_of_candidates(candidates: Sequence[str], text: str, count: int) -> Problem | None:
+def problem_of_candidates(candidates: Sequence[str], text: str, count: int) -> AnswerProblem | None:
     """Why the candidates for this post are no tags; None if they may be."""
     if any(_REFUSALS.search(candidate[:PIECE_LIMIT]) for candidate in candidates if not candidate.isalnum()):
-        return Problem.REFUSAL
+        return AnswerProblem.REFUSAL
     return _echo(candidates, text, count)
 
 
-def problem_of_list(answer: str, candidates: Sequence[str], text: str) -> Problem | None:
+def problem_of_list(answer: str, candidates: Sequence[str], text: str) -> AnswerProblem | None:
     """Why a plain list is no tags of the only post; None if it may be."""
     if _REFUSALS.search(answer[:PIECE_LIMIT]):
-        return Problem.REFUSAL
+        return AnswerProblem.REFUSAL
     joined = _words(" ".join(candidates)[:PIECE_LIMIT])
-    return Problem.ECHO_POST if _copied(joined, _words(sendable(text)), _ECHOED_WORDS) else None
+    return AnswerProblem.ECHO_POST if _copied(joined, _words(sendable(text)), _ECHOED_WORDS) else None
 
 
-def problem_of_answer(answer: str, texts: Sequence[str], *, has_json: bool) -> Problem:
+def problem_of_answer(answer: str, texts: Sequence[str], *, has_json: bool) -> AnswerProblem:
     said = _words(_beginning(answer))
     if _REFUSALS.search(answer[: PIECE_LIMIT * 5]):
-        return Problem.REFUSAL
+        return AnswerProblem.REFUSAL
     if any(_copied(said, _words(sendable(text)), _ECHOED_WORDS) for text in texts):
-        return Problem.ECHO_POST
+        return AnswerProblem.ECHO_POST
     if _copied(said, _words_of_rules(len(texts) > 1), _ECHOED_WORDS):
-        return Problem.ECHO_PROMPT
-    return Problem.NO_TAGS_KEY if has_json else Problem.NO_LIST
+        return AnswerProblem.ECHO_PROMPT
+    return AnswerProblem.NO_TAGS_KEY if has_json else AnswerProblem.NO_LIST
 
 
-def _echo(candidates: Sequence[str], text: str, count: int) -> Problem | None:
+def _echo(candidates: Sequence[str], text: str, count: int) -> AnswerProblem | None:
     said = [_words(_beginning(candidate)) for candidate in candidates[: MAX_TAGS * 3]]
     post, prompt = _words(sendable(text)), _words_of_rules(count > 1)
     if _is_whole_post(said, post) or any(_copied(item, post, MAX_WORDS + 1) for item in said):
-        return Problem.ECHO_POST
+        return AnswerProblem.ECHO_POST
     if any(_copied(item, prompt, _ECHOED_WORDS) for item in said):
-        return Problem.ECHO_PROMPT
+        return AnswerProblem.ECHO_PROMPT
     are_phrases = sum(" " in item for item in said) > 1
     if are_phrases and all(_within(item, prompt) for item in said) and not any(_within(item, post) for item in said):
-        return Problem.ECHO_PROMPT
+        return AnswerProblem.ECHO_PROMPT
     return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.llm.answer_checks import Problem, problem_of_answer, problem_of_candidates, problem_of_list
+from services.llm.answer_checks import AnswerProblem, problem_of_answer, problem_of_candidates, problem_of_list
 from services.llm.answer_shapes import Candidates, candidates_in
 from services.llm.attribution import counted_otherwise, doubtful
 from services.llm.json_extraction import json_values, without_thinking
@@ -17,7 +17,7 @@ class ParsedAnswer:
     """At least one clean tag by post number, and the problem of every other number."""
 
     tags: dict[int, tuple[str, ...]]
-    problems: dict[int, Problem]
+    problems: dict[int, AnswerProblem]
 
 
 def read_answer(
@@ -31,7 +31,7 @@ def read_answer(
     numbers = range(1, count + 1)
     answer = without_thinking(content)
     if not answer:
-        return _all(numbers, Problem.ONLY_THINKING if content.strip() else Problem.NOTHING)
+        return _all(numbers, AnswerProblem.ONLY_THINKING if content.strip() else AnswerProblem.NOTHING)
     values = json_values(answer, numbered=count > 1)
     first: ParsedAnswer | None = None
     for candidates in candidates_in(values, count):
@@ -49,26 +49,26 @@ def read_answer(
 def _checked(candidates: Candidates, count: int, texts: Sequence[str], *, cut: bool) -> ParsedAnswer:
     numbers = range(1, count + 1)
     if counted_otherwise(candidates, count):
-        return _all(numbers, Problem.OTHER_NUMBERS)
+        return _all(numbers, AnswerProblem.OTHER_NUMBERS)
     parsed = ParsedAnswer({}, {})
     for number in numbers:
         text = texts[number - 1] if number <= len(texts) else ""
-        found = _tags_of(candidates[number], text, count) if number in candidates else Problem.MISSING
-        if isinstance(found, Problem):
+        found = _tags_of(candidates[number], text, count) if number in candidates else AnswerProblem.MISSING
+        if isinstance(found, AnswerProblem):
             parsed.problems[number] = found
         else:
             parsed.tags[number] = found
     if count > 1:
         for number in doubtful(parsed.tags, [sendable(text) for text in texts], cut=cut):
             del parsed.tags[number]
-            parsed.problems[number] = Problem.ANOTHERS
+            parsed.problems[number] = AnswerProblem.ANOTHERS
     return parsed
 
 
-def _tags_of(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | Problem:
+def _tags_of(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | AnswerProblem:
     if candidates is None:
-        return Problem.NUMBER_DOUBLED
-    return problem_of_candidates(candidates, text, count) or clean_tags(candidates) or Problem.NO_USABLE_TAG
+        return AnswerProblem.NUMBER_DOUBLED
+    return problem_of_candidates(candidates, text, count) or clean_tags(candidates) or AnswerProblem.NO_USABLE_TAG
 
 
 def _read_plain(answer: str, texts: Sequence[str], *, cut: bool, has_json: bool) -> ParsedAnswer:
@@ -79,5 +79,5 @@ def _read_plain(answer: str, texts: Sequence[str], *, cut: bool, has_json: bool)
     return _all([1], problem) if problem else _checked({1: candidates}, 1, texts, cut=cut)
 
 
-def _all(numbers: Iterable[int], problem: Problem) -> ParsedAnswer:
+def _all(numbers: Iterable[int], problem: AnswerProblem) -> ParsedAnswer:
     return ParsedAnswer({}, dict.fromkeys(numbers, problem))

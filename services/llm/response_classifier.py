@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from services.llm.answer_checks import Problem
+from services.llm.answer_checks import AnswerProblem
 from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.error_rules import rule_of
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
@@ -128,9 +128,12 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     if not parsed.tags:
         parsed = next((found for found in _elsewhere(message, texts) if found.tags), parsed)
     if has_no_content and not parsed.tags and any(message.get(name) for name in _REASONING):
-        parsed = ParsedAnswer({}, dict.fromkeys(parsed.problems, Problem.ONLY_THINKING))
+        parsed = ParsedAnswer({}, dict.fromkeys(parsed.problems, AnswerProblem.ONLY_THINKING))
     outcomes = tuple(_of_post(parsed, number, content) for number in range(1, count + 1))
-    said_nothing = not parsed.tags and set(parsed.problems.values()) <= {Problem.NOTHING, Problem.ONLY_THINKING}
+    said_nothing = not parsed.tags and set(parsed.problems.values()) <= {
+        AnswerProblem.NOTHING,
+        AnswerProblem.ONLY_THINKING,
+    }
     return outcomes, said_nothing and cut
 
 
@@ -138,7 +141,7 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
     if number in parsed.tags:
         return Outcome(Kind.TAGGED, tags=parsed.tags[number])
     problem = parsed.problems[number]
-    if problem is Problem.NOTHING:
+    if problem is AnswerProblem.NOTHING:
         return Outcome(Kind.EMPTY, "the answer was empty")
     return Outcome(Kind.MALFORMED, f"no usable answer ({problem})", excerpt=content[:EXCERPT])
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from bot.web.rate_limit import ADDRESSES_KEPT, BURST, RateLimit
+from bot.web.rate_limit import ADDRESSES_KEPT, BURST, AddressRateLimit
 from storage.db.engine import Database
 from tests.web.running import BEARER, serving
 
@@ -38,7 +38,7 @@ async def ok(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def call(app: RateLimit, client: str) -> int:
+async def call(app: AddressRateLimit, client: str) -> int:
     statuses = []
 
     async def send(message: Message) -> None:
@@ -53,14 +53,14 @@ async def call(app: RateLimit, client: str) -> int:
 
 
 async def test_each_address_is_counted_apart() -> None:
-    app = RateLimit(ok, lambda _scope: False, NEVER)
+    app = AddressRateLimit(ok, lambda _scope: False, NEVER)
     for client in ("10.0.0.1", "2001:db8::1"):
         assert [await call(app, client) for _ in range(BURST + 1)] == [200] * BURST + [429]
 
 
 async def test_the_addresses_in_memory_are_bounded() -> None:
     """An address that was not seen for a long time begins anew."""
-    app = RateLimit(ok, lambda _scope: False, NEVER)
+    app = AddressRateLimit(ok, lambda _scope: False, NEVER)
     assert [await call(app, "10.0.0.1") for _ in range(BURST + 1)][-1] == 429
     for number in range(ADDRESSES_KEPT):
         await call(app, f"10.1.{number // 256}.{number % 256}")

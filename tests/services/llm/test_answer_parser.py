@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.llm.answer_checks import Problem
+from services.llm.answer_checks import AnswerProblem
 from services.llm.answer_parser import read_answer
 from services.llm.prompts import rules
 
@@ -81,39 +81,39 @@ def test_one_post_is_read_from_whatever_shape(content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", Problem.NOTHING),
-        ("  \n", Problem.NOTHING),
-        ("<think>thinking about кофе, утро", Problem.ONLY_THINKING),
-        ('<think>{"tags": ["чай"]}</think>', Problem.ONLY_THINKING),
-        ("I'm sorry, I cannot help with this request.", Problem.REFUSAL),
-        ("I’m sorry, but I can’t assist with that, friend.", Problem.REFUSAL),
-        ("As an AI, I cannot, sorry", Problem.REFUSAL),
-        ("Извините, я не могу, не просите", Problem.REFUSAL),
-        ("К сожалению, не могу помочь с этим.", Problem.REFUSAL),
-        ('{"tags": ["I\'m sorry, I cannot help"]}', Problem.REFUSAL),
-        ('{"tags": ["извините, я не могу"]}', Problem.REFUSAL),
-        ('{"error": "I cannot do that"}', Problem.REFUSAL),
-        ("Ok", Problem.NO_LIST),
-        ('{"tags": ["чай"]}<think>No.</think> Hm.</think>Ok', Problem.NO_LIST),
-        ("кофе", Problem.NO_LIST),
-        ("Sure, done", Problem.NO_LIST),
-        ("This post is about coffee, which the author drinks in the morning.", Problem.NO_LIST),
-        ("See [note](https://example.org).", Problem.NO_LIST),
-        ('{"language": "ru"}', Problem.NO_TAGS_KEY),
-        ('{"tags": []}', Problem.NO_USABLE_TAG),
-        ('{"tags": [1, null, "!"]}', Problem.NO_USABLE_TAG),
-        ('{"tags": null}', Problem.NO_USABLE_TAG),
-        ('{"posts": [{"id": 2, "tags": ["чай"]}]}', Problem.MISSING),
-        ('{"id": 2, "tags": ["чай"]}', Problem.MISSING),
-        ('Maybe {"tags": ["чай"]}?</think>', Problem.ONLY_THINKING),
-        ('{"posts": [{"id": 1, "tags": ["чай"]}, {"id": 1, "tags": ["кот"]}]}', Problem.NUMBER_DOUBLED),
-        ('{"tags": ["чай"], "tags": ["кот"]}', Problem.NUMBER_DOUBLED),
-        (json.dumps({"tags": [POST]}), Problem.ECHO_POST),
-        (json.dumps({"tags": POST.rstrip(".").split(", ")}), Problem.ECHO_POST),
-        (POST, Problem.ECHO_POST),
-        (rules(1), Problem.ECHO_PROMPT),
-        ('{"tags": ["write them in lower case", "tags"]}', Problem.ECHO_PROMPT),
-        ('{"tags": ["lower case", "short phrase", "noun"]}', Problem.ECHO_PROMPT),
+        ("", AnswerProblem.NOTHING),
+        ("  \n", AnswerProblem.NOTHING),
+        ("<think>thinking about кофе, утро", AnswerProblem.ONLY_THINKING),
+        ('<think>{"tags": ["чай"]}</think>', AnswerProblem.ONLY_THINKING),
+        ("I'm sorry, I cannot help with this request.", AnswerProblem.REFUSAL),
+        ("I’m sorry, but I can’t assist with that, friend.", AnswerProblem.REFUSAL),
+        ("As an AI, I cannot, sorry", AnswerProblem.REFUSAL),
+        ("Извините, я не могу, не просите", AnswerProblem.REFUSAL),
+        ("К сожалению, не могу помочь с этим.", AnswerProblem.REFUSAL),
+        ('{"tags": ["I\'m sorry, I cannot help"]}', AnswerProblem.REFUSAL),
+        ('{"tags": ["извините, я не могу"]}', AnswerProblem.REFUSAL),
+        ('{"error": "I cannot do that"}', AnswerProblem.REFUSAL),
+        ("Ok", AnswerProblem.NO_LIST),
+        ('{"tags": ["чай"]}<think>No.</think> Hm.</think>Ok', AnswerProblem.NO_LIST),
+        ("кофе", AnswerProblem.NO_LIST),
+        ("Sure, done", AnswerProblem.NO_LIST),
+        ("This post is about coffee, which the author drinks in the morning.", AnswerProblem.NO_LIST),
+        ("See [note](https://example.org).", AnswerProblem.NO_LIST),
+        ('{"language": "ru"}', AnswerProblem.NO_TAGS_KEY),
+        ('{"tags": []}', AnswerProblem.NO_USABLE_TAG),
+        ('{"tags": [1, null, "!"]}', AnswerProblem.NO_USABLE_TAG),
+        ('{"tags": null}', AnswerProblem.NO_USABLE_TAG),
+        ('{"posts": [{"id": 2, "tags": ["чай"]}]}', AnswerProblem.MISSING),
+        ('{"id": 2, "tags": ["чай"]}', AnswerProblem.MISSING),
+        ('Maybe {"tags": ["чай"]}?</think>', AnswerProblem.ONLY_THINKING),
+        ('{"posts": [{"id": 1, "tags": ["чай"]}, {"id": 1, "tags": ["кот"]}]}', AnswerProblem.NUMBER_DOUBLED),
+        ('{"tags": ["чай"], "tags": ["кот"]}', AnswerProblem.NUMBER_DOUBLED),
+        (json.dumps({"tags": [POST]}), AnswerProblem.ECHO_POST),
+        (json.dumps({"tags": POST.rstrip(".").split(", ")}), AnswerProblem.ECHO_POST),
+        (POST, AnswerProblem.ECHO_POST),
+        (rules(1), AnswerProblem.ECHO_PROMPT),
+        ('{"tags": ["write them in lower case", "tags"]}', AnswerProblem.ECHO_PROMPT),
+        ('{"tags": ["lower case", "short phrase", "noun"]}', AnswerProblem.ECHO_PROMPT),
     ],
 )
 def test_what_is_no_answer_has_a_reason(content: str, problem: str) -> None:
@@ -184,10 +184,10 @@ def test_each_post_has_its_own_reason() -> None:
     answer = '{"posts": [{"id": 1, "tags": []}, {"id": 3, "tags": ["a3"]}, {"id": 3, "tags": ["b3"]}]}'
     reading = read_answer(answer, 4, ["text"] * 4)
     assert reading.problems == {
-        1: Problem.NO_USABLE_TAG,
-        2: Problem.MISSING,
-        3: Problem.NUMBER_DOUBLED,
-        4: Problem.MISSING,
+        1: AnswerProblem.NO_USABLE_TAG,
+        2: AnswerProblem.MISSING,
+        3: AnswerProblem.NUMBER_DOUBLED,
+        4: AnswerProblem.MISSING,
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.answer_checks import Problem
+from services.llm.answer_checks import AnswerProblem
 from services.llm.answer_parser import ParsedAnswer, read_answer
 from services.llm.prompts import rules
 from services.tags.normalisation import MAX_LENGTH, MAX_TAGS, MAX_WORDS, MIN_LENGTH, clean_tags
@@ -35,7 +35,7 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
     ("10,000 bad items", ["!"] * 10_000 + ["кофе"], ("кофе",)),
     ("numbers", [1, 2.5, 1e300, -7, True, "2024"], ("2024",)),
     ("nested arrays", [["кофе"], [["утро"]], [], {}, "чай"], ("чай",)),
-    ("only nested arrays", [["кофе"], ["утро"]], Problem.NO_USABLE_TAG),
+    ("only nested arrays", [["кофе"], ["утро"]], AnswerProblem.NO_USABLE_TAG),
     ("nulls", [None, "null", None, "NULL", "none", "кофе"], ("кофе",)),
     ("controls", ["\x00ко\x07фе\x7f", "\x85утро\x9b", "чай\x1f"], ("кофе", "утро", "чай")),
     ("zero width", ["ко\u200b\u2060фе\ufeff", "\u200b\u200d", "кофе"], ("кофе",)),
@@ -49,17 +49,17 @@ TAGS: list[tuple[str, Any, tuple[str, ...] | str]] = [
     ("case with a dot", ["İstanbul", "istanbul", "ISTANBUL"], ("istanbul",)),
     ("other spaces", ["new york", "New-York", "NEW\u00a0YORK", "new_york", "new\tyork"], ("new york",)),
     ("compatible letters", ["ｃｏｆｆｅｅ", "coffee", "ﬁlm", "film"], ("ｃｏｆｆｅｅ", "ﬁlm")),
-    ("the prompt's words", ["write them in lower case", "кофе"], Problem.ECHO_PROMPT),
-    ("four of the prompt's words", ["them in lower case", "кофе"], Problem.ECHO_PROMPT),
+    ("the prompt's words", ["write them in lower case", "кофе"], AnswerProblem.ECHO_PROMPT),
+    ("four of the prompt's words", ["them in lower case", "кофе"], AnswerProblem.ECHO_PROMPT),
     ("three of the prompt's words", ["in lower case", "кофе"], ("in lower case", "кофе")),
-    ("the prompt's phrases", ["frame word", "short phrase", "noun"], Problem.ECHO_PROMPT),
-    ("the whole prompt", [rules(1)], Problem.ECHO_PROMPT),
-    ("the post", [POST], Problem.ECHO_POST),
-    ("a long post", [LONG], Problem.ECHO_POST),
-    ("an object of tags", {"first": "кофе"}, Problem.NO_USABLE_TAG),
+    ("the prompt's phrases", ["frame word", "short phrase", "noun"], AnswerProblem.ECHO_PROMPT),
+    ("the whole prompt", [rules(1)], AnswerProblem.ECHO_PROMPT),
+    ("the post", [POST], AnswerProblem.ECHO_POST),
+    ("a long post", [LONG], AnswerProblem.ECHO_POST),
+    ("an object of tags", {"first": "кофе"}, AnswerProblem.NO_USABLE_TAG),
     ("objects", [{"tag": "кофе"}, {"tag": ["утро"]}, {"tag": {"tag": "чай"}}, {"x": "y"}], ("кофе",)),
-    ("nothing", [], Problem.NO_USABLE_TAG),
-    ("false", False, Problem.NO_USABLE_TAG),
+    ("nothing", [], AnswerProblem.NO_USABLE_TAG),
+    ("false", False, AnswerProblem.NO_USABLE_TAG),
 ]
 
 
@@ -87,7 +87,7 @@ PARTS = ["новый год", "уже рядом", "с нами", "дороги�
 def test_a_post_taken_apart_is_an_echo_however_it_is_decorated(post: str, first: str) -> None:
     """Short tags that are the post's own sentence, one after the other."""
     reading = read_answer(json.dumps({"tags": [first, *PARTS[1:]]}), 1, [post])
-    assert reading.problems == {1: Problem.ECHO_POST}
+    assert reading.problems == {1: AnswerProblem.ECHO_POST}
 
 
 @pytest.mark.parametrize("tags", [row[1] for row in TAGS], ids=[row[0] for row in TAGS])
