@@ -37,10 +37,11 @@ run: .venv/runtime
 demo: .venv/runtime
 	$(BIN)/python -m sandbox.demo
 
+# Tests wait a lot, hence four processes for two cores.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-# Also what is marked slow, and more examples of each property. Most of it waits, hence four processes.
+# Also what is marked slow, and more examples of each property.
 test-all: install
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m '' --hypothesis-profile=full
 
