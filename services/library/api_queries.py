@@ -1,5 +1,6 @@
 """What the HTTP API reads: users, and a user's channels, tags, posts and counts."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -187,7 +188,10 @@ class ApiQueries:
         """All of a user's posts page by page, the newest first; no transaction is open between two pages."""
         before: str | None = None
         while True:
-            page = await self.posts(user_id, status=status, tag=tag, before=before, limit=limit)
+            reading = self.posts(user_id, status=status, tag=tag, before=before, limit=limit)
+            # A reader that goes away cancels this task several times, and closing a connection of aiosqlite that was
+            # cancelled twice never ends.
+            page = await asyncio.shield(reading)
             yield page.posts
             if page.next is None:
                 return
