@@ -53,7 +53,7 @@ coverage: install
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 
-# Some ten minutes on two cores; `.venv/bin/python -m benchmarks NAME…` runs some of it.
+# `.venv/bin/python -m benchmarks NAME…` runs some of it.
 bench: install .venv-peers/installed
 	$(BIN)/python -m benchmarks
 

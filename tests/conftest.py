@@ -33,7 +33,14 @@ settings.load_profile("quick")
 #: Rooms of services whose SQL is tested on both databases in tests/storage.
 USE_CASES = ("accounts", "following", "hashtags", "ingest", "library", "notifications", "sources")
 #: Folders of tests for which one database is like the other.
-EITHER_DATABASE = ("bot", "web", "end_to_end", "sandbox", *(f"services/{room}" for room in USE_CASES))
+EITHER_DATABASE = (
+    "bot",
+    "web",
+    "end_to_end",
+    "sandbox",
+    "services/tagging/test_reuse",
+    *(f"services/{room}" for room in USE_CASES),
+)
 
 
 @pytest.hookimpl(tryfirst=True)

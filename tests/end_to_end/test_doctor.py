@@ -18,6 +18,7 @@ def checks(output: str) -> list[str]:
     return [line.partition(": ")[0] for line in output.splitlines()]
 
 
+@pytest.mark.slow
 async def test_without_administrators_the_bot_starts_and_says_so(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

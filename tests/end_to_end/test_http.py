@@ -87,6 +87,7 @@ async def test_the_examples_of_the_documentation(
         assert "Traceback" not in bot.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["sqlite"])
 async def test_tokens_are_made_and_revoked_beside_the_running_bot(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox

@@ -71,6 +71,7 @@ async def answers_stats(telegram: TelegramSandbox) -> None:
     await telegram.wait_for(lambda: len(telegram.from_bot(USER)) > before, timeout=15)
 
 
+@pytest.mark.slow
 async def test_another_leads_when_the_leader_is_killed(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -115,6 +116,7 @@ async def test_a_leader_whose_connection_is_cut_hands_over(
         assert "polling_failed" not in leader.log + other.log
 
 
+@pytest.mark.slow
 async def test_processes_share_the_work(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

@@ -119,6 +119,7 @@ async def test_kill_again_and_again(
     assert answered <= 60 + kills * 2 * 4
 
 
+@pytest.mark.slow
 async def test_a_second_process_on_one_file_is_refused(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
@@ -21,6 +23,7 @@ async def until_waiting(bot: Bot, telegram: TelegramSandbox) -> None:
     await telegram.wait_for(lambda: polls() > before, 30)
 
 
+@pytest.mark.slow
 async def test_a_command_survives_kill_9(
     database: Database, migrated_url: str, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:

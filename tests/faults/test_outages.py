@@ -18,6 +18,7 @@ SLOW = {"TAGGING_BACKOFF_SECONDS": "3600"}
 NO_SECOND_CHANCE = {**SLOW, "TAGGING_MAX_ATTEMPTS": "1", "TAGGING_MAX_RETRIES": "0"}
 
 
+@full
 @pytest.mark.parametrize(
     ("key", "settings"),
     [

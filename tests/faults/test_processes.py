@@ -75,6 +75,7 @@ async def test_a_process_that_stood_still_for_longer_than_its_lease(world: World
     await check(world, most_requests=count + CONCURRENCY)
 
 
+@full
 @postgresql_first
 async def test_stopped_in_the_middle_and_started_again(world: World) -> None:
     """SIGTERM lets what is in flight end, exits with 0, leaves no lease, and the next start goes on at once.

@@ -25,6 +25,7 @@ TWICE = ["late_answer"]
 PASSING = [name for name in FAULTS if name not in {*READABLE, *GONE, *LIMITS, *ACCOUNT, *TWICE}]
 
 
+@full
 @sqlite_first
 async def test_every_fault_by_name(world: World) -> None:
     """A post that meets a fault once is tagged by its next request.

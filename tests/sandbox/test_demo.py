@@ -51,6 +51,7 @@ async def test_a_second_demo_leaves_the_first_ones_files_alone(
         pass
 
 
+@pytest.mark.slow
 async def test_without_a_terminal_it_says_why_it_ends_and_its_administrator_may_speak_english(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

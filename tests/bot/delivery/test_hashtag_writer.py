@@ -83,6 +83,7 @@ async def reached(database: Database, post_id: int, state: str) -> HashtagRow:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_message_with_which_telegram_has_trouble_costs_no_other_channel(
     database: Database, telegram: TelegramSandbox
 ) -> None:
@@ -104,6 +105,7 @@ async def test_in_a_message_that_was_deleted_no_hashtags_stand(database: Databas
         assert (await reached(database, 1, "refused")).line is None
 
 
+@pytest.mark.slow
 async def test_while_telegram_answers_nothing_no_message_is_given_up(
     database: Database, telegram: TelegramSandbox
 ) -> None:
@@ -114,6 +116,7 @@ async def test_while_telegram_answers_nothing_no_message_is_given_up(
         await reached(database, 1, "written")
 
 
+@pytest.mark.slow
 async def test_a_refused_token_gives_no_message_up(database: Database, telegram: TelegramSandbox) -> None:
     await ready(database, telegram, TROUBLED)
     telegram.fail_next("editMessageText", 401, "Unauthorized", times=product.MOST_TRIES + 5)
