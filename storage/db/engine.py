@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
@@ -12,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage.db import sqlite
+from storage.db.database_file import DatabaseFile
 from storage.schema.parser_tables import COLUMNS_KEY
 
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
@@ -84,7 +86,8 @@ class Database:
         """`statement_seconds`: PostgreSQL's time for a statement; None: no limit."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _make_engine(url, statement_seconds)
+        self.file = DatabaseFile(Path(str(url.database))) if self.is_sqlite else None
+        self.engine = sqlite.make_engine(url, self.file) if self.file else _make_engine(url, statement_seconds)
         # What all sessions share: `parser_tables` keeps the tables' columns there.
         self._session_info: dict[str, Any] = {COLUMNS_KEY: {}}
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
@@ -107,8 +110,6 @@ class Database:
 
 
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        return sqlite.make_engine(url)
     engine = create_async_engine(
         url,
         connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},

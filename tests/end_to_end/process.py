@@ -89,6 +89,10 @@ class Bot:
         """SIGTERM; the exit status."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until it has ended; the exit status."""
         status = await self._process.wait()
         await self._reader
         return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,3 +43,15 @@ async def test_not_ready_without_the_database(migrated_url: str) -> None:
         status, answer = await ask(web, "GET", "/readyz")
         assert (status, answer["status"], answer["provider"]) == (503, "unready", None)
         assert answer["database"] == {"ok": False, "migrated": False}
+
+
+def lose(database: Database) -> None:
+    Path(str(database.url.database)).unlink()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_not_ready_when_the_file_is_gone(database: Database) -> None:
+    async with serving(database) as web:
+        lose(database)
+        status, answer = await ask(web, "GET", "/readyz")
+        assert (status, answer["database"]) == (503, {"ok": False, "migrated": False})
