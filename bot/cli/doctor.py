@@ -6,7 +6,7 @@ import click
 from bot.errors import StartError
 from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from bot.settings import APPOINT, Settings
-from storage.migration.inspection import inspect_state, is_current
+from storage.migration.inspection import inspect_state, is_current, refusal
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
@@ -51,6 +51,8 @@ async def _database(settings: Settings) -> str:
     database = connect(address(settings))
     try:
         await reach(database)
+        if reason := await refusal(database):
+            raise CheckFailed(reason)
         if await is_current(database):
             return "reachable, up to date"
         state = await inspect_state(database)

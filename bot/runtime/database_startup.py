@@ -15,7 +15,7 @@ from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
-from storage.migration.inspection import inspect_state, is_current
+from storage.migration.inspection import inspect_state, is_current, refusal
 from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.queue import leases, model_states
@@ -113,6 +113,8 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
     database = connect(url)
     try:
         await reach(database)
+        if reason := await refusal(database):
+            raise CommandError(reason)
         if not await is_current(database):
             raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
         yield database
@@ -149,6 +151,8 @@ def _lock(stack: AsyncExitStack, path: Path) -> None:
 
 
 async def _migrate_at_start(database: Database, *, auto: bool) -> None:
+    if reason := await refusal(database):
+        raise StartError(reason)
     if await is_current(database):
         return
     by_hand = "run: .venv/bin/python -m bot migrate"
