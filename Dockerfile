@@ -13,7 +13,7 @@ WORKDIR /app
 # The code belongs to root: the process can read it, not change it. `data` is for SQLite, unless PostgreSQL is used.
 RUN groupadd --gid 10001 metka \
     && useradd --uid 10001 --gid metka --no-create-home --home-dir /app --shell /usr/sbin/nologin metka \
-    && mkdir /app/data \
+    && mkdir -m 700 /app/data \
     && chown metka:metka /app/data
 COPY --from=build /venv /venv
 COPY pyproject.toml ./

@@ -1,6 +1,7 @@
 """The command line. Commands are imported when they run: aiogram alone takes seconds."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -34,6 +35,8 @@ def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
+    # What Metka makes holds posts, and perhaps the parser's credentials: database, backups, exports.
+    os.umask(0o077)
     if context.invoked_subcommand is None:
         from bot.runtime.app import run_bot  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`python -m bot migrate` as a process that is asked to stop."""
+"""`python -m bot migrate` as a process: asked to stop, and the files it leaves."""
 
 from __future__ import annotations
 
@@ -52,3 +52,30 @@ async def until_it_handles_sigterm(command: Bot, handles: bool) -> None:
 def caught(command: Bot) -> bool:
     status = Path(f"/proc/{command.pid}/status").read_text()
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+async def test_what_is_made_is_private_and_what_is_there_keeps_its_mode(
+    tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    new, old = tmp_path / "data" / "metka.db", tmp_path / "old" / "metka.db"
+    async with running_bot(environment(f"sqlite:///{new}", telegram, provider)) as bot:
+        await bot.logs("started")
+        assert modes(new.parent) == {
+            "data": 0o700,
+            **dict.fromkeys(("metka.db", "metka.db-wal", "metka.db-shm", "metka.db.lock"), 0o600),
+        }
+    await make_legacy(f"sqlite:///{old}", "parser")
+    open_to_all(old)
+    assert (await run(environment(f"sqlite:///{old}", telegram, provider), "migrate"))[0] == 0
+    found = modes(old.parent)
+    assert (found.pop("old"), found.pop("metka.db")) == (0o755, 0o644)
+    assert {name[-4:]: mode for name, mode in found.items()} == {".bak": 0o600}
+
+
+def open_to_all(file: Path) -> None:
+    file.chmod(0o644)
+    file.parent.chmod(0o755)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
