@@ -133,12 +133,22 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         if database.is_sqlite:
             _lock(stack, Path(str(database.url.database)))
         await _migrate_at_start(database, auto=settings.auto_migrate)
+        await _take_over(database)
+        yield database
+
+
+async def _take_over(database: Database) -> None:
+    """Free what an earlier process held; it also shows whether the database can be written."""
+    try:
         async with database.write() as session:
             await model_states.reopen(session, utc_now())
             if database.is_sqlite:
                 await leases.release_all(session)
                 await model_states.forget_probes(session)
-        yield database
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise StartError(_passing(database.url, error)) from None
 
 
 def _lock(stack: AsyncExitStack, path: Path) -> None:

@@ -76,6 +76,21 @@ def _failing(t: Texts, payload: Mapping[str, Any]) -> Html:
     )
 
 
+def database_unwritable(t: Texts, reason: str) -> Html:
+    return paragraphs(
+        t._("⛔ <b>The database cannot be written</b>"),
+        Html(f"<code>{escape(shorten(reason, 200))}</code>"),
+        t._(
+            "Nothing is stored or tagged meanwhile. Make room on the disk, or let the bot write to the file: "
+            "everything then goes on by itself."
+        ),
+    )
+
+
+def database_writable(t: Texts) -> Html:
+    return t._("✅ The database can be written again.")
+
+
 def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:
     """The reason in plain words, and below it the provider's own words if they say more."""
     text = payload.get("reason")

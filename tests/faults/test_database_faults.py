@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database, parse_url
-from tests.end_to_end.process import ADMIN, USER, Bot
+from tests.end_to_end.process import ADMIN, USER, Bot, readiness
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite
 from tests.faults.world import CONCURRENCY, World
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.timeout(240)
 
 UNAVAILABLE = {"en": "Temporarily unavailable", "ru": "Временно недоступно"}
 CHANNEL = -1001234567890
+UNWRITABLE = "The database cannot be written"
 LOCKED_SECONDS = 20.0
 LOCKER = """
 import sqlite3, sys
@@ -201,18 +202,28 @@ async def _disk_is_full_for_a_while(world: World, fill_up: Callable[[Bot], None]
     await world.fill(count)
     world.provider.hold()
     async with world.bot() as bot:
+        await world.admin_ready()
         await world.until_in_flight(CONCURRENCY)
         fill_up(bot)
         world.provider.release()
         await world.until(lambda: world.provider.in_flight == 0)
         world.telegram.send_text(USER, "/stats")
         await world.until_told(USER, UNAVAILABLE["en"])
+        await world.until_told(ADMIN, UNWRITABLE)
+        assert await readiness(bot) == 503
         room(bot)
         await world.until_settled()
         world.telegram.send_text(USER, "/stats")
         await world.until_told(USER, str(count))
+        await world.until(lambda: is_ready(bot))
         assert await bot.stop() == 0
+        assert bot.log.count("database_unwritable") == len(world.told(ADMIN, UNWRITABLE)) == 1
+        assert '"error": "disk I/O error"' in bot.log or '"error": "database or disk is full"' in bot.log
     await check(world, most_requests=count)
+
+
+async def is_ready(bot: Bot) -> bool:
+    return await readiness(bot) == 200
 
 
 @contextmanager
