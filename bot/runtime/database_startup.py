@@ -1,6 +1,7 @@
 """Opening the database at start: wait until it answers, lock it (SQLite), migrate it."""
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -87,7 +88,7 @@ def _passing(url: URL, error: BaseException) -> str:
         reason = str(cause) or type(cause).__name__
         return (
             f"The database {where} cannot be used ({reason}). Check that DATABASE_URL names a file in a folder where "
-            "Metka may write, and that no other program holds it."
+            "Metka may write, that the disk has room, and that no other program holds the file."
         )
     reason = "no such host" if isinstance(cause, socket.gaierror) else type(cause).__name__
     return f"The database {where} does not answer ({reason}). Check DATABASE_URL and that the server runs."
@@ -103,6 +104,14 @@ def _make_sure_of_file(url: URL) -> None:
     # Opening a missing file would make an empty one.
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
+
+
+def check_writable(url: URL) -> None:
+    """Raises StartError if this user may not write an SQLite file, or beside it."""
+    file = Path(str(url.database))
+    for path in (file, file.parent) if url.get_backend_name() == "sqlite" else ():
+        if path.exists() and not os.access(path, os.W_OK):
+            raise StartError(f"Metka may not write to {path}: check its owner, its mode, and how the disk is mounted.")
 
 
 @asynccontextmanager
@@ -128,6 +137,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         database = connect(address(settings))
         stack.push_async_callback(database.close)
+        check_writable(database.url)
         # Before the lock: no lock file is left beside a file that is no database.
         await reach(database)
         if database.is_sqlite:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database, parse_url
-from tests.end_to_end.process import ADMIN, USER, Bot, readiness
+from tests.end_to_end.process import ADMIN, USER, Bot, environment, readiness, run
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite
 from tests.faults.world import CONCURRENCY, World
@@ -179,12 +179,7 @@ async def test_a_disk_that_is_really_full(
     ballast = disk / "ballast"
 
     def fill_disk(bot: Bot) -> None:
-        with ballast.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
+        fill_up(ballast)
 
     with _mounted(disk):
         shutil.copyfile(sqlite_template, disk / "metka.db")
@@ -195,6 +190,32 @@ async def test_a_disk_that_is_really_full(
             await _disk_is_full_for_a_while(world, fill_disk, lambda bot: ballast.unlink())
         finally:
             await database.close()
+
+
+@full
+@pytest.mark.parametrize("fault", ["cannot be used (disk I/O error)", "Metka may not write to"])
+async def test_a_start_on_a_disk_that_cannot_be_written(
+    tmp_path: Path, sqlite_template: Path, telegram: TelegramSandbox, provider: ProviderSandbox, fault: str
+) -> None:
+    """One line says so, and doctor does."""
+    disk = tmp_path / "disk"
+    with _mounted(disk):
+        shutil.copyfile(sqlite_template, disk / "metka.db")
+        if "may not" in fault:
+            _make_read_only(disk)
+        else:
+            fill_up(disk / "ballast")
+        settings = environment(f"sqlite:///{disk / 'metka.db'}", telegram, provider)
+        status, output = await run(settings)
+        assert (status, len(output.splitlines()), fault in output) == (1, 1, True), output
+        status, output = await run(settings, "doctor")
+        assert (status, "FAIL  database: " in output) == (1, True), output
+
+
+def fill_up(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
 
 
 async def _disk_is_full_for_a_while(world: World, fill_up: Callable[[Bot], None], room: Callable[[Bot], None]) -> None:
@@ -224,6 +245,10 @@ async def _disk_is_full_for_a_while(world: World, fill_up: Callable[[Bot], None]
 
 async def is_ready(bot: Bot) -> bool:
     return await readiness(bot) == 200
+
+
+def _make_read_only(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
 
 
 @contextmanager
