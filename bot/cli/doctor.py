@@ -4,9 +4,9 @@ import aiohttp
 import click
 
 from bot.errors import StartError
-from bot.runtime.database_startup import address, check_writable, connect, reach, settings_or_stop
+from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from bot.settings import APPOINT, Settings
-from storage.migration.inspection import inspect_state, is_current, refusal
+from storage.migration.inspection import inspect_state, is_current
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
@@ -50,10 +50,7 @@ async def _administrators(settings: Settings) -> str:
 async def _database(settings: Settings) -> str:
     database = connect(address(settings))
     try:
-        check_writable(database.url)
         await reach(database)
-        if reason := await refusal(database):
-            raise CheckFailed(reason)
         if await is_current(database):
             return "reachable, up to date"
         state = await inspect_state(database)

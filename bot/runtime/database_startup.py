@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
-from sqlalchemy import URL, select
+from sqlalchemy import URL
 
 from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
-from storage.migration.inspection import inspect_state, is_current, refusal
+from storage.migration.inspection import inspect_state, is_current, refusal_of
 from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.queue import leases, model_states
@@ -51,13 +51,19 @@ def connect(url: URL) -> Database:
 
 
 async def reach(database: Database) -> None:
-    """Wait until the database answers. Raises StartError after REACH_SECONDS, with the address without its password."""
+    """Wait until the database answers.
+
+    Raises:
+        StartError: after REACH_SECONDS, with the address without its password; or if the SQLite file may not be
+            written, or this version cannot use the database.
+    """
+    _check_writable(database.url)
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
             async with asyncio.timeout(max(0.5, deadline - time.monotonic())), database.read() as session:
-                await session.execute(select(1))
-            return
+                reason = await (await session.connection()).run_sync(refusal_of)
+            break
         except Exception as error:
             if lasting := _lasting(database.url, error):
                 raise StartError(lasting) from None
@@ -66,6 +72,8 @@ async def reach(database: Database) -> None:
             if time.monotonic() + 0.5 >= deadline:
                 raise StartError(_passing(database.url, error)) from None
         await asyncio.sleep(0.5)
+    if reason:
+        raise StartError(reason)
 
 
 def _lasting(url: URL, error: BaseException) -> str | None:
@@ -106,7 +114,7 @@ def _make_sure_of_file(url: URL) -> None:
         raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
 
 
-def check_writable(url: URL) -> None:
+def _check_writable(url: URL) -> None:
     """Raises StartError if this user may not write an SQLite file, or beside it."""
     file = Path(str(url.database))
     for path in (file, file.parent) if url.get_backend_name() == "sqlite" else ():
@@ -122,8 +130,6 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
     database = connect(url)
     try:
         await reach(database)
-        if reason := await refusal(database):
-            raise CommandError(reason)
         if not await is_current(database):
             raise CommandError("The database has to be migrated: start the bot, or run python -m bot migrate")
         yield database
@@ -137,7 +143,6 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         database = connect(address(settings))
         stack.push_async_callback(database.close)
-        check_writable(database.url)
         # Before the lock: no lock file is left beside a file that is no database.
         await reach(database)
         if database.is_sqlite:
@@ -171,8 +176,6 @@ def _lock(stack: AsyncExitStack, path: Path) -> None:
 
 
 async def _migrate_at_start(database: Database, *, auto: bool) -> None:
-    if reason := await refusal(database):
-        raise StartError(reason)
     if await is_current(database):
         return
     by_hand = "run: .venv/bin/python -m bot migrate"

@@ -46,7 +46,9 @@ def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
     return paragraphs(
         t._("⚠️ <b>Tagging is paused: the provider fails</b>"),
         _detail(t, payload),
-        t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
+        None
+        if "certificate is refused" in str(payload.get("reason"))
+        else t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
     )
 
 
