@@ -1,11 +1,13 @@
 # Two stages: the first has pip and the locked packages' hashes, the second only what runs.
-FROM python:3.11-slim AS build
+# A digest gets no security updates by itself: raise it now and then (docker buildx imagetools inspect python:3.11-slim).
+ARG PYTHON=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
+FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements/prod.txt /tmp/prod.txt
 RUN python -m venv /venv \
     && /venv/bin/pip install --require-hashes --no-deps -r /tmp/prod.txt
 
-FROM python:3.11-slim
+FROM ${PYTHON}
 ENV PATH="/venv/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
@@ -13,7 +15,7 @@ WORKDIR /app
 # The code belongs to root: the process can read it, not change it. `data` is for SQLite, unless PostgreSQL is used.
 RUN groupadd --gid 10001 metka \
     && useradd --uid 10001 --gid metka --no-create-home --home-dir /app --shell /usr/sbin/nologin metka \
-    && mkdir /app/data \
+    && mkdir -m 700 /app/data \
     && chown metka:metka /app/data
 COPY --from=build /venv /venv
 COPY pyproject.toml ./

@@ -1,12 +1,14 @@
 """The command line. Commands are imported when they run: aiogram alone takes seconds."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
+from dotenv import dotenv_values
 
 from bot import __version__
 from bot.errors import CommandError, StartError
@@ -23,6 +25,13 @@ def _run(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(130)
 
 
+def _use_own_ca() -> None:
+    """OpenSSL and aiohttp read SSL_CERT_FILE from the environment, and aiohttp does so while it is imported."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if value := dotenv_values(".env").get(name):
+            os.environ.setdefault(name, value)
+
+
 def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option --user of a command."""
     number = click.IntRange(1, 2**63 - 1)
@@ -34,6 +43,9 @@ def _of_user(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Metka tags the posts of your Telegram channels. Without a command: run the bot with the settings of .env."""
+    # What Metka makes holds posts, and perhaps the parser's credentials: database, backups, exports.
+    os.umask(0o077)
+    _use_own_ca()
     if context.invoked_subcommand is None:
         from bot.runtime.app import run_bot  # noqa: PLC0415
 

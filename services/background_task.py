@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class BackgroundTask(ABC):
         if not is_unavailable(error):
             log.error("task_failed", task=type(self).__name__, exc_info=error)
         elif not self._waits_for_database:
-            log.warning("database_unavailable", task=type(self).__name__, error=type(error).__name__)
+            log.warning("database_unavailable", task=type(self).__name__, error=unavailable_reason(error))
             self._waits_for_database = True
 
 

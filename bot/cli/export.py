@@ -1,4 +1,5 @@
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -86,6 +87,8 @@ def _target(output: str | None) -> Iterator[_Target]:
         descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if path.exists():
+                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
             yield _Target(file, output)
         with _file_errors(output):
             Path(beside).replace(path)

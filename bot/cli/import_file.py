@@ -1,7 +1,5 @@
 """Imports no aiogram."""
 
-import asyncio
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bot.cli.stop_signals import StopAsked, stop_signals
 from bot.errors import CommandError
 from bot.runtime.database_startup import current_database, settings_or_stop
 from bot.settings import Settings
@@ -19,7 +18,6 @@ from services.sources.base import SourceError
 from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable
 
-INTERRUPTED = 130
 AGAIN = "The same command goes on from there."
 
 
@@ -30,27 +28,27 @@ async def run_import(path: Path, telegram_id: int | None) -> int:
         mark = fingerprint(path)
     except SourceError as error:
         raise CommandError(str(error)) from None
-    with _database_in_words():
+    with stop_signals() as stop, _database_in_words():
         async with current_database(settings) as database:
             user_id = await _user_id(database, settings, telegram_id)
             # A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick.
             imports = Imports(database, lambda: None, utc_now)
             work = await imports.begin(user_id, fingerprint=mark, file_name=path.name)
-            return await _import(imports, work, path)
+            return await _import(imports, work, path, stop)
 
 
-async def _import(imports: Imports, work: Import, path: Path) -> int:
+async def _import(imports: Imports, work: Import, path: Path, stop: StopAsked) -> int:
     if work.done.messages:
         click.echo(f"Going on after {work.done.messages:,} messages, which are imported.", err=True)
     done = work.done
     try:
-        with _interruptible() as stopping, _progress(path) as show:
+        with _progress(path) as show:
             source = ExportFile(path)
             async with aclosing(imports.steps(work, source)) as steps:
                 async for step in steps:
                     done = step
                     show(source.bytes_read)
-                    if stopping.is_set():
+                    if stop.event.is_set():
                         break
     except SourceError as error:
         await imports.finish(work, str(error))
@@ -59,9 +57,9 @@ async def _import(imports: Imports, work: Import, path: Path) -> int:
         raise CommandError(str(error)) from None
     except ImportTakenError:
         raise CommandError("Another process imports this file already, or the user was deleted.") from None
-    if stopping.is_set():
+    if stop.event.is_set():
         click.echo(f"Stopped after {done.messages:,} messages, which are imported. {AGAIN}", err=True)
-        return INTERRUPTED
+        return stop.status
     await imports.finish(work)
     click.echo("\n".join(summary_lines(done)))
     return 0
@@ -92,22 +90,6 @@ async def _user_id(database: Database, settings: Settings, telegram_id: int | No
             "They have to press Start, and an administrator has to let them in."
         )
     return user_id
-
-
-@contextmanager
-def _interruptible() -> Iterator[asyncio.Event]:
-    """Ctrl-C sets the event, and the part in work is finished. A second Ctrl-C ends the process."""
-    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def stop() -> None:
-        stopping.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, stop)
-    try:
-        yield stopping
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 @contextmanager

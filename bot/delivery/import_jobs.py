@@ -1,10 +1,14 @@
-"""Imports the exports that people sent to the bot, one after the other. The queue is in the database."""
+"""Imports the exports that people sent to the bot. The queue is in the database.
+
+A person's files come one after the other; parts of different people's files take turns.
+"""
 
 import asyncio
 import os
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -36,6 +40,8 @@ PAUSE_SECONDS = 10.0
 #: Messages in a transaction: fewer than the command's, since other work waits meanwhile.
 PART = 100
 DOWNLOAD_SECONDS = 300
+#: People whose files are imported at the same time, each with up to 20 MB in the temporary folder.
+PEOPLE = 4
 #: Downloads that fail while Telegram answers.
 MOST_TRIES = 60
 
@@ -53,21 +59,42 @@ class ImportJobs(BackgroundTask):
         self._imports = imports
         self._people = people
         self._i18n = i18n
-        self._not_before = 0.0
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        #: Import → when it is tried again, or when its progress is shown again. Monotonic.
+        self._put_off_until: dict[int, float] = {}
+        self._shown_again: dict[int, float] = {}
+        # Who waits for it gets it in the order of asking.
+        self._turn = asyncio.Lock()
         self._tries: Counter[int] = Counter()
 
     async def work(self) -> float | None:
-        is_all = True
+        now = time.monotonic()
+        self._put_off_until = {each: until for each, until in self._put_off_until.items() if until > now}
+        for work in await self._imports.received():
+            person = work.telegram_id or 0
+            is_free = person not in self._under_way and len(self._under_way) < PEOPLE
+            if is_free and work.id not in self._put_off_until and not self.stopping.is_set():
+                self._under_way[person] = asyncio.create_task(self._begin(work, person))
+        return min(self._put_off_until.values()) - now if self._put_off_until else None
+
+    async def finish(self) -> None:
+        await asyncio.gather(*self._under_way.values())
+
+    async def _begin(self, work: Import, person: int) -> None:
+        is_done = False
         try:
-            for work in await self._imports.received():
-                if self.stopping.is_set():
-                    return None
-                is_all &= await self._import(work)
+            is_done = await self._import(work)
         except TRANSIENT as error:
             # Never the text: it may hold the URL, and so the token.
             log.warning("imports_wait", error=error_name(error))
-            return PAUSE_SECONDS
-        return None if is_all else PAUSE_SECONDS
+        except Exception as error:
+            self.failed(error)
+        finally:
+            del self._under_way[person]
+            self._shown_again.pop(work.id, None)
+        if not is_done:
+            self._put_off_until[work.id] = time.monotonic() + PAUSE_SECONDS
+        self.wake()
 
     async def _import(self, work: Import) -> bool:
         """Returns False if this one must be tried again; the next ones need not wait for it."""
@@ -122,7 +149,8 @@ class ImportJobs(BackgroundTask):
         done = work.done
         try:
             async with aclosing(self._imports.steps(work, source)) as steps:
-                async for done in steps:
+                while (step := await self._next(steps)) is not None:
+                    done = step
                     if self.stopping.is_set():
                         return
                     await self._show(work, done, t, source)
@@ -135,16 +163,20 @@ class ImportJobs(BackgroundTask):
             await self._end(work, views.finished(t, work, done), None)
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
+    async def _next(self, steps: AsyncGenerator[ImportResult]) -> ImportResult | None:
+        async with self._turn:
+            return await anext(steps, None)
+
     async def _show(self, work: Import, done: ImportResult, t: Texts, source: ExportFile) -> None:
         """Show the progress every EVERY_SECONDS at most. A failed edit does no harm."""
-        if time.monotonic() < self._not_before:
+        if time.monotonic() < self._shown_again.get(work.id, 0.0):
             return
-        self._not_before = time.monotonic() + EVERY_SECONDS
+        self._shown_again[work.id] = time.monotonic() + EVERY_SECONDS
         try:
             percent = t.percent(min(source.bytes_read, source.size), source.size)
             await self._edit(work, views.progress(t, work, done, percent))
         except TelegramRetryAfter as error:
-            self._not_before = time.monotonic() + error.retry_after
+            self._shown_again[work.id] = time.monotonic() + error.retry_after
         except TelegramAPIError as error:
             log.debug("progress_not_shown", import_id=work.id, error=error_name(error))
 

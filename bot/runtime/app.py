@@ -59,9 +59,9 @@ async def run_bot() -> int:
         tasks = BackgroundTasks()
         start(engine, tasks, Leader(token, engine, services, news, reception, metrics), news, reception)
         log.info("started", version=__version__)
-        await run_until(stopping, tasks)
+        status = await run_until(stopping, tasks, engine.database)
     log.info("stopped")
-    return 0
+    return status
 
 
 def make_reception(engine: Engine) -> Reception:

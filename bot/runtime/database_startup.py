@@ -1,6 +1,7 @@
 """Opening the database at start: wait until it answers, lock it (SQLite), migrate it."""
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -8,14 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
-from sqlalchemy import URL, select
+from sqlalchemy import URL
 
 from bot.errors import CommandError, StartError
 from bot.settings import Settings, SettingsError, load_settings
 from services.clock import utc_now
 from storage.db.engine import SQLITE_BROKEN, Database, is_unavailable, parse_url, shown
 from storage.db.file_lock import AlreadyRunning, FileLock
-from storage.migration.inspection import inspect_state, is_current
+from storage.migration.inspection import inspect_state, is_current, refusal_of
 from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.queue import leases, model_states
@@ -50,13 +51,19 @@ def connect(url: URL) -> Database:
 
 
 async def reach(database: Database) -> None:
-    """Wait until the database answers. Raises StartError after REACH_SECONDS, with the address without its password."""
+    """Wait until the database answers.
+
+    Raises:
+        StartError: after REACH_SECONDS, with the address without its password; or if the SQLite file may not be
+            written, or this version cannot use the database.
+    """
+    _check_writable(database.url)
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
             async with asyncio.timeout(max(0.5, deadline - time.monotonic())), database.read() as session:
-                await session.execute(select(1))
-            return
+                reason = await (await session.connection()).run_sync(refusal_of)
+            break
         except Exception as error:
             if lasting := _lasting(database.url, error):
                 raise StartError(lasting) from None
@@ -65,6 +72,8 @@ async def reach(database: Database) -> None:
             if time.monotonic() + 0.5 >= deadline:
                 raise StartError(_passing(database.url, error)) from None
         await asyncio.sleep(0.5)
+    if reason:
+        raise StartError(reason)
 
 
 def _lasting(url: URL, error: BaseException) -> str | None:
@@ -87,7 +96,7 @@ def _passing(url: URL, error: BaseException) -> str:
         reason = str(cause) or type(cause).__name__
         return (
             f"The database {where} cannot be used ({reason}). Check that DATABASE_URL names a file in a folder where "
-            "Metka may write, and that no other program holds it."
+            "Metka may write, that the disk has room, and that no other program holds the file."
         )
     reason = "no such host" if isinstance(cause, socket.gaierror) else type(cause).__name__
     return f"The database {where} does not answer ({reason}). Check DATABASE_URL and that the server runs."
@@ -103,6 +112,14 @@ def _make_sure_of_file(url: URL) -> None:
     # Opening a missing file would make an empty one.
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise CommandError(f"There is no database at {url.database}: start the bot, or look at DATABASE_URL.")
+
+
+def _check_writable(url: URL) -> None:
+    """Raises StartError if this user may not write an SQLite file, or beside it."""
+    file = Path(str(url.database))
+    for path in (file, file.parent) if url.get_backend_name() == "sqlite" else ():
+        if path.exists() and not os.access(path, os.W_OK):
+            raise StartError(f"Metka may not write to {path}: check its owner, its mode, and how the disk is mounted.")
 
 
 @asynccontextmanager
@@ -131,12 +148,22 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         if database.is_sqlite:
             _lock(stack, Path(str(database.url.database)))
         await _migrate_at_start(database, auto=settings.auto_migrate)
+        await _take_over(database)
+        yield database
+
+
+async def _take_over(database: Database) -> None:
+    """Free what an earlier process held; it also shows whether the database can be written."""
+    try:
         async with database.write() as session:
             await model_states.reopen(session, utc_now())
             if database.is_sqlite:
                 await leases.release_all(session)
                 await model_states.forget_probes(session)
-        yield database
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise StartError(_passing(database.url, error)) from None
 
 
 def _lock(stack: AsyncExitStack, path: Path) -> None:

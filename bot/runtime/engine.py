@@ -16,6 +16,7 @@ from bot.runtime.signals import Signal
 from bot.settings import Settings
 from services.availability.daily_quota import QuotaWatch
 from services.availability.rate_limit import RateLimit
+from services.background_task import unless_set
 from services.clock import utc_now
 from services.llm.client import Provider
 from services.tagging.dispatcher import Dispatcher
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 #: The worker takes up to 15 s for the requests in flight, and then a transaction.
 STOP_SECONDS = 20.0
+#: Without the database's file nothing can be stored any more.
+LOST_SECONDS = 1.0
+FILE_LOST = "the file was deleted or replaced while Metka used it: stop Metka before you change it, then start again"
 
 OnFinished = Callable[[Sequence[FinishedRequest]], None]
 
@@ -94,10 +98,18 @@ def set_up_process(settings: Settings) -> asyncio.Event:
     return stopping
 
 
-async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks) -> None:
-    await stopping.wait()
+async def run_until(stopping: asyncio.Event, tasks: BackgroundTasks, database: Database) -> int:
+    """Until `stopping` is set, or the SQLite file is lost. Returns the exit status."""
+    file = database.file
+    if file is None:
+        await stopping.wait()
+    elif await unless_set(stopping, file.until_lost()):
+        log.critical("database_file_lost", file=str(file.path), todo=FILE_LOST)
+        await tasks.stop(LOST_SECONDS)
+        return 1
     log.info("stopping")
     await tasks.stop(STOP_SECONDS)
+    return 0
 
 
 def _worker(

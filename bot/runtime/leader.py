@@ -10,6 +10,7 @@ from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
 
 from bot import __version__
+from bot.delivery.database_alerts import DatabaseAlerts
 from bot.delivery.export_jobs import ExportJobs
 from bot.delivery.hashtag_writer import HashtagWriter
 from bot.delivery.import_jobs import ImportJobs
@@ -119,6 +120,8 @@ class Leader:
         importer = ImportJobs(bot, services.imports, services.people, i18n)
         for task in (notifier, writer, progress, importer):
             tasks.start(task.run(), task.stop)
+        alerts = DatabaseAlerts(bot, self._engine.database, self._engine.settings.admin_ids, services.people, i18n)
+        tasks.start(alerts.run())
         exports = ExportJobs(bot, services.exporting, i18n, utc_now)
         stack.push_async_callback(exports.stop)
         tasks.start(publish_commands(bot, i18n))

@@ -12,7 +12,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from bot.settings import crontab_trigger
 from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -70,4 +70,4 @@ async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
         if not is_unavailable(error):
             log.exception("job_failed", job=name)
             return
-        log.warning("job_postponed", job=name, error=type(error).__name__)
+        log.warning("job_postponed", job=name, error=unavailable_reason(error))

@@ -31,9 +31,9 @@ async def run_worker(metrics: str | None = None) -> int:
         tasks = BackgroundTasks()
         engine.start(tasks)
         log.info("started", version=__version__, process="worker")
-        await run_until(stopping, tasks)
+        status = await run_until(stopping, tasks, engine.database)
     log.info("stopped")
-    return 0
+    return status
 
 
 async def _measured(stack: AsyncExitStack, settings: Settings, address: str) -> OnFinished:

@@ -1,3 +1,4 @@
+import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,9 @@ def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     session = AiohttpSession(api=api)
+    # aiogram trusts certifi's list alone: the system's and SSL_CERT_FILE are trusted, too.
+    if isinstance(context := session._connector_init.get("ssl"), ssl.SSLContext):
+        context.load_default_certs()
     session.middleware(MessageRateLimit())
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview=LinkPreviewOptions(is_disabled=True))
     return Bot(plain, session=session, default=defaults)

@@ -9,7 +9,7 @@ from bot.i18n import I18n
 from bot.telegram.call_retry import TRANSIENT, retry_call
 from bot.telegram.middlewares import answer_press, is_private
 from bot.views import errors
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
         log.info("blocked_by_person", update_id=update.update_id)
         return True
     if is_unavailable(error):
-        log.warning("database_unavailable", update_id=update.update_id, error=type(error).__name__)
+        log.warning("database_unavailable", update_id=update.update_id, error=unavailable_reason(error))
     elif isinstance(error, TelegramAPIError):
         log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
     else:

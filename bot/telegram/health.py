@@ -5,6 +5,7 @@ from typing import Literal
 import structlog
 
 from bot.telegram.call_retry import error_name, is_token_refusal
+from services.certificates import TRUST, certificate_fault
 from services.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ class TelegramHealth:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._now = TelegramState("standby")
-        self._said_token = False
+        self._is_said = False
 
     def look(self) -> TelegramState:
         return self._now
@@ -39,14 +40,19 @@ class TelegramHealth:
         self._enter("starting")
 
     def ok(self) -> None:
-        self._said_token = False
+        self._is_said = False
         self._enter("ok")
 
     def failed(self, error: Exception) -> None:
-        """A refused token is logged once: it does not mend by itself."""
+        """A refused token or certificate is logged once: it does not mend by itself."""
         self._enter("failing", error_name(error))
-        if is_token_refusal(error) and not self._said_token:
-            self._said_token = True
+        if self._is_said:
+            return
+        if fault := certificate_fault(error):
+            self._is_said = True
+            log.error("telegram_certificate_refused", error=fault, todo=TRUST)
+        elif is_token_refusal(error):
+            self._is_said = True
             log.error("bot_token_refused", todo="Telegram does not accept BOT_TOKEN: copy it again from BotFather")
 
     def _enter(self, state: State, error: str | None = None) -> None:

@@ -18,7 +18,7 @@ from bot.telegram.rate_limit import is_answer
 from bot.views import access as access_views
 from bot.views import errors
 from services.accounts.people import CurrentUser, People, Role
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -243,5 +243,5 @@ class RepeatUntilStored(BaseMiddleware):
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                log.warning("update_waits_for_database", error=type(error).__name__)
+                log.warning("update_waits_for_database", error=unavailable_reason(error))
             await asyncio.sleep(DATABASE_PAUSE)

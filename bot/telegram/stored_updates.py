@@ -7,7 +7,7 @@ from aiogram import Bot, Dispatcher
 from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress
 from services.background_task import BackgroundTask
 from services.ingest.received_updates import ReceivedUpdates
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class StoredUpdates(BackgroundTask):
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("updates_not_marked", count=len(self._in_progress.handled), error=type(error).__name__)
+            log.warning("updates_not_marked", count=len(self._in_progress.handled), error=unavailable_reason(error))
 
     async def _mark(self) -> None:
         handled = frozenset(self._in_progress.handled)

@@ -46,7 +46,9 @@ def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
     return paragraphs(
         t._("⚠️ <b>Tagging is paused: the provider fails</b>"),
         _detail(t, payload),
-        t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
+        None
+        if "certificate is refused" in str(payload.get("reason"))
+        else t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
     )
 
 
@@ -74,6 +76,21 @@ def _failing(t: Texts, payload: Mapping[str, Any]) -> Html:
             "provider's. /failed shows each post's reason."
         ),
     )
+
+
+def database_unwritable(t: Texts, reason: str) -> Html:
+    return paragraphs(
+        t._("⛔ <b>The database cannot be written</b>"),
+        Html(f"<code>{escape(shorten(reason, 200))}</code>"),
+        t._(
+            "Nothing is stored or tagged meanwhile. Make room on the disk, or let the bot write to the file: "
+            "everything then goes on by itself."
+        ),
+    )
+
+
+def database_writable(t: Texts) -> Html:
+    return t._("✅ The database can be written again.")
 
 
 def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:

@@ -33,9 +33,19 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
         (("no such model", "model is not available"), t._("The model is no longer offered.")),
         (("request was not accepted",), t._("The provider did not accept the request.")),
         (("no answer within", "timed out", "timeout"), t._("The provider took too long to answer.")),
+        (
+            ("certificate is refused",),
+            t._("The provider's certificate is not trusted. A CA of your own goes into SSL_CERT_FILE, with a restart."),
+        ),
         (("connection failed",), t._("The connection to the provider failed.")),
         (
-            ("the provider failed", "no capacity", "server answered with", "stopped with an error"),
+            (
+                "the provider failed",
+                "no capacity",
+                "server answered with",
+                "larger than 1 mib",
+                "stopped with an error",
+            ),
             t._("The provider failed."),
         ),
     )

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.library.api_queries import UnknownUserError
-from storage.db.engine import is_unavailable
+from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ def _described(problem: dict[str, Any]) -> dict[str, Any]:
 
 async def _failed(_request: Request, error: Exception) -> JSONResponse:
     if is_unavailable(error):
-        log.warning("http_database_away", error=type(error).__name__)
+        log.warning("http_database_away", error=unavailable_reason(error))
         return JSONResponse({"detail": NO_DATABASE}, 503, {"Retry-After": "5"})
     log.error("http_failed", exc_info=error)
     return JSONResponse({"detail": "Something went wrong here: the log says more"}, 500)

@@ -7,7 +7,7 @@ import structlog
 from bot.telegram.health import TelegramState
 from bot.web.schemas import DatabaseCheck, ProviderCheck, Readiness, TelegramCheck
 from services.tagging.service import TaggingService
-from storage.db.engine import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable, unavailable_reason
 from storage.migration.inspection import is_current
 
 log = structlog.get_logger(__name__)
@@ -46,9 +46,11 @@ class ReadinessCheck:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("readiness_without_database", error=type(error).__name__)
+            log.warning("readiness_without_database", error=unavailable_reason(error))
+        if self._database.write_fault:
+            database = DatabaseCheck(ok=False, migrated=database.migrated)
         telegram = self._telegram()
-        ready = provider is not None and telegram.state in {"ok", "standby"}
+        ready = database.ok and provider is not None and telegram.state in {"ok", "standby"}
         return Readiness(
             status="ready" if ready else "unready",
             database=database,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import structlog
 
+from services.certificates import TRUST, certificate_fault
 from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
 from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage
 from services.llm.rejected_texts import RejectedTexts
@@ -150,8 +151,11 @@ class Provider:
         except TimeoutError:
             return Outcome(Kind.TIMEOUT, f"no answer within {self._timeout:g} s")
         except _TooLargeError:
-            return Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
+            # Not the text's fault: the answer's length is limited in the request.
+            return Outcome(Kind.SERVER_ERROR, "the answer is larger than 1 MiB")
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if fault := certificate_fault(error):
+                return Outcome(Kind.NETWORK, f"the server's certificate is refused ({fault}): {TRUST}")
             # The class only: the text may name an address.
             return Outcome(Kind.NETWORK, f"connection failed ({type(error).__name__})")
 

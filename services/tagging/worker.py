@@ -17,7 +17,7 @@ from services.llm.client import Call, Provider, Request
 from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.tagging_request import FinishedRequest, Plan, TaggingRequest
-from storage.db.engine import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable, unavailable_reason
 from storage.queue import leases, provider_waits
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class Worker:
 
     def _failed(self, error: Exception, pause: float) -> None:
         if is_unavailable(error):
-            log.warning("database_unavailable", error=type(error).__name__, again_in=pause)
+            log.warning("database_unavailable", error=unavailable_reason(error), again_in=pause)
             return
         log.exception("worker_error")
         # One outcome that cannot be stored must not keep the others from it.
@@ -209,7 +209,7 @@ class Worker:
             await work()
         except Exception as error:
             if is_unavailable(error):
-                log.warning(complaint, error=type(error).__name__)
+                log.warning(complaint, error=unavailable_reason(error))
             else:
                 log.exception(complaint)
 

@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from storage.db import sqlite
+from storage.db.database_file import DatabaseFile
 from storage.schema.parser_tables import COLUMNS_KEY
 
 #: SQLite's result codes BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN (https://www.sqlite.org/rescode.html).
 SQLITE_PASSING = {5, 6, 8, 10, 13, 14}
+#: READONLY, IOERR, FULL: others may still read the file, and what is to be told cannot be stored.
+SQLITE_UNWRITABLE = {8, 10, 13}
 #: CORRUPT and NOTADB.
 SQLITE_BROKEN = {11, 26}
 #: PostgreSQL counts as unavailable after these: after a failover old connections stay silent.
@@ -59,9 +63,8 @@ def shown(url: URL) -> str:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database is unavailable for now (gone, locked, full, restarting), and the statement not at fault."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    if isinstance(code, int):
-        return code & 0xFF in SQLITE_PASSING
+    if (code := _sqlite_code(error)) is not None:
+        return code in SQLITE_PASSING
     if isinstance(error, OSError | PoolTimeoutError | InterfaceError | OperationalError):
         return True
     if isinstance(error, InvalidRequestError):
@@ -69,6 +72,16 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _is_connection_error(error.orig)
     return _is_connection_error(error)
+
+
+def unavailable_reason(error: BaseException) -> str:
+    """For the log: SQLite's own words, which hold no secret; of other drivers' errors the class."""
+    return type(error).__name__ if _sqlite_code(error) is None else str(getattr(error, "orig", None))
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def _is_connection_error(error: BaseException | None) -> bool:
@@ -84,11 +97,14 @@ class Database:
         """`statement_seconds`: PostgreSQL's time for a statement; None: no limit."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _make_engine(url, statement_seconds)
+        self.file = DatabaseFile(Path(str(url.database))) if self.is_sqlite else None
+        self.engine = sqlite.make_engine(url, self.file) if self.file else _make_engine(url, statement_seconds)
         # What all sessions share: `parser_tables` keeps the tables' columns there.
         self._session_info: dict[str, Any] = {COLUMNS_KEY: {}}
         # SQLite has one writer: waiting here is fair, waiting inside SQLite is a lottery of busy handlers.
         self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
+        #: Why the SQLite file cannot be written, since a transaction failed of it; `try_writing` finds the end.
+        self.write_fault: str | None = None
 
     def read(self) -> AsyncSession:
         """A session for reading, a context manager; changes are rolled back."""
@@ -97,18 +113,28 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on an exception."""
-        async with self._writer, self.read() as session, session.begin():
-            # Begin now: a caller must read the clock after the wait for a lock or a new connection.
-            await session.connection(execution_options={"metka_write": True})
-            yield session
+        try:
+            async with self._writer, self.read() as session, session.begin():
+                # Begin now: a caller must read the clock after the wait for a lock or a new connection.
+                await session.connection(execution_options={"metka_write": True})
+                yield session
+        except DBAPIError as error:
+            if _sqlite_code(error) in SQLITE_UNWRITABLE:
+                self.write_fault = unavailable_reason(error)
+            raise
+
+    async def try_writing(self) -> None:
+        """Write a page of an SQLite file that could not be written, and forget the fault if that succeeds."""
+        async with self.write() as session:
+            version = await session.scalar(text("PRAGMA user_version"))
+            await session.execute(text(f"PRAGMA user_version = {version}"))
+        self.write_fault = None
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        return sqlite.make_engine(url)
     engine = create_async_engine(
         url,
         connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},

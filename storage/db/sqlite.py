@@ -1,24 +1,29 @@
 """Settings of connections to an SQLite file, and the beginning of its transactions."""
 
 import sqlite3
-from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import URL, AdaptedConnection, Connection, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from storage.db.database_file import DatabaseFile
+
 #: How long a statement waits for another program's transaction on the file.
 BUSY_TIMEOUT_SECONDS = 15.0
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, file: DatabaseFile) -> AsyncEngine:
     """An engine; a transaction with the execution option `metka_write` takes the writer's lock at once."""
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    file.path.parent.mkdir(parents=True, exist_ok=True)
     # Without an isolation level Python's sqlite3 begins no transaction by itself: `_on_begin` does.
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True)
+    # A new connection would make an empty file in the place of a deleted one.
+    event.listen(engine.sync_engine, "do_connect", lambda *_: file.check())
     event.listen(engine.sync_engine, "connect", _on_connect)
+    event.listen(engine.sync_engine, "connect", lambda *_: file.opened())
+    event.listen(engine.sync_engine, "checkout", lambda *_: file.check())
     event.listen(engine.sync_engine, "begin", _on_begin)
     return engine
 

@@ -1,12 +1,14 @@
 """What a database holds before a migration: whose tables, and at which revision."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.schema import CreateColumn
 
 from storage.db.engine import Database
+from storage.schema.source_tables import SourceRow
 from storage.schema.tables import Channel, Post, User, UserChannel
 
 State = Literal["absent", "parser", "parser_with_columns", "ours"]
@@ -30,8 +32,56 @@ async def is_current(database: Database) -> bool:
         return await (await session.connection()).run_sync(revision) == head_revision()
 
 
+async def refusal(database: Database) -> str | None:
+    """Why this version cannot use the database, which no migration mends; None if it can."""
+    async with database.read() as session:
+        return await (await session.connection()).run_sync(refusal_of)
+
+
+def refusal_of(connection: Connection) -> str | None:
+    found = revision(connection)
+    if found is None or found in _revisions()[:-1]:
+        return None
+    if found == head_revision():
+        return _incomplete(connection)
+    return (
+        f"This database is of a newer Metka (revision {found}, and this version knows {head_revision()}): "
+        "update Metka, or restore the backup that was made before the update."
+    )
+
+
+def _incomplete(connection: Connection) -> str | None:
+    """A revision that was edited after it ran, or another program, leaves a database that starts and tags nothing."""
+    present = {
+        name: {column["name"] for column in columns}
+        for (_, name), columns in sa.inspect(connection).get_multi_columns().items()
+    }
+    # source_tables imports the models of storage.schema.tables.
+    tables = SourceRow.metadata.sorted_tables
+    missing = [f"the table {table.name}" for table in tables if table.name not in present]
+    columns = [column for table in tables for column in table.c if column.name not in present.get(table.name, table.c)]
+    if not missing and not columns:
+        return None
+    lacks = ", ".join([*missing, *(f"{column.table.name}.{column.name}" for column in columns)])
+    by_hand = "; ".join(_add_column(connection, column) for column in columns)
+    return (
+        f"This database is marked as revision {head_revision()}, but lacks {lacks}: a development version of Metka "
+        "made it, or another program changed it. Restore a backup from before and migrate that"
+        + (f", or add what is missing: {by_hand}" if by_hand and not missing else ".")
+    )
+
+
+def _add_column(connection: Connection, column: sa.Column[Any]) -> str:
+    written = CreateColumn(column).compile(dialect=connection.dialect)
+    return f"ALTER TABLE {column.table.name} ADD COLUMN {' '.join(str(written).split())}"
+
+
 def head_revision() -> str:
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")).partition("_")[0]
+    return _revisions()[-1]
+
+
+def _revisions() -> list[str]:
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def revision(connection: Connection) -> str | None:

@@ -1,6 +1,7 @@
 """Bring a database of any state to our tables, in one transaction; SQLite with a backup."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +12,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.db.engine import Database
-from storage.migration.backup import BackupError, back_up
+from storage.migration.backup import Backup, BackupError
 from storage.migration.inspection import (
     MIGRATIONS,
     column_names,
     foreign_reason,
     head_revision,
     is_current,
+    refusal,
+    refusal_of,
     revision,
     state_of,
     table_names,
@@ -60,6 +63,8 @@ async def migrate(database: Database, *, now: datetime) -> MigrationReport:
 
 
 async def _migrate(database: Database, now: datetime) -> MigrationReport:
+    if reason := await refusal(database):
+        raise MigrationError(reason)
     if await is_current(database):
         async with database.read() as session:
             return await _report_unchanged(await session.connection())
@@ -71,23 +76,30 @@ async def _migrate(database: Database, now: datetime) -> MigrationReport:
             # Another process may have migrated meanwhile.
             if await connection.run_sync(revision) == head_revision():
                 return await _report_unchanged(connection)
-            await _refuse_foreign(connection)
-            backup = await _back_up(database, connection, now)
+            await _refuse(connection, foreign_reason)
+            backup = await _back_up(database, connection)
             changing = True
-            report = await _upgrade(connection, backup)
-    except BaseException as error:
+            report = await _upgrade(connection)
+            if backup:
+                report = replace(report, backup=backup.keep(now))
+        return report
+    except asyncio.CancelledError:
+        # The commit may have gone through: a copy that has its name stays.
+        if backup:
+            backup.remove_part()
+        raise
+    except Exception as error:
         # A bot that restarts again and again must not fill the disk.
         if backup:
-            backup.unlink(missing_ok=True)
+            backup.remove()
         # The commit, too, can fail on a full disk.
         if changing and isinstance(error, DBAPIError):
             raise MigrationError(f"the database refused a change, and is as it was: {error.orig}") from error
         raise
-    return report
 
 
-async def _refuse_foreign(connection: AsyncConnection) -> None:
-    if reason := await connection.run_sync(foreign_reason):
+async def _refuse(connection: AsyncConnection, reason_of: Callable[[Connection], str | None]) -> None:
+    if reason := await connection.run_sync(reason_of):
         raise MigrationError(reason)
 
 
@@ -98,13 +110,14 @@ async def _wait_for_others(database: Database, connection: AsyncConnection) -> N
         await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
-async def _upgrade(connection: AsyncConnection, backup: Path | None) -> MigrationReport:
+async def _upgrade(connection: AsyncConnection) -> MigrationReport:
     state = await connection.run_sync(state_of)
     columns = await connection.run_sync(column_names, "posts")
     await connection.run_sync(_run_revisions)
+    await _refuse(connection, refusal_of)
     after = await connection.run_sync(column_names, "posts")
     added = tuple(name for name in after if columns and name not in columns)
-    return replace(await _report_unchanged(connection), state=state, backup=backup, changed=True, columns_added=added)
+    return replace(await _report_unchanged(connection), state=state, changed=True, columns_added=added)
 
 
 async def _report_unchanged(connection: AsyncConnection) -> MigrationReport:
@@ -128,13 +141,19 @@ async def _with_tags_success(connection: AsyncConnection) -> int:
     return int(count or 0)
 
 
-async def _back_up(database: Database, connection: AsyncConnection, now: datetime) -> Path | None:
+async def _back_up(database: Database, connection: AsyncConnection) -> Backup | None:
     if not database.is_sqlite or not await connection.run_sync(table_names):
         return None
+    backup = Backup(Path(str(database.url.database)))
     try:
-        return await asyncio.to_thread(back_up, Path(str(database.url.database)), now)
+        await asyncio.to_thread(backup.make)
     except BackupError as error:
         raise MigrationError(str(error)) from error
+    except asyncio.CancelledError:
+        # The thread goes on without its caller.
+        backup.break_off()
+        raise
+    return backup
 
 
 def _run_revisions(connection: Connection) -> None:

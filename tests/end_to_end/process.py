@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import aiohttp
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -89,6 +92,10 @@ class Bot:
         """SIGTERM; the exit status."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until it has ended; the exit status."""
         status = await self._process.wait()
         await self._reader
         return status
@@ -103,6 +110,15 @@ async def running_bot(settings: dict[str, str], *arguments: str) -> AsyncIterato
     finally:
         if bot._process.returncode is None:
             await bot.kill()
+
+
+async def readiness(bot: Bot) -> int:
+    """The status of /readyz."""
+    await bot.logs("http_ready")
+    line = next(line for line in bot.log.splitlines() if '"http_ready"' in line)
+    address = f"http://127.0.0.1:{json.loads(line)['port']}/readyz"
+    async with aiohttp.ClientSession() as http, http.get(address) as answer:
+        return answer.status
 
 
 async def _start(settings: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:

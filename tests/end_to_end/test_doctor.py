@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from storage.migration.inspection import VERSION_TABLE
 from tests.end_to_end.process import ADMIN, environment, run, running_bot
 
 pytestmark = pytest.mark.timeout(120)
@@ -60,3 +64,19 @@ async def test_a_bad_file_is_one_line_of_several(
     assert (status, len(output.splitlines())) == (1, 1)
     assert output.startswith("Metka cannot start. The ")
     assert "DATABASE_URL" in output
+
+
+async def test_a_database_of_a_newer_version_fails_and_stops_the_start(
+    tmp_path: Path, sqlite_template: Path, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    path = tmp_path / "metka.db"
+    shutil.copyfile(sqlite_template, path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0099'")
+    settings = environment(f"sqlite:///{path}", telegram, provider)
+    status, output = await run(settings, "doctor")
+    assert status == 1
+    assert "FAIL  database: This database is of a newer Metka (revision 0099" in output
+    status, output = await run({**settings, "AUTO_MIGRATE": "false"})
+    assert (status, len(output.splitlines())) == (1, 1)
+    assert output.startswith("Metka cannot start. This database is of a newer Metka (revision 0099")

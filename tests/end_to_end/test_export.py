@@ -63,8 +63,10 @@ async def test_a_file_is_there_when_it_is_whole(settings: dict[str, str], tmp_pa
     assert (status, "cannot be written" in errors) == (1, True)
     path.parent.mkdir()
     path.write_text("before")
+    path.chmod(0o640)
     assert (await export(settings, "--output", str(path)))[:2] == (0, b"")
     assert path.read_bytes().startswith(BOM + b"id,channel_username")
+    assert path.stat().st_mode & 0o777 == 0o640
     assert [each.name for each in path.parent.iterdir()] == ["posts.csv"]
     assert (await export(settings, "--output", "/dev/null"))[0] == 1
 

@@ -18,7 +18,7 @@ from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
 from storage.schema.source_tables import ImportRow
 from storage.schema.tables import Post, User
-from tests.end_to_end.process import ADMIN, ROOT, USER, Bot, environment, run, running_bot
+from tests.end_to_end.process import ADMIN, ROOT, USER, environment, run, running_bot
 from tests.services.sources.export.exports import a_channel, a_message, a_service, write
 
 pytestmark = pytest.mark.timeout(240)
@@ -90,7 +90,10 @@ async def test_a_user_of_the_bots_can_be_named(settings: dict[str, str], databas
     assert (status, "New posts: 3" in output) == (0, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGKILL))],
+)
 async def test_the_same_command_goes_on_after_a_break(
     number: signal.Signals, settings: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
@@ -98,14 +101,14 @@ async def test_the_same_command_goes_on_after_a_break(
     async with running_bot(settings, "import", path) as command:
         await until_posts(database, 500)
         command.send(number)
-        status = await ended(command)
+        status = await command.ended()
     stored = await count_posts(database)
     assert 500 <= stored < 20_000
     async with database.read() as session:
         position = (await session.execute(select(ImportRow.position))).scalar_one()
     assert position == stored + 1
-    if number is signal.SIGINT:
-        assert status == 130
+    if number is not signal.SIGKILL:
+        assert status == 128 + number
         assert f"Stopped after {position:,} messages" in command.log
         assert "The same command goes on" in command.log
     status, output = await run(settings, "import", path)
@@ -113,12 +116,6 @@ async def test_the_same_command_goes_on_after_a_break(
     assert f"Going on after {position:,} messages" in output
     assert "New posts: 20,000" in output
     assert await count_posts(database) == 20_000
-
-
-async def ended(command: Bot) -> int:
-    status = await command._process.wait()
-    await command._reader
-    return status
 
 
 @pytest.mark.slow

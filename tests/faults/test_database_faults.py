@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database, parse_url
-from tests.end_to_end.process import ADMIN, USER, Bot
+from tests.end_to_end.process import ADMIN, USER, Bot, environment, readiness, run
 from tests.faults.checks import check
 from tests.faults.marks import full, on_postgresql, on_sqlite
 from tests.faults.world import CONCURRENCY, World
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.timeout(240)
 
 UNAVAILABLE = {"en": "Temporarily unavailable", "ru": "Временно недоступно"}
 CHANNEL = -1001234567890
+UNWRITABLE = "The database cannot be written"
 LOCKED_SECONDS = 20.0
 LOCKER = """
 import sqlite3, sys
@@ -178,12 +179,7 @@ async def test_a_disk_that_is_really_full(
     ballast = disk / "ballast"
 
     def fill_disk(bot: Bot) -> None:
-        with ballast.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
+        fill_up(ballast)
 
     with _mounted(disk):
         shutil.copyfile(sqlite_template, disk / "metka.db")
@@ -196,23 +192,63 @@ async def test_a_disk_that_is_really_full(
             await database.close()
 
 
+@full
+@pytest.mark.parametrize("fault", ["cannot be used (disk I/O error)", "Metka may not write to"])
+async def test_a_start_on_a_disk_that_cannot_be_written(
+    tmp_path: Path, sqlite_template: Path, telegram: TelegramSandbox, provider: ProviderSandbox, fault: str
+) -> None:
+    """One line says so, and doctor does."""
+    disk = tmp_path / "disk"
+    with _mounted(disk):
+        shutil.copyfile(sqlite_template, disk / "metka.db")
+        if "may not" in fault:
+            _make_read_only(disk)
+        else:
+            fill_up(disk / "ballast")
+        settings = environment(f"sqlite:///{disk / 'metka.db'}", telegram, provider)
+        status, output = await run(settings)
+        assert (status, len(output.splitlines()), fault in output) == (1, 1, True), output
+        status, output = await run(settings, "doctor")
+        assert (status, "FAIL  database: " in output) == (1, True), output
+
+
+def fill_up(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+
+
 async def _disk_is_full_for_a_while(world: World, fill_up: Callable[[Bot], None], room: Callable[[Bot], None]) -> None:
     count = 20
     await world.fill(count)
     world.provider.hold()
     async with world.bot() as bot:
+        await world.admin_ready()
         await world.until_in_flight(CONCURRENCY)
         fill_up(bot)
         world.provider.release()
         await world.until(lambda: world.provider.in_flight == 0)
         world.telegram.send_text(USER, "/stats")
         await world.until_told(USER, UNAVAILABLE["en"])
+        await world.until_told(ADMIN, UNWRITABLE)
+        assert await readiness(bot) == 503
         room(bot)
         await world.until_settled()
         world.telegram.send_text(USER, "/stats")
         await world.until_told(USER, str(count))
+        await world.until(lambda: is_ready(bot))
         assert await bot.stop() == 0
+        assert bot.log.count("database_unwritable") == len(world.told(ADMIN, UNWRITABLE)) == 1
+        assert '"error": "disk I/O error"' in bot.log or '"error": "database or disk is full"' in bot.log
     await check(world, most_requests=count)
+
+
+async def is_ready(bot: Bot) -> bool:
+    return await readiness(bot) == 200
+
+
+def _make_read_only(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import aiohttp
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
+from services.certificates import TRUST, certificate_fault
 from services.clock import Clock, utc_now
 from services.sources.base import (
     UNKNOWN,
@@ -100,6 +101,8 @@ class PreviewClient:
             except TimeoutError:
                 raise SourceUnavailableError("no answer in time") from None
             except (aiohttp.ClientError, OSError) as error:
+                if fault := certificate_fault(error):
+                    raise SourceUnavailableError(f"the certificate is refused ({fault}): {TRUST}") from None
                 raise SourceUnavailableError(f"no answer: {type(error).__name__}") from None
             if isinstance(found, PageAnswer):
                 return found

@@ -176,3 +176,21 @@ async def test_a_restart_goes_on(database: Database, telegram: TelegramSandbox, 
         done = await second.shows(BEN, "is imported", answer["message_id"])
     assert "New posts: 120" in done["text"]
     assert len(await imported_posts(database)) == 120
+
+
+async def test_files_of_several_people_take_turns(
+    database: Database, telegram: TelegramSandbox, provider: ProviderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short file is imported before a long one that came earlier; a person's own files come one after the other."""
+    monkeypatch.setattr(product, "PART", 1)
+    telegram.fail_next("getFile", 500, "Internal Server Error", times=10**6)
+    async with running_bot(database, telegram, provider) as first:
+        await send(first, ANNA, "long.json", exported(40))
+        await send(first, ANNA, "second.json", exported(1))
+        await send(first, BEN, "short.json", exported(3))
+    telegram.world.faults.clear()
+    async with running_bot(database, telegram, provider, again=True):
+        assert await finished_imports(database, 3) == [None] * 3
+    async with database.read() as session:
+        ended = (await session.execute(select(ImportRow.file_name).order_by(ImportRow.finished_at))).scalars().all()
+    assert ended == ["short.json", "long.json", "second.json"]

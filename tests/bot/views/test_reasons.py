@@ -15,6 +15,11 @@ from bot.views.reasons import reason
     ("error", "shown"),
     [
         ("HTTP 500: the provider failed (a/b)", "The provider failed."),
+        ("the answer is larger than 1 MiB (a/b)", "The provider failed."),
+        (
+            "the server's certificate is refused (Hostname mismatch): name the file in SSL_CERT_FILE (a/b)",
+            "The provider's certificate is not trusted. A CA of your own goes into SSL_CERT_FILE, with a restart.",
+        ),
         (
             "HTTP 404: access was forbidden: “No endpoints found matching your data policy <x>” (a/b)",
             "The provider forbids access. “No endpoints found matching your data policy &lt;x&gt;”",

@@ -56,14 +56,15 @@ async def requests_are(engine: Engine, count: int) -> None:
     await engine.until(so)
 
 
+@pytest.mark.parametrize("fault", ["http_503", "huge"])
 async def test_no_post_fails_by_an_outage_that_begins_in_mid_work(
-    database: Database, provider: ProviderSandbox
+    database: Database, provider: ProviderSandbox, fault: str
 ) -> None:
     """One attempt of one request is all a post has, others were served a moment ago: none fails, and all that met
     the outage are due with the first answer, whatever their time was."""
     await fill(database, 40)
     provider.openrouter = False
-    provider.queue(*[None] * 15, *["http_503"] * 100)
+    provider.queue(*[None] * 15, *[fault] * 100)
     async with running(database, provider, policy=STRICT, chain=CHAIN[:2]) as engine:
         await state_is(engine, "down")
         posts = await engine.posts()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db import sqlite
+from storage.db.database_file import FileLostError
 from storage.db.engine import Database, is_unavailable
 from storage.schema.tables import Post
 from tests.storage.rows import add_posts, add_user
@@ -149,7 +150,7 @@ async def test_foreign_keys_are_enforced(filled: Database) -> None:
 async def test_a_file_that_cannot_be_opened_is_a_database_that_is_away(filled: Database) -> None:
     """And it is opened again as soon as that can be done."""
     await filled.close()
-    with _moved_away(Path(str(filled.url.database))), pytest.raises(DBAPIError) as error:
+    with _moved_away(Path(str(filled.url.database))), pytest.raises(FileLostError) as error:
         async with filled.read() as session:
             await count(session)
     assert is_unavailable(error.value)

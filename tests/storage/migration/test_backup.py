@@ -42,7 +42,7 @@ def dump(path: Path) -> list[str]:
 
 
 def backups(folder: Path) -> list[Path]:
-    return list(folder.glob("*.bak"))
+    return list(folder.glob("*.bak*"))
 
 
 def companions(file: Path | None) -> list[Path]:
@@ -52,9 +52,9 @@ def companions(file: Path | None) -> list[Path]:
 
 
 async def test_a_backup_is_the_database_as_it_was(database: Database, tmp_path: Path) -> None:
-    """It is a valid database of one file, equal to the original and as private."""
+    """It is a valid database of one file, equal to the original and private."""
     original = tmp_path / "metka.db"
-    original.chmod(0o600)
+    original.chmod(0o644)
     before = dump(original)
     report = await migrate(database, now=NOW)
     assert report.backup == tmp_path / "metka.db.20261124T062300Z.bak"
@@ -98,7 +98,7 @@ async def test_without_a_backup_nothing_is_changed(
     def fail(*_arguments: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(backup, "_copy", fail)
+    monkeypatch.setattr(backup.Backup, "_copy", fail)
     before = dump(tmp_path / "metka.db")
     with pytest.raises(MigrationError, match=r"no backup of .*metka\.db could be made, so nothing was changed"):
         await migrate(database, now=NOW)
@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(backup.BackupError, match=r"metka\.db"):
-            backup.back_up(path, NOW)
+            backup.Backup(path).make()
     finally:
         tmp_path.chmod(0o700)
 
@@ -148,4 +148,41 @@ async def test_a_commit_that_fails_leaves_everything_as_it_was(database: Databas
         await migrate(database, now=NOW)
     event.remove(database.engine.sync_engine, "commit", full)
     assert dump(tmp_path / "metka.db") == before
+    assert not backups(tmp_path)
+
+
+async def test_a_copy_that_a_killed_migration_left_is_replaced(database: Database, tmp_path: Path) -> None:
+    """However often it is killed there is one such file, and none after a migration that went through."""
+    for name in ("metka.db.bak.part", "metka.db.bak.part-journal"):
+        (tmp_path / name).write_text("half a copy")
+    report = await migrate(database, now=NOW)
+    assert backups(tmp_path) == [report.backup]
+
+
+async def test_a_migration_that_is_broken_off_leaves_everything_as_it_was(database: Database, tmp_path: Path) -> None:
+    """The second one goes through."""
+    before = dump(tmp_path / "metka.db")
+
+    def break_off(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip().startswith(("ALTER", "CREATE")):
+            task.cancel()
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", break_off)
+    task = asyncio.create_task(migrate(database, now=NOW))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    event.remove(database.engine.sync_engine, "before_cursor_execute", break_off)
+    assert dump(tmp_path / "metka.db") == before
+    assert not backups(tmp_path)
+    assert (await migrate(database, now=NOW)).changed
+
+
+def test_a_copy_can_be_broken_off(tmp_path: Path) -> None:
+    path = tmp_path / "metka.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE some (id INTEGER)")
+    copy = backup.Backup(path)
+    copy.break_off()
+    with pytest.raises(backup.BackupError, match="broken off"):
+        copy.make()
     assert not backups(tmp_path)

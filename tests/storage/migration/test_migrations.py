@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migration.inspection import VERSION_TABLE, inspect_state, is_current
+from storage.migration.inspection import VERSION_TABLE, inspect_state, is_current, refusal
 from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.reads.overview import count_tagged_unfinished
@@ -259,11 +259,37 @@ async def test_other_types_of_json_are_taken(fresh: Database, database_url: str,
 
 
 async def test_a_newer_database_is_refused(fresh: Database) -> None:
-    """A revision that this version does not know stops the migration."""
     await migrate(fresh, now=NOW)
     await change(fresh, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    with pytest.raises(MigrationError, match="9999"):
+    with pytest.raises(MigrationError, match=r"of a newer Metka \(revision 9999, .* update Metka") as error:
         await migrate(fresh, now=NOW)
+    assert str(error.value) == await refusal(fresh)
+
+
+@pytest.mark.parametrize("marked_as", ["0009", "0010"])
+async def test_a_database_without_a_column_is_refused(fresh: Database, marked_as: str) -> None:
+    """Whether revisions are left or not. What the message names mends it."""
+    await migrate(fresh, now=NOW)
+    await change(
+        fresh,
+        "ALTER TABLE metka_imports DROP COLUMN position",
+        f"UPDATE {VERSION_TABLE} SET version_num = '{marked_as}'",
+    )
+    with pytest.raises(MigrationError, match=r"lacks metka_imports\.position: a development version") as error:
+        await migrate(fresh, now=NOW)
+    assert await rows(fresh, f"SELECT version_num FROM {VERSION_TABLE}") == [(marked_as,)]
+    await change(fresh, str(error.value).partition("add what is missing: ")[2])
+    await migrate(fresh, now=NOW)
+    assert await refusal(fresh) is None
+
+
+async def test_a_database_without_a_table_is_refused(fresh: Database) -> None:
+    await migrate(fresh, now=NOW)
+    await change(fresh, "DROP TABLE metka_imports")
+    said = await refusal(fresh)
+    assert said is not None
+    assert "lacks the table metka_imports: " in said
+    assert said.endswith("Restore a backup from before and migrate that.")
 
 
 async def test_several_processes_migrate_one_after_another(database_url: str, tmp_path: Path) -> None:
