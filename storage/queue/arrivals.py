@@ -1,0 +1,86 @@
+"""Posts that came lately and posts that wait, for the plan of a day's quota."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, literal_column, select, true
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.queue.claim import Priority, in_order_of_work, is_due
+from storage.schema.index_conditions import QUEUED
+from storage.schema.tables import Post, User
+
+_DAY = timedelta(days=1)
+_CLASS = func.coalesce(Post.work_class, literal_column("1"))
+
+
+@dataclass(frozen=True, slots=True)
+class PostCounts:
+    """New posts in the last `windows`, today, and on the day before until and after this time of day; the due posts
+    that nobody asked for: their order of work and since when they could go.
+    """
+
+    lately: tuple[int, ...]
+    today: int
+    yesterday_until_now: int
+    yesterday_from_now: int
+    waiting: tuple[tuple[int, datetime], ...]
+
+
+async def count(
+    session: AsyncSession, now: datetime, day_began: datetime, windows: Sequence[timedelta], most_waiting: int
+) -> PostCounts:
+    """One statement. `most_waiting`: so many of the due posts, in the order of work."""
+    rows = (await session.execute(_statement(now, day_began, windows, most_waiting))).all()
+    *lately, today, until_now, from_now = (int(number or 0) for number in rows[0][2:])
+    # A day without any waiting post still has one row.
+    waiting = tuple((row.work_class, row.since) for row in rows if row.work_class is not None)
+    return PostCounts(tuple(lately), today, until_now, from_now, waiting)
+
+
+def _statement(
+    now: datetime, day_began: datetime, windows: Sequence[timedelta], most_waiting: int
+) -> Select[*tuple[Any, ...]]:
+    waiting, arrivals = _waiting(now, most_waiting), _arrivals(now, day_began, windows)
+    return select(waiting.c.work_class, waiting.c.since, *arrivals.c).select_from(arrivals.outerjoin(waiting, true()))
+
+
+def _waiting(now: datetime, most: int) -> Subquery:
+    """By the queue's index. A post without text needs no request."""
+    since = func.coalesce(Post.next_attempt_at, Post.parsed_at, Post.posted_at)
+    return (
+        select(_CLASS.label("work_class"), since.label("since"))
+        .where(
+            sql(QUEUED),
+            func.trim(Post.text) != "",
+            literal_column(str(int(Priority.ASKED))) < _CLASS,
+            is_due(Post, now),
+        )
+        .order_by(*in_order_of_work())
+        .limit(most)
+        .subquery()
+    )
+
+
+def _arrivals(now: datetime, day_began: datetime, windows: Sequence[timedelta]) -> Subquery:
+    """Each user's newest posts, by the index of their pages; most skipped ones had no text."""
+    counted = [
+        *(_posted(now - window, now) for window in windows),
+        _posted(day_began, now),
+        _posted(day_began - _DAY, now - _DAY),
+        _posted(now - _DAY, day_began),
+    ]
+    return (
+        select(*(func.sum(case((condition, 1), else_=0)).label(f"n{i}") for i, condition in enumerate(counted)))
+        .select_from(User)
+        .join(Post, and_(Post.user_id == User.id, Post.posted_at > day_began - _DAY, Post.posted_at <= now))
+        .where(Post.tagging_status.is_distinct_from("skipped"))
+        .subquery()
+    )
+
+
+def _posted(after: datetime, until: datetime) -> ColumnElement[bool]:
+    return and_(Post.posted_at > after, Post.posted_at <= until)
