@@ -31,11 +31,13 @@ log = structlog.get_logger(__name__)
 #: OpenRouter's quota on free models without bought credits, and with.
 FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY = 50, 1000
 EVERY = timedelta(minutes=15)
+#: So many batches of waiting posts are counted.
+COUNTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class NextBatch:
-    """The next batch of posts that nobody asked for: how many wait (a full batch at most), and for how many seconds."""
+    """The next batch of posts that nobody asked for: how many wait (few are counted), and for how many seconds."""
 
     waiting: int
     wait: float
@@ -74,7 +76,7 @@ async def next_batch(session: AsyncSession, state: LimitState, batch_size: int, 
         return None
     ends = day_ends(now)
     windows = [timedelta(seconds=seconds) for seconds in WINDOWS]
-    counts = await arrival_rows.count(session, now, ends - timedelta(days=1), windows, batch_size)
+    counts = await arrival_rows.count(session, now, ends - timedelta(days=1), windows, COUNTED * batch_size)
     wait = wait_for_company(
         left,
         (ends - now).total_seconds(),
@@ -87,12 +89,16 @@ async def next_batch(session: AsyncSession, state: LimitState, batch_size: int, 
 
 
 def _waiting(counts: PostCounts, now: datetime) -> Waiting:
-    fresh = [since for work_class, since in counts.waiting if work_class <= Priority.RETRY]
+    fresh = [post for post in counts.waiting if post.work_class <= Priority.RETRY]
+    # The two share no request.
+    kinds = [[post.since for post in fresh if post.is_retry is kind] for kind in (False, True)]
+    most = max(kinds, key=len)
     return Waiting(
-        fresh=len(fresh),
-        oldest=max(0.0, (now - min(fresh)).total_seconds()) if fresh else 0.0,
-        retry_run=any(work_class == Priority.BULK for work_class, _ in counts.waiting),
-        backfill=any(work_class > Priority.BULK for work_class, _ in counts.waiting),
+        fresh=len(most),
+        oldest=max(0.0, (now - min(most)).total_seconds()) if most else 0.0,
+        others=len(fresh) - len(most),
+        retry_run=any(post.work_class == Priority.BULK for post in counts.waiting),
+        backfill=any(post.work_class > Priority.BULK for post in counts.waiting),
     )
 
 

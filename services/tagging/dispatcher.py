@@ -27,6 +27,8 @@ from storage.queue.claim import ClaimedPost, Priority
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
+#: While a day's quota is planned, so many batches are claimed, of which the fullest goes.
+WIDER = 2
 
 
 class Dispatcher:
@@ -77,10 +79,11 @@ class Dispatcher:
         if company_wait is not None and admission.requests > 1:
             # Each batch is planned with what the one before has left of the quota.
             admission = replace(admission, requests=1, wait=0.0)
+        wider = WIDER if company_wait is not None and admission.batch_size > 1 else 1
         retries = self._admission.retries()
         claimed = await claim.claim_posts(
             session,
-            limit=admission.requests * admission.batch_size,
+            limit=admission.requests * admission.batch_size * wider,
             now=now,
             lease_seconds=self._lease,
             token=uuid4().hex,
@@ -94,7 +97,10 @@ class Dispatcher:
         self._last_user = _last_in_turn(claimed, self._last_user)
         posts, is_told = await self._prefilter.posts_to_ask(session, claimed, under_way, now)
         single, are_refused = await self._with_models(session, posts, view, admission.batch_size, probe=probe)
-        requests = await self._may_start(session, batches(single), view, admission.requests, retries)
+        wanted = batches(single)
+        if wider > 1:
+            wanted.sort(key=_fullest)
+        requests = await self._may_start(session, wanted, view, admission.requests, retries)
         if not await self._count(session, requests, view, is_planned=company_wait is not None):
             await self.give_back(session, requests)
             return Plan(claimed=True, wait=0.0, notices=is_told or are_refused)
@@ -218,6 +224,10 @@ class Dispatcher:
             return False
         view.models[model] = replace(view.models.get(model) or ModelState(model), probe_until=until)
         return True
+
+
+def _fullest(request: TaggingRequest) -> tuple[bool, int]:
+    return request.posts[0].work_class != Priority.ASKED, -len(request.posts)
 
 
 def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, literal_column, select, true
 from sqlalchemy import text as sql
@@ -17,17 +17,23 @@ _DAY = timedelta(days=1)
 _CLASS = func.coalesce(Post.work_class, literal_column("1"))
 
 
+class WaitingPost(NamedTuple):
+    """A due post that nobody asked for, and since when it could go. `is_retry`: after an upstream fault."""
+
+    work_class: int
+    since: datetime
+    is_retry: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PostCounts:
-    """New posts in the last `windows`, today, and on the day before until and after this time of day; the due posts
-    that nobody asked for: their order of work and since when they could go.
-    """
+    """New posts in the last `windows`, today, and on the day before until and after this time of day; waiting posts."""
 
     lately: tuple[int, ...]
     today: int
     yesterday_until_now: int
     yesterday_from_now: int
-    waiting: tuple[tuple[int, datetime], ...]
+    waiting: tuple[WaitingPost, ...]
 
 
 async def count(
@@ -35,9 +41,11 @@ async def count(
 ) -> PostCounts:
     """One statement. `most_waiting`: so many of the due posts, in the order of work."""
     rows = (await session.execute(_statement(now, day_began, windows, most_waiting))).all()
-    *lately, today, until_now, from_now = (int(number or 0) for number in rows[0][2:])
+    *lately, today, until_now, from_now = (int(number or 0) for number in rows[0][3:])
     # A day without any waiting post still has one row.
-    waiting = tuple((row.work_class, row.since) for row in rows if row.work_class is not None)
+    waiting = tuple(
+        WaitingPost(row.work_class, row.since, bool(row.after_fault)) for row in rows if row.work_class is not None
+    )
     return PostCounts(tuple(lately), today, until_now, from_now, waiting)
 
 
@@ -45,14 +53,14 @@ def _statement(
     now: datetime, day_began: datetime, windows: Sequence[timedelta], most_waiting: int
 ) -> Select[*tuple[Any, ...]]:
     waiting, arrivals = _waiting(now, most_waiting), _arrivals(now, day_began, windows)
-    return select(waiting.c.work_class, waiting.c.since, *arrivals.c).select_from(arrivals.outerjoin(waiting, true()))
+    return select(*waiting.c, *arrivals.c).select_from(arrivals.outerjoin(waiting, true()))
 
 
 def _waiting(now: datetime, most: int) -> Subquery:
     """By the queue's index. A post without text needs no request."""
     since = func.coalesce(Post.next_attempt_at, Post.parsed_at, Post.posted_at)
     return (
-        select(_CLASS.label("work_class"), since.label("since"))
+        select(_CLASS.label("work_class"), since.label("since"), Post.after_fault)
         .where(
             sql(QUEUED),
             func.trim(Post.text) != "",
