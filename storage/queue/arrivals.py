@@ -67,7 +67,7 @@ def _waiting(now: datetime, most: int) -> Subquery:
             literal_column(str(int(Priority.ASKED))) < _CLASS,
             is_due(Post, now),
         )
-        .order_by(*in_order_of_work())
+        .order_by(*in_order_of_work()[:-1])
         .limit(most)
         .subquery()
     )
@@ -83,8 +83,8 @@ def _arrivals(now: datetime, day_began: datetime, windows: Sequence[timedelta]) 
     ]
     return (
         select(*(func.sum(case((condition, 1), else_=0)).label(f"n{i}") for i, condition in enumerate(counted)))
-        .select_from(User)
-        .join(Post, and_(Post.user_id == User.id, Post.posted_at > day_began - _DAY, Post.posted_at <= now))
+        # By user, or SQLite would read all posts.
+        .where(Post.user_id.in_(select(User.id)), Post.posted_at > day_began - _DAY, Post.posted_at <= now)
         .where(Post.tagging_status.is_distinct_from("skipped"))
         .subquery()
     )
