@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from statistics import median
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -19,7 +20,7 @@ from services.llm.outcomes import Kind, Outcome, Usage
 from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
-from services.tagging.tagging_request import FinishedRequest, Plan, TaggingRequest
+from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from storage.db.engine import Database
 from storage.migration.migrate import migrate
 from storage.queue import limits
@@ -142,7 +143,7 @@ class Replay:
     async def _turn(self) -> float | None:
         """A turn of the worker, and the request that it starts to its end."""
         async with self._database.write() as session:
-            plan: Plan = await self._dispatcher.plan(session, self.now, [], probe=False)
+            plan = await self._dispatcher.plan(session, self.now, [], probe=False)
         for request in plan.requests:
             self._dispatcher.started(request)
             self.now += REQUEST
@@ -165,7 +166,7 @@ class Replay:
                 self._found.minutes.append(waited.total_seconds() / 60)
 
 
-def _row(number: int, at: datetime) -> dict[str, object]:
+def _row(number: int, at: datetime) -> dict[str, Any]:
     return {
         "id": number,
         "user_id": 1,
