@@ -14,6 +14,7 @@ from sqlalchemy import insert
 from benchmarks import databases
 from benchmarks.figures import Figure
 from benchmarks.posts import text_of
+from services.availability.quota_planner import RESERVE
 from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.llm.client import Call, Request
 from services.llm.outcomes import Kind, Outcome, Usage
@@ -180,12 +181,14 @@ def _row(number: int, at: datetime) -> dict[str, Any]:
 
 def _figures(posts: int, found: Outcomes, *, is_known: bool, faults: bool = False) -> list[Figure]:
     name = f"{posts} posts{', the day before alike' if is_known else ''}{', 15 % of requests fail' if faults else ''}"
-    counted = f"{QUOTA} requests a day, 5 of them in reserve, {CHANNELS} channels, 07–24 h, simulated time"
+    counted = f"{QUOTA} requests a day, {RESERVE} of them in reserve, {CHANNELS} channels, 07–24 h, simulated time"
     # 450 posts fill every batch of 45 requests: on a first day the first posts have gone alone.
     all_day = None if (posts == 450 and not is_known) or faults else 0
+    # The reserve is free for the last half minute.
+    requests = QUOTA if posts == 450 or faults else QUOTA - RESERVE
     figures = [
         Figure(name=f"missed the day: {name}", value=found.missed, unit="posts", counted=counted, at_most=all_day),
-        Figure(name=f"requests: {name}", value=found.requests, unit="", counted=counted, at_most=QUOTA - 5),
+        Figure(name=f"requests: {name}", value=found.requests, unit="", counted=counted, at_most=requests),
     ]
     if posts == 20:
         return [*figures, Figure(name=f"waited: {name}", value=found.waited, unit="posts", counted=counted, at_most=0)]
