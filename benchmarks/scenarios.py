@@ -18,6 +18,7 @@ NAMES = (
     "chat",
     "faults",
     "dead",
+    "quota_day",
     "many_processes",
     "million",
     "footprint",

@@ -5,7 +5,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 from bot.handlers.replies import show
 from bot.i18n import Html, Texts
 from bot.keyboards import stats as keyboards
-from bot.keyboards.stats import RefreshStatsButton
+from bot.keyboards.stats import RefreshStatsButton, SendNowButton
 from bot.telegram.middlewares import Toast
 from bot.views import errors
 from bot.views import stats as views
@@ -46,17 +46,34 @@ async def refresh(
     toast.text = t.plain("Up to date")
 
 
+async def send_now(
+    press: CallbackQuery,
+    bot: Bot,
+    t: Texts,
+    user: CurrentUser,
+    queries: BotQueries,
+    tagging: TaggingService,
+    toast: Toast,
+) -> None:
+    toast.text = views.sent_now(t, 0 if user.user_id is None else await tagging.send_now(user.user_id))
+    text, markup = await _render(t, user, queries, tagging, everybody=False)
+    await show(press, bot, text, markup)
+
+
 async def _render(
     t: Texts, user: CurrentUser, queries: BotQueries, tagging: TaggingService, *, everybody: bool
 ) -> tuple[Html, InlineKeyboardMarkup]:
     found = await queries.stats(None if everybody else user.user_id)
     state = await tagging.provider_state(backlog=found.waiting > 0)
     text = views.stats(t, found, state, everybody=everybody, now=utc_now())
-    return text, keyboards.stats(t, everybody=everybody, failed=found.by_status.get("failed", 0))
+    is_gathering = bool(found.waiting) and state.next_batch_at is not None
+    failed = found.by_status.get("failed", 0)
+    return text, keyboards.stats(t, everybody=everybody, failed=failed, is_gathering=is_gathering)
 
 
 def router() -> Router:
     made = Router(name="stats")
     made.message.register(stats, Command("stats", ignore_case=True))
     made.callback_query.register(refresh, RefreshStatsButton.filter())
+    made.callback_query.register(send_now, SendNowButton.filter())
     return made

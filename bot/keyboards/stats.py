@@ -11,9 +11,15 @@ class RefreshStatsButton(CallbackData, prefix="stats"):
     everybody: bool
 
 
-def stats(t: Texts, *, everybody: bool, failed: int) -> InlineKeyboardMarkup:
-    """The buttons for failed posts act on the user's own, so /stats all does not have them."""
+class SendNowButton(CallbackData, prefix="send"):
+    pass
+
+
+def stats(t: Texts, *, everybody: bool, failed: int, is_gathering: bool) -> InlineKeyboardMarkup:
+    """The buttons that act on posts act on the user's own, so /stats all does not have them."""
     rows: Rows = [[button(t.plain("🔄 Refresh"), RefreshStatsButton(everybody=everybody))]]
+    if is_gathering and not everybody:
+        rows.append([button(t.plain("▶️ Send now"), SendNowButton())])
     if failed and not everybody:
         rows.append(
             [

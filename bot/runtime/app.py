@@ -107,6 +107,7 @@ def make_services(engine: Engine) -> Services:
             settings.models,
             engine.policy,
             RateLimit(settings.tagging_requests_per_minute),
+            batch_size=settings.tagging_batch_size,
             enabled=settings.tagging_enabled,
             wake=worker.wake,
             probe=worker.probe,

@@ -46,6 +46,13 @@ def _paused(t: Texts, state: ProviderState) -> Html | None:
 
 def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
     quota, through = state.quota, state.through_at
+    if quota is not None and found.waiting and state.next_batch_at is not None:
+        return t._(
+            "Next batch by {at}: {left} of {limit} requests left today",
+            at=state.next_batch_at,
+            left=quota.remaining,
+            limit=quota.limit,
+        )
     left = (
         t._("Requests left today: {left} of {limit}", left=quota.remaining, limit=quota.limit)
         if quota is not None
@@ -59,7 +66,7 @@ def _waiting(t: Texts, found: Stats, state: ProviderState, now: datetime) -> Htm
     if not found.waiting:
         return None
     count = t.ngettext("⏳ {count} post waits", "⏳ {count} posts wait", found.waiting)
-    if state.state != "open":
+    if state.state != "open" or state.next_batch_at is not None:
         return count
     at = found.next_attempt_at
     return lines(count, next_try(t, at if at is not None and at > now else None))
@@ -75,6 +82,10 @@ def _aside(t: Texts, state: ProviderState) -> Html | None:
         for each in state.aside[:5]
     ]
     return lines(t._("Set aside for now:"), *rows)
+
+
+def sent_now(t: Texts, posts: int) -> str:
+    return t.plain("Posts that go now: {count}", count=posts) if posts else t.plain("None of your posts waits")
 
 
 def usage_stats(t: Texts) -> Html:

@@ -122,7 +122,9 @@ def _end_on_sigterm() -> None:
 @asynccontextmanager
 async def world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, str, str]]:
     """The stand-ins with people and channels, and the addresses of Telegram and the provider."""
-    telegram, provider = TelegramSandbox(TOKEN), ProviderSandbox("demo", models=MODELS, latency=0.15)
+    telegram = TelegramSandbox(TOKEN)
+    # An account that has bought credit: with 50 requests a day posts would wait for company.
+    provider = ProviderSandbox("demo", models=MODELS, latency=0.15, requests_per_day=1000)
     channels = posts.load_channels()
     public = next(channel for channel in channels if channel.is_public)
     telegram.add_user(ANNA, "Anna", os.environ.get("DEMO_LANGUAGE") or "ru", "anna_demo")

@@ -9,23 +9,38 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.availability.circuit_breaker import quota_spent
 from services.availability.model_names import is_free
 from services.availability.model_states import load_states, save_states
+from services.availability.quota_planner import WINDOWS, Arrivals, Waiting, reserve_of, wait_for_company
 from services.availability.rate_limit import FREE_SCOPE, LimitState
 from services.background_task import BackgroundTask
 from services.clock import Clock, day_ends, utc_day
 from services.llm.client import Provider
 from storage.db.engine import Database
+from storage.queue import arrivals as arrival_rows
 from storage.queue import limits
 from storage.queue import model_states as upstream_rows
+from storage.queue.arrivals import PostCounts
+from storage.queue.claim import Priority
 
 log = structlog.get_logger(__name__)
 
 #: OpenRouter's quota on free models without bought credits, and with.
 FREE_REQUESTS_PER_DAY, PAID_REQUESTS_PER_DAY = 50, 1000
 EVERY = timedelta(minutes=15)
+#: So many batches of waiting posts are counted.
+COUNTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NextBatch:
+    """The next batch of posts that nobody asked for: how many wait (few are counted), and for how many seconds."""
+
+    waiting: int
+    wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,39 @@ def backlog_through(requests: int, state: LimitState, interval: timedelta | None
         return now + pause * requests if interval else None
     days, last = divmod(requests - remaining - 1, max(1, state.day_limit or 1))
     return day_ends(now) + timedelta(days=days) + pause * (last + 1)
+
+
+async def next_batch(session: AsyncSession, state: LimitState, batch_size: int, now: datetime) -> NextBatch | None:
+    """When the day's quota lets posts go that nobody asked for; None: the quota is not known."""
+    left = remaining_today(state, now)
+    if left is None:
+        return None
+    ends = day_ends(now)
+    windows = [timedelta(seconds=seconds) for seconds in WINDOWS]
+    counts = await arrival_rows.count(session, now, ends - timedelta(days=1), windows, COUNTED * batch_size)
+    wait = wait_for_company(
+        left,
+        (ends - now).total_seconds(),
+        Arrivals(counts.lately, counts.today, counts.yesterday_until_now, counts.yesterday_from_now),
+        _waiting(counts, now),
+        batch_size=batch_size,
+        reserve=reserve_of(state.day_limit or 0),
+    )
+    return NextBatch(len(counts.waiting), wait)
+
+
+def _waiting(counts: PostCounts, now: datetime) -> Waiting:
+    fresh = [post for post in counts.waiting if post.work_class <= Priority.RETRY]
+    # The two share no request.
+    kinds = [[post.since for post in fresh if post.is_retry is kind] for kind in (False, True)]
+    most = max(kinds, key=len)
+    return Waiting(
+        fresh=len(most),
+        oldest=max(0.0, (now - min(most)).total_seconds()) if most else 0.0,
+        others=len(fresh) - len(most),
+        retry_run=any(post.work_class == Priority.BULK for post in counts.waiting),
+        backfill=any(post.work_class > Priority.BULK for post in counts.waiting),
+    )
 
 
 def read_quota(answer: Any) -> DayQuota | None:

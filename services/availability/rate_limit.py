@@ -73,12 +73,13 @@ class SharedRateLimits:
     def __init__(self, rate_limit: RateLimit, chain: Sequence[str]) -> None:
         self._rate_limit = rate_limit
         self._own = set(map(rate_limit.scope, chain))
+        self._limits_nothing = rate_limit.per_minute == 0 and not any(map(is_free, chain))
         self._wanted = sorted(self._own | {FREE_SCOPE})
         self._promised: dict[str, datetime] = {}
 
     async def load(self, session: AsyncSession) -> LimitStates:
-        """The states of all scopes, whose missing rows are inserted; nothing is read without pacing."""
-        if self._rate_limit.per_minute == 0:
+        """The states of all scopes, whose missing rows are inserted; nothing is read without pacing and free models."""
+        if self._limits_nothing:
             return dict.fromkeys(self._wanted, LimitState())
         rows = await limits.load(session)
         if not rows.keys() >= set(self._wanted):

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.availability.admission import AdmissionControl, ProviderView, seconds_until
 from services.availability.circuit_breaker import Aside, ModelState
+from services.availability.daily_quota import next_batch
 from services.availability.model_choice import candidates, choose_model, models_to_send
 from services.availability.model_names import is_free
 from services.availability.model_states import load_states
@@ -22,10 +23,12 @@ from services.tagging.retry_policy import AttemptTrail, Policy
 from services.tagging.tagging_request import Plan, TaggingRequest
 from storage.queue import claim, leases, limits
 from storage.queue import model_states as model_rows
-from storage.queue.claim import ClaimedPost
+from storage.queue.claim import ClaimedPost, Priority
 
 #: Seconds at most until the next look when what is due cannot be claimed.
 MOST_MISSED = 30.0
+#: While a day's quota is planned, so many batches are claimed, of which the fullest goes.
+WIDER = 2
 
 
 class Dispatcher:
@@ -50,6 +53,7 @@ class Dispatcher:
         self._admission = AdmissionControl(
             chain, self._rate_limits, concurrency=concurrency, batch_size=batch_size, monotonic=monotonic
         )
+        self._batch_size = batch_size
         self._lease = lease_seconds
         self._probe = timedelta(seconds=probe_seconds)
         self._sends_models = sends_models
@@ -71,23 +75,35 @@ class Dispatcher:
         admission = self._admission.admit(view, len(under_way), probe=probe)
         if not admission.requests:
             return Plan(wait=admission.wait)
+        company_wait = None if probe else await self._company_wait(session, view)
+        if company_wait is not None and admission.requests > 1:
+            # Each batch is planned with what the one before has left of the quota.
+            admission = replace(admission, requests=1, wait=0.0)
+        wider = WIDER if company_wait is not None and admission.batch_size > 1 else 1
         retries = self._admission.retries()
         claimed = await claim.claim_posts(
             session,
-            limit=admission.requests * admission.batch_size,
+            limit=admission.requests * admission.batch_size * wider,
             now=now,
             lease_seconds=self._lease,
             token=uuid4().hex,
             after_user=self._last_user,
             retries=retries > 0,
+            only_asked=bool(company_wait),
         )
         if not claimed:
-            return Plan(wait=await self._until_due(session, now, retries=retries > 0))
+            return Plan(wait=await self._until_due(session, now, retries=retries > 0, company_wait=company_wait))
         self._misses = 0
         self._last_user = _last_in_turn(claimed, self._last_user)
         posts, is_told = await self._prefilter.posts_to_ask(session, claimed, under_way, now)
         single, are_refused = await self._with_models(session, posts, view, admission.batch_size, probe=probe)
-        requests = await self._may_start(session, batches(single), view, admission.requests, retries)
+        wanted = batches(single)
+        if wider > 1:
+            wanted.sort(key=_fullest)
+        requests = await self._may_start(session, wanted, view, admission.requests, retries)
+        if not await self._count(session, requests, view, is_planned=company_wait is not None):
+            await self.give_back(session, requests)
+            return Plan(claimed=True, wait=0.0, notices=is_told or are_refused)
         wait = 0.0 if len(requests) < admission.requests else admission.wait
         return Plan(tuple(requests), claimed=True, wait=wait, notices=is_told or are_refused)
 
@@ -106,7 +122,20 @@ class Dispatcher:
             if request.is_probe:
                 await model_rows.end_probe(session, request.models[0])
 
-    async def _until_due(self, session: AsyncSession, now: datetime, *, retries: bool) -> float | None:
+    async def _company_wait(self, session: AsyncSession, view: ProviderView) -> float | None:
+        """Seconds that posts wait for company if nobody asked for them; None: no day's quota limits the requests."""
+        model = next(iter(candidates(self._chain, view.models, view.now)), self._chain[0])
+        if not is_free(model):
+            return None
+        batch = await next_batch(session, view.limits[FREE_SCOPE], self._batch_size, view.now)
+        return None if batch is None else batch.wait if batch.waiting else 0.0
+
+    async def _until_due(
+        self, session: AsyncSession, now: datetime, *, retries: bool, company_wait: float | None
+    ) -> float | None:
+        if company_wait:
+            later = seconds_until(await claim.next_later_at(session, now), now)
+            return company_wait if later is None else min(company_wait, later)
         due = await claim.next_due_at(session, now, retries=retries)
         # Due, yet not claimed: another process held the rows for the moment, or their user is gone.
         self._misses = self._misses + 1 if due == now else 0
@@ -160,9 +189,20 @@ class Dispatcher:
             elif await self._reserve(session, request, view):
                 found.append(request)
         await leases.release(session, surplus)
-        if free := sum(is_free(request.models[0]) for request in found):
-            await limits.count(session, FREE_SCOPE, utc_day(view.now), free)
         return found
+
+    async def _count(
+        self, session: AsyncSession, requests: Sequence[TaggingRequest], view: ProviderView, *, is_planned: bool
+    ) -> bool:
+        """Count the requests to free models; False if another process has sent one since the plan was made."""
+        free = [request for request in requests if is_free(request.models[0])]
+        if not free:
+            return True
+        # People do not wait for the plan.
+        is_bound = is_planned and any(post.work_class != Priority.ASKED for each in free for post in each.posts)
+        seen = view.limits[FREE_SCOPE].day_used if is_bound else None
+        counted = await limits.count(session, FREE_SCOPE, utc_day(view.now), len(free), seen=seen)
+        return counted or seen is None
 
     async def _reserve(self, session: AsyncSession, request: TaggingRequest, view: ProviderView) -> bool:
         """Reserve the probe and the slot that the request needs; without them its posts are postponed."""
@@ -184,6 +224,10 @@ class Dispatcher:
             return False
         view.models[model] = replace(view.models.get(model) or ModelState(model), probe_until=until)
         return True
+
+
+def _fullest(request: TaggingRequest) -> tuple[bool, int]:
+    return request.posts[0].work_class != Priority.ASKED, -len(request.posts)
 
 
 def _last_in_turn(claimed: Sequence[ClaimedPost], after_user: int) -> int:

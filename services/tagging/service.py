@@ -101,6 +101,7 @@ class TaggingService:
         policy: Policy,
         rate_limit: RateLimit,
         *,
+        batch_size: int,
         enabled: bool,
         wake: Callable[[], None],
         probe: Callable[[], None],
@@ -111,7 +112,8 @@ class TaggingService:
         self._provider = provider
         self._chain = tuple(chain)
         self._policy = policy
-        self._provider_watch = ProviderWatch(database, chain, rate_limit, clock)
+        self._provider_watch = ProviderWatch(database, chain, rate_limit, batch_size, clock)
+        self._batch_size = batch_size
         self.enabled = enabled
         self._wake = wake
         self._probe = probe
@@ -242,6 +244,13 @@ class TaggingService:
             if not await retry_requests.exists(session, post_id, user_id):
                 return None
             return await retry_requests.unskip(session, post_id)
+
+    async def send_now(self, user_id: int) -> int:
+        """Send a user's next batch although it waits for company: their newest posts become asked for."""
+        async with self._database.write() as session:
+            count = await retry_requests.ask_for_waiting(session, user_id, self._batch_size, self._clock())
+        self._wake()
+        return count
 
     async def retry_nightly(self, limit: int) -> int:
         now = self._clock()

@@ -30,6 +30,7 @@ _IS_STILL_DUE = (
 )
 _NO_RETRY = " AND row.after_fault IS NOT TRUE"
 _CLASS = "coalesce(row.work_class, 1)"
+_ONLY_ASKED = f" AND {_CLASS} = 0"
 #: The index's order after its first column, which is given; SQLite does not use the index otherwise.
 _BY_USER = "ORDER BY row.user_id, row.posted_at DESC, row.id DESC LIMIT 1"
 _NEXT_CLASS = (
@@ -139,9 +140,9 @@ def in_order_of_work() -> tuple[Any, ...]:
 
 
 @cache
-def claim_statement(dialect: str, *, retries: bool) -> Executable:
+def claim_statement(dialect: str, *, retries: bool, only_asked: bool = False) -> Executable:
     """The statement of `claim_posts`, with :limit, :now, :token, :until and :after_user."""
-    due = _IS_DUE + ("" if retries else _NO_RETRY)
+    due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if only_asked else "")
     columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
@@ -196,8 +197,9 @@ async def claim_posts(
     token: str,
     after_user: int,
     retries: bool = True,
+    only_asked: bool = False,
 ) -> list[ClaimedPost]:
-    """Take up to `limit` due posts under a lease, in one statement.
+    """Take up to `limit` due posts under a lease, in one statement; `only_asked`: of those that people asked for.
 
     By order of work; within one, users take turns, beginning after `after_user`; of one user the newest first. Each
     user gets at most their share of the last order of work: a claim may take fewer posts than are due.
@@ -209,7 +211,7 @@ async def claim_posts(
         "token": token,
         "until": now + timedelta(seconds=lease_seconds),
     }
-    statement = claim_statement(session.get_bind().dialect.name, retries=retries)
+    statement = claim_statement(session.get_bind().dialect.name, retries=retries, only_asked=only_asked)
     rows = (await session.execute(statement, values)).all()
     # UPDATE … RETURNING promises no order.
     return sorted((_claimed(row, token) for row in rows), key=lambda post: (post.work_class, -post.id))
@@ -243,5 +245,10 @@ async def next_due_at(session: AsyncSession, now: datetime, *, retries: bool = T
     due = select(literal(1)).where(sql(QUEUED), is_due(Post, now, retries=retries)).order_by(due_at(Post)).limit(1)
     if (await session.execute(due)).first() is not None:
         return now
+    return await next_later_at(session, now)
+
+
+async def next_later_at(session: AsyncSession, now: datetime) -> datetime | None:
+    """When the next post becomes due that is not due yet."""
     waiting = select(Post.next_attempt_at).where(sql(QUEUED), due_at(Post) > now).order_by(due_at(Post)).limit(1)
     return (await session.execute(waiting)).scalar_one_or_none()

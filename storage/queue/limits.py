@@ -21,9 +21,11 @@ async def take_slot(session: AsyncSession, lane: str, now: datetime, interval: t
     return await _update(session, lane, free, next_at=now + interval) == 1
 
 
-async def count(session: AsyncSession, lane: str, day: str, requests: int) -> None:
+async def count(session: AsyncSession, lane: str, day: str, requests: int, *, seen: int | None = None) -> bool:
+    """Count requests of a day. `seen`: only if `day_used` is still that; False if another process has counted since."""
     used = case((RateLimitRow.day == day, RateLimitRow.day_used), else_=0) + requests
-    await _update(session, lane, day=day, day_used=used)
+    unchanged = [] if seen is None else [RateLimitRow.day_used == seen]
+    return await _update(session, lane, *unchanged, day=day, day_used=used) == 1
 
 
 async def learn(session: AsyncSession, lane: str, **values: Any) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import locked_posts
-from storage.queue.claim import Priority, in_order_of_work
+from storage.queue.claim import Priority, in_order_of_work, is_due
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Post, RetryRun, RetryRunPost
 
@@ -98,6 +98,19 @@ async def ask_again(
     anew = or_(Post.wants_new.is_(True), Post.tagging_status == "success") if not force else True
     values = {"tagging_status": "pending", "requested_at": now, "work_class": Priority.ASKED, "wants_new": anew}
     return await _update(session, condition, {**(_ANEW if force else _DUE), **values})
+
+
+async def ask_for_waiting(session: AsyncSession, user_id: int, limit: int, now: datetime) -> int:
+    """Put a user's newest due posts ahead of all other work, except backfill; returns how many."""
+    fresh = and_(Post.work_class.is_distinct_from(Priority.ASKED), func.coalesce(Post.work_class, 1) <= Priority.BULK)
+    ids = (
+        select(Post.id)
+        .where(Post.user_id == user_id, sql(QUEUED), sql(UNFINISHED))
+        .where(fresh, is_due(Post, now), _has_text())
+        .order_by(Post.posted_at.desc(), Post.id.desc())
+        .limit(limit)
+    )
+    return await _update(session, and_(Post.id.in_(ids), _free(now)), {"work_class": Priority.ASKED})
 
 
 async def start_run(

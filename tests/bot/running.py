@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
-from tests.services.engine import running
+from tests.services.engine import CHAIN, running
 from tests.storage.rows import add_posts, add_user
 
 #: The administrator, and two users with posts of their own.
@@ -94,17 +95,19 @@ async def running_bot(
     again: bool = False,
     public_url: str | None = None,
     admins: frozenset[int] = frozenset({BOSS}),
+    chain: tuple[str, ...] = CHAIN,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
-    `again`: after an earlier one on the same database.
+    `again`: after an earlier one on the same database; `clock`: the worker's.
     """
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
         telegram.add_user(person, name, language, started=True)
     telegram.add_user(STRANGER, "<Eve>", "en", "eve")
     if not again:
         await _fill(database)
-    async with running(database, provider) as engine:
+    async with running(database, provider, chain=chain, clock=clock) as engine:
         bot = make_bot(telegram.token, telegram.url)
         i18n = I18n(ZoneInfo("UTC"), utc_now)
         people = People(database, admins, utc_now)

@@ -127,6 +127,7 @@ async def running(
             chain,
             policy,
             rate_limit,
+            batch_size=batch_size,
             enabled=True,
             wake=worker.wake,
             probe=worker.probe,

@@ -123,6 +123,7 @@ def _tagging(database: Database, provider: Provider, *, enabled: bool) -> Taggin
         CHAIN,
         FAST,
         RateLimit(0),
+        batch_size=10,
         enabled=enabled,
         wake=lambda: None,
         probe=lambda: None,

@@ -18,7 +18,7 @@ from bot.keyboards.following import FollowButton
 from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
 from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
-from bot.keyboards.stats import RefreshStatsButton
+from bot.keyboards.stats import RefreshStatsButton, SendNowButton
 from services.following.channel_names import is_name
 from services.library.cursor import MAX_ID
 from services.library.export import ExportFormat
@@ -33,6 +33,7 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     RetryAllButton: st.builds(RetryAllButton, here=st.booleans()),
     StopRetryButton: st.builds(StopRetryButton, run=st.integers(1, 2**63 - 1)),
     FailedPageButton: st.builds(FailedPageButton, page=st.integers(1, 1_000_000), here=st.booleans()),
+    SendNowButton: st.just(SendNowButton()),
     RefreshStatsButton: st.builds(RefreshStatsButton, everybody=st.booleans()),
     AccessDecisionButton: st.builds(AccessDecisionButton, person=st.integers(1, 2**53), approve=st.booleans()),
     TryNowButton: st.just(TryNowButton()),

@@ -11,10 +11,13 @@ from sqlalchemy import func, select
 from bot.keyboards.posts import PostAction, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from services.availability.rate_limit import FREE_SCOPE
+from services.clock import utc_day
 from storage.db.engine import Database
+from storage.queue import limits
 from storage.schema.tables import Post
 from tests.bot.running import ANNA, BEN, BOSS, STRANGER, Running, running_bot
-from tests.storage.rows import get_post
+from tests.storage.rows import NOW, add_posts, get_post
 
 CHANNEL = -1001234567890
 
@@ -203,3 +206,48 @@ async def test_posts_do_not_overtake_the_bots_being_added(
             "The last bridge is closed again",
         ]:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("person", "first", "waits", "button", "toast"),
+    [
+        (
+            ANNA,
+            1,
+            "Следующая партия к 1 янв. 23:59 UTC: запросов на сегодня осталось 5 из 50",
+            "▶️ Отправить сейчас",
+            "1",
+        ),
+        (BEN, 2, "Next batch by 1 Jan 23:59 UTC: 5 of 50 requests left today", "▶️ Send now", "Posts that go now: 1"),
+    ],
+)
+async def test_stats_say_when_the_next_batch_goes_and_a_button_sends_it(
+    database: Database,
+    telegram: TelegramSandbox,
+    provider: ProviderSandbox,
+    person: int,
+    first: int,
+    waits: str,
+    button: str,
+    toast: str,
+) -> None:
+    """Of a day's quota only what is kept for people is left: a press is a person's wish."""
+    async with running_bot(database, telegram, provider, chain=("free/model:free",), clock=lambda: NOW) as bot:
+        async with database.write() as session:
+            await limits.ensure(session, [FREE_SCOPE])
+            await limits.learn(session, FREE_SCOPE, day_limit=50, day=utc_day(NOW), day_used=45)
+            await add_posts(session, first, 1, first=50)
+        shown = await bot.say(person, "/stats")
+        assert waits in shown["text"]
+        everybody = await bot.say(BOSS, "/stats all")
+        assert "▶️" not in str(everybody["reply_markup"])
+        answer = await telegram.press(person, shown["message_id"], button)
+        assert toast in answer.text
+
+        async def is_tagged() -> bool:
+            return (await get_post(database, 50)).tagging_status == "success"
+
+        async with asyncio.timeout(20):
+            while not await is_tagged():  # noqa: ASYNC110 - it is in the database
+                await asyncio.sleep(0.01)
+        assert waits not in (await bot.say(person, "/stats"))["text"]

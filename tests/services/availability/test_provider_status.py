@@ -18,7 +18,7 @@ async def test_when_the_queue_will_be_through(database: Database) -> None:
     async with database.write() as session:
         await add_user(session, 1)
         await add_posts(session, 1, 5)
-    free, paid = (ProviderWatch(database, chain, RateLimit(None), lambda: NOW) for chain in (FREE, PAID))
+    free, paid = (ProviderWatch(database, chain, RateLimit(None), 10, lambda: NOW) for chain in (FREE, PAID))
     assert (await free.state(backlog=True)).through_at == NOW + 5 * INTERVAL
     assert (await free.state(backlog=False)).through_at is None
     assert (await paid.state(backlog=True)).through_at is None

@@ -72,6 +72,7 @@ class World:
             CHAIN,
             POLICY,
             RateLimit(0),
+            batch_size=1,
             enabled=True,
             wake=lambda: None,
             probe=self._ask_probe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import bindparam
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,16 +14,17 @@ from tests.storage.plan import is_full_scan, plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 
 
-async def plan_of_a_claim(database: Database) -> str:
+async def plan_of_a_claim(database: Database, *, only_asked: bool) -> str:
     """The plan of the statement that a claim makes."""
 
     async def claim(session: AsyncSession) -> None:
-        await claim_posts(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0)
+        await claim_posts(session, limit=10, now=NOW, lease_seconds=60, token="t", after_user=0, only_asked=only_asked)
 
     return await plan_of(database, claim, beginning="WITH RECURSIVE turns")
 
 
-async def test_a_claim_reads_no_whole_table(database: Database) -> None:
+@pytest.mark.parametrize("only_asked", [False, True])
+async def test_a_claim_reads_no_whole_table(database: Database, only_asked: bool) -> None:
     """Neither of all posts nor of all that wait, nor of all users: each step begins where the queue's index says."""
     async with database.write() as session:
         for user in range(1, 13):
@@ -32,7 +34,7 @@ async def test_a_claim_reads_no_whole_table(database: Database) -> None:
         if not database.is_sqlite:
             # Of a small table that it does not know, PostgreSQL would read all, by any index.
             await session.execute(sql("ANALYZE"))
-    plan = await plan_of_a_claim(database)
+    plan = await plan_of_a_claim(database, only_asked=only_asked)
     assert "ix_metka_posts_queue" in plan, plan
     assert not [line for line in plan.splitlines() if is_full_scan(line)], plan
     assert "SCAN users" not in plan, plan

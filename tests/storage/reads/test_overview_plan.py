@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import outbox
 from storage.db.engine import Database
 from storage.posts import equal_texts
-from storage.queue import attempt_log, claim, provider_waits, retry_requests
+from storage.queue import arrivals, attempt_log, claim, provider_waits, retry_requests
 from storage.reads import lists, overview
 from storage.schema.tables import Attempt
 from tests.storage.plan import is_full_scan, plans_of
@@ -55,6 +55,10 @@ ASKED: dict[str, tuple[Work, set[str]]] = {
     "/stats: by status": (
         lambda session: overview.count_by_status(session, 1),
         {"ix_metka_posts_user_channel", "ix_metka_posts_unfinished"},
+    ),
+    "a day's quota": (
+        lambda session: arrivals.count(session, NOW, NOW - timedelta(hours=12), [timedelta(hours=1)], 30),
+        NEWEST | {"ix_metka_posts_queue"},
     ),
     "/stats: tagged": (
         lambda session: overview.count_tagged_unfinished(session, 1),
