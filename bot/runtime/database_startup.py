@@ -118,7 +118,7 @@ def _check_writable(url: URL) -> None:
     """Raises StartError if this user may not write an SQLite file, or beside it."""
     file = Path(str(url.database))
     for path in (file, file.parent) if url.get_backend_name() == "sqlite" else ():
-        if path.exists() and not os.access(path, os.W_OK):
+        if os.access(path, os.F_OK) and not os.access(path, os.W_OK):
             raise StartError(f"Metka may not write to {path}: check its owner, its mode, and how the disk is mounted.")
 
 
