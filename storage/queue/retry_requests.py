@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, delete, func, insert, null, or_, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,8 @@ _DUE: dict[str, Any] = {
     "lease_token": None,
     "lease_expires_at": None,
     "next_attempt_at": None,
-    "attempt_trail": None,
+    # A text that gave orders to a model stays marked.
+    "attempt_trail": case((Post.attempt_trail["gave_orders"].as_boolean(), Post.attempt_trail), else_=null()),
     "waits_for_upstream": None,
     "after_fault": None,
 }
