@@ -16,6 +16,7 @@ from sandbox.provider.control import add_control_routes
 from sandbox.provider.exchange import Exchange, answer, error
 from sandbox.provider.faults import FAULTS, NOT_AN_ERROR, platform_limit
 from sandbox.provider.finding import KnownTexts, Question, read_question, user_message
+from sandbox.provider.obedience import Obedience
 from sandbox.provider.plan import FaultPlan, Script, checked
 from sandbox.provider.tags import expected_tags
 
@@ -80,6 +81,7 @@ class ProviderSandbox:
         self.most_in_flight = 0
         self.url = ""
         self.script = Script()
+        self.obedience = Obedience()
         self.served_today = 0
         self._known = KnownTexts()
         self._minute: deque[float] = deque()
@@ -130,8 +132,9 @@ class ProviderSandbox:
         self._open.set()
 
     def clear(self) -> None:
-        """Remove all planned faults."""
+        """Remove all planned faults and orders."""
         self.script = Script()
+        self.obedience = Obedience()
 
     # -- the server -----------------------------------------------------------------------------------------
 
@@ -235,11 +238,12 @@ class ProviderSandbox:
 
     def _exchange(self, request: web.Request, body: Json, model: str, record: RequestRecord) -> Exchange:
         question: Question = read_question(body, self._known)
+        tags = {post.number: expected_tags(post.text) for post in question.posts}
         return Exchange(
             request,
             body,
             model,
-            {post.number: expected_tags(post.text) for post in question.posts},
+            tags if question.single else self.obedience.obeyed(question.posts, tags),
             question.single,
             user_message(body),
             self.hang_seconds,
