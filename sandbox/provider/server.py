@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from sandbox.provider.plan import FaultPlan, Script, checked
 from sandbox.provider.tags import expected_tags
 
 Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -82,6 +83,10 @@ class ProviderSandbox:
         self.url = ""
         self.script = Script()
         self.obedience = Obedience()
+        #: Every address answers 503, not only chat/completions.
+        self.is_away = False
+        #: GET requests to /models and /key.
+        self.looks = 0
         self.served_today = 0
         self._known = KnownTexts()
         self._minute: deque[float] = deque()
@@ -140,13 +145,24 @@ class ProviderSandbox:
 
     def make_app(self, prefix: str = "/api/v1") -> web.Application:
         """`{prefix}/chat/completions`, `/key` and `/models`, also under /v1; the control under /sandbox/."""
-        app = web.Application(client_max_size=20 * 2**20)
+        app = web.Application(client_max_size=20 * 2**20, middlewares=[self._unless_away])
         for root in dict.fromkeys((prefix.rstrip("/"), "/v1")):
             app.router.add_post(f"{root}/chat/completions", self._completions)
             app.router.add_get(f"{root}/key", self._key)
             app.router.add_get(f"{root}/models", self._models)
         add_control_routes(app, self)
         return app
+
+    @web.middleware
+    async def _unless_away(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/sandbox/"):
+            return await handler(request)
+        self.looks += request.method == "GET"
+        if not self.is_away:
+            return await handler(request)
+        if request.method == "POST":
+            self._recorded(request, await _json_body(request)).outcome = "away"
+        return error(503, "Service Unavailable")
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()

@@ -5,16 +5,17 @@ was not recognised, its tags betray it: they stand at posts that have none of th
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.llm.word_forms import Words, key, plain
 
 _TAGS = re.compile(
-    r"\b(?:х[еэ]ш)?-?т[еэ]г(?:и|ов|ам|ами|ах|а|ом|у|е)?\b|\bметк(?:и|а|у|ам|ами|ах|ои)\b|\bметок\b|\bключев\w+ слов|\bмітк\w*"
-    r"|\b(?:hash)?tags\b|\bhashtag\b|\b(?:the|this|a|with|as|new|following|extra) tag\b|\btag(?:ged|ging)\b|\bkeywords?\b"
-    r"|\blabels?\b|\bschlagwort\w*|\bstichwort\w*|\betiquetas?\b|\bpalabras? clave|\bpalavras?-chave|\bmots?-cles?\b"
+    r"\b(?:х[еэ]ш)?-?т[еэ]г(?:и|ов|ам|ами|ах|а|ом|у|е)?\b|\bметк(?:и|а|у|ам|ами|ах|ои)\b|\bметок\b"
+    r"|\bключев\w+ слов|\bмітк\w*|\b(?:hash)?tags\b|\bhashtag\b"
+    r"|\b(?:the|this|a|with|as|new|following|extra) tag\b|\btag(?:ged|ging)\b|\bkeywords?\b|\blabels?\b"
+    r"|\bschlagwort\w*|\bstichwort\w*|\betiquetas?\b|\bpalabras? clave|\bpalavras?-chave|\bmots?-cles?\b"
     r"|\betiquettes?\b|\betichett\w+|\bparol[ae] chiave|\betiket\w*|\btag(?:i|ow|ami)\b|标签|關鍵詞|关键词|タク"
 )
 _OTHERS = re.compile(
@@ -30,15 +31,18 @@ _OTHERS = re.compile(
     r"|\b(?:пост\w*|номер\w*|posts?)\s+(?:(?:с|from)\s+)?\d+\s*(?:-|–|—|по|to|до|и|and|,)\s*\d+"
 )
 _ORDERS = re.compile(
-    r"\b(?:игнориру\w+|забуд\w+|отмени\w*|не учитыва\w+|ігноруи\w*)\b.{0,60}\b(?:инструкци|правил|указани|промпт|інструкці)"
+    r"\b(?:игнориру\w+|забуд\w+|отмени\w*|не учитыва\w+|ігноруи\w*)\b.{0,60}"
+    r"\b(?:инструкци|правил|указани|промпт|інструкці)"
     r"|\b(?:ignore|disregard|forget|override)\b.{0,60}\b(?:instructions?|rules|prompts?|directions)\b"
     r"|\bignorier\w+\b.{0,60}\b(?:anweisung|regeln)|\bignora\w*\b.{0,60}\b(?:instruccion|istruzion|instruco)"
     r"|\"(?:tags|posts)\"\s*:\s*\[",
     re.DOTALL,
 )
 #: Tags that spread from a text before it is held to have put them there: of one that speaks of tags or of other posts,
-#: and of any. A topic that a whole batch has spreads one or two.
+#: and of any. A topic of the whole request spreads one or two.
 _IF_IT_SPEAKS, _IF_NOT = 2, 3
+#: So many others that bear a tag make it the request's topic.
+_TOPIC = 2
 
 
 class Spread(NamedTuple):
@@ -61,7 +65,7 @@ def spread(tags: Mapping[int, Sequence[str]], texts: Sequence[str]) -> Spread:
     doubted, sources = set[int](), set[int]()
     for source, taken in _taken(bearers, words).items():
         victims = {number for numbers in taken.values() for number in numbers}
-        if _is_order(texts[source - 1], list(taken.values()), others=len(texts) - 1):
+        if _is_order(texts[source - 1], taken, others=len(texts) - 1, has_topic=_has_topic(source, taken, tags)):
             doubted |= victims
             sources.add(source)
     return Spread(frozenset(doubted), frozenset(sources))
@@ -88,9 +92,19 @@ def _taken(bearers: Mapping[str, set[int]], words: Sequence[Words]) -> dict[int,
     return taken
 
 
-def _is_order(text: str, taken: Sequence[set[int]], *, others: int) -> bool:
+def _has_topic(source: int, taken: Mapping[str, set[int]], tags: Mapping[int, Sequence[str]]) -> bool:
+    """Whether others bear further tags of the source, which are no words of it: all have one topic."""
+    ordered = set(map(key, taken))
+    theirs = Counter(each for number, given in tags.items() if number != source for each in set(map(key, given)))
+    return any(theirs[own] >= _TOPIC for own in set(map(key, tags.get(source, ()))) - ordered)
+
+
+def _is_order(text: str, taken: Mapping[str, set[int]], *, others: int, has_topic: bool) -> bool:
     lower = plain(text)
     if _TAGS.search(lower) or _OTHERS.search(lower):
-        return len(taken) >= _IF_IT_SPEAKS or any(1 < len(numbers) == others for numbers in taken)
-    wide = [numbers for numbers in taken if len(numbers) > 1 and len(numbers) * 2 >= others]
-    return len(wide) >= _IF_NOT
+        return len(taken) >= _IF_IT_SPEAKS or any(1 < len(numbers) == others for numbers in taken.values())
+    if has_topic:
+        return False
+    # An order puts all its tags on the same posts; a topic's tags are spread at random.
+    alike = Counter(frozenset(numbers) for numbers in taken.values())
+    return any(count >= _IF_NOT and len(numbers) > 1 and len(numbers) * 2 >= others for numbers, count in alike.items())

@@ -19,7 +19,16 @@ _DIGIT_AS_LATIN = str.maketrans("0134578", "oieastb")
 _SOUNDS = str.maketrans(
     {
         **dict(zip("абвгдезиклмнопрстуфыэіґўqwyz", "abvgdesiklmnoprstufieigukvis", strict=True)),
-        **{"ж": "sh", "х": "h", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ъ": "", "ь": "", "ю": "u", "я": "a"},
+        "ж": "sh",
+        "х": "h",
+        "ц": "ts",
+        "ч": "ch",
+        "ш": "sh",
+        "щ": "sh",
+        "ъ": "",
+        "ь": "",
+        "ю": "u",
+        "я": "a",
         "x": "ks",
     }
 )

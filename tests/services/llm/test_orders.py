@@ -12,7 +12,9 @@ import pytest
 from sandbox.provider import expected_tags
 from services.llm.orders import gives_orders, spread
 
-HONEST: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "honest_posts.json").read_text(encoding="utf-8"))
+HONEST: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "honest_posts.json").read_text(encoding="utf-8")
+)
 POSTS = [post for topic in HONEST.values() for post in topic["posts"]]
 BATCH = 10
 
