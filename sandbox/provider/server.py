@@ -71,6 +71,8 @@ class ProviderSandbox:
         self.openrouter = openrouter
         self.refuses = set(refuses)
         self.latency = latency
+        #: Answers one request after the other, also to those who have gone meanwhile, as a local server does.
+        self.is_serial = False
         self.requests_per_minute = requests_per_minute
         self.requests_per_day = requests_per_day
         self.hang_seconds = 3600.0
@@ -90,6 +92,7 @@ class ProviderSandbox:
         self.served_today = 0
         self._known = KnownTexts()
         self._minute: deque[float] = deque()
+        self._free_at = 0.0
         self._open = asyncio.Event()
         self._open.set()
 
@@ -172,11 +175,18 @@ class ProviderSandbox:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._open.wait()
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(self._time_until_answer())
             return await self._answered(request, body, record)
         finally:
             self.in_flight -= 1
             record.seconds = time.monotonic() - began
+
+    def _time_until_answer(self) -> float:
+        if not self.is_serial:
+            return self.latency
+        now = time.monotonic()
+        self._free_at = max(now, self._free_at) + self.latency
+        return self._free_at - now
 
     def _recorded(self, request: web.Request, body: Json) -> RequestRecord:
         headers = {k: v for k, v in request.headers.items() if k.lower() != "authorization"}
