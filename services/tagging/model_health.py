@@ -16,7 +16,7 @@ from services.availability.model_states import load_states, save_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.clock import utc_day
 from services.llm.outcomes import Kind, Limit
-from services.notifications.tagging_alerts import PauseAlerts
+from services.notifications.tagging_alerts import LASTS, PauseAlerts
 from services.tagging.tagging_request import FinishedRequest
 from storage.queue import attempt_log, limits, provider_waits
 from storage.queue import model_states as model_rows
@@ -106,9 +106,13 @@ class ModelHealth:
         after: Aside | None,
         now: datetime,
     ) -> None:
-        outcomes = (finished.call.outcome for finished in group)
-        detail = next((outcome.reason for outcome in outcomes if outcome.kind is not Kind.TAGGED), "")
-        await self._alerts.changed(session, before, after, detail, now)
+        faults = [finished.call.outcome for finished in group if finished.call.outcome.kind is not Kind.TAGGED]
+        detail = faults[0].reason if faults else ""
+        may_be_slow = False
+        if {fault.kind for fault in faults} == {Kind.TIMEOUT}:
+            last = await attempt_log.last_success_at(session)
+            may_be_slow = len(faults) < len(group) or (last is not None and now - last <= LASTS)
+        await self._alerts.changed(session, before, after, detail, now, may_be_slow=may_be_slow)
         if after is None and before in _OUTAGES:
             await provider_waits.provider_is_back(session)
 
