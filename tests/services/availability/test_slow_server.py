@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from sandbox.provider import ProviderSandbox
+from services.clock import utc_now
 from services.tagging.retry_policy import Policy
 from storage.db.engine import Database
-from storage.schema.tables import OutboxRow
+from storage.schema.tables import OutboxRow, Post
 from tests.services.engine import running
 from tests.services.posts import fill, own_tags
 
@@ -33,3 +36,26 @@ async def test_a_slow_server_is_neither_flooded_nor_called_down(database: Databa
         alerts = (await session.execute(select(OutboxRow).where(OutboxRow.kind == "admin"))).scalars().all()
     # Withdrawn before it was time to tell them.
     assert all(alert.done_at and alert.ready_at and alert.done_at < alert.ready_at for alert in alerts)
+
+
+async def test_a_request_that_hung_is_not_repeated_before_its_time(
+    database: Database, provider: ProviderSandbox
+) -> None:
+    """That others were served since shows that the attempt counts: its backoff stands."""
+    await fill(database, 2)
+    failed_at = utc_now() - timedelta(seconds=5)
+    async with database.write() as session:
+        post = await session.get_one(Post, 1)
+        post.tagging_status, post.tagging_error, post.waits_for_upstream = "retrying", "no answer within 60 s", True
+        post.last_tagging_attempt, post.next_attempt_at = failed_at, failed_at + timedelta(minutes=4)
+    async with running(database, provider, policy=Policy(backoff_seconds=60)) as engine:
+
+        async def is_counted() -> bool:
+            return (await engine.posts())[0].tagging_attempts == 1
+
+        await engine.until(is_counted)
+        waiting, tagged = await engine.posts()
+    assert own_tags(tagged)
+    assert waiting.next_attempt_at is not None
+    assert 48 <= (waiting.next_attempt_at - failed_at).total_seconds() <= 72
+    assert len(provider.requests) == 1
