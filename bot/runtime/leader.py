@@ -30,6 +30,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
+from services.availability.outage_watch import OutageWatch
 from services.clock import utc_now
 from services.following.poller import Poller
 from services.following.service import ChannelService
@@ -104,6 +105,7 @@ class Leader:
             tasks = BackgroundTasks()
             dispatcher = self._start_delivery(bot, tasks, stack)
             self._start_reading(tasks, stack)
+            self._watch_outages(tasks)
             self._start_receiving(bot, dispatcher, tasks, stack, step_down)
             # Runs before the connections that the tasks use are closed.
             stack.push_async_callback(tasks.stop, TERM_SECONDS)
@@ -170,6 +172,12 @@ class Leader:
         )
         stack.enter_context(self._services.to_read.received_by(poller.wake))
         tasks.start(poller.run(), poller.stop)
+
+    def _watch_outages(self, tasks: BackgroundTasks) -> None:
+        engine = self._engine
+        if engine.settings.tagging_enabled:
+            watch = OutageWatch(engine.database, engine.provider, engine.settings.models, engine.worker.wake, utc_now)
+            tasks.start(watch.run(), watch.stop)
 
     def _start_receiving(
         self,

@@ -58,5 +58,7 @@ def _apply(provider: ProviderSandbox, body: Json) -> None:
     for name in ("latency", "reset_after", "slow_seconds", "hang_seconds"):
         if name in body:
             setattr(provider, name, float(body[name]))
+    provider.obedience.reads = bool(body.get("obeys", provider.obedience.reads))
+    provider.is_away = bool(body.get("away", provider.is_away))
     if "hold" in body:
         (provider.hold if body["hold"] else provider.release)()

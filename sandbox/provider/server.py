@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ from sandbox.provider.control import add_control_routes
 from sandbox.provider.exchange import Exchange, answer, error
 from sandbox.provider.faults import FAULTS, NOT_AN_ERROR, platform_limit
 from sandbox.provider.finding import KnownTexts, Question, read_question, user_message
+from sandbox.provider.obedience import Obedience
 from sandbox.provider.plan import FaultPlan, Script, checked
 from sandbox.provider.tags import expected_tags
 
 Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -69,6 +71,8 @@ class ProviderSandbox:
         self.openrouter = openrouter
         self.refuses = set(refuses)
         self.latency = latency
+        #: Answers one request after the other, also to those who have gone meanwhile, as a local server does.
+        self.is_serial = False
         self.requests_per_minute = requests_per_minute
         self.requests_per_day = requests_per_day
         self.hang_seconds = 3600.0
@@ -80,9 +84,15 @@ class ProviderSandbox:
         self.most_in_flight = 0
         self.url = ""
         self.script = Script()
+        self.obedience = Obedience()
+        #: Every address answers 503, not only chat/completions.
+        self.is_away = False
+        #: GET requests to /models and /key.
+        self.looks = 0
         self.served_today = 0
         self._known = KnownTexts()
         self._minute: deque[float] = deque()
+        self._free_at = 0.0
         self._open = asyncio.Event()
         self._open.set()
 
@@ -130,20 +140,32 @@ class ProviderSandbox:
         self._open.set()
 
     def clear(self) -> None:
-        """Remove all planned faults."""
+        """Remove all planned faults and orders."""
         self.script = Script()
+        self.obedience = Obedience()
 
     # -- the server -----------------------------------------------------------------------------------------
 
     def make_app(self, prefix: str = "/api/v1") -> web.Application:
         """`{prefix}/chat/completions`, `/key` and `/models`, also under /v1; the control under /sandbox/."""
-        app = web.Application(client_max_size=20 * 2**20)
+        app = web.Application(client_max_size=20 * 2**20, middlewares=[self._unless_away])
         for root in dict.fromkeys((prefix.rstrip("/"), "/v1")):
             app.router.add_post(f"{root}/chat/completions", self._completions)
             app.router.add_get(f"{root}/key", self._key)
             app.router.add_get(f"{root}/models", self._models)
         add_control_routes(app, self)
         return app
+
+    @web.middleware
+    async def _unless_away(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/sandbox/"):
+            return await handler(request)
+        self.looks += request.method == "GET"
+        if not self.is_away:
+            return await handler(request)
+        if request.method == "POST":
+            self._recorded(request, await _json_body(request)).outcome = "away"
+        return error(503, "Service Unavailable")
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
@@ -153,11 +175,18 @@ class ProviderSandbox:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._open.wait()
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(self._time_until_answer())
             return await self._answered(request, body, record)
         finally:
             self.in_flight -= 1
             record.seconds = time.monotonic() - began
+
+    def _time_until_answer(self) -> float:
+        if not self.is_serial:
+            return self.latency
+        now = time.monotonic()
+        self._free_at = max(now, self._free_at) + self.latency
+        return self._free_at - now
 
     def _recorded(self, request: web.Request, body: Json) -> RequestRecord:
         headers = {k: v for k, v in request.headers.items() if k.lower() != "authorization"}
@@ -235,11 +264,12 @@ class ProviderSandbox:
 
     def _exchange(self, request: web.Request, body: Json, model: str, record: RequestRecord) -> Exchange:
         question: Question = read_question(body, self._known)
+        tags = {post.number: expected_tags(post.text) for post in question.posts}
         return Exchange(
             request,
             body,
             model,
-            {post.number: expected_tags(post.text) for post in question.posts},
+            tags if question.single else self.obedience.obeyed(question.posts, tags),
             question.single,
             user_message(body),
             self.hang_seconds,

@@ -53,6 +53,9 @@ class ModelState:
         """Whether its pause has ended but only a probe may go to it. A limit that passed needs none."""
         return self.until is not None and self.until <= now and self.reason is not Aside.LIMITED
 
+    def is_open(self, now: datetime) -> bool:
+        return self.is_aside(now) or self.is_half_open(now)
+
     def is_probed(self, now: datetime) -> bool:
         return self.probe_until is not None and self.probe_until > now
 
@@ -111,10 +114,21 @@ def _observed(
             return _forbidden(states, chain, asked, outcome, now)
         case Kind.MODEL_GONE:
             return {asked.model: _set_aside(asked, Aside.GONE, now + GONE_FOR, outcome, now)}
+    over = _outage_over(states, chain, now) if is_probe and outcome.kind is Kind.TAGGED else {}
+    states = {**states, **over}
     if outcome.kind in DOWN_KINDS or fell_back(sent, answered):
         faulty = _fault(asked, outcome, now, random)
-        return {**_all_down(states, chain, faulty, now), **_answered(states, sent, answered, outcome)}
-    return _closed(states, chain, asked, outcome, now, is_probe)
+        return {**over, **_all_down(states, chain, faulty, now), **_answered(states, sent, answered, outcome)}
+    return {**over, **_closed(states, chain, asked, outcome, now, is_probe)}
+
+
+def _outage_over(states: States, chain: Sequence[str], now: datetime) -> dict[str, ModelState]:
+    """While no model could be asked a probe was answered: those that were down with it start anew, or the pauses of
+    one outage would go on in the next."""
+    found = [states.get(model) or ModelState(model) for model in chain]
+    if not all(state.is_open(now) for state in found):
+        return {}
+    return {state.model: ModelState(state.model) for state in found if state.reason is Aside.DOWN}
 
 
 def _set_aside(state: ModelState, reason: Aside, until: datetime, outcome: Outcome, now: datetime) -> ModelState:

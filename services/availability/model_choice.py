@@ -44,7 +44,7 @@ def models_to_send(
 def is_paused(chain: Sequence[str], states: States, now: datetime) -> bool:
     """Whether every model is set aside or half-open: at most a probe may start."""
     known = [states.get(model) for model in chain]
-    return all(state is not None and (state.is_aside(now) or state.is_half_open(now)) for state in known)
+    return all(state is not None and state.is_open(now) for state in known)
 
 
 def next_probe_at(chain: Sequence[str], states: States, now: datetime) -> datetime | None:

@@ -24,6 +24,8 @@ class AnswerProblem(StrEnum):
     NUMBER_DOUBLED = "number doubled"
     OTHER_NUMBERS = "numbered otherwise than asked"
     ANOTHERS = "the tags of another post"
+    PUT_THERE = "tags that another post put there"
+    ORDERS = "the text gave orders about other posts' tags"
 
 
 _WORD = re.compile(r"\w+")

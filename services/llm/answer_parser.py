@@ -7,6 +7,7 @@ from services.llm.answer_checks import AnswerProblem, problem_of_answer, problem
 from services.llm.answer_shapes import Candidates, candidates_in
 from services.llm.attribution import counted_otherwise, doubtful
 from services.llm.json_extraction import json_values, without_thinking
+from services.llm.orders import spread
 from services.llm.plain_list import plain_list
 from services.tags.normalisation import clean_tags
 from services.text import sendable
@@ -58,11 +59,17 @@ def _checked(candidates: Candidates, count: int, texts: Sequence[str], *, cut: b
             parsed.problems[number] = found
         else:
             parsed.tags[number] = found
-    if count > 1:
-        for number in doubtful(parsed.tags, [sendable(text) for text in texts], cut=cut):
-            del parsed.tags[number]
-            parsed.problems[number] = AnswerProblem.ANOTHERS
-    return parsed
+    return _attributed(parsed, [sendable(text) for text in texts], cut=cut) if count > 1 else parsed
+
+
+def _attributed(parsed: ParsedAnswer, texts: Sequence[str], *, cut: bool) -> ParsedAnswer:
+    """Without the tags that are not their post's own."""
+    ordered = spread(parsed.tags, texts)
+    problems = dict.fromkeys(doubtful(parsed.tags, texts, cut=cut), AnswerProblem.ANOTHERS)
+    problems |= dict.fromkeys(ordered.doubted, AnswerProblem.PUT_THERE)
+    problems |= dict.fromkeys(ordered.sources, AnswerProblem.ORDERS)
+    tags = {number: tags for number, tags in parsed.tags.items() if number not in problems}
+    return ParsedAnswer(tags, {**parsed.problems, **problems})
 
 
 def _tags_of(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | AnswerProblem:

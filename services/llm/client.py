@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 MOST_BYTES = 1024 * 1024
 KEY_SECONDS = 10.0
+REACHED_SECONDS = 5.0
 
 #: A shorter key is a placeholder for a server that needs none, not a secret.
 SHORTEST_SECRET = 16
@@ -76,6 +77,7 @@ class Provider:
         self._timeout = timeout_seconds
         self._clock = clock
         self._key_url = f"{base_url.rstrip('/')}/key"
+        self._models_url = f"{base_url.rstrip('/')}/models"
         self.extras = bool(key)
         self.tells_key = bool(key)
         self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
@@ -138,6 +140,19 @@ class Provider:
         except (aiohttp.ClientError, OSError, ValueError, RecursionError, _TooLargeError) as error:
             log.info("key_not_told", error=type(error).__name__)
             return None
+
+    async def is_reached(self) -> bool:
+        """Whether the server answers at all, without a request to a model. A refusal or a 404 is an answer, too."""
+        urls = (self._models_url, self._key_url) if self.tells_key else (self._models_url,)
+        try:
+            async with asyncio.timeout(min(self._timeout, REACHED_SECONDS)):
+                for url in urls:
+                    async with self._opened().get(url, allow_redirects=False) as response:
+                        if response.status >= 500 and response.status != 501:
+                            return False
+        except (aiohttp.ClientError, OSError, ValueError):
+            return False
+        return True
 
     async def _post(self, body: dict[str, Any]) -> Reply | Outcome:
         try:

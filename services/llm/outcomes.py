@@ -46,6 +46,10 @@ class Outcome(NamedTuple):
     limit: Limit | None = None
     #: The beginning of an answer that could not be read, or the server's own words about an error.
     excerpt: str | None = None
+    #: Another post's text decided on this answer, or this post's text on others': the next request is about it alone.
+    alone: bool = False
+    #: The text put its tags on other posts: each further request about it is about it alone.
+    gave_orders: bool = False
 
 
 class Usage(NamedTuple):

@@ -143,7 +143,14 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
     problem = parsed.problems[number]
     if problem is AnswerProblem.NOTHING:
         return Outcome(Kind.EMPTY, "the answer was empty")
-    return Outcome(Kind.MALFORMED, f"no usable answer ({problem})", excerpt=content[:EXCERPT])
+    ordered = problem is AnswerProblem.ORDERS
+    return Outcome(
+        Kind.MALFORMED,
+        f"no usable answer ({problem})",
+        excerpt=content[:EXCERPT],
+        alone=ordered or problem is AnswerProblem.PUT_THERE,
+        gave_orders=ordered,
+    )
 
 
 def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[ParsedAnswer]:

@@ -19,7 +19,8 @@ from storage.queue import model_states as upstream_rows
 
 log = structlog.get_logger(__name__)
 
-#: An outage within REPEATED_WITHIN of a recovery is told only after LASTS: a flapping provider is one alert.
+#: An outage within REPEATED_WITHIN of a recovery is told only after LASTS: a flapping provider is one alert. So is one
+#: of timeouts that began while posts were served: a server that is too slow for a moment is none.
 REPEATED_WITHIN, LASTS = timedelta(minutes=10), timedelta(seconds=60)
 #: ALERT_FAILED_PERCENT counts the attempts of this period, if there are FEWEST_ATTEMPTS or more.
 FAILING_WITHIN = timedelta(hours=1)
@@ -42,12 +43,22 @@ class PauseAlerts:
         self._admin_ids = admin_ids
 
     async def changed(
-        self, session: AsyncSession, before: Aside | None, after: Aside | None, detail: str, now: datetime
+        self,
+        session: AsyncSession,
+        before: Aside | None,
+        after: Aside | None,
+        detail: str,
+        now: datetime,
+        *,
+        may_be_slow: bool = False,
     ) -> None:
-        """The reason of the pause was `before` and is now `after` (None: no pause)."""
+        """The reason of the pause was `before` and is now `after` (None: no pause).
+
+        `may_be_slow`: the server has only let requests time out, and served others a moment ago.
+        """
         text = _TEXTS.get(after) if after else None
         if text is not None:
-            await self._begins(session, text, detail, now)
+            await self._begins(session, text, detail, now, may_be_slow=may_be_slow)
         elif after is None and before is not None:
             await self.over(session, now)
 
@@ -56,12 +67,13 @@ class PauseAlerts:
         told = await outbox.close_topic(session, PAUSE, now)
         await outbox.tell_admins(session, told, {"text": "recovered"}, now, topic=RECOVERED)
 
-    async def _begins(self, session: AsyncSession, text: str, detail: str, now: datetime) -> None:
+    async def _begins(self, session: AsyncSession, text: str, detail: str, now: datetime, *, may_be_slow: bool) -> None:
         known = {(row.payload or {}).get("text") for row in await outbox.open_topic(session, PAUSE)}
         if text in known:
             return
         last = await outbox.last_of_topic(session, RECOVERED)
-        ready_at = now + LASTS if text == "outage" and last is not None and now - last < REPEATED_WITHIN else now
+        is_repeated = last is not None and now - last < REPEATED_WITHIN
+        ready_at = now + LASTS if text == "outage" and (is_repeated or may_be_slow) else now
         payload = {"text": text, "reason": detail}
         await outbox.tell_admins(session, self._admin_ids, payload, now, topic=PAUSE, ready_at=ready_at)
 

@@ -1,9 +1,11 @@
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
+from services.llm.orders import gives_orders
 from services.llm.prompts import estimated_tokens
 from services.tagging.retry_policy import AttemptTrail
 from services.tagging.tagging_request import TaggingRequest
+from services.text import sendable
 from storage.queue.claim import ClaimedPost
 
 #: Of the posts' texts in one request. Small free models have room for 8,192 with the rules and the answer.
@@ -11,8 +13,10 @@ TOKENS_A_REQUEST = 5000
 
 
 def most_together(post: ClaimedPost, trail: AttemptTrail, batch_size: int) -> int:
-    # A suspect's fault must not fail others.
-    return 1 if post.suspect else min(batch_size, trail.together or batch_size)
+    # A suspect's fault must not fail others, nor a text decide on the tags of others.
+    if batch_size == 1 or post.suspect or trail.gave_orders or gives_orders(sendable(post.text or "")):
+        return 1
+    return min(batch_size, trail.together or batch_size)
 
 
 def batches(requests: Sequence[TaggingRequest]) -> list[TaggingRequest]:

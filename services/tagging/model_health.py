@@ -16,7 +16,7 @@ from services.availability.model_states import load_states, save_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.clock import utc_day
 from services.llm.outcomes import Kind, Limit
-from services.notifications.tagging_alerts import PauseAlerts
+from services.notifications.tagging_alerts import LASTS, PauseAlerts
 from services.tagging.tagging_request import FinishedRequest
 from storage.queue import attempt_log, limits, provider_waits
 from storage.queue import model_states as model_rows
@@ -35,12 +35,15 @@ class ModelHealth:
         self._rate_limit = rate_limit
         self._alerts = PauseAlerts(admin_ids)
         self._random = random
+        #: Model → its last answer to this process.
+        self._served_at: dict[str, datetime] = {}
 
     async def learn(
         self, session: AsyncSession, group: Sequence[FinishedRequest], now: datetime
     ) -> tuple[dict[str, ModelState], bool]:
         """Store what a group shows. Returns the models' states, and whether a pause has begun or ended."""
         states = await load_states(session)
+        self._served_at |= {each.call.request.model: each.call.at for each in group if each.any_tagged}
         known = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)
         if self._observe(states, known, now):
@@ -82,12 +85,19 @@ class ModelHealth:
                 call.outcome,
                 now,
                 self._random,
-                suspect=all(post.suspect for post in finished.posts),
+                suspect=all(post.suspect for post in finished.posts) or self._is_only_slow(finished),
                 is_probe=finished.request.is_probe,
             )
             known.update(news)
             changed.update(news)
         return changed
+
+    def _is_only_slow(self, finished: FinishedRequest) -> bool:
+        """Whether the model answered another request while this one timed out: it has too many, and is not down."""
+        call = finished.call
+        served_at = self._served_at.get(call.request.model)
+        sent_at = call.at - timedelta(seconds=call.seconds)
+        return call.outcome.kind is Kind.TIMEOUT and served_at is not None and served_at > sent_at
 
     async def _learn_limits(self, session: AsyncSession, group: Sequence[FinishedRequest], now: datetime) -> None:
         for finished in group:
@@ -106,9 +116,13 @@ class ModelHealth:
         after: Aside | None,
         now: datetime,
     ) -> None:
-        outcomes = (finished.call.outcome for finished in group)
-        detail = next((outcome.reason for outcome in outcomes if outcome.kind is not Kind.TAGGED), "")
-        await self._alerts.changed(session, before, after, detail, now)
+        faults = [finished.call.outcome for finished in group if finished.call.outcome.kind is not Kind.TAGGED]
+        detail = faults[0].reason if faults else ""
+        may_be_slow = False
+        if {fault.kind for fault in faults} == {Kind.TIMEOUT}:
+            last = await attempt_log.last_success_at(session)
+            may_be_slow = len(faults) < len(group) or (last is not None and now - last <= LASTS)
+        await self._alerts.changed(session, before, after, detail, now, may_be_slow=may_be_slow)
         if after is None and before in _OUTAGES:
             await provider_waits.provider_is_back(session)
 

@@ -4,7 +4,8 @@ A post needs no request without text, with its tags, or with a text that is tagg
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +14,7 @@ from services.availability.admission import ProviderView
 from services.availability.circuit_breaker import Aside
 from services.availability.model_choice import free_again_at
 from services.tagging.recorder import Recorder
-from services.tagging.retry_policy import AttemptTrail, Policy, settled_attempts
+from services.tagging.retry_policy import AttemptTrail, Policy, backoff, settled_attempts
 from services.tagging.row_values import tagged_values, through_values
 from services.tagging.tagging_request import TaggingRequest
 from services.tags.text_equality import same_words, text_key
@@ -59,8 +60,16 @@ class Prefilter:
                 asked.update([] if key is None else [key])
         is_told = await self._settle(session, settled, now)
         await self.postpone(session, waiting, now + LOOK_AGAIN)
-        found = [await self._without_doubt(session, post, now) for post in to_ask]
-        return [post for post in found if post is not None], is_told or None in found
+        found = list[ClaimedPost]()
+        for post in to_ask:
+            without_doubt = await self._without_doubt(session, post, now)
+            if without_doubt is None:
+                is_told = True
+            elif (at := self._backoff_ends(post, without_doubt)) > now:
+                await self.postpone(session, [without_doubt], at)
+            else:
+                found.append(without_doubt)
+        return found, is_told
 
     async def _settle(
         self, session: AsyncSession, done: Sequence[tuple[ClaimedPost, dict[str, Any]]], now: datetime
@@ -85,6 +94,12 @@ class Prefilter:
             return post
         await self._recorder.give_up(session, post, "exhausted", post.error or "the attempts are used up", now)
         return None
+
+    def _backoff_ends(self, before: ClaimedPost, post: ClaimedPost) -> datetime:
+        """An attempt that counts after all is followed by its backoff: the first success made the post due too soon."""
+        if before.doubted_since is None or post.attempts == before.attempts:
+            return datetime.min.replace(tzinfo=UTC)
+        return before.doubted_since + timedelta(seconds=backoff(self._policy, post.attempts, Random(post.id)))
 
     async def no_model_to_ask(self, session: AsyncSession, post: ClaimedPost, view: ProviderView) -> bool:
         """Postpone the post until a model may be asked about it.

@@ -43,9 +43,11 @@ class AttemptTrail:
     started_at: datetime | None = None
     #: How many posts the next request may be about at most; None: no limit but the batch size.
     together: int | None = None
+    #: The text put its tags on other posts. It outlives the tags: an edit alone ends it.
+    gave_orders: bool = False
 
     def to_json(self) -> dict[str, Any] | None:
-        if not self.asked and not self.refused and self.together is None:
+        if not self.asked and not self.refused and self.together is None and not self.gave_orders:
             return None
         return {
             "asked": list(self.asked),
@@ -55,6 +57,7 @@ class AttemptTrail:
             "answered": self.answered,
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "together": self.together,
+            "gave_orders": self.gave_orders,
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class AttemptTrail:
                 answered=bool(value.get("answered", False)),
                 started_at=datetime.fromisoformat(started) if started else None,
                 together=max(1, int(together)) if together else None,
+                gave_orders=value.get("gave_orders") is True,
             )
         except (TypeError, ValueError):
             return cls()
@@ -170,7 +174,8 @@ def decide(
         return Tagged(outcome.tags)
     if outcome.kind in NOT_THE_POSTS:
         return AskAgain(None, trail)
-    together = _together_next(trail, outcome.kind, batch_size, any_tagged=any_tagged)
+    trail = replace(trail, gave_orders=trail.gave_orders or outcome.gave_orders)
+    together = 1 if outcome.alone else _together_next(trail, outcome.kind, batch_size, any_tagged=any_tagged)
     if outcome.kind is Kind.REFUSED and batch_size > 1:
         # One of them is refused, nobody knows which: it says nothing of this one.
         return AskAgain(None, replace(trail, together=together))
@@ -232,7 +237,8 @@ def _end_attempt(
     is_last = attempts + 1 >= policy.max_attempts
     # What no answer about several posts was usable for goes alone from now on.
     alone = trail.together is not None and trail.answered
-    retry = partial(RetryAt, error=error, trail=AttemptTrail(refused=trail.refused), suspect=served_after or alone)
+    kept = AttemptTrail(refused=trail.refused, gave_orders=trail.gave_orders)
+    retry = partial(RetryAt, error=error, trail=kept, suspect=served_after or alone)
     wait = backoff(policy, attempts + 1, random)
     if not (trail.answered or is_own or (served_after and not upstream.is_down and not is_last)):
         # What was served before this failure says nothing of an outage that may just have begun.

@@ -10,7 +10,7 @@ import structlog
 from services.availability.model_names import fell_back
 from services.llm.client import Call
 from services.llm.outcomes import DOWN_KINDS, Outcome, Usage
-from services.tagging.retry_policy import AskAgain, Decision, GiveUp, RetryAt, Tagged
+from services.tagging.retry_policy import AskAgain, AttemptTrail, Decision, GiveUp, RetryAt, Tagged
 from services.tags.text_equality import text_key
 from storage.queue.claim import ClaimedPost, Priority
 
@@ -51,10 +51,16 @@ def post_values(result: PostOutcome, now: datetime) -> dict[str, Any]:
             "after_fault": faulted,
             "suspect": post.suspect or decision.suspect or None,
         }
-    tried = {"last_tagging_attempt": now, "tagging_attempts": post.attempts + 1}
+    tried = {"last_tagging_attempt": now, "tagging_attempts": post.attempts + 1, **_kept(result)}
     if isinstance(decision, GiveUp):
-        return {**tried, **failed_values(post, decision.kind, decision.error)}
-    return {**tried, **tagged_values(decision.tags, text_key(post.text or ""))}
+        return {**failed_values(post, decision.kind, decision.error), **tried}
+    return {**tagged_values(decision.tags, text_key(post.text or "")), **tried}
+
+
+def _kept(result: PostOutcome) -> dict[str, Any]:
+    """What outlives a post's tagging: that its text gave orders."""
+    gave_orders = AttemptTrail.from_json(result.post.trail).gave_orders or result.outcome.gave_orders
+    return {"attempt_trail": AttemptTrail(gave_orders=True).to_json()} if gave_orders else {}
 
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:

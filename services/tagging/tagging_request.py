@@ -24,7 +24,9 @@ class TaggingRequest:
         """Only posts of one kind share a request."""
         # A person waits for what was asked for: an answer about fewer posts comes sooner.
         is_asked = any(post.work_class == Priority.ASKED for post in self.posts)
-        return self.models, self.most_posts, is_asked, self.is_retry, self.is_probe
+        # What a post of another person says must not reach a person's channel.
+        channel_owner = next((post.user_id for post in self.posts if post.is_hashtagged), None)
+        return self.models, self.most_posts, is_asked, self.is_retry, self.is_probe, channel_owner
 
 
 @dataclass(frozen=True, slots=True)

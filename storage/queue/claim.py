@@ -9,7 +9,20 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Executable,
+    Row,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -104,6 +117,14 @@ _AMONG = {
     "postgresql": "post.id = ANY (ARRAY({earlier}) || ARRAY({last}) || turns.post_id)",
 }
 _POSTS = Post.__table__.c
+#: Whether the post's tags go into a channel.
+_IS_HASHTAGGED = column("is_hashtagged", Boolean)
+_HASHTAGGED = (
+    "EXISTS (SELECT 1 FROM metka_hashtags AS written"
+    " WHERE written.post_id = posts.id AND written.state IN ('waiting', 'written'))"
+)
+#: Columns that are not returned as they stand.
+_EXPRESSIONS = {"tags": "CAST(tags AS TEXT)", "is_hashtagged": _HASHTAGGED}
 _LOCK = {"sqlite": "", "postgresql": "FOR UPDATE SKIP LOCKED"}
 _RETURNED = (
     _POSTS.id,
@@ -121,6 +142,7 @@ _RETURNED = (
     _POSTS.suspect,
     _POSTS.text_key,
     _POSTS.wants_new,
+    _IS_HASHTAGGED,
 )
 
 
@@ -143,7 +165,7 @@ def in_order_of_work() -> tuple[Any, ...]:
 def claim_statement(dialect: str, *, retries: bool, only_asked: bool = False) -> Executable:
     """The statement of `claim_posts`, with :limit, :now, :token, :until and :after_user."""
     due = _IS_DUE + ("" if retries else _NO_RETRY) + (_ONLY_ASKED if only_asked else "")
-    columns = ", ".join("CAST(tags AS TEXT)" if column is _POSTS.tags else column.key for column in _RETURNED)
+    columns = ", ".join(_EXPRESSIONS.get(each.key, each.key) for each in _RETURNED)
     among = _AMONG[dialect].format(earlier=_THEIRS.format(due=due, **_EARLIER), last=_THEIRS.format(due=due, **_LAST))
     written = _CLAIM.format(due=due, among=among, lock=_LOCK[dialect], columns=columns)
     times = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
@@ -181,6 +203,8 @@ class ClaimedPost(NamedTuple):
     text_key: int | None = None
     #: New tags were asked for: neither these tags will do, nor those of a post with equal text.
     wants_new: bool = False
+    #: Its tags go into a channel.
+    is_hashtagged: bool = False
 
     @property
     def claim(self) -> tuple[int, str]:
@@ -237,6 +261,7 @@ def _claimed(row: Row[Any], token: str) -> ClaimedPost:
         suspect=bool(row.suspect),
         text_key=row.text_key,
         wants_new=bool(row.wants_new),
+        is_hashtagged=bool(row.is_hashtagged),
     )
 
 

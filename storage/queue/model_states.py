@@ -1,10 +1,10 @@
 """The models' circuit breakers, shared by all processes and kept over restarts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, or_, select, update
+from sqlalchemy import CursorResult, Row, and_, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import lock_number
@@ -45,6 +45,13 @@ async def reopen(session: AsyncSession, now: datetime) -> None:
     """At a start: probe at once what new settings may have fixed (key, access, model name)."""
     mended = ModelStateRow.reason.in_(("account", "forbidden", "gone"))
     await session.execute(update(ModelStateRow).where(mended, ModelStateRow.aside_until > now).values(aside_until=now))
+
+
+async def probe_down(session: AsyncSession, models: Collection[str], now: datetime) -> None:
+    """End the pauses of models that are down, so that they are probed at once, even beside a probe that hangs."""
+    down = and_(ModelStateRow.model.in_(models), ModelStateRow.reason == "down", ModelStateRow.aside_until.is_not(None))
+    until = case((ModelStateRow.aside_until > now, now), else_=ModelStateRow.aside_until)
+    await session.execute(update(ModelStateRow).where(down).values(aside_until=until, probe_until=None))
 
 
 async def save(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:

@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,12 +28,14 @@ from storage.queue.claim import Priority, in_order_of_work, is_due
 from storage.schema.index_conditions import QUEUED, TROUBLED, UNFINISHED
 from storage.schema.tables import Post, RetryRun, RetryRunPost
 
+#: A text that gave orders to a model stays marked.
+_MARK_OF_ORDERS = case((Post.attempt_trail["gave_orders"].as_boolean(), Post.attempt_trail), else_=null())
 #: Of a post that a person asked for. Without the lease, since a late result would be older than the request.
 _DUE: dict[str, Any] = {
     "lease_token": None,
     "lease_expires_at": None,
     "next_attempt_at": None,
-    "attempt_trail": None,
+    "attempt_trail": _MARK_OF_ORDERS,
     "waits_for_upstream": None,
     "after_fault": None,
 }

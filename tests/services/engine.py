@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ async def running(
     stop_seconds: float = 15,
     tick_seconds: float = 1,
     on_finished: Callable[[Sequence[FinishedRequest]], None] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Engine]:
     """A worker at work, stopped cleanly at the end."""
     random, rate_limit = Random(1), RateLimit(per_minute)
@@ -108,6 +110,7 @@ async def running(
             lease_seconds=lease_seconds,
             probe_seconds=timeout_seconds + 5,
             sends_models=lambda: client.extras,
+            monotonic=monotonic,
         )
         worker = Worker(
             database,
