@@ -17,6 +17,7 @@ from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
 from services.llm.server_errors import ServerError
+from services.proxies import DIRECT, Proxies
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +67,14 @@ class Provider:
     learnt from its answers, and tried again after a day.
     """
 
-    def __init__(self, base_url: str, key: str, timeout_seconds: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        timeout_seconds: float,
+        clock: Callable[[], datetime],
+        proxies: Proxies = DIRECT,
+    ) -> None:
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._headers = {"X-Title": "Metka", "Accept-Encoding": "identity"}
         if key:
@@ -74,6 +82,7 @@ class Provider:
         self._secret = key.encode() if len(key) >= SHORTEST_SECRET else b""
         self._timeout = timeout_seconds
         self._clock = clock
+        self._proxies = proxies
         self._key_url = f"{base_url.rstrip('/')}/key"
         self.extras = bool(key)
         self.tells_key = bool(key)
@@ -88,7 +97,7 @@ class Provider:
             # asyncio.timeout in `ask` is the only limit on time: two of them would fight.
             timeout=aiohttp.ClientTimeout(total=None),
             # A connection per request: a late answer can then never be read as the next request's.
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            **self._proxies.session_options(self._url, limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -153,7 +162,8 @@ class Provider:
             return Outcome(Kind.MALFORMED, "no usable answer (larger than 1 MiB)")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The class only: the text may name an address.
-            return Outcome(Kind.NETWORK, f"connection failed ({type(error).__name__})")
+            through = " through the proxy" if self._proxies.of(self._url) else ""
+            return Outcome(Kind.NETWORK, f"connection failed{through} ({type(error).__name__})")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

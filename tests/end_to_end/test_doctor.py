@@ -30,7 +30,7 @@ async def test_without_administrators_the_bot_starts_and_says_so(
     assert checks(output) == [
         "ok    settings",
         "warn  administrators",
-        "ok    database",
+        "warn  database",
         "ok    telegram",
         "ok    provider",
     ]

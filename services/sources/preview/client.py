@@ -10,6 +10,7 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from services.clock import Clock, utc_now
+from services.proxies import DIRECT, Proxies
 from services.sources.base import (
     UNKNOWN,
     Delivery,
@@ -53,6 +54,7 @@ class PreviewClient:
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
         clock: Clock = utc_now,
+        proxies: Proxies = DIRECT,
     ) -> None:
         """`about`: a URL for the User-Agent, by which the server's operators can reach this bot's owner."""
         self._base = URL(base_url.rstrip("/"))
@@ -65,6 +67,7 @@ class PreviewClient:
         self._limiter = AsyncLimiter(1, 1 / requests_per_second)
         self._timeout = timeout
         self._clock = clock
+        self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._validators: dict[str, _Validators] = {}
@@ -130,6 +133,7 @@ class PreviewClient:
                 # asyncio.timeout in `fetch` is the only time limit.
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                **self._proxies.session_options(str(self._base)),
             )
         return self._session
 
