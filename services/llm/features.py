@@ -37,15 +37,19 @@ _TRIALS: tuple[frozenset[Feature], ...] = (
 
 _NAMED = {
     Feature.MODELS: re.compile(
-        r"['\"`]models['\"`]|\b(?:argument|parameter|field|propert|key|extra|input)\w*\b[^.\n]{0,60}\bmodels\b"
+        r"['\"`]models['\"`]|\bbody\.models\b|"
+        r"\b(?:argument|parameter|field|propert|key|extra|input)\w*\b[^.\n]{0,60}\bmodels\b|"
+        r"\bmodels\b\W{1,3}(?:extra|field|un\w+|(?:is )?not (?:allowed|supported|permitted|valid))\b"
     ),
     Feature.PLUGINS: re.compile(r"\bplugins?\b|response.healing"),
     Feature.RESPONSE_FORMAT: re.compile(
-        r"response.?format|json.?schema|structured.?outputs?|json.?mode|guided|grammar|requested parameters"
+        r"response.?format|json.?(?:schema|object|mode)|structured.?outputs?|text\.format|guided|grammar|"
+        r"\bschema (?:produces|is|has|with)|(?:invalid|the|specified|response) schema\b|requested parameters"
     ),
     Feature.SYSTEM_ROLE: re.compile(
         r"system.?(?:role|message|instruction|prompt)|developer instruction|roles? must alternate|"
-        r"only (?:support )?user (?:and|or) assistant|\.role\b|['\"`]system['\"`]"
+        r"only (?:support )?user (?:and|or) assistant|roles should be alternating|should alternate with assistant|"
+        r"(?:first|last) (?:message|content|turn)\b[^.\n]{0,40}\buser\b|\.role\b|['\"`]system['\"`]"
     ),
     Feature.MAX_COMPLETION_TOKENS: re.compile(r"\bmax_completion_tokens\b"),
     Feature.MAX_TOKENS: re.compile(
