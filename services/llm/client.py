@@ -17,6 +17,7 @@ from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
 from services.llm.server_errors import ServerError
+from services.llm.text_lengths import TextLengths
 from services.proxies import DIRECT, Proxies
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ class Provider:
         self.tells_key = bool(key)
         self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
         self._rejected = RejectedTexts()
+        self._lengths = TextLengths()
         self._budgets: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -117,7 +119,8 @@ class Provider:
             request = request._replace(models=request.models[:1])
         budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
-        reply = await self._post(request_body(request.texts, request.models, features, budget=budget))
+        texts = self._lengths.cut(request.model, request.texts)
+        reply = await self._post(request_body(texts, request.models, features, budget=budget))
         if isinstance(reply, Outcome):
             classified = Classified((reply,) * len(request.texts))
         else:
@@ -179,11 +182,13 @@ class Provider:
         if classified.out_of_tokens:
             return _for_all(request, classified, self._out_of_tokens(request.model, budget))
         error, first, now = classified.error, classified.outcomes[0], self._clock()
+        named = _refused_features(error, first.kind) if error else frozenset()
+        if classified.is_too_long and not named & sent:
+            return _for_all(request, classified, self._too_long(request, first))
         if error is None:
             if first.kind not in DOWN_KINDS:
                 self._accepted(request, sent)
             return classified
-        named = _refused_features(error, first.kind)
         if first.kind is not Kind.UNSUPPORTED and not named & sent:
             return classified
         left_out = self._features.refused(request.model, request.texts, sent, named, now)
@@ -197,6 +202,12 @@ class Provider:
         guilty = self._features.accepted(request.model, request.texts, sent, self._clock())
         if guilty:
             log.info("provider_feature_left_out", model=request.model, features=sorted(guilty))
+
+    def _too_long(self, request: Request, outcome: Outcome) -> Outcome:
+        """Of several posts fewer are asked about (REFUSED splits them); of one a shorter text."""
+        if len(request.texts) > 1 or not self._lengths.shorten(request.model, request.texts[0]):
+            return outcome
+        return outcome._replace(kind=Kind.UNSUPPORTED, reason=f"{outcome.reason} (its beginning alone is tried)")
 
     def _out_of_tokens(self, model: str, budget: int) -> Outcome:
         larger = next((each for each in _BUDGETS if each > budget), None)

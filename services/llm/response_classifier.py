@@ -48,6 +48,11 @@ class Classified(NamedTuple):
     #: The token budget ended before the model said anything, as thinking does.
     out_of_tokens: bool = False
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the request is refused for its length."""
+        return self.outcomes[0].kind is Kind.REFUSED and TOO_LONG in self.outcomes[0].reason
+
 
 def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
     """An HTTP answer → an outcome for each of `texts`. Never raises."""
