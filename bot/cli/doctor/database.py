@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bot.cli.doctor.check import CheckFailed, CheckWarning
-from bot.runtime.database_startup import address, connect, reach
+from bot.runtime.database_startup import BEHIND_POOLER, address, connect, reach
 from bot.settings import Settings
 from storage.migration.inspection import inspect_state, is_current
 
@@ -16,6 +16,8 @@ async def check_database(settings: Settings) -> str:
     database = connect(url)
     try:
         await reach(database)
+        if database.is_behind_pooler:
+            raise CheckWarning(f"reachable through a pooler of transactions: {BEHIND_POOLER}")
         if await is_current(database):
             return "reachable, up to date"
         state = await inspect_state(database)
