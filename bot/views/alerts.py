@@ -33,6 +33,7 @@ def _other(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
     found = str(payload.get("reason") or "").lower()
+    head = t._("⛔ <b>Tagging is paused: the provider refuses the account</b>")
     again = t._(
         "Then press the button: one request is sent, and if it succeeds everything goes on. Posts wait and lose "
         "nothing."
@@ -43,14 +44,12 @@ def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
             "It is not the posts' fault. Look at what the server says, and at OPENROUTER_MODEL and OPENROUTER_BASE_URL "
             "in .env; a change takes a restart."
         )
-    elif "access was forbidden" in found:
-        head = t._("⛔ <b>Tagging is paused: the provider forbids access to the models</b>")
+    elif "privacy or provider settings" in found:
         todo = t._(
             "Change the setting that is named above in the account at the provider, or name other models in .env, "
             "which takes a restart."
         )
     else:
-        head = t._("⛔ <b>Tagging is paused: the provider refuses the account</b>")
         todo = t._(
             "Check the key, its limits and the credit at the provider. A new key goes into .env, and takes a restart."
         )

@@ -63,7 +63,7 @@ CASES = [
     (
         "account",
         "HTTP 404: access was forbidden by the account's privacy or provider settings: “matching your data policy”",
-        ("forbids access to the models", "“matching your data policy”", "Change the setting that is named above"),
+        ("refuses the account", "“matching your data policy”", "Change the setting that is named above"),
     ),
 ]
 
