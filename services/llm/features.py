@@ -28,6 +28,8 @@ OPENROUTER_FEATURES = frozenset({Feature.MODELS, Feature.PLUGINS})
 ANSWER_LIMITS = frozenset({Feature.MAX_TOKENS, Feature.MAX_COMPLETION_TOKENS})
 
 LEFT_OUT_FOR = timedelta(days=1)
+#: After trials that changed nothing, other texts are not tried so for a while, unless the model answers.
+_NO_TRIALS_FOR = timedelta(seconds=50)
 _MOST_TRIALS = 1000
 #: After an error that names nothing, the same request is tried without these, one step after the other.
 _TRIALS: tuple[frozenset[Feature], ...] = (
@@ -74,6 +76,7 @@ class FeatureMemory:
         self._all = frozenset(features)
         self._left_out: dict[tuple[str, Feature], datetime] = {}
         self._trials: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._in_vain_until: dict[str, datetime] = {}
 
     def to_send(self, model: str, texts: Sequence[str], now: datetime) -> frozenset[Feature]:
         known = self._known(model, now)
@@ -87,15 +90,19 @@ class FeatureMemory:
         if guilty := named & sent:
             self._leave_out(model, named & self._all, now)
             return guilty
-        for step, without in enumerate(_TRIALS, start=1):
+        steps = () if self._in_vain_until.get(model, now) > now else enumerate(_TRIALS, start=1)
+        for step, without in steps:
             if carried := sent & without:
                 self._try(model, texts, step)
                 return carried
+        if not sent & _TRIALS[-1]:
+            self._in_vain_until[model] = now + _NO_TRIALS_FOR
         self._try(model, texts, 0)
         return frozenset()
 
     def accepted(self, model: str, texts: Sequence[str], sent: frozenset[Feature], now: datetime) -> frozenset[Feature]:
         """Learn from an answered request; returns what an earlier one was refused for, if this was its trial."""
+        self._in_vain_until.pop(model, None)
         step = max(self._trials.get((model, hash(text)), 0) for text in texts)
         self._try(model, texts, 0)
         if not step:

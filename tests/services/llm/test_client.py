@@ -179,6 +179,22 @@ async def test_an_unexplained_refusal_of_every_text_is_the_configurations_fault(
         assert "tenant is not provisioned" in (await asked.ask(TEXTS[3])).outcome.reason
 
 
+async def test_an_unexplained_refusal_of_every_batch_is_the_configurations_fault() -> None:
+    """Known after two batches, and features are tried for the first of them alone."""
+    async with asking("") as asked:
+        asked.script = lambda _: UNHELPFUL
+        kinds = []
+        for batch in (TEXTS[:3], TEXTS[3:6], TEXTS[6:]):
+            while (kind := (await asked.client.ask(Request(batch, MODELS[:1]))).outcome.kind) is Kind.UNSUPPORTED:
+                assert len(asked.bodies) < 10
+            kinds.append(kind)
+        assert kinds == [Kind.SERVER_ERROR, Kind.FORBIDDEN, Kind.FORBIDDEN]
+        assert len(asked.bodies) == 4
+        asked.now += timedelta(minutes=1)
+        asked.script = lambda body: UNHELPFUL if "response_format" in body else None
+        assert await asked.kinds(*TEXTS[:1] * 2) == [Kind.UNSUPPORTED, Kind.TAGGED]
+
+
 async def test_an_unexplained_refusal_of_one_text_is_that_posts() -> None:
     """The model answers others between two refusals of it."""
     async with asking("") as asked:
