@@ -16,6 +16,7 @@ class HttpProxy:
         self.hosts = hosts
         self.user = user
         self.asked: list[str] = []
+        self.news = asyncio.Condition()
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -27,7 +28,7 @@ class HttpProxy:
     async def _http(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
         method, target, _ = head.split(" ", 2)
-        self.asked.append(f"{method} {target}")
+        await self._note(f"{method} {target}")
         word = base64.b64encode(f"{self.user}:word".encode()).decode()
         if self.user and f"Basic {word}" not in head:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
@@ -57,8 +58,13 @@ class HttpProxy:
         assert (await reader.readexactly(4))[3] == 3, "the name is the proxy's to resolve"
         host = (await reader.readexactly((await reader.readexactly(1))[0])).decode()
         port = int.from_bytes(await reader.readexactly(2), "big")
-        self.asked.append(f"SOCKS5 {host}:{port}")
+        await self._note(f"SOCKS5 {host}:{port}")
         await self._pass(host, port, b"", b"\x05\x00\x00\x01" + bytes(6), reader, writer)
+
+    async def _note(self, line: str) -> None:
+        self.asked.append(line)
+        async with self.news:
+            self.news.notify_all()
 
     async def _pass(
         self,

@@ -61,7 +61,7 @@ _NO_CREDIT = _any(
     r"specified api usage limits",
     r"arrearage|overdue|account is in good standing",
     r"account[^.]{0,120} (?:is|has been) (?:not active|deactivated|suspended|frozen)",
-    r"欠费|余额不足|额度不足|账户余额|请充值",
+    r"欠费|余额不足|额度不足|额度已用尽|账户余额|请充值",
     r"billing[_ ](?:not[_ ]active|hard[_ ]limit)|payment (?:required|method)",
     r"credit balance is too low",
     r"exceeded your monthly included credits",
@@ -161,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         "the account is out of credit",
         lambda e: (
             e.code == 402
-            or (e.code in {*_WORDS_COUNT, 429} and e.says(_NO_CREDIT))
+            or (e.code in {*_WORDS_COUNT, 429} and e.says(_NO_CREDIT) and "free-models-per" not in e.text)
             or (e.code == 429 and e.says(_CHECK_BILLING) and not e.says(_NAMES_A_TIME))
         ),
     ),
