@@ -46,6 +46,7 @@ async def test_without_administrators_the_bot_starts_and_says_so(
         assert await bot.stop() == 0
 
 
+@pytest.mark.slow
 async def test_all_goes_through_the_proxy_of_the_variables(
     tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
 ) -> None:
@@ -55,6 +56,8 @@ async def test_all_goes_through_the_proxy_of_the_variables(
             **environment(f"sqlite:///{tmp_path / 'metka.db'}", telegram, provider),
             "TELEGRAM_API_URL": "http://telegram.invalid",
             "OPENROUTER_BASE_URL": "http://models.invalid/v1",
+            # Its quota is asked for at the start.
+            "OPENROUTER_MODEL": "one/model:free",
             "ALL_PROXY": f"socks5://127.0.0.1:{proxy.port}",
         }
         status, output = await run(settings, "doctor")
