@@ -94,7 +94,7 @@ _TOO_LONG = _any(
     r"too many (?:input |prompt )?tokens",
     r"reduce (?:the length|your (?:prompt|message|input))|must be reduced in order",
     r"(?:input|prompt) tokens? (?:count )?[^.]{0,40}exceed|range of input length",
-    r"must have less than \d+ tokens",
+    r"must have less than \d+ tokens|input tokens is less than|exceed\w* max(?:imum)? length",
     r"exceeds? (?:the )?(?:maximum|model's|available) (?:number of tokens|input|context|tokens)",
     r"string_above_max_length",
     r"max_new_tokens`? must be",
@@ -107,9 +107,10 @@ _MODEL_GONE = _any(
     r"no endpoints found",
     r"model_(?:not_found|not_exist|not_available|not_supported|decommissioned|deprecated)|unknown_model|modelnotfound",
     r"deployment ?not ?found|api deployment for this resource does not exist",
-    rf"\bmodels?\b{_ID}(?:is |was |has |been |does |do |could )*(?:currently )?"
-    r"(?:not (?:be )?found|not exist|n['’]t exist|not available|not supported|not enabled|no longer|decommissioned|"
-    r"removed|retired|deprecated|discontinued|sunset|disabled)",
+    # Not a parameter of that name.
+    rf"(?<!['\"`.])\bmodels?\b{_ID}(?:is |was |has |been |does |do |could )*(?:currently )?"
+    r"(?:not (?:be )?found|not exist|n['’]t exist|not available|no longer|decommissioned|removed|retired|deprecated)",
+    rf"(?<!['\"`.])\bmodel\b{_ID}(?:is |was |has |been )*(?:not supported|not enabled|discontinued|sunset|disabled)",
     r"(?:invalid|unknown|unrecognized|unsupported|no such|not a valid|could not find)[^.]{0,12} model\b",
     r"invalid model[_ ]?(?:uri|id|name|identifier)|model identifier is invalid",
     r"model or endpoint|invalidendpointormodel|non-serverless model|dedicated[_ ]endpoint",

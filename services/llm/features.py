@@ -50,12 +50,12 @@ _NAMED = {
     ),
     Feature.SYSTEM_ROLE: re.compile(
         r"system.?(?:role|message|instruction|prompt)|developer instruction|roles? must alternate|"
-        r"only (?:support )?user (?:and|or) assistant|roles should be alternating|should alternate with assistant|"
+        r"only (?:support )?user (?:and|or) assistant|be 'user' or 'assistant'|roles should be alternating|should alternate with assistant|"
         r"(?:first|last) (?:message|content|turn)\b[^.\n]{0,40}\buser\b|\.role\b|['\"`]system['\"`]"
     ),
     Feature.MAX_COMPLETION_TOKENS: re.compile(r"\bmax_completion_tokens\b"),
     Feature.MAX_TOKENS: re.compile(
-        r"\bmax_tokens\b|in the completion|output tokens|completion tokens|\bmax_new_tokens\b"
+        r"\bmax_tokens\b|in the (?:completion|output)|output tokens|completion tokens|\bmax_new_tokens\b"
     ),
 }
 _USE_THE_SUBSTITUTE = re.compile(r"use\W{1,3}max_completion_tokens")
