@@ -50,7 +50,8 @@ _NAMED = {
     ),
     Feature.SYSTEM_ROLE: re.compile(
         r"system.?(?:role|message|instruction|prompt)|developer instruction|roles? must alternate|"
-        r"only (?:support )?user (?:and|or) assistant|be 'user' or 'assistant'|roles should be alternating|should alternate with assistant|"
+        r"only (?:support )?user (?:and|or) assistant|be 'user' or 'assistant'|"
+        r"roles should be alternating|should alternate with assistant|"
         r"(?:first|last) (?:message|content|turn)\b[^.\n]{0,40}\buser\b|\.role\b|['\"`]system['\"`]"
     ),
     Feature.MAX_COMPLETION_TOKENS: re.compile(r"\bmax_completion_tokens\b"),
