@@ -72,7 +72,7 @@ def migrate() -> None:
 @main.command()
 def doctor() -> None:
     """Check settings, database, Telegram and the models' provider, and say what to do."""
-    from bot.cli.doctor import run_doctor  # noqa: PLC0415
+    from bot.cli.doctor.run import run_doctor  # noqa: PLC0415
 
     _run(run_doctor())
 

@@ -1,14 +1,19 @@
 """The settings, read from the environment and `.env` once. Nothing else reads them."""
 
+import os
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.proxies import Proxies, proxy_address
 from storage.db.engine import DatabaseUrlError, parse_url
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
@@ -25,6 +30,15 @@ _EMPTY_MEANS_NONE = {"retry_cron", "openrouter_fallback_models", "admin_ids"}
 #: First segments of the HTTP server's own paths: a webhook needs another.
 _SERVED = {"healthz", "readyz", "metrics", "docs", "docs-files", "redoc", "openapi.json", "users", "posts", "feeds"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+#: Values that are copied from elsewhere, with what may stand around them there.
+_COPIED = {"bot_token", "openrouter_api_key", "openrouter_model", "http_proxy", "https_proxy", "all_proxy"}
+_AROUND = " \t\r\n\v\f\xa0\u200b\ufeff\"'`“”„«»"
+_NO_WORD = "must be one word of Latin letters, digits and signs"
+#: Names in .env that Docker Compose, Python and libraries read.
+_OTHERS = {"POSTGRES_PASSWORD", "TZ", "PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "METKA_TEST_POSTGRES"}
+#: Beginnings of names that only Metka has.
+_PREFIXES = {"ADMIN", "ADMINS", "BOT", "OPENROUTER", "TAGGING", "TME", "WEBHOOK"}
+_OTHERS_BEGIN = ("COMPOSE_", "DOCKER_", "PYTHON", "PG", "UV_")
 
 
 class SettingsError(Exception):
@@ -67,15 +81,20 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     public_url: str | None = None
     tme_base_url: str | None = None
+    http_proxy: SecretStr | None = None
+    https_proxy: SecretStr | None = None
+    all_proxy: SecretStr | None = None
+    no_proxy: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
     @model_validator(mode="before")
     @classmethod
     def _empty_is_default(cls, values: dict[str, Any]) -> dict[str, Any]:
+        bare = {name: _without_quotes(name, value) for name, value in values.items()}
         return {
             name: value
-            for name, value in values.items()
+            for name, value in bare.items()
             if name in _EMPTY_MEANS_NONE or not (isinstance(value, str) and not value.strip())
         }
 
@@ -89,9 +108,22 @@ class Settings(BaseSettings):
     @field_validator("bot_token")
     @classmethod
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(r"\d+:\S+", value.get_secret_value()):
+        if value is not None and not re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]+", value.get_secret_value()):
             raise ValueError("must look like 123456:ABC… as BotFather gives it")
         return value
+
+    @field_validator("openrouter_api_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        # What no HTTP header can hold would fail in each request.
+        if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+            raise ValueError(f"{_NO_WORD}: copy it again from the provider")
+        return value
+
+    @field_validator("http_proxy", "https_proxy", "all_proxy")
+    @classmethod
+    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(proxy_address(value.get_secret_value()))
 
     @field_validator("admin_ids", mode="before")
     @classmethod
@@ -125,6 +157,13 @@ class Settings(BaseSettings):
             raise ValueError("must be an address that begins with http:// or https://")
         return value.rstrip("/") if value else value
 
+    @field_validator("openrouter_base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        if set("?#") & set(value):
+            raise ValueError("must end with its path, such as https://host/v1: no ? and no #")
+        return value.removesuffix("/chat/completions")
+
     @field_validator("webhook_url")
     @classmethod
     def _webhook(cls, value: str | None) -> str | None:
@@ -153,7 +192,7 @@ class Settings(BaseSettings):
     def _api_token(cls, value: SecretStr | None) -> SecretStr | None:
         # Other characters do not survive an HTTP header.
         if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-            raise ValueError("must be one word of Latin letters, digits and signs, such as openssl rand -hex 32 gives")
+            raise ValueError(f"{_NO_WORD}, such as openssl rand -hex 32 gives")
         return value
 
     @field_validator("webhook_secret")
@@ -198,6 +237,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "OPENROUTER_MODEL must be given when OPENROUTER_BASE_URL is set: name a model of that server"
             )
+        if "@" in urlsplit(self.openrouter_base_url).netloc and self.openrouter_api_key.get_secret_value():
+            raise ValueError("OPENROUTER_BASE_URL must hold no name and password when OPENROUTER_API_KEY is set")
         if self.webhook_url:
             self._check_webhook(self.webhook_url)
         if self.http_host not in _LOOPBACK and not self.api_token:
@@ -240,11 +281,20 @@ class Settings(BaseSettings):
             rest = DEFAULT_FALLBACKS if self.is_openrouter else ()
         return tuple(dict.fromkeys((first, *rest)))
 
+    @property
+    def proxies(self) -> Proxies:
+        http, https, every = (
+            secret.get_secret_value() if secret else ""
+            for secret in (self.http_proxy, self.https_proxy, self.all_proxy)
+        )
+        return Proxies(http, https, every, self.no_proxy)
+
     def secrets(self) -> list[str]:
         found = [self.bot_token, self.openrouter_api_key, self.api_token, self.webhook_secret]
         password = parse_url(self.database_url.get_secret_value()).password
         words = [secret.get_secret_value() for secret in found if secret is not None]
-        return [word for word in [*words, str(password or "")] if len(word) >= 4]
+        proxies = [urlsplit(proxy).password or "" for proxy in self.proxies[:3]]
+        return [word for word in [*words, str(password or ""), *proxies] if len(word) >= 4]
 
 
 def crontab_trigger(line: str, timezone: str | None = None) -> CronTrigger:
@@ -260,9 +310,15 @@ def crontab_trigger(line: str, timezone: str | None = None) -> CronTrigger:
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        is_whole = url.isprintable() and " " not in url
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and is_whole
     except ValueError:
         return False
+
+
+def _without_quotes(name: str, value: Any) -> Any:
+    is_copied = name in _COPIED or name.endswith("_url")
+    return value.strip(_AROUND) if is_copied and isinstance(value, str) else value
 
 
 def load_settings() -> Settings:
@@ -278,3 +334,27 @@ def _one_line(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"]).upper()
     message = first["msg"].removeprefix("Value error, ")
     return f"{name}: {message}" if name else message
+
+
+def unknown_names(path: str = ".env") -> list[str]:
+    """Names in .env that nothing reads, and in the environment those that are nearly ours; with what may be meant."""
+    known = {name.upper() for name in Settings.model_fields}
+    written = {name.upper() for name in _written(path)}
+    around = {name for name in os.environ if _meant(name, known, 0.8) and name.partition("_")[0] in _PREFIXES}
+    unknown = sorted((written | around) - known - _OTHERS)
+    return [
+        f"{name} is not known" + (f": did you mean {meant}?" if (meant := _meant(name, known, 0.6)) else "")
+        for name in unknown
+        if not name.startswith(_OTHERS_BEGIN)
+    ]
+
+
+def _written(path: str) -> Iterator[str]:
+    try:
+        yield from dotenv_values(path, encoding="utf-8", interpolate=False)
+    except (OSError, UnicodeDecodeError):
+        return
+
+
+def _meant(name: str, known: set[str], cutoff: float) -> str | None:
+    return next(iter(get_close_matches(name, known, 1, cutoff)), None)

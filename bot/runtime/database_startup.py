@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,13 @@ from storage.queue import leases, model_states
 
 log = structlog.get_logger(__name__)
 
+BEHIND_POOLER = (
+    "run one bot only, and any workers; rows of other programs are seen every RETRY_INTERVAL_SECONDS. For more bots, "
+    "and to be woken at once, name the server itself in DATABASE_URL, or its pooler's session mode"
+)
 REACH_SECONDS = 10.0
+#: asyncpg's errors when another connection of the server's runs the statement than the one that prepared it.
+_OF_ANOTHER_CONNECTION = {"InvalidSQLStatementNameError", "DuplicatePreparedStatementError"}
 
 
 def settings_or_stop() -> Settings:
@@ -68,7 +75,7 @@ async def reach(database: Database) -> None:
             if lasting := _lasting(database.url, error):
                 raise StartError(lasting) from None
             if not is_unavailable(error) and not isinstance(error, TimeoutError):
-                raise
+                raise StartError(_unusable(database.url, error)) from None
             if time.monotonic() + 0.5 >= deadline:
                 raise StartError(_passing(database.url, error)) from None
         await asyncio.sleep(0.5)
@@ -81,11 +88,26 @@ def _lasting(url: URL, error: BaseException) -> str | None:
     cause, where = _cause(error), shown(url)
     if getattr(cause, "sqlite_errorcode", None) in SQLITE_BROKEN:
         return f"The file of {where} is no SQLite database, or a damaged one: name another file in DATABASE_URL."
+    if at_connecting := _of_connecting(where, cause):
+        return at_connecting
     match str(getattr(cause, "sqlstate", None) or "")[:2]:
         case "28":
             return f"The database {where} refuses the user or the password ({cause}). Check both in DATABASE_URL."
         case "3D":
             return f"The server of {where} has no such database ({cause}). Create it, or name another in DATABASE_URL."
+    return None
+
+
+def _of_connecting(where: str, cause: BaseException) -> str | None:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"The certificate of {where} is not trusted ({cause.verify_message}). Name the authority's file in "
+            "DATABASE_URL (sslrootcert=…), or sslmode=require, which does not check."
+        )
+    if "rejected SSL upgrade" in str(cause):
+        return f"The server of {where} has no encryption: write sslmode=prefer or disable in DATABASE_URL."
+    if type(cause).__name__ in _OF_ANOTHER_CONNECTION:
+        return f"{where} is a pooler of transactions: add pgbouncer=true to the parameters of DATABASE_URL."
     return None
 
 
@@ -99,7 +121,16 @@ def _passing(url: URL, error: BaseException) -> str:
             "Metka may write, that the disk has room, and that no other program holds the file."
         )
     reason = "no such host" if isinstance(cause, socket.gaierror) else type(cause).__name__
+    if getattr(cause, "sqlstate", None):
+        reason = f"{reason}: {' '.join(str(cause).split())}"
     return f"The database {where} does not answer ({reason}). Check DATABASE_URL and that the server runs."
+
+
+def _unusable(url: URL, error: BaseException) -> str:
+    cause = _cause(error)
+    # Other messages may hold parts of the address.
+    words = f": {' '.join(str(cause).split())}" if getattr(cause, "sqlstate", None) else ""
+    return f"The database {shown(url)} cannot be used ({type(cause).__name__}{words}). Check DATABASE_URL."
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -145,6 +176,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         stack.push_async_callback(database.close)
         # Before the lock: no lock file is left beside a file that is no database.
         await reach(database)
+        if database.is_behind_pooler:
+            log.warning("database_behind_transaction_pooler", todo=BEHIND_POOLER)
         if database.is_sqlite:
             _lock(stack, Path(str(database.url.database)))
         await _migrate_at_start(database, auto=settings.auto_migrate)

@@ -13,7 +13,7 @@ from bot.runtime.background_tasks import BackgroundTasks
 from bot.runtime.database_startup import open_database
 from bot.runtime.logs import configure_logging
 from bot.runtime.signals import Signal
-from bot.settings import Settings
+from bot.settings import Settings, unknown_names
 from services.availability.daily_quota import QuotaWatch
 from services.availability.rate_limit import RateLimit
 from services.background_task import unless_set
@@ -82,7 +82,7 @@ async def open_engine(settings: Settings, on_finished: OnFinished | None = None)
         backoff_seconds=settings.tagging_backoff_seconds,
     )
     key = settings.openrouter_api_key.get_secret_value()
-    made = Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now)
+    made = Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now, settings.proxies)
     async with open_database(settings) as database, made as provider:
         news = Signal()
         worker = _worker(settings, database, provider, policy, news.send, on_finished)
@@ -92,6 +92,8 @@ async def open_engine(settings: Settings, on_finished: OnFinished | None = None)
 def set_up_process(settings: Settings) -> asyncio.Event:
     """Configure logging. Returns the event that SIGTERM and SIGINT set."""
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
+    if unknown := unknown_names():
+        log.warning("unknown_settings", names=unknown)
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)

@@ -98,7 +98,7 @@ class Leader:
     async def term(self, step_down: Callable[[], None]) -> AsyncIterator[None]:
         """The duties run while the block runs. `step_down`: another process receives the same updates."""
         async with AsyncExitStack() as stack:
-            bot = make_bot(self._token, self._engine.settings.telegram_api_url)
+            bot = make_bot(self._token, self._engine.settings.telegram_api_url, self._engine.settings.proxies)
             stack.push_async_callback(bot.session.close)
             self._reception.health.starting()
             stack.callback(self._reception.health.standby)
@@ -159,7 +159,7 @@ class Leader:
 
     def _start_reading(self, tasks: BackgroundTasks, stack: AsyncExitStack) -> None:
         settings = self._engine.settings
-        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL)
+        preview = PreviewClient(__version__, settings.tme_base_url or TELEGRAM_URL, proxies=settings.proxies)
         stack.push_async_callback(preview.aclose)
         poller = Poller(
             self._engine.database,

@@ -8,6 +8,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.types import LinkPreviewOptions
+from aiohttp import ClientSession
 from pydantic import SecretStr
 
 from bot.i18n import I18n
@@ -17,12 +18,30 @@ from bot.telegram.middlewares import AnswerPresses, FindUser, MarkAnswers, Measu
 from bot.telegram.rate_limit import MessageRateLimit
 from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
+from services.proxies import DIRECT, Proxies
 
 
-def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
+class _Session(AiohttpSession):
+    """With the usual variables' proxy. aiogram's own session takes every proxy for one that tunnels."""
+
+    def __init__(self, api: TelegramAPIServer, proxies: Proxies) -> None:
+        super().__init__(api=api)
+        self._proxies = proxies
+
+    async def create_session(self) -> ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = ClientSession(**self._proxies.session_options(self.api.base, **self._connector_init))
+        return self._session
+
+
+def make_bot(
+    token: SecretStr | str,
+    api_url: str | None = None,
+    proxies: Proxies = DIRECT,
+) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
-    session = AiohttpSession(api=api)
+    session = _Session(api, proxies)
     # aiogram trusts certifi's list alone: the system's and SSL_CERT_FILE are trusted, too.
     if isinstance(context := session._connector_init.get("ssl"), ssl.SSLContext):
         context.load_default_certs()

@@ -1,12 +1,13 @@
 """Messages to the administrators that come unasked: the kind 'admin' of the outbox."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.i18n import Html, Texts, escape
 from bot.views import access
 from bot.views.common import lines, paragraphs, shorten, whole
-from bot.views.reasons import outcome_name, reason
+from bot.views.reasons import WRONG_ADDRESS, outcome_name, reason
 
 
 def alert(t: Texts, payload: Mapping[str, Any]) -> Html:
@@ -31,25 +32,60 @@ def _other(t: Texts, payload: Mapping[str, Any]) -> Html:
 
 
 def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
-    return paragraphs(
-        t._("⛔ <b>Tagging is paused: the provider refuses the account</b>"),
-        _detail(t, payload),
-        t._(
-            "Check the key, its limits and the credit at the provider. Then press the button: one request is sent, and "
-            "if it succeeds everything goes on. A new key goes into .env, and takes a restart. Posts wait and lose "
-            "nothing."
-        ),
+    found = str(payload.get("reason") or "").lower()
+    head = t._("⛔ <b>Tagging is paused: the provider refuses the account</b>")
+    again = t._(
+        "Then press the button: one request is sent, and if it succeeds everything goes on. Posts wait and lose "
+        "nothing."
     )
+    if "request was not accepted" in found:
+        head = t._("⛔ <b>Tagging is paused: the server refuses every request</b>")
+        todo = t._(
+            "It is not the posts' fault. Look at what the server says, and at OPENROUTER_MODEL and OPENROUTER_BASE_URL "
+            "in .env; a change takes a restart."
+        )
+    elif "privacy or provider settings" in found:
+        todo = t._(
+            "Change the setting that is named above in the account at the provider, or name other models in .env, "
+            "which takes a restart."
+        )
+    else:
+        todo = t._(
+            "Check the key, its limits and the credit at the provider. A new key goes into .env, and takes a restart."
+        )
+    return paragraphs(head, _detail(t, payload), todo, again)
+
+
+#: Faults that end without anybody's help: the server is busy, starts, or is away behind its proxy.
+_PASSING = re.compile(r"^http (?:408|502|503|504|52\d)\b|no answer within|answer was empty|no capacity", re.IGNORECASE)
 
 
 def _outage(t: Texts, payload: Mapping[str, Any]) -> Html:
-    return paragraphs(
-        t._("⚠️ <b>Tagging is paused: the provider fails</b>"),
-        _detail(t, payload),
-        None
-        if "certificate is refused" in str(payload.get("reason"))
-        else t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over."),
-    )
+    found = str(payload.get("reason") or "").partition(": “")[0].lower()
+    if any(wording in found for wording in WRONG_ADDRESS):
+        return paragraphs(
+            t._("⛔ <b>Tagging is paused: the provider's address is wrong</b>"),
+            _detail(t, payload),
+            t._(
+                "Correct OPENROUTER_BASE_URL in .env (it usually ends with /v1) and restart the bot; python -m bot "
+                "doctor checks it. Posts wait and lose nothing."
+            ),
+        )
+    if _PASSING.search(found) or not found:
+        todo = t._("Nothing needs to be done: posts wait, the bot asks again by itself and tells you when it is over.")
+    elif "certificate is refused" in found:
+        todo = None
+    elif "proxy" in found:
+        todo = t._(
+            "Check the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names. Posts wait, the bot asks again by itself "
+            "and tells you when it is over."
+        )
+    else:
+        todo = t._(
+            "Posts wait, the bot asks again by itself and tells you when it is over. If it lasts: see what the server "
+            "says, whether it runs, and whether OPENROUTER_BASE_URL in .env is right."
+        )
+    return paragraphs(t._("⚠️ <b>Tagging is paused: the provider fails</b>"), _detail(t, payload), todo)
 
 
 def _models_gone(t: Texts, payload: Mapping[str, Any]) -> Html:
@@ -94,12 +130,12 @@ def database_writable(t: Texts) -> Html:
 
 
 def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:
-    """The reason in plain words, and below it the provider's own words if they say more."""
-    text = payload.get("reason")
+    """The reason in plain words with the server's own, and below it what was recorded, if that says more."""
+    text = str(payload.get("reason") or "")
     if not text:
         return None
-    shown, raw = reason(t, str(text)), escape(shorten(str(text), 200))
-    return lines(shown, Html(f"<code>{raw}</code>") if raw != shown else None)
+    shown, recorded = reason(t, text), escape(shorten(text.partition(": “")[0], 200))
+    return lines(shown, Html(f"<code>{recorded}</code>") if recorded != shown else None)
 
 
 def _unreadable(t: Texts, payload: Mapping[str, Any]) -> Html:

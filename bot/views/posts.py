@@ -13,11 +13,13 @@ from bot.views.common import (
     status_words,
     tags,
 )
-from bot.views.reasons import outcome, why
+from bot.views.reasons import LIST_UNITS, outcome, servers_words, why
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import AttemptView, FailedPage, PostCard
 
 LISTED = 10
+#: Of the server's words about one request.
+ATTEMPT_UNITS = 120
 
 
 def card(t: Texts, post: PostCard) -> Html:
@@ -67,17 +69,19 @@ def _tries(t: Texts, post: PostCard) -> Html | None:
 def _attempts(t: Texts, log: tuple[AttemptView, ...]) -> Html | None:
     if not log:
         return None
-    rows = [
-        t._(
-            "{at} · {model} · {outcome} · {seconds} s",
-            at=attempt.at,
-            model=shorten(attempt.model_answered or attempt.model_asked, 60),
-            outcome=outcome(t, attempt),
-            seconds=t.seconds(attempt.seconds),
-        )
-        for attempt in log
-    ]
-    return lines(t._("<b>Last requests</b>"), *rows)
+    return lines(t._("<b>Last requests</b>"), *(_attempt(t, attempt) for attempt in log))
+
+
+def _attempt(t: Texts, attempt: AttemptView) -> Html:
+    words = servers_words(attempt.error or "")
+    row = t._(
+        "{at} · {model} · {outcome} · {seconds} s",
+        at=attempt.at,
+        model=shorten(attempt.model_answered or attempt.model_asked, 60),
+        outcome=outcome(t, attempt),
+        seconds=t.seconds(attempt.seconds),
+    )
+    return lines(row, escape(f"“{shorten(words, ATTEMPT_UNITS)}”") if words else None)
 
 
 def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
@@ -157,7 +161,7 @@ def _row(t: Texts, post: PostCard) -> Html:
     text = beginning(post, 60) or escape("—")
     return lines(
         t._("{post} · {channel}: {text}", post=number(post), channel=channel(post), text=link(text, post.url)),
-        Html(f"   <i>{why(t, post)}</i>"),
+        Html(f"   <i>{why(t, post, LIST_UNITS)}</i>"),
     )
 
 

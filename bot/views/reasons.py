@@ -2,20 +2,34 @@ from bot.i18n import Html, Texts, escape
 from bot.views.common import shorten
 from services.library.bot_queries import AttemptView, PostCard
 
-REASON_UNITS = 200
+#: What is kept of the server's own words.
+REASON_UNITS = 300
+#: The same in a list of posts.
+LIST_UNITS = 180
 
 
-def reason(t: Texts, error: str | None, failure_kind: str | None = None) -> Html:
+#: Wordings of faults that OPENROUTER_BASE_URL alone can mend.
+WRONG_ADDRESS = ("nothing answers at this address", "with an html page", "it redirects")
+
+
+def reason(t: Texts, error: str | None, failure_kind: str | None = None, most: int = REASON_UNITS) -> Html:
     if failure_kind == "refused":
-        return t._("Every model refuses this text.")
+        return _quoting(t._("Every model refuses this text."), error or "", most)
     if not error:
         return t._("The reason is not known.")
-    ours, _, rest = error.partition(": “")
-    servers, found = rest.rpartition("”")[0], ours.lower()
-    for wordings, words in _table(t):
-        if any(wording in found for wording in wordings):
-            return Html(f"{words} {escape(f'“{shorten(servers, REASON_UNITS)}”')}") if servers else words
-    return escape(shorten(error, REASON_UNITS))
+    found = error.partition(": “")[0].lower()
+    words = next((words for wordings, words in _table(t) if any(wording in found for wording in wordings)), None)
+    return _quoting(words, error, most) if words else escape(shorten(error, most))
+
+
+def servers_words(error: str) -> str:
+    """What the server or the model itself said."""
+    return error.partition(": “")[2].rpartition("”")[0]
+
+
+def _quoting(words: Html, error: str, most: int) -> Html:
+    servers = servers_words(error)
+    return Html(f"{words} {escape(f'“{shorten(servers, most)}”')}") if servers else words
 
 
 def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
@@ -29,9 +43,14 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
         (("too many requests",), t._("The provider's limit was reached.")),
         (("api key was not accepted",), t._("The provider does not accept the API key.")),
         (("out of credit",), t._("The provider's account is out of credit.")),
+        (
+            ("privacy or provider settings",),
+            t._("The settings of the account at the provider exclude the model."),
+        ),
         (("access was forbidden",), t._("The provider forbids access.")),
         (("no such model", "model is not available"), t._("The model is no longer offered.")),
         (("request was not accepted",), t._("The provider did not accept the request.")),
+        (WRONG_ADDRESS, t._("The address of the provider is wrong.")),
         (("no answer within", "timed out", "timeout"), t._("The provider took too long to answer.")),
         (
             ("certificate is refused",),
@@ -75,5 +94,5 @@ def outcome(t: Texts, attempt: AttemptView) -> Html:
     return words if is_ordinary else Html(f"{words} (HTTP {attempt.http_status})")
 
 
-def why(t: Texts, card: PostCard) -> Html:
-    return reason(t, card.error, card.failure_kind)
+def why(t: Texts, card: PostCard, most: int = REASON_UNITS) -> Html:
+    return reason(t, card.error, card.failure_kind, most)

@@ -302,7 +302,9 @@ class ProviderSandbox:
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
         listed: Sequence[str] = sorted(self.models or ["sandbox/any"])
-        return answer({"data": [{"id": model, "object": "model", "name": model} for model in listed]})
+        # llama.cpp's server also takes any name, whatever it lists.
+        owner = "llamacpp" if self.models is None else "sandbox"
+        return answer({"data": [{"id": m, "object": "model", "name": m, "owned_by": owner} for m in listed]})
 
 
 def _candidates(body: Json, *, openrouter: bool) -> list[str]:

@@ -18,6 +18,8 @@ from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
 from services.llm.server_errors import ServerError
+from services.llm.text_lengths import TextLengths
+from services.proxies import DIRECT, Proxies
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +70,14 @@ class Provider:
     learnt from its answers, and tried again after a day.
     """
 
-    def __init__(self, base_url: str, key: str, timeout_seconds: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        timeout_seconds: float,
+        clock: Callable[[], datetime],
+        proxies: Proxies = DIRECT,
+    ) -> None:
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._headers = {"X-Title": "Metka", "Accept-Encoding": "identity"}
         if key:
@@ -76,12 +85,14 @@ class Provider:
         self._secret = key.encode() if len(key) >= SHORTEST_SECRET else b""
         self._timeout = timeout_seconds
         self._clock = clock
+        self._proxies = proxies
         self._key_url = f"{base_url.rstrip('/')}/key"
         self._models_url = f"{base_url.rstrip('/')}/models"
         self.extras = bool(key)
         self.tells_key = bool(key)
         self._features = FeatureMemory(Feature if key else set(Feature) - OPENROUTER_FEATURES)
         self._rejected = RejectedTexts()
+        self._lengths = TextLengths()
         self._budgets: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -91,7 +102,7 @@ class Provider:
             # asyncio.timeout in `ask` is the only limit on time: two of them would fight.
             timeout=aiohttp.ClientTimeout(total=None),
             # A connection per request: a late answer can then never be read as the next request's.
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            **self._proxies.session_options(self._url, limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -111,7 +122,8 @@ class Provider:
             request = request._replace(models=request.models[:1])
         budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
-        reply = await self._post(request_body(request.texts, request.models, features, budget=budget))
+        texts = self._lengths.cut(request.model, request.texts)
+        reply = await self._post(request_body(texts, request.models, features, budget=budget))
         if isinstance(reply, Outcome):
             classified = Classified((reply,) * len(request.texts))
         else:
@@ -172,7 +184,8 @@ class Provider:
             if fault := certificate_fault(error):
                 return Outcome(Kind.NETWORK, f"the server's certificate is refused ({fault}): {TRUST}")
             # The class only: the text may name an address.
-            return Outcome(Kind.NETWORK, f"connection failed ({type(error).__name__})")
+            through = " through the proxy" if self._proxies.of(self._url) else ""
+            return Outcome(Kind.NETWORK, f"connection failed{through} ({type(error).__name__})")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -188,11 +201,13 @@ class Provider:
         if classified.out_of_tokens:
             return _for_all(request, classified, self._out_of_tokens(request.model, budget))
         error, first, now = classified.error, classified.outcomes[0], self._clock()
+        named = _refused_features(error, first.kind) if error else frozenset()
+        if classified.is_too_long and not named & sent:
+            return _for_all(request, classified, self._too_long(request, first))
         if error is None:
             if first.kind not in DOWN_KINDS:
                 self._accepted(request, sent)
             return classified
-        named = _refused_features(error, first.kind)
         if first.kind is not Kind.UNSUPPORTED and not named & sent:
             return classified
         left_out = self._features.refused(request.model, request.texts, sent, named, now)
@@ -206,6 +221,12 @@ class Provider:
         guilty = self._features.accepted(request.model, request.texts, sent, self._clock())
         if guilty:
             log.info("provider_feature_left_out", model=request.model, features=sorted(guilty))
+
+    def _too_long(self, request: Request, outcome: Outcome) -> Outcome:
+        """Of several posts fewer are asked about (REFUSED splits them); of one a shorter text."""
+        if len(request.texts) > 1 or not self._lengths.shorten(request.model, request.texts[0]):
+            return outcome
+        return outcome._replace(kind=Kind.UNSUPPORTED, reason=f"{outcome.reason} (its beginning alone is tried)")
 
     def _out_of_tokens(self, model: str, budget: int) -> Outcome:
         larger = next((each for each in _BUDGETS if each > budget), None)

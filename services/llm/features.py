@@ -28,6 +28,8 @@ OPENROUTER_FEATURES = frozenset({Feature.MODELS, Feature.PLUGINS})
 ANSWER_LIMITS = frozenset({Feature.MAX_TOKENS, Feature.MAX_COMPLETION_TOKENS})
 
 LEFT_OUT_FOR = timedelta(days=1)
+#: After trials that changed nothing, other texts are not tried so for a while, unless the model answers.
+_NO_TRIALS_FOR = timedelta(seconds=50)
 _MOST_TRIALS = 1000
 #: After an error that names nothing, the same request is tried without these, one step after the other.
 _TRIALS: tuple[frozenset[Feature], ...] = (
@@ -37,19 +39,24 @@ _TRIALS: tuple[frozenset[Feature], ...] = (
 
 _NAMED = {
     Feature.MODELS: re.compile(
-        r"['\"`]models['\"`]|\b(?:argument|parameter|field|propert|key|extra|input)\w*\b[^.\n]{0,60}\bmodels\b"
+        r"['\"`]models['\"`]|\bbody\.models\b|"
+        r"\b(?:argument|parameter|field|propert|key|extra|input)\w*\b[^.\n]{0,60}\bmodels\b|"
+        r"\bmodels\b\W{1,3}(?:extra|field|un\w+|(?:is )?not (?:allowed|supported|permitted|valid))\b"
     ),
     Feature.PLUGINS: re.compile(r"\bplugins?\b|response.healing"),
     Feature.RESPONSE_FORMAT: re.compile(
-        r"response.?format|json.?schema|structured.?outputs?|json.?mode|guided|grammar|requested parameters"
+        r"response.?format|json.?(?:schema|object|mode)|structured.?outputs?|text\.format|guided|grammar|"
+        r"\bschema (?:produces|is|has|with)|(?:invalid|the|specified|response) schema\b|requested parameters"
     ),
     Feature.SYSTEM_ROLE: re.compile(
         r"system.?(?:role|message|instruction|prompt)|developer instruction|roles? must alternate|"
-        r"only (?:support )?user (?:and|or) assistant|\.role\b|['\"`]system['\"`]"
+        r"only (?:support )?user (?:and|or) assistant|be 'user' or 'assistant'|"
+        r"roles should be alternating|should alternate with assistant|"
+        r"(?:first|last) (?:message|content|turn)\b[^.\n]{0,40}\buser\b|\.role\b|['\"`]system['\"`]"
     ),
     Feature.MAX_COMPLETION_TOKENS: re.compile(r"\bmax_completion_tokens\b"),
     Feature.MAX_TOKENS: re.compile(
-        r"\bmax_tokens\b|in the completion|output tokens|completion tokens|\bmax_new_tokens\b"
+        r"\bmax_tokens\b|in the (?:completion|output)|output tokens|completion tokens|\bmax_new_tokens\b"
     ),
 }
 _USE_THE_SUBSTITUTE = re.compile(r"use\W{1,3}max_completion_tokens")
@@ -70,6 +77,7 @@ class FeatureMemory:
         self._all = frozenset(features)
         self._left_out: dict[tuple[str, Feature], datetime] = {}
         self._trials: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._in_vain_until: dict[str, datetime] = {}
 
     def to_send(self, model: str, texts: Sequence[str], now: datetime) -> frozenset[Feature]:
         known = self._known(model, now)
@@ -83,15 +91,19 @@ class FeatureMemory:
         if guilty := named & sent:
             self._leave_out(model, named & self._all, now)
             return guilty
-        for step, without in enumerate(_TRIALS, start=1):
+        steps = () if self._in_vain_until.get(model, now) > now else enumerate(_TRIALS, start=1)
+        for step, without in steps:
             if carried := sent & without:
                 self._try(model, texts, step)
                 return carried
+        if not sent & _TRIALS[-1]:
+            self._in_vain_until[model] = now + _NO_TRIALS_FOR
         self._try(model, texts, 0)
         return frozenset()
 
     def accepted(self, model: str, texts: Sequence[str], sent: frozenset[Feature], now: datetime) -> frozenset[Feature]:
         """Learn from an answered request; returns what an earlier one was refused for, if this was its trial."""
+        self._in_vain_until.pop(model, None)
         step = max(self._trials.get((model, hash(text)), 0) for text in texts)
         self._try(model, texts, 0)
         if not step:

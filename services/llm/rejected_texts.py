@@ -6,18 +6,30 @@ from dataclasses import dataclass, field
 
 from services.llm.outcomes import Kind
 
-#: This many posts refused one after the other: the fault is the configuration's.
-_SEVERAL = 3
+#: So many posts refused one after the other, in several requests: the fault is the configuration's.
+_SEVERAL_POSTS, _SEVERAL_REQUESTS = 3, 2
 _MOST_TEXTS = 1000
 
 
 @dataclass(slots=True)
 class _Model:
-    """A model's answers so far, their number at its last refusal, and at the refusal of each text."""
+    """A model's answers so far, their number at its last refusal, and at the refusal of each text alone.
+
+    And since the last answer: the refused texts, and the requests that brought a new one.
+    """
 
     answers: int = 0
     at_last_refusal: int = 0
     refused: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    refused_since: set[int] = field(default_factory=set)
+    requests_since: int = 0
+
+    def refuses_all(self, texts: Sequence[str]) -> bool:
+        new = {hash(text) for text in texts} - self.refused_since
+        if new and len(self.refused_since) < _MOST_TEXTS:
+            self.refused_since |= new
+            self.requests_since += 1
+        return len(self.refused_since) >= _SEVERAL_POSTS and self.requests_since >= _SEVERAL_REQUESTS
 
 
 class RejectedTexts:
@@ -25,7 +37,10 @@ class RejectedTexts:
         self._models: dict[str, _Model] = {}
 
     def accepted(self, model: str) -> None:
-        self._models.setdefault(model, _Model()).answers += 1
+        known = self._models.setdefault(model, _Model())
+        known.answers += 1
+        known.refused_since.clear()
+        known.requests_since = 0
 
     def kind(self, model: str, texts: Sequence[str]) -> Kind:
         """The kind of an unexplained refusal of a request about these texts.
@@ -36,13 +51,13 @@ class RejectedTexts:
         known = self._models.setdefault(model, _Model())
         answers_others = known.answers > known.at_last_refusal
         known.at_last_refusal = known.answers
+        unknown = Kind.FORBIDDEN if known.refuses_all(texts) else Kind.SERVER_ERROR
         if len(texts) > 1:
-            return Kind.REFUSED if answers_others else Kind.SERVER_ERROR
+            return Kind.REFUSED if answers_others else unknown
         before = known.refused.pop(hash(texts[0]), None)
         known.refused[hash(texts[0])] = known.answers
         if len(known.refused) > _MOST_TEXTS:
             known.refused.popitem(last=False)
         if before is not None:
             return Kind.REFUSED if before < known.answers else Kind.SERVER_ERROR
-        in_a_row = sum(answers == known.answers for answers in known.refused.values())
-        return Kind.FORBIDDEN if in_a_row >= _SEVERAL else Kind.SERVER_ERROR
+        return unknown

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from services.llm.answer_checks import AnswerProblem
 from services.llm.answer_parser import ParsedAnswer, read_answer
-from services.llm.error_rules import rule_of
+from services.llm.error_rules import ADDRESS_WORDS, TOO_LONG, WRONG_ADDRESS, rule_of
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
-from services.llm.server_errors import ServerError, find_error, mapping
+from services.llm.server_errors import ServerError, cleaned_words, find_error, mapping
 
 EXCERPT = 1000
 
@@ -24,8 +24,11 @@ _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _FILTERED = re.compile(
-    r"filter|safety|polic|recitation|prohibited|blocklist|spii|sensitive|refusal|guardrail|moderat", re.IGNORECASE
+    r"filter|safety|unsafe|polic|recitation|prohibited|block|blacklist|spii|sensitive|refusal|guardrail|moderat|censor",
+    re.IGNORECASE,
 )
+_BROKEN_OFF = re.compile(r"error|fail|abort", re.IGNORECASE)
+_NO_ROOM = re.compile(r"context|model_length", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Classified(NamedTuple):
     error: ServerError | None = None
     #: The token budget ended before the model said anything, as thinking does.
     out_of_tokens: bool = False
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the request is refused for its length."""
+        return self.outcomes[0].kind is Kind.REFUSED and TOO_LONG in self.outcomes[0].reason
 
 
 def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
@@ -81,15 +89,20 @@ def _storable(value: Any) -> Any:
 def _of_error(error: ServerError, texts: Sequence[str], now: datetime, *, excerpt: str | None) -> Outcome:
     rule = rule_of(error)
     platform = rule.kind is Kind.ACCOUNT or (rule.kind is Kind.LIMITED and error.is_platform_limit)
-    words = error.words(texts)
     return Outcome(
         rule.kind,
-        f"HTTP {error.code}: {rule.wording}" + (f": “{words}”" if words else ""),
+        _quoting(f"HTTP {error.code}: {rule.wording}", "; ".join(error.own_messages), texts),
         until=retry_at(error, now),
         platform=platform,
         limit=_limit(error) if rule.kind is Kind.LIMITED and platform else None,
         excerpt=excerpt,
     )
+
+
+def _quoting(reason: str, words: str, texts: Sequence[str]) -> str:
+    """The reason, with the server's or the model's own words behind it."""
+    cleaned = cleaned_words(words, texts)
+    return f"{reason}: “{cleaned}”" if cleaned else reason
 
 
 def _limit(error: ServerError) -> Limit | None:
@@ -103,6 +116,8 @@ def _of_no_json(reply: Reply) -> Outcome:
     if not reply.body.strip():
         return Outcome(Kind.EMPTY, "the answer was empty")
     excerpt = _excerpt(reply)
+    if ADDRESS_WORDS.search(excerpt.lower()):
+        return Outcome(Kind.SERVER_ERROR, WRONG_ADDRESS, excerpt=excerpt)
     if excerpt.lstrip().startswith("<"):
         hint = "is OPENROUTER_BASE_URL the address of an API? /v1 may be missing"
         return Outcome(Kind.SERVER_ERROR, f"the server answered with an HTML page ({hint})", excerpt=excerpt)
@@ -121,12 +136,17 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     content, reason = _content(choice, message), _text(choice.get("finish_reason"))
     native = _text(choice.get("native_finish_reason"))
     has_no_content = not content.strip()
-    if _FILTERED.search(reason) or (has_no_content and (message.get("refusal") or _FILTERED.search(native))):
-        return (Outcome(Kind.REFUSED, "the model refuses the text"),) * count, False
+    refusal = _text(message.get("refusal"))
+    if _FILTERED.search(reason) or (has_no_content and (refusal or _FILTERED.search(native) or _is_blocked(body))):
+        return (Outcome(Kind.REFUSED, _quoting("the model refuses the text", refusal, texts)),) * count, False
+    if has_no_content and (_NO_ROOM.search(reason) or _NO_ROOM.search(native)):
+        return (Outcome(Kind.REFUSED, TOO_LONG),) * count, False
     cut = bool(_CUT & {reason.lower(), native.lower()})
     parsed = read_answer(content, count, texts, cut=cut)
     if not parsed.tags:
         parsed = next((found for found in _elsewhere(message, texts) if found.tags), parsed)
+    if has_no_content and not parsed.tags and _BROKEN_OFF.search(reason):
+        return (Outcome(Kind.SERVER_ERROR, "the provider failed (the model stopped with an error)"),) * count, False
     if has_no_content and not parsed.tags and any(message.get(name) for name in _REASONING):
         parsed = ParsedAnswer({}, dict.fromkeys(parsed.problems, AnswerProblem.ONLY_THINKING))
     outcomes = tuple(_of_post(parsed, number, content) for number in range(1, count + 1))
@@ -135,6 +155,11 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
         AnswerProblem.ONLY_THINKING,
     }
     return outcomes, said_nothing and cut
+
+
+def _is_blocked(body: dict[str, Any]) -> bool:
+    """Gemini's own form of a refused prompt, without choices."""
+    return bool(mapping(body.get("promptFeedback")).get("blockReason"))
 
 
 def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:

@@ -17,12 +17,16 @@ _TEXT_LIMIT = 4000
 _ECHO = 20
 _SHORTEST_ECHO = 8
 
-_MESSAGE_KEYS = ("message", "msg", "detail", "error", "errors", "raw", "error_description", "title")
+_MESSAGE_KEYS = ("message", "msg", "status_msg", "detail", "error", "errors", "raw", "error_description", "title")
 _MARK_KEYS = ("type", "code", "param", "error_type", "reason", "status", "loc")
 _NESTED_KEYS = ("metadata", "innererror", "details")
 #: OpenRouter's headline over a provider's own message.
 _HEADLINE = "provider returned error"
-_SECRET = re.compile(r"\b(?:bearer\s+\S+|(?:sk|pk|gsk|xai|key|hf|aiza)[-_]?[\w*.-]{8,})", re.IGNORECASE)
+_SECRET = re.compile(
+    r"\b(?:bearer\s+\S+|(?:sk|pk|gsk|xai|pplx|nvapi|fw|key|hf|aiza)[-_]?[\w*.-]{8,})|[^\s'\"]*\*{2,}[^\s'\",;]*|"
+    r"(?<=key provided: )[^\s'\",;]+",
+    re.IGNORECASE,
+)
 _URL_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*")
 
 
@@ -50,12 +54,22 @@ class ServerError:
     def is_daily(self) -> bool:
         return "per-day" in self.text or "perday" in self.text
 
-    def words(self, texts: Sequence[str]) -> str:
-        """The server's words: at most WORDS_LIMIT characters, without keys and without the posts' `texts`."""
+    @property
+    def own_messages(self) -> tuple[str, ...]:
+        """The messages without a headline over them, each once."""
         specific = [message for message in self.messages if message.lower().strip(" .") != _HEADLINE]
-        joined = " ".join("; ".join(dict.fromkeys(specific or self.messages)).split())
-        told = _URL_QUERY.sub(r"\1", _SECRET.sub("[key]", _without_texts(joined[:_TEXT_LIMIT], texts)))
-        return told if len(told) <= WORDS_LIMIT else told[: WORDS_LIMIT - 1].rstrip() + "…"
+        return tuple(dict.fromkeys(specific or self.messages))
+
+    def words(self, texts: Sequence[str]) -> str:
+        """The server's own words, cleaned."""
+        return cleaned_words("; ".join(self.own_messages), texts)
+
+
+def cleaned_words(words: str, texts: Sequence[str]) -> str:
+    """A server's or model's words in one line: at most WORDS_LIMIT characters, without keys and the posts' `texts`."""
+    line = "".join(char if char.isprintable() else " " for char in words[:_TEXT_LIMIT])
+    told = _URL_QUERY.sub(r"\1", _SECRET.sub("[key]", _without_texts(" ".join(line.split()), texts)))
+    return told if len(told) <= WORDS_LIMIT else told[: WORDS_LIMIT - 1].rstrip() + "…"
 
 
 def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerError | None:
@@ -65,11 +79,11 @@ def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerErro
         body = body[0]
     if not isinstance(body, dict):
         return None if 200 <= status < 300 else ServerError(status, headers=lower)
-    raw = body.get("error") or _choice_error(body)
+    raw = body.get("error") or _choice_error(body) or _base_error(body)
     if raw:
         return _parsed(raw, body, status, lower)
     says_why = any(isinstance(body.get(name), str) for name in ("message", "detail"))
-    is_answer = 200 <= status < 300 and ("choices" in body or not says_why)
+    is_answer = 200 <= status < 300 and (bool(body.get("choices")) or not says_why)
     return None if is_answer else _parsed(body, body, status, lower)
 
 
@@ -78,6 +92,12 @@ def _choice_error(body: dict[str, Any]) -> Any:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     stopped = {"message": "the model stopped with an error"} if choice.get("finish_reason") == "error" else None
     return choice.get("error") or stopped
+
+
+def _base_error(body: dict[str, Any]) -> Any:
+    """MiniMax's error, in an answer with HTTP 200."""
+    base = mapping(body.get("base_resp"))
+    return base if base.get("status_code") and not body.get("choices") else None
 
 
 def _parsed(raw: Any, body: dict[str, Any], status: int, headers: Mapping[str, str]) -> ServerError:

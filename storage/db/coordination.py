@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import structlog
 from sqlalchemy import NullPool, Select, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.db.engine import Database, is_unavailable
+from storage.db.engine import Database, is_unavailable, make_postgresql_engine
 
 log = structlog.get_logger(__name__)
 
@@ -143,12 +143,15 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
 
 
 class Coordination:
-    """Listens, and leads if no other process does. On SQLite the only process leads."""
+    """Listens, and leads if no other process does.
+
+    On SQLite, and behind a pooler of transactions, the only process leads.
+    """
 
     def __init__(
         self, database: Database, listeners: Listeners, *, duties: Duties | None = None, look: Look | None = None
     ) -> None:
-        """`duties`: None in a process that never leads; `listeners`: not used on SQLite."""
+        """`duties`: None in a process that never leads; `listeners`: not used where it is alone."""
         self._database = database
         self._listeners = listeners
         self._duties = duties
@@ -183,7 +186,7 @@ class Coordination:
     async def run(self) -> None:
         """Run until `stop`; reconnect while the database is unavailable."""
         try:
-            if self._database.is_sqlite:
+            if self._database.is_sqlite or self._database.is_behind_pooler:
                 await self._alone()
             else:
                 await self._with_others()
@@ -233,7 +236,7 @@ class Coordination:
 
     @asynccontextmanager
     async def _link(self) -> AsyncIterator[Link]:
-        engine = create_async_engine(self._database.url, poolclass=NullPool)
+        engine = make_postgresql_engine(self._database.url, {}, poolclass=NullPool)
         async with asyncio.timeout(LONGEST_PAUSE):
             link = await Link.open(engine, {**self._listeners, VACANCY_CHANNEL: self._called.set})
         try:

@@ -1,18 +1,25 @@
 """The engine and its transactions, on SQLite and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InvalidatePoolError,
+    InvalidRequestError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from storage.db import sqlite
+from storage.db import libpq, sqlite
 from storage.db.database_file import DatabaseFile
 from storage.schema.parser_tables import COLUMNS_KEY
 
@@ -40,7 +47,7 @@ def parse_url(url: str) -> URL:
     """`sqlite:///…`, `postgresql://…` or `postgres://…` → URL with our driver, or DatabaseUrlError."""
     allowed = "use sqlite:///path/to/file.db or postgresql://user:password@host/name"
     try:
-        parsed = make_url(url)
+        parsed = make_url(libpq.without_lists(url.strip()))
         backend = parsed.get_backend_name()
     except Exception as error:
         raise DatabaseUrlError(f"is not a database address: {allowed}") from error
@@ -52,12 +59,25 @@ def parse_url(url: str) -> URL:
         # The part of the password after its own @ would be taken for the host, and shown in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
     if backend in {"postgresql", "postgres"}:
-        return parsed.set(drivername="postgresql+asyncpg")
+        return _checked(libpq.with_parts_in_place(parsed.set(drivername="postgresql+asyncpg")))
     raise DatabaseUrlError(f"is of another kind ({backend}): {allowed}")
+
+
+def _checked(url: URL) -> URL:
+    try:
+        place = libpq.translate(url).url
+        # SQLAlchemy's own checks are of the hosts and ports.
+        place.get_dialect()().create_connect_args(place)
+    except (ValueError, SQLAlchemyError) as error:
+        raise DatabaseUrlError(str(error)) from None
+    return url
 
 
 def shown(url: URL) -> str:
     """The address for messages: without driver, password and query, which may contain a password, too."""
+    hosts = url.query.get("host", ())
+    if hosts and not isinstance(hosts, str):
+        url = url.set(host=hosts[0].partition(":")[0], port=None)
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
@@ -98,6 +118,8 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.file = DatabaseFile(Path(str(url.database))) if self.is_sqlite else None
+        #: LISTEN and locks of a session do not hold there.
+        self.is_behind_pooler = not self.is_sqlite and libpq.is_transaction_pooler(url)
         self.engine = sqlite.make_engine(url, self.file) if self.file else _make_engine(url, statement_seconds)
         # What all sessions share: `parser_tables` keeps the tables' columns there.
         self._session_info: dict[str, Any] = {COLUMNS_KEY: {}}
@@ -135,24 +157,32 @@ class Database:
 
 
 def _make_engine(url: URL, statement_seconds: float | None) -> AsyncEngine:
-    engine = create_async_engine(
+    engine = make_postgresql_engine(
         url,
-        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+        {"command_timeout": statement_seconds},
         pool_size=5,
         max_overflow=5,
         pool_timeout=10,
         # An error's parameters would put the text of a post into the log.
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
+    if not libpq.is_transaction_pooler(url):
+        event.listen(engine.sync_engine, "connect", _on_postgresql_connect)
     event.listen(engine.sync_engine, "checkout", _on_postgresql_checkout)
     event.listen(engine.sync_engine, "handle_error", _on_postgresql_error)
     return engine
 
 
+def make_postgresql_engine(url: URL, arguments: Mapping[str, Any], **options: Any) -> AsyncEngine:
+    """`arguments`: asyncpg's, beside those of the address; `options`: SQLAlchemy's."""
+    address = libpq.translate(url)
+    arguments = {"timeout": CONNECT_SECONDS, **arguments, **address.arguments}
+    return create_async_engine(address.url, connect_args=arguments, **options)
+
+
 def _on_postgresql_connect(connection: Any, _record: Any) -> None:
     # An idle transaction belongs to a dead connection, whose locks would block others. pgbouncer refuses this as a
-    # start-up parameter.
+    # start-up parameter, and behind one that pools transactions it would hold for other programs.
     cursor = connection.cursor()
     cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
     cursor.close()

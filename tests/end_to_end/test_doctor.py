@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.migration.inspection import VERSION_TABLE
 from tests.end_to_end.process import ADMIN, environment, run, running_bot
+from tests.http_proxy import http_proxy
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,7 +37,7 @@ async def test_without_administrators_the_bot_starts_and_says_so(
     assert checks(output) == [
         "ok    settings",
         "warn  administrators",
-        "ok    database",
+        "warn  database",
         "ok    telegram",
         "ok    provider",
     ]
@@ -47,6 +49,35 @@ async def test_without_administrators_the_bot_starts_and_says_so(
         assert '"level": "warning"' in warned[0]
         assert "ADMIN_IDS" in warned[0]
         assert await bot.stop() == 0
+
+
+@pytest.mark.slow
+async def test_all_goes_through_the_proxy_of_the_variables(
+    tmp_path: Path, telegram: TelegramSandbox, provider: ProviderSandbox
+) -> None:
+    """Doctor and the bot; but for what NO_PROXY names."""
+    async with http_proxy({"telegram.invalid": telegram.url, "models.invalid": provider.url}) as proxy:
+        settings = {
+            **environment(f"sqlite:///{tmp_path / 'metka.db'}", telegram, provider),
+            "TELEGRAM_API_URL": "http://telegram.invalid",
+            "OPENROUTER_BASE_URL": "http://models.invalid/v1",
+            # Its quota is asked for at the start.
+            "OPENROUTER_MODEL": "one/model:free",
+            "ALL_PROXY": f"socks5://127.0.0.1:{proxy.port}",
+        }
+        status, output = await run(settings, "doctor")
+        assert status == 0, output
+        assert {"SOCKS5 telegram.invalid:80", "SOCKS5 models.invalid:80"} == set(proxy.asked)
+        proxy.asked.clear()
+        status, output = await run({**settings, "NO_PROXY": "models.invalid"}, "doctor")
+        assert "ok    telegram" in output
+        assert "FAIL  provider: The provider does not answer" in output
+        proxy.asked.clear()
+        async with running_bot(settings) as bot:
+            await bot.logs("started")
+            async with asyncio.timeout(30), proxy.news:
+                await proxy.news.wait_for(lambda: len(set(proxy.asked)) == 2)
+            assert await bot.stop() == 0
 
 
 @pytest.mark.parametrize("path", [pytest.param("/proc/x/metka.db", marks=pytest.mark.slow), "{folder}/README.md"])

@@ -11,6 +11,7 @@ from yarl import URL
 
 from services.certificates import TRUST, certificate_fault
 from services.clock import Clock, utc_now
+from services.proxies import DIRECT, Proxies
 from services.sources.base import (
     UNKNOWN,
     Delivery,
@@ -54,6 +55,7 @@ class PreviewClient:
         requests_per_second: float = 1.0,
         timeout: float = 30.0,
         clock: Clock = utc_now,
+        proxies: Proxies = DIRECT,
     ) -> None:
         """`about`: a URL for the User-Agent, by which the server's operators can reach this bot's owner."""
         self._base = URL(base_url.rstrip("/"))
@@ -66,6 +68,7 @@ class PreviewClient:
         self._limiter = AsyncLimiter(1, 1 / requests_per_second)
         self._timeout = timeout
         self._clock = clock
+        self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._validators: dict[str, _Validators] = {}
@@ -133,6 +136,7 @@ class PreviewClient:
                 # asyncio.timeout in `fetch` is the only time limit.
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                **self._proxies.session_options(str(self._base)),
             )
         return self._session
 

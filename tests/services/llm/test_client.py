@@ -125,6 +125,27 @@ async def test_a_context_too_short_for_the_answer_goes_without_its_limit() -> No
         assert await asked.kinds(TEXTS[0]) == [Kind.REFUSED]
 
 
+def sent_letters(body: Json) -> int:
+    return str(body["messages"][-1]["content"]).count("ж")
+
+
+async def test_a_text_too_long_for_the_model_is_sent_shorter() -> None:
+    """Half of it, then the least; learnt for this post and model. Of several posts fewer are asked about."""
+    too_long = (400, {"error": {"message": "prompt is too long: 9 tokens > 5 maximum"}})
+    text = "ж" * 1000
+    async with asking("") as asked:
+        asked.script = lambda body: too_long if sent_letters(body) > 300 else None
+        assert await asked.kinds(text, text, text) == [Kind.UNSUPPORTED, Kind.UNSUPPORTED, Kind.TAGGED]
+        assert await asked.kinds(text) == [Kind.TAGGED]
+        assert [sent_letters(body) for body in asked.bodies] == [1000, 500, 200, 200]
+        await asked.ask(text, MODELS[1])
+        assert sent_letters(asked.bodies[-1]) == 1000
+        several = Request((text[:400], text[:401]), MODELS[:1])
+        assert {outcome.kind for outcome in (await asked.client.ask(several)).outcomes} == {Kind.REFUSED}
+        asked.script = lambda _: too_long
+        assert await asked.kinds(text) == [Kind.REFUSED]
+
+
 async def test_a_model_without_a_system_role_gets_the_rules_from_the_user() -> None:
     async with asking("") as asked:
         error = (400, {"object": "error", "message": "System role not supported"})
@@ -156,6 +177,22 @@ async def test_an_unexplained_refusal_of_every_text_is_the_configurations_fault(
         kinds = [await settled(asked, text) for text in TEXTS[:3]]
         assert kinds == [Kind.SERVER_ERROR, Kind.SERVER_ERROR, Kind.FORBIDDEN]
         assert "tenant is not provisioned" in (await asked.ask(TEXTS[3])).outcome.reason
+
+
+async def test_an_unexplained_refusal_of_every_batch_is_the_configurations_fault() -> None:
+    """Known after two batches, and features are tried for the first of them alone."""
+    async with asking("") as asked:
+        asked.script = lambda _: UNHELPFUL
+        kinds = []
+        for batch in (TEXTS[:3], TEXTS[3:6], TEXTS[6:]):
+            while (kind := (await asked.client.ask(Request(batch, MODELS[:1]))).outcome.kind) is Kind.UNSUPPORTED:
+                assert len(asked.bodies) < 10
+            kinds.append(kind)
+        assert kinds == [Kind.SERVER_ERROR, Kind.FORBIDDEN, Kind.FORBIDDEN]
+        assert len(asked.bodies) == 4
+        asked.now += timedelta(minutes=1)
+        asked.script = lambda body: UNHELPFUL if "response_format" in body else None
+        assert await asked.kinds(*TEXTS[:1] * 2) == [Kind.UNSUPPORTED, Kind.TAGGED]
 
 
 async def test_an_unexplained_refusal_of_one_text_is_that_posts() -> None:
