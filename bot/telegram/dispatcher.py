@@ -33,15 +33,20 @@ def make_dispatcher(
     people: People,
     i18n: I18n,
     on_update: Callable[[str, str, float], None] | None = None,
+    press_answered_within: float = 1.0,
     **dependencies: Any,
 ) -> Dispatcher:
-    """Handlers get `people`, `i18n` and `dependencies` by name. `on_update`: an update's type, result and seconds."""
+    """Handlers get `people`, `i18n` and `dependencies` by name.
+
+    `on_update`: an update's type, result and seconds. `press_answered_within`: seconds after which a press is answered
+    without its handler's text.
+    """
     dispatcher = Dispatcher(disable_fsm=True, people=people, i18n=i18n, **dependencies)
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))
     dispatcher.update.outer_middleware(MarkAnswers())
     throttle, find_user = Throttle(i18n), FindUser(people, i18n)
-    dispatcher.callback_query.outer_middleware(AnswerPresses())
+    dispatcher.callback_query.outer_middleware(AnswerPresses(press_answered_within))
     for observer in (dispatcher.message, dispatcher.callback_query):
         observer.outer_middleware(throttle)
         observer.outer_middleware(find_user)

@@ -94,10 +94,11 @@ async def running_bot(
     again: bool = False,
     public_url: str | None = None,
     admins: frozenset[int] = frozenset({BOSS}),
+    press_answered_within: float = 60.0,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
-    `again`: after an earlier one on the same database.
+    `again`: after an earlier one on the same database. `press_answered_within`: long, since a loaded machine is slow.
     """
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
         telegram.add_user(person, name, language, started=True)
@@ -133,6 +134,7 @@ async def running_bot(
             i18n=i18n,
             hashtags=hashtags,
             on_update=None if metrics is None else metrics.updated,
+            press_answered_within=press_answered_within,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
         nudge = asyncio.create_task(_nudge(notifier, writer))
