@@ -35,6 +35,7 @@ from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
+from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
 from tests.services.engine import running
@@ -136,7 +137,8 @@ async def running_bot(
             on_update=None if metrics is None else metrics.updated,
             press_answered_within=press_answered_within,
         )
-        polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
+        alerts = UpdateAlerts(database, admins, utc_now)
+        polling = Polling(bot, dispatcher, TelegramHealth(utc_now), on_unreadable=alerts.unreadable)
         nudge = asyncio.create_task(_nudge(notifier, writer))
         tasks = (polling, notifier, progress, importer, writer)
         running_tasks = [asyncio.create_task(task.run()) for task in tasks]

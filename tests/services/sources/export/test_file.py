@@ -66,7 +66,7 @@ def test_texts_in_all_their_forms(tmp_path: Path) -> None:
         "\n",
         {"type": "link", "text": "c", "href": {"text": "no"}},
         5,
-        ["no"],
+        ["d"],
     ]
     poll = {"question": "Tea?", "closed": False, "answers": [{"text": "Yes", "voters": 3}, {"text": "No"}, 7]}
     rich = {"question": ["Te", {"type": "custom_emoji", "text": "a?"}], "answers": [{"text": ["Y", "es"]}]}
@@ -80,7 +80,10 @@ def test_texts_in_all_their_forms(tmp_path: Path) -> None:
         a_message(7, None),
         a_message(8, {"type": "plain", "text": "one part"}),
         folder=tmp_path,
-    ) == ["a b\nc", "a b\nc", "Tea?\n— Yes\n— No", "Tea?\n— Yes", "Caption", None, None, "one part"]
+    ) == [
+        *("a b\ncd", "a b\ncd", "Tea?\n— Yes\n— No", "Tea?\n— Yes", "Caption\nTea?\n— Yes\n— No"),
+        *(None, None, "one part"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,18 +134,18 @@ def test_what_is_no_post_is_counted(tmp_path: Path) -> None:
         {**a_message(1), "id": "1"},
         {**a_message(1), "id": None},
         {**a_message(1), "date": "yesterday", "date_unixtime": "9" * 50},
-        {"type": "unsupported"},
         {},
         5,
         "text",
         None,
         [[1]],
     ]
-    deliveries, fault = read(write(tmp_path, a_channel(a_service(1), *odd, a_message(2), a_service(3))))
+    unsupported = {"id": 4, "type": "unsupported"}
+    deliveries, fault = read(write(tmp_path, a_channel(a_service(1), *odd, a_message(2), a_service(3), unsupported)))
     assert fault is None
-    assert dict(deliveries[0].skipped) == {"service": 2, "unreadable": len(odd)}
+    assert dict(deliveries[0].skipped) == {"service": 2, "unreadable": len(odd), "unsupported": 1}
     assert [post.message_id for post in deliveries[0].posts] == [2]
-    assert deliveries[0].position == len(odd) + 3
+    assert deliveries[0].position == len(odd) + 4
 
 
 def test_what_members_wrote_before_a_group_became_a_supergroup_is_kept(tmp_path: Path) -> None:
