@@ -4,7 +4,6 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher, Router
 from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.types import LinkPreviewOptions
 from pydantic import SecretStr
@@ -14,6 +13,7 @@ from bot.telegram.call_retry import retry_call
 from bot.telegram.error_handler import on_error
 from bot.telegram.middlewares import AnswerPresses, FindUser, MarkAnswers, MeasureUpdates, RepeatUntilStored, Throttle
 from bot.telegram.rate_limit import MessageRateLimit
+from bot.telegram.session import BotApiSession
 from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
 
@@ -21,7 +21,7 @@ from services.accounts.people import LANGUAGES, People
 def make_bot(token: SecretStr | str, api_url: str | None = None) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
-    session = AiohttpSession(api=api)
+    session = BotApiSession(api=api)
     session.middleware(MessageRateLimit())
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview=LinkPreviewOptions(is_disabled=True))
     return Bot(plain, session=session, default=defaults)

@@ -37,9 +37,9 @@ MEMBERS: dict[str, type[TelegramObject]] = {
 
 def reduced(update: Mapping[str, Any]) -> Json:
     kinds: dict[str, Callable[[Json], Json]] = {
-        "message": _message,
-        "channel_post": _message,
-        "edited_channel_post": _message,
+        "message": reduced_message,
+        "channel_post": reduced_message,
+        "edited_channel_post": reduced_message,
         "callback_query": _press,
         "my_chat_member": _membership,
     }
@@ -47,13 +47,13 @@ def reduced(update: Mapping[str, Any]) -> Json:
     return {"update_id": update.get("update_id"), **read}
 
 
-def _message(raw: Json) -> Json:
+def reduced_message(raw: Json) -> Json:
     parts = {"chat": _chat, "from": _user, "sender_chat": _chat, "forward_origin": _origin, "document": _file}
     return {**_typed(raw, MESSAGE), **_parts(raw, parts)}
 
 
 def _press(raw: Json) -> Json:
-    return {"chat_instance": "", **_typed(raw, PRESS), **_parts(raw, {"from": _user, "message": _message})}
+    return {"chat_instance": "", **_typed(raw, PRESS), **_parts(raw, {"from": _user, "message": reduced_message})}
 
 
 def _membership(raw: Json) -> Json:
