@@ -285,7 +285,8 @@ def messages(t: Texts) -> Iterator[str]:
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield channel_added(t, NASTY * 50, may_use=True)
-    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
+    skipped = dict.fromkeys(("service", "unreadable", "unsupported", "damaged"), 10**9)
+    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, skipped, 10**6, 10**5)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),
