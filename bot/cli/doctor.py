@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import click
 
+from bot.cli.telegram_checks import telegram_findings
 from bot.errors import StartError
 from bot.runtime.database_startup import address, connect, reach, settings_or_stop
 from bot.settings import APPOINT, Settings
@@ -38,6 +39,10 @@ async def run_doctor() -> int:
         except (CheckFailed, StartError) as error:
             failed += 1
             click.echo(f"FAIL  {name}: {error}")
+            continue
+        if name == "telegram":
+            async for found in telegram_findings(settings):
+                click.echo(f"{found.level:<6}{found.name}: {found.text}")
     return 1 if failed else 0
 
 
