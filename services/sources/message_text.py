@@ -28,6 +28,8 @@ WORDLESS = _names(
     " poll_option_deleted suggested_post_approved suggested_post_approval_failed suggested_post_declined"
     " suggested_post_paid suggested_post_refunded gift unique_gift chat_owner_left chat_owner_changed"
 )
+#: A message with one of these is understood, also if it has no words.
+UNDERSTOOD = WORDLESS | _names("giveaway giveaway_winners giveaway_information giveaway_results game invoice venue")
 #: What is said about a message, and what is not its author's.
 ABOUT = _names(
     "actor caption_entities chat direct_messages_topic entities external_reply forward_origin from"
@@ -59,7 +61,7 @@ def message_text(message: Mapping[str, Any]) -> MessageText:
     text = "\n".join(dict.fromkeys(lines))
     if text.strip():
         return MessageText(text)
-    return MessageText(None, is_supported=not WORDLESS.isdisjoint(message))
+    return MessageText(None, is_supported=not UNDERSTOOD.isdisjoint(message))
 
 
 def poll_text(poll: Mapping[str, Any]) -> str:
