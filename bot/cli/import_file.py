@@ -104,7 +104,6 @@ def _progress(path: Path) -> Iterator[Callable[[int], None]]:
 
 
 def summary_lines(done: ImportResult) -> list[str]:
-    service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
     lines = [
         f"Messages: {done.messages:,}, chats with posts: {done.chats:,}"
         + (f", of them personal: {done.personal:,}" if done.personal else ""),
@@ -112,8 +111,11 @@ def summary_lines(done: ImportResult) -> list[str]:
         f"Known already: {done.known:,}",
         f"With a newer text: {done.edited:,}",
     ]
-    if service:
-        lines.append(f"Skipped: {service:,} service messages (somebody joined, a call, a pinned message, …)")
-    if unreadable:
-        lines.append(f"Skipped: {unreadable:,} messages that cannot be read (without a number or a date)")
-    return lines
+    reasons = {
+        "service": "service messages (somebody joined, a call, a pinned message, …)",
+        "unreadable": "messages that cannot be read (without a number or a date)",
+        "unsupported": "messages of kinds that Telegram Desktop leaves out",
+        "damaged": "messages that could not be read, since the file is damaged there",
+    }
+    skipped = [(done.skipped.get(reason, 0), words) for reason, words in reasons.items()]
+    return [*lines, *(f"Skipped: {count:,} {words}" for count, words in skipped if count)]

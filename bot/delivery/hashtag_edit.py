@@ -2,7 +2,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import Bot
+from aiogram.enums import ChatMemberStatus
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.methods import TelegramMethod
 from aiogram.types import (
     ChatMemberAdministrator,
     ChatMemberUpdated,
@@ -17,6 +19,16 @@ from services.hashtags.service import MessageEdit
 #: How Telegram says that the bot may not edit in a channel, other than by 403.
 RIGHTS = ("not enough rights", "chat_admin_required", "administrator rights", "chat not found", "have no rights")
 GONE = ("message to edit not found", "message_id_invalid")
+
+
+class GetRawChatMember(TelegramMethod[dict[str, Any]]):
+    """getChatMember without validation: aiogram refuses a member without rights that an older server does not know."""
+
+    __returning__ = dict[str, Any]
+    __api_method__ = "getChatMember"
+
+    chat_id: int
+    user_id: int
 
 
 async def edit_message(bot: Bot, edit: MessageEdit) -> datetime | None:
@@ -75,10 +87,10 @@ async def is_without_rights(bot: Bot, chat_id: int, error: TelegramAPIError) -> 
 async def may_edit(bot: Bot, chat_id: int) -> bool:
     """Raises TelegramAPIError if Telegram cannot be asked now."""
     try:
-        member = await bot.get_chat_member(chat_id, bot.id)
+        member = await bot(GetRawChatMember(chat_id=chat_id, user_id=bot.id))
     except (TelegramBadRequest, TelegramForbiddenError):
         return False
-    return isinstance(member, ChatMemberAdministrator) and bool(member.can_edit_messages)
+    return member.get("status") == ChatMemberStatus.ADMINISTRATOR and bool(member.get("can_edit_messages"))
 
 
 def can_edit(event: ChatMemberUpdated) -> bool:

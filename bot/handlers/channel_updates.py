@@ -7,6 +7,7 @@ from aiogram.types import ChatMemberUpdated, Message
 from bot.delivery.hashtag_edit import can_edit
 from bot.i18n import I18n
 from bot.telegram.channel_message import incoming_post
+from bot.telegram.raw_update import RawUpdate
 from bot.views import channel_news as views
 from services.accounts.people import People
 from services.ingest.channel_posts import ChannelPosts
@@ -16,12 +17,12 @@ log = structlog.get_logger(__name__)
 _MEMBER = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.CREATOR}
 
 
-async def channel_post(message: Message, channel_posts: ChannelPosts) -> None:
-    await channel_posts.channel_post(incoming_post(message, message.chat, message.message_id, message.date))
+async def channel_post(message: Message, raw_update: RawUpdate, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_post(incoming_post(message, raw_update, message))
 
 
-async def channel_edit(message: Message, channel_posts: ChannelPosts) -> None:
-    await channel_posts.channel_edit(incoming_post(message, message.chat, message.message_id, message.date))
+async def channel_edit(message: Message, raw_update: RawUpdate, channel_posts: ChannelPosts) -> None:
+    await channel_posts.channel_edit(incoming_post(message, raw_update, message))
 
 
 async def channel_member(

@@ -5,6 +5,7 @@ from bot.handlers.following import not_followed
 from bot.i18n import Texts
 from bot.keyboards.following import with_follow
 from bot.telegram.channel_message import incoming_post
+from bot.telegram.raw_update import RawUpdate
 from bot.views import forwards as views
 from bot.views import posts as post_views
 from services.accounts.people import CurrentUser
@@ -18,6 +19,7 @@ from services.text import has_text
 
 async def forwarded(
     message: Message,
+    raw_update: RawUpdate,
     t: Texts,
     user: CurrentUser,
     channel_posts: ChannelPosts,
@@ -29,11 +31,11 @@ async def forwarded(
     origin = message.forward_origin
     if not isinstance(origin, MessageOriginChannel):
         return
-    post = incoming_post(message, origin.chat, origin.message_id, origin.date)
+    post = incoming_post(message, raw_update, origin)
     if not has_text(post.text):
         # The other messages of an album carry its caption.
         if message.media_group_id is None:
-            await message.answer(views.no_text(t))
+            await message.answer(views.no_text(t) if post.is_supported else views.not_supported(t))
         return
     receipt = await channel_posts.forwarded(post, user.owner_id, message.chat.id)
     if receipt.post_id is None:

@@ -43,6 +43,7 @@ from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
+from services.notifications.update_alerts import UpdateAlerts
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 
@@ -190,13 +191,28 @@ class Leader:
         """Receive by the webhook; or by polling, after what a webhook brought before."""
         settings, reception = self._engine.settings, self._reception
         is_webhook = settings.webhook_url is not None
-        stored = StoredUpdates(bot, dispatcher, reception.inbox, on_rival=step_down, until_empty=not is_webhook)
+        alerts = UpdateAlerts(self._engine.database, settings.admin_ids, utc_now, self._news.send)
+        stored = StoredUpdates(
+            bot,
+            dispatcher,
+            reception.inbox,
+            on_rival=step_down,
+            until_empty=not is_webhook,
+            on_unreadable=alerts.unreadable,
+        )
         if is_webhook:
             stack.enter_context(reception.arrivals.received_by(stored.wake))
             tasks.start(Webhook(bot, dispatcher, settings, reception.health).run())
             tasks.start(stored.run(), stored.stop)
         else:
-            polling = Polling(bot, dispatcher, reception.health, on_conflict=step_down, leftovers=stored)
+            polling = Polling(
+                bot,
+                dispatcher,
+                reception.health,
+                on_conflict=step_down,
+                leftovers=stored,
+                on_unreadable=alerts.unreadable,
+            )
             tasks.start(polling.run(), polling.stop)
 
     def _schedule(self, stack: AsyncExitStack) -> None:

@@ -5,10 +5,8 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher, Router
 from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.types import LinkPreviewOptions
-from aiohttp import ClientSession
 from pydantic import SecretStr
 
 from bot.i18n import I18n
@@ -16,22 +14,10 @@ from bot.telegram.call_retry import retry_call
 from bot.telegram.error_handler import on_error
 from bot.telegram.middlewares import AnswerPresses, FindUser, MarkAnswers, MeasureUpdates, RepeatUntilStored, Throttle
 from bot.telegram.rate_limit import MessageRateLimit
+from bot.telegram.session import BotApiSession
 from bot.views import help as help_views
 from services.accounts.people import LANGUAGES, People
 from services.proxies import DIRECT, Proxies
-
-
-class _Session(AiohttpSession):
-    """With the usual variables' proxy. aiogram's own session takes every proxy for one that tunnels."""
-
-    def __init__(self, api: TelegramAPIServer, proxies: Proxies) -> None:
-        super().__init__(api=api)
-        self._proxies = proxies
-
-    async def create_session(self) -> ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = ClientSession(**self._proxies.session_options(self.api.base, **self._connector_init))
-        return self._session
 
 
 def make_bot(
@@ -41,7 +27,7 @@ def make_bot(
 ) -> Bot:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
-    session = _Session(api, proxies)
+    session = BotApiSession(api, proxies)
     # aiogram trusts certifi's list alone: the system's and SSL_CERT_FILE are trusted, too.
     if isinstance(context := session._connector_init.get("ssl"), ssl.SSLContext):
         context.load_default_certs()
@@ -56,15 +42,20 @@ def make_dispatcher(
     people: People,
     i18n: I18n,
     on_update: Callable[[str, str, float], None] | None = None,
+    press_answered_within: float = 1.0,
     **dependencies: Any,
 ) -> Dispatcher:
-    """Handlers get `people`, `i18n` and `dependencies` by name. `on_update`: an update's type, result and seconds."""
+    """Handlers get `people`, `i18n` and `dependencies` by name.
+
+    `on_update`: an update's type, result and seconds. `press_answered_within`: seconds after which a press is answered
+    without its handler's text.
+    """
     dispatcher = Dispatcher(disable_fsm=True, people=people, i18n=i18n, **dependencies)
     if on_update is not None:
         dispatcher.update.outer_middleware(MeasureUpdates(on_update))
     dispatcher.update.outer_middleware(MarkAnswers())
     throttle, find_user = Throttle(i18n), FindUser(people, i18n)
-    dispatcher.callback_query.outer_middleware(AnswerPresses())
+    dispatcher.callback_query.outer_middleware(AnswerPresses(press_answered_within))
     for observer in (dispatcher.message, dispatcher.callback_query):
         observer.outer_middleware(throttle)
         observer.outer_middleware(find_user)

@@ -1,19 +1,14 @@
-import asyncio
-
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError, TelegramForbiddenError
+from aiogram.exceptions import AiogramError, TelegramAPIError, TelegramForbiddenError
 from aiogram.types import CallbackQuery, ErrorEvent
 
 from bot.i18n import I18n
-from bot.telegram.call_retry import TRANSIENT, retry_call
 from bot.telegram.middlewares import answer_press, is_private
 from bot.views import errors
 from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
-
-TELL_WITHIN = 3600.0
 
 
 async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
@@ -23,21 +18,15 @@ async def on_error(event: ErrorEvent, bot: Bot, i18n: I18n) -> bool:
         return True
     if is_unavailable(error):
         log.warning("database_unavailable", update_id=update.update_id, error=unavailable_reason(error))
-    elif isinstance(error, TelegramAPIError):
+    elif isinstance(error, AiogramError):
         log.warning("telegram_refused", update_id=update.update_id, error=type(error).__name__)
     else:
         log.error("handler_failed", update_id=update.update_id, exc_info=error)
-    await _tell_until_taken(event, bot, i18n)
-    return True
-
-
-async def _tell_until_taken(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:
-    """While Telegram is away the update stays unconfirmed, for TELL_WITHIN at most."""
     try:
-        async with asyncio.timeout(TELL_WITHIN):
-            await retry_call("tell_person", lambda: _tell(event, bot, i18n), on=TRANSIENT)
-    except (TelegramAPIError, TimeoutError) as error:
-        log.warning("cannot_tell", update_id=event.update.update_id, error=type(error).__name__)
+        await _tell(event, bot, i18n)
+    except TelegramAPIError as failure:
+        log.warning("cannot_tell", update_id=update.update_id, error=type(failure).__name__)
+    return True
 
 
 async def _tell(event: ErrorEvent, bot: Bot, i18n: I18n) -> None:

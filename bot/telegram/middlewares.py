@@ -27,8 +27,6 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 #: Of one person's updates, those above MOST_UPDATES within WINDOW_SECONDS are ignored.
 MOST_UPDATES = 30
 WINDOW_SECONDS = 3.0
-#: Seconds after which a press is answered without its handler's text.
-ANSWER_WITHIN = 1.0
 #: Telegram's limit on the answer to a press.
 TOAST_LENGTH = 200
 DATABASE_PAUSE = 5.0
@@ -204,7 +202,13 @@ def _standing(t: Texts, role: Role) -> Html:
 
 
 class AnswerPresses(BaseMiddleware):
-    """Answers every press, with the handler's toast if it ends soon. The error handler answers after a failure."""
+    """Answers every press, with the handler's toast if it ends `within` these seconds.
+
+    The error handler answers after a failure.
+    """
+
+    def __init__(self, within: float) -> None:
+        self._within = within
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         if not isinstance(event, CallbackQuery):
@@ -212,7 +216,7 @@ class AnswerPresses(BaseMiddleware):
         toast = data["toast"] = Toast()
         handling = asyncio.ensure_future(handler(event, data))
         try:
-            await asyncio.wait({handling}, timeout=ANSWER_WITHIN)
+            await asyncio.wait({handling}, timeout=self._within)
             if not (handling.done() and not handling.cancelled() and handling.exception()):
                 await answer_press(event, toast.text)
             return await handling

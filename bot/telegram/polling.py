@@ -1,7 +1,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from aiogram.types import Update
 from bot.telegram.call_retry import error_name, is_token_refusal, next_pause, retry_call
 from bot.telegram.health import TelegramHealth
 from bot.telegram.stored_updates import GRACE_SECONDS, StoredUpdates
-from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress
+from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress, nobody_is_told
 from services.background_task import BackgroundTask, unless_set
 
 log = structlog.get_logger(__name__)
@@ -47,9 +47,13 @@ class Polling(BackgroundTask):
         *,
         on_conflict: Callable[[], None] = lambda: None,
         leftovers: StoredUpdates | None = None,
+        on_unreadable: Callable[[str], Awaitable[None]] = nobody_is_told,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """`on_conflict`: another process polls with the same token. `leftovers`: what a webhook brought before."""
+        """`on_conflict`: another process polls with the same token. `leftovers`: what a webhook brought before.
+
+        `on_unreadable`: see UpdatesInProgress.
+        """
         super().__init__()
         self._bot = bot
         self._allowed = dispatcher.resolve_used_update_types()
@@ -57,7 +61,7 @@ class Polling(BackgroundTask):
         self._on_conflict = on_conflict
         self._leftovers = leftovers
         self._grace_seconds = grace_seconds
-        self._in_progress = UpdatesInProgress(bot, dispatcher)
+        self._in_progress = UpdatesInProgress(bot, dispatcher, on_unreadable=on_unreadable)
         self._holding: dict[int, float] = {}
         self._next: int | None = None
         self._rest = SHORTEST_REST

@@ -1,10 +1,10 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiogram import Bot, Dispatcher
 
-from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress
+from bot.telegram.updates import MOST_AT_ONCE, UpdatesInProgress, nobody_is_told
 from services.background_task import BackgroundTask
 from services.ingest.received_updates import ReceivedUpdates
 from storage.db.engine import is_unavailable, unavailable_reason
@@ -28,15 +28,19 @@ class StoredUpdates(BackgroundTask):
         *,
         on_rival: Callable[[], None] = lambda: None,
         until_empty: bool = False,
+        on_unreadable: Callable[[str], Awaitable[None]] = nobody_is_told,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """`on_rival`: another process handles the same updates. `until_empty`: `run` ends after the last one."""
+        """`on_rival`: another process handles the same updates. `until_empty`: `run` ends after the last one.
+
+        `on_unreadable`: see UpdatesInProgress.
+        """
         super().__init__()
         self._inbox = inbox
         self._on_rival = on_rival
         self._until_empty = until_empty
         self._grace_seconds = grace_seconds
-        self._in_progress = UpdatesInProgress(bot, dispatcher, on_end=self.wake)
+        self._in_progress = UpdatesInProgress(bot, dispatcher, on_end=self.wake, on_unreadable=on_unreadable)
         #: Set once all updates stored before the start are in progress, or the database is away.
         self.looked = asyncio.Event()
 

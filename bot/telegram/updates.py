@@ -1,25 +1,38 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from aiogram import Bot, Dispatcher
 from aiogram.types import Update
-from pydantic import ValidationError
+
+from bot.telegram.raw_update import RawUpdate, read_update
 
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 100
-LEAST_NUMBER, MOST_NUMBER = -(2**63), 2**63 - 1
+
+
+async def nobody_is_told(_field: str) -> None:
+    pass
 
 
 class UpdatesInProgress:
     """Handles updates side by side. One whose handler fails is handled; one that `finish` cancels comes again."""
 
-    def __init__(self, bot: Bot, dispatcher: Dispatcher, on_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        on_end: Callable[[], None] = lambda: None,
+        on_unreadable: Callable[[str], Awaitable[None]] = nobody_is_told,
+    ) -> None:
+        """`on_unreadable` gets the name of a field that could not be read."""
         self._bot = bot
         self._dispatcher = dispatcher
         self._on_end = on_end
+        self._on_unreadable = on_unreadable
+        self._telling: set[asyncio.Task[None]] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._latest: dict[int, asyncio.Task[None]] = {}
         #: The caller removes updates that it has confirmed.
@@ -32,13 +45,17 @@ class UpdatesInProgress:
 
     def begin(self, update_id: int, raw: dict[str, Any]) -> Update | None:
         """Returns None for an update that cannot be read, which counts as handled."""
-        update = read_update(raw, self._bot)
+        update, received = read_update(raw, self._bot)
+        if received.fault is not None:
+            telling = asyncio.create_task(self._tell(received.fault))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
         if update is None:
             self.handled.add(update_id)
             return None
         channel = _channel_of(update)
         before = None if channel is None else self._latest.get(channel)
-        task = self._tasks[update_id] = asyncio.create_task(self._handle(update, before))
+        task = self._tasks[update_id] = asyncio.create_task(self._handle(update, received, before))
         if channel is not None:
             self._latest[channel] = task
         task.add_done_callback(lambda ended: self._ended(update_id, channel, ended))
@@ -57,12 +74,19 @@ class UpdatesInProgress:
         for task in self._tasks.values():
             task.cancel()
         await self.wait()
+        await asyncio.gather(*self._telling)
 
-    async def _handle(self, update: Update, before: asyncio.Task[None] | None) -> None:
+    async def _tell(self, field: str) -> None:
+        try:
+            await self._on_unreadable(field)
+        except Exception:
+            log.exception("alert_failed")
+
+    async def _handle(self, update: Update, received: RawUpdate, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
         try:
-            await self._dispatcher.feed_update(self._bot, update)
+            await self._dispatcher.feed_update(self._bot, update, raw_update=received)
         except Exception:
             log.exception("update_failed", update_id=update.update_id)
 
@@ -79,33 +103,3 @@ def _channel_of(update: Update) -> int | None:
     """A channel's updates are handled in order: an edit must not overtake its post."""
     event = update.channel_post or update.edited_channel_post or update.my_chat_member
     return event.chat.id if event is not None else None
-
-
-def read_update(raw: dict[str, Any], bot: Bot) -> Update | None:
-    """None if aiogram cannot read the update or does not know its kind."""
-    update_id = raw.get("update_id")
-    if _holds_absurd_number(raw):
-        log.warning("update_skipped", update_id=update_id, error="absurd number")
-        return None
-    try:
-        update = Update.model_validate(raw, context={"bot": bot})
-        _ = update.event_type
-    except (ValidationError, LookupError, RecursionError) as error:
-        log.warning("update_skipped", update_id=update_id, error=type(error).__name__)
-        return None
-    return update
-
-
-def _holds_absurd_number(raw: Any) -> bool:
-    """Whether parsed JSON holds an integer that no database takes. Telegram's own have 52 bits at most."""
-    waiting = [raw]
-    while waiting:
-        value = waiting.pop()
-        kind = type(value)
-        if kind is dict:
-            waiting.extend(value.values())
-        elif kind is list:
-            waiting.extend(value)
-        elif kind is int and not LEAST_NUMBER <= value <= MOST_NUMBER:
-            return True
-    return False

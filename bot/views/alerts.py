@@ -20,6 +20,7 @@ def alert(t: Texts, payload: Mapping[str, Any]) -> Html:
         "models_gone": lambda: _models_gone(t, payload),
         "failing": lambda: _failing(t, payload),
         "unreadable": lambda: _unreadable(t, payload),
+        "update_fields": lambda: _update_fields(t, payload),
         "readable": lambda: t._("✅ The pages of public channels can be read again."),
         "recovered": lambda: t._("✅ The provider answers again; posts are being tagged."),
     }
@@ -136,6 +137,17 @@ def _detail(t: Texts, payload: Mapping[str, Any]) -> Html | None:
         return None
     shown, recorded = reason(t, text), escape(shorten(text.partition(": “")[0], 200))
     return lines(shown, Html(f"<code>{recorded}</code>") if recorded != shown else None)
+
+
+def _update_fields(t: Texts, payload: Mapping[str, Any]) -> Html:
+    return paragraphs(
+        t._("⚠️ <b>I cannot read all that Telegram sends</b>"),
+        Html(f"<code>{escape(shorten(str(payload.get('field')), 200))}</code>"),
+        t._(
+            "This field has another form than I know. What can be read is handled as usual. Look for a new version of "
+            "Metka, or of the Bot API server if you run your own. I tell you of this once a day at most."
+        ),
+    )
 
 
 def _unreadable(t: Texts, payload: Mapping[str, Any]) -> Html:

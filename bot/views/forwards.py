@@ -7,6 +7,10 @@ def no_text(t: Texts) -> Html:
     return t._("⏭ This post has no text to tag.")
 
 
+def not_supported(t: Texts) -> Html:
+    return t._("⏭ This post is of a kind that I cannot read.")
+
+
 def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
     """This message will be edited to show the tags."""
     post = f"#{post_id}"

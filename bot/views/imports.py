@@ -75,7 +75,9 @@ def went_wrong(t: Texts) -> Html:
 
 def summary(t: Texts, done: ImportResult) -> Html:
     """The numbers; zeros are left out."""
-    service, unreadable = done.skipped.get("service", 0), done.skipped.get("unreadable", 0)
+    service, unreadable, unsupported, damaged = (
+        done.skipped.get(reason, 0) for reason in ("service", "unreadable", "unsupported", "damaged")
+    )
     return lines(
         t._("Messages: {count}", count=done.messages),
         _chats(t, done) if done.chats > 1 else None,
@@ -85,6 +87,8 @@ def summary(t: Texts, done: ImportResult) -> Html:
         t._("Known already: {count}", count=done.known) if done.known else None,
         t._("Skipped, service messages: {count}", count=service) if service else None,
         t._("Skipped, without a number or a date: {count}", count=unreadable) if unreadable else None,
+        t._("Skipped, of a kind that Telegram Desktop leaves out: {count}", count=unsupported) if unsupported else None,
+        t._("Could not be read, since the file is damaged there: {count}", count=damaged) if damaged else None,
     )
 
 

@@ -50,7 +50,7 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
     if post.skipped:
         return t._("Skipped by you: it is not tagged.")
     if post.status == "skipped":
-        return t._("It has no text to tag.")
+        return t._("It is of a kind that I cannot read.") if post.is_unsupported else t._("It has no text to tag.")
     if post.status == "success":
         return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
@@ -106,10 +106,17 @@ def result(t: Texts, post: PostCard) -> Html:
         case "failed":
             return failed_one(t, post)
         case "skipped":
-            text = t._("⏭ {post} is skipped.", post=number(post))
-            return text if post.skipped else t._("⏭ {post} has no text to tag.", post=number(post))
+            return _skipped(t, post)
         case _:
             return _not_yet(t, post)
+
+
+def _skipped(t: Texts, post: PostCard) -> Html:
+    if post.skipped:
+        return t._("⏭ {post} is skipped.", post=number(post))
+    if post.is_unsupported:
+        return t._("⏭ {post} is of a kind that I cannot read.", post=number(post))
+    return t._("⏭ {post} has no text to tag.", post=number(post))
 
 
 def _not_yet(t: Texts, post: PostCard) -> Html:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sandbox.telegram import entities as text_entities
-from sandbox.telegram.errors import ApiError
+from sandbox.telegram.errors import ApiError, OddAnswerError
 from sandbox.telegram.flood import FloodLimits
 from sandbox.telegram.methods import member
 from sandbox.telegram.world import (
@@ -304,6 +304,10 @@ class Actors:
     ) -> None:
         """Answer the next calls of `method` ("*": any) with an error, in one chat or in all."""
         self.world.faults.append(InjectedError(method, ApiError(error_code, description, retry_after), times, chat_id))
+
+    def answer_oddly(self, method: str, text: str, status: int = 200, times: int = 1) -> None:
+        """Answer the next calls of `method` ("*": any) with this body instead of the Bot API's JSON."""
+        self.world.faults.append(InjectedError(method, OddAnswerError(text, status), times))
 
 
 def _as_photo(message: Json) -> Json:

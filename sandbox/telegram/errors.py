@@ -22,6 +22,14 @@ class ApiError(Exception):
         return body
 
 
+class OddAnswerError(ApiError):
+    """An answer that is none of the Bot API's: a proxy's page, nothing, or JSON of another form."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(status, "odd answer")
+        self.text = text
+
+
 def bad_request(what: str) -> ApiError:
     """A 400."""
     return ApiError(400, f"Bad Request: {what}")

@@ -116,10 +116,15 @@ def _upload(params: Json, name: str) -> Upload:
 
 def edit_message_text(world: World, params: Json) -> Json:
     chat, stored = _own_message(world, params, "edit")
-    if "text" not in stored.data:
+    if not {"text", "rich_message"} & stored.data.keys():
         raise bad_request("there is no text in the message to edit")
     text, marks = checks.text_and_entities(params)
-    changed = {"text": text, "entities": marks, "link_preview_options": decoded(params, "link_preview_options")}
+    changed = {
+        "text": text,
+        "entities": marks,
+        "link_preview_options": decoded(params, "link_preview_options"),
+        "rich_message": None,
+    }
     return _edited(world, chat, stored, changed, checks.markup(params))
 
 
@@ -181,7 +186,7 @@ def _may_edit(world: World, chat: Chat, stored: StoredMessage) -> bool:
     """The bot may edit its own messages, and with the right to edit those of a channel."""
     if chat.type != "channel":
         return bool(stored.data.get("from", {}).get("id") == world.bot_id)
-    is_fixed = any(stored.data.get(name) for name in ("forward_origin", "via_bot", "poll", "is_paid_post"))
+    is_fixed = any(stored.data.get(name) for name in ("forward_origin", "via_bot", "poll", "checklist", "is_paid_post"))
     return bool(stored.data.get("x_by_bot")) or (chat.bot_can_edit and not is_fixed)
 
 
@@ -257,7 +262,8 @@ def member(world: World, chat: Chat, *, inside: bool | None = None) -> Json:
     inside = chat.bot_is_member if inside is None else inside
     role = "administrator" if chat.type == "channel" else "member"
     shown = _member(world.bot_user(), role if inside else "left")
-    return shown | ({"can_edit_messages": chat.bot_can_edit} if shown["status"] == "administrator" else {})
+    shown |= {"can_edit_messages": chat.bot_can_edit} if shown["status"] == "administrator" else {}
+    return {name: value for name, value in shown.items() if name not in world.unknown_rights}
 
 
 def _member(user: Json, status: str) -> Json:

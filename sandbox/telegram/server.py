@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sandbox.telegram.actors import Actors
 from sandbox.telegram.control import add_control_routes
-from sandbox.telegram.errors import ApiError
+from sandbox.telegram.errors import ApiError, OddAnswerError
 from sandbox.telegram.methods import METHODS, unknown
 from sandbox.telegram.params import decoded, integer, read_params
 from sandbox.telegram.settings_methods import SETTINGS_METHODS
@@ -47,6 +47,8 @@ class TelegramSandbox(Actors):
             result = await self._called(method, params)
         except ApiError as error:
             self.world.record_error(method, params, error)
+            if isinstance(error, OddAnswerError):
+                return web.Response(text=error.text, status=error.code, content_type="text/html")
             return web.json_response(error.body(), status=error.code)
         return web.json_response({"ok": True, "result": result})
 

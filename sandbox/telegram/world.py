@@ -146,6 +146,8 @@ class World:
         self.callback_ttl = callback_ttl
         #: Send the bot updates of its own edits, which Telegram does not do.
         self.tells_own_edits = False
+        #: Rights that this server does not know yet, as an older one's memberships lack them.
+        self.unknown_rights: frozenset[str] = frozenset()
         self.people: dict[int, TelegramUser] = {}
         self.chats: dict[int, Chat] = {}
         self.store: defaultdict[int, dict[int, StoredMessage]] = defaultdict(dict)

@@ -18,7 +18,7 @@ from storage.db.engine import Database
 from storage.db.locks import lock_number
 from storage.posts import channel_posts as rows
 from storage.posts.channel_posts import StoredPost
-from storage.schema.tables import ChannelOwner
+from storage.schema.tables import UNSUPPORTED, ChannelOwner
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,7 @@ class IncomingPost:
     """A channel's message as Telegram describes it.
 
     `original`: the message as the bot would edit it; None without a text to edit.
+    `is_supported`: False if the message may say something that cannot be read.
     """
 
     channel_telegram_id: int
@@ -43,6 +44,7 @@ class IncomingPost:
     url: str | None = None
     original: EditableMessage | None = None
     edited_at: datetime | None = None
+    is_supported: bool = True
 
 
 class StoreOutcome(StrEnum):
@@ -239,8 +241,8 @@ def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, result: ChannelPostR
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:
     if not has_text(post.text):
-        # An album's other messages have no caption. The text of a single message was deleted.
-        return is_edit and not post.media_group_id and has_text(known.text)
+        # An album's other messages have no caption. The text of a single message was deleted, or cannot be read.
+        return is_edit and post.is_supported and not post.media_group_id and has_text(known.text)
     return post.text != known.text and (is_edit or not has_text(known.text))
 
 
@@ -254,4 +256,5 @@ def _values(post: IncomingPost, user_id: int, channel_id: int) -> dict[str, obje
         "posted_at": post.posted_at,
         "media_group_id": post.media_group_id,
         "tagging_status": "pending" if has_text(post.text) else "skipped",
+        "failure_kind": None if has_text(post.text) or post.is_supported else UNSUPPORTED,
     }

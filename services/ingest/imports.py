@@ -22,7 +22,7 @@ class ImportResult:
     Attributes:
         new, known, edited: posts stored, stored before, and stored before with an older text.
         without_text: new posts with nothing to tag.
-        skipped: messages that became no post, reason ('service', 'unreadable') → how many.
+        skipped: messages that became no post, reason ('service', 'unreadable', 'unsupported', 'damaged') → how many.
         chats, personal: chats with posts, and those of them with one person or bot.
         last_chat: Telegram's id of the latest chat.
     """

@@ -20,6 +20,7 @@ from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import Stored, StoredText
 from storage.queue.claim import Priority
+from storage.schema.tables import UNSUPPORTED
 
 #: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
@@ -201,5 +202,6 @@ def _values(post: SourcePost, user_id: int, channel_id: int, work_class: Priorit
         "parsed_at": now,
         "media_group_id": post.media_group_id,
         "tagging_status": "pending" if has_text(post.text) else "skipped",
+        "failure_kind": None if has_text(post.text) or post.is_supported else UNSUPPORTED,
         "work_class": work_class,
     }

@@ -8,7 +8,7 @@ from storage.channels import hashtags
 from storage.db.engine import Database
 from storage.posts.channel_posts import nameless
 from storage.reads import overview
-from storage.schema.tables import Attempt
+from storage.schema.tables import UNSUPPORTED, Attempt
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
@@ -63,6 +63,10 @@ class PostCard:
     attempt_log: tuple[AttemptView, ...] = ()
     hashtags_of: int | None = None
     gone_at: datetime | None = None
+
+    @property
+    def is_unsupported(self) -> bool:
+        return self.failure_kind == UNSUPPORTED
 
 
 @dataclass(frozen=True, slots=True)

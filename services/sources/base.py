@@ -29,6 +29,7 @@ class SourcePost:
         as_of: when the text was last known to be this; a stored text that is newer stays. None means now.
         media_group_id: Telegram's id of its album.
         members: message numbers of the album, if the source joins them to one post.
+        is_supported: False if the message may say something that the source does not give.
     """
 
     message_id: int
@@ -39,6 +40,7 @@ class SourcePost:
     as_of: datetime | None = None
     media_group_id: str | None = None
     members: tuple[int, ...] = ()
+    is_supported: bool = True
 
 
 #: The reason in `Delivery.skipped` for messages of an unknown kind.

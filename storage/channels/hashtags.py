@@ -98,6 +98,12 @@ async def channels_of(session: AsyncSession, telegram_id: int) -> list[ChannelOw
     return list((await session.execute(query)).scalars())
 
 
+async def owned_channels(session: AsyncSession, limit: int) -> list[ChannelOwner]:
+    """Channels where the bot is an administrator, the latest first."""
+    query = select(ChannelOwner).where(ChannelOwner.removed_at.is_(None)).order_by(ChannelOwner.added_at.desc())
+    return list((await session.execute(query.limit(limit))).scalars())
+
+
 async def last_written(session: AsyncSession, chat_ids: Collection[int]) -> int | None:
     query = (
         select(HashtagRow.post_id)

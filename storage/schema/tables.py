@@ -25,6 +25,9 @@ from storage.schema.types import TagList, UtcDateTime
 # SQLite numbers rows by itself only if the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
+#: Why a post is skipped: it may say something, but what cannot be read.
+UNSUPPORTED = "unsupported"
+
 
 def partial_index(name: str, *columns: Any, where: str) -> Index:
     """A partial index, only described: the migrations create it. A dialect's own argument would import the dialect."""
@@ -107,7 +110,8 @@ class Post(Base):
     after_fault: Mapped[bool | None]
     #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
-    #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
+    #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up). Why it is skipped:
+    #: UNSUPPORTED, or None without text.
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -36,6 +36,7 @@ from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
+from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, running
@@ -97,10 +98,12 @@ async def running_bot(
     admins: frozenset[int] = frozenset({BOSS}),
     chain: tuple[str, ...] = CHAIN,
     clock: Callable[[], datetime] = utc_now,
+    press_answered_within: float = 60.0,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
-    `again`: after an earlier one on the same database; `clock`: the worker's.
+    `again`: after an earlier one on the same database; `clock`: the worker's; `press_answered_within`: long, since a
+    loaded machine is slow.
     """
     for person, name, language in ((BOSS, "Boss", "en"), (ANNA, "Анна", "ru"), (BEN, "Ben", "en")):
         telegram.add_user(person, name, language, started=True)
@@ -136,8 +139,10 @@ async def running_bot(
             i18n=i18n,
             hashtags=hashtags,
             on_update=None if metrics is None else metrics.updated,
+            press_answered_within=press_answered_within,
         )
-        polling = Polling(bot, dispatcher, TelegramHealth(utc_now))
+        alerts = UpdateAlerts(database, admins, utc_now)
+        polling = Polling(bot, dispatcher, TelegramHealth(utc_now), on_unreadable=alerts.unreadable)
         nudge = asyncio.create_task(_nudge(notifier, writer))
         tasks = (polling, notifier, progress, importer, writer)
         running_tasks = [asyncio.create_task(task.run()) for task in tasks]

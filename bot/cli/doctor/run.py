@@ -5,6 +5,7 @@ from bot.cli.doctor.configuration import check_administrators, check_names
 from bot.cli.doctor.database import check_database
 from bot.cli.doctor.provider import check_provider
 from bot.cli.doctor.telegram import check_telegram
+from bot.cli.doctor.telegram_settings import check_bot_settings, check_channels, check_updates
 from bot.errors import StartError
 from bot.runtime.database_startup import settings_or_stop
 from bot.settings import Settings
@@ -17,12 +18,20 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("telegram", check_telegram),
     ("provider", check_provider),
 )
+#: Only for a token that Telegram accepts.
+OF_THE_BOT: tuple[tuple[str, Check], ...] = (
+    ("bot settings", check_bot_settings),
+    ("updates", check_updates),
+    ("channels", check_channels),
+)
 
 
 async def run_doctor() -> int:
     """Print a line for each check. Returns 1 if one failed. Sends no request to a model."""
     settings = settings_or_stop()
     failed = [name for name, check in CHECKS if not await _passes(name, check, settings)]
+    if "telegram" not in failed:
+        failed += [name for name, check in OF_THE_BOT if not await _passes(name, check, settings)]
     return 1 if failed else 0
 
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import ijson
 
 from services.sources.base import Delivery, SourceChannel, SourceError, SourcePost
+from services.sources.export.damaged_json import MendedExport, NestedTooDeeplyError
 from services.sources.export.messages import post_of
 from services.sources.export.reader import NotAnExportError, messages_of
 
@@ -66,7 +67,7 @@ class ExportFile:
         with _opened(self._path) as file:
             self.size = self._path.stat().st_size
             try:
-                for number, (channel, message) in enumerate(messages_of(file), start=1):
+                for number, channel, message in _messages(file):
                     if number <= position:
                         continue
                     if batch.channel != channel or number - batch.delivered > self._max_delivery:
@@ -75,12 +76,27 @@ class ExportFile:
                     batch.add(channel, message)
             except NotAnExportError as error:
                 fault = ExportError(ExportFault.NOT_EXPORT, f"This is not an export from Telegram Desktop: {error}.")
-            except ijson.JSONError:
+            except (ijson.JSONError, NestedTooDeeplyError):
                 fault = ExportError(ExportFault.BROKEN, _broken(batch.position))
             self.bytes_read = file.tell()
             yield from batch.take()
         if fault is not None:
             raise fault
+
+
+def _messages(file: BinaryIO) -> Iterator[tuple[int, SourceChannel, Any]]:
+    """Each message with its number in the file. After damage the file is read again, mended."""
+    start, number = file.tell(), 0
+    try:
+        for number, (channel, message) in enumerate(messages_of(file), start=1):
+            yield number, channel, message
+    except ijson.JSONError:
+        file.seek(start)
+    else:
+        return
+    for again, (channel, message) in enumerate(messages_of(MendedExport(file)), start=1):
+        if again > number:
+            yield again, channel, message
 
 
 class _Batch:

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.sources.base import SourceChannel, SourcePost
+from services.sources.message_text import message_text
 from storage.posts.channel_posts import BOT_API_PREFIX
 
 MAX_CHAT_ID = 10**12
 #: Until 2021 exports had numbers of groups and channels with this bit above their own 32.
 OLD_SHIFT = 2**33
 MAX_SECONDS = 253_402_300_799
+#: The type of a message in whose place the file is damaged (`damaged_json`).
+DAMAGED = "damaged"
 TITLES = {"saved_messages": "Saved Messages", "replies": "Replies", "verification_codes": "Verification Codes"}
 
 
@@ -33,45 +36,25 @@ def _bot_api_id(number: int, kind: str) -> int:
 
 
 def post_of(channel: SourceChannel, message: object) -> SourcePost | str:
-    """A post, or why the message is none: 'service' or 'unreadable'."""
+    """A post, or why the message is none: 'service', 'unsupported', DAMAGED or 'unreadable'."""
     if not isinstance(message, dict):
         return "unreadable"
-    if message.get("type") == "service":
-        return "service"
+    if (kind := message.get("type")) in ("service", "unsupported", DAMAGED):
+        return str(kind)
     number = message.get("id")
     posted_at = moment(message.get("date_unixtime"), message.get("date"))
     # Messages from before a group became a supergroup have negative numbers.
     if type(number) is not int or number == 0 or posted_at is None:
         return "unreadable"
+    found = message_text(message)
     return SourcePost(
         message_id=number,
-        text=_text(message),
+        text=found.text,
         posted_at=posted_at,
         url=_url(channel, number),
         as_of=moment(message.get("edited_unixtime"), message.get("edited")) or posted_at,
+        is_supported=found.is_supported,
     )
-
-
-def _text(message: Mapping[str, Any]) -> str | None:
-    return _plain(message.get("text")) or _plain(message.get("text_entities")) or _poll(message.get("poll")) or None
-
-
-def _plain(value: object) -> str:
-    """A string, a part `{"type": …, "text": …}`, or a list of these, joined."""
-    parts = value if isinstance(value, list) else [value]
-    pieces = (part.get("text") if isinstance(part, dict) else part for part in parts)
-    return "".join(piece for piece in pieces if isinstance(piece, str))
-
-
-def _poll(poll: object) -> str:
-    if not isinstance(poll, dict):
-        return ""
-    answers = poll.get("answers")
-    lines = [_plain(poll.get("question"))]
-    for answer in answers if isinstance(answers, list) else []:
-        if isinstance(answer, dict) and (text := _plain(answer.get("text"))):
-            lines.append(f"— {text}")
-    return "\n".join(lines).strip()
 
 
 def _url(channel: SourceChannel, number: int) -> str | None:

@@ -1,7 +1,7 @@
 """The JSON of an export → its messages, of which one at a time is in memory."""
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import ijson
 from ijson.common import ObjectBuilder
@@ -17,13 +17,19 @@ FIELDS = {f"{chat}.{name}".removeprefix("."): name for chat in CHATS for name in
 LISTS = {"messages", "chats.list", "left_chats.list"}
 #: ijson keeps the path of each open list and object; an export's are far shorter.
 MAX_PATH_LENGTH = 1000
+#: The events of so many bytes come at once, each with its path: brackets alone must not make them long.
+READ_BYTES = 2**13
 
 
 class NotAnExportError(Exception):
     """JSON of another kind; the text says what is missing."""
 
 
-def messages_of(file: BinaryIO) -> Iterator[tuple[SourceChannel, Any]]:
+class Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def messages_of(file: Readable) -> Iterator[tuple[SourceChannel, Any]]:
     """Each message (any JSON value) with its chat.
 
     Raises:
@@ -34,7 +40,7 @@ def messages_of(file: BinaryIO) -> Iterator[tuple[SourceChannel, Any]]:
     builder: ObjectBuilder | None = None
     is_export = False
     # use_float limits numbers to 64 bits: longer ones are JSONErrors.
-    for path, event, value in ijson.parse(file, use_float=True):
+    for path, event, value in ijson.parse(file, buf_size=READ_BYTES, use_float=True):
         if len(path) > MAX_PATH_LENGTH:
             raise ijson.JSONError("nested too deeply")
         if path in MESSAGES or builder is not None:

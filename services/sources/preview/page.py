@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from services.clock import to_utc
 from services.sources.base import UNKNOWN, SourceGoneError, SourcePost, SourceUnreadableError
+from services.sources.message_text import poll_text
 from services.sources.preview.text import HIDDEN, classes_of, line_of, text_of
 
 MESSAGE = ".tgme_widget_message"
@@ -31,10 +32,13 @@ ASIDE = (
     f".js-message_reply_text, {MESSAGE}_author, {MESSAGE}_forwarded_from, {MESSAGE}_link_preview, {MESSAGE}_reactions,"
     f"{MESSAGE}_reply, {MESSAGE}_user, {MESSAGE}_via_bot"
 )
-CONTENT = '[class*="message_media_not_supported"], ' + _any_of(
+NOT_SHOWN = '[class*="message_media_not_supported"]'
+LISTED = _any_of("checklist todo venue")
+KINDS = _any_of(
     "animated audio checklist contact dice document game gif giveaway grouped invoice location paid photo poll"
     " roundvideo sticker story tgsticker todo venue video voice"
 )
+CONTENT = f"{NOT_SHOWN}, {KINDS}"
 PLACES = f".copyonly, {', '.join(HIDDEN)}, " + _any_of("date error footer from info inline meta owner views voters")
 WRITTEN = f":is({TEXT}, {POLL}):not(:is({TEXT}, {POLL}, {ASIDE}) *)"
 OWN_CONTENT = f":is({CONTENT}):not(:is({TEXT}, {ASIDE}) *)"
@@ -186,21 +190,25 @@ def _message(element: LexborNode) -> _Message:
         url=f"https://t.me/{name}/{number}",
         views=read_count(text_of(views)) if views is not None else None,
         members=_album_members(element, name, number),
+        is_supported=text is not None or element.css_first(NOT_SHOWN) is None or element.css_first(KINDS) is not None,
     )
     return _Message(name, number, post)
 
 
 def _text(message: LexborNode, number: int) -> str | None:
     texts = [_poll(part, number) if POLL[1:] in classes_of(part) else text_of(part) for part in message.css(WRITTEN)]
+    if not any(texts):
+        texts = [text_of(part) for part in message.css(f":is({LISTED}):not(:is({LISTED}, {ASIDE}) *)")]
     # Telegram shows some texts twice.
     return "\n".join(dict.fromkeys(text for text in texts if text)) or None
 
 
 def _poll(element: LexborNode, number: int) -> str:
-    lines = [line_of(part) for part in (*element.css(QUESTION), *element.css(OPTION))]
-    if not any(lines):
+    question = " ".join(line_of(part) for part in element.css(QUESTION))
+    found = poll_text({"question": question, "options": [{"text": line_of(part)} for part in element.css(OPTION)]})
+    if not found:
         raise SourceUnreadableError(f"message {number} is a poll without question and options")
-    return "\n".join(line for line in lines if line)
+    return found
 
 
 def _has_content(message: LexborNode) -> bool:

@@ -134,19 +134,44 @@ async def test_a_photos_caption_keeps_its_place(bot: Running, telegram: Telegram
                 "chat": {"id": -1009, "type": "channel", "title": "Elsewhere"},
             }
         },
+        {"rich_message": {"blocks": [{"type": "paragraph", "text": TEXT}]}},
+        {"rich_message": {"blocks": [{"type": "hologram", "text": TEXT}]}},
+        {"checklist": {"title": TEXT, "tasks": [{"id": 1, "text": "Books"}]}},
+        {"entities": [{"type": "bold", "offset": 4, "length": 4, "url": 5}]},
     ],
-    ids=["via_bot", "custom_emoji", "buttons", "forwarded"],
+    ids=[
+        *("via_bot", "custom_emoji", "buttons", "forwarded", "rich message", "unknown block", "checklist"),
+        "unreadable entity",
+    ],
 )
 async def test_what_an_edit_would_harm_is_left_alone(
     bot: Running, telegram: TelegramSandbox, extra: dict[str, Any]
 ) -> None:
     await switch_on(bot)
-    number = telegram.channel_post(CHANNEL, TEXT, **extra)
+    text = "" if extra.keys() & {"rich_message", "checklist"} else TEXT
+    number = telegram.channel_post(CHANNEL, text, **extra)
     later = telegram.channel_post(CHANNEL, "A tram line is closed for repairs in June")
     await with_hashtags(bot, later)
     assert message(bot, number)["edits"] == 0
     async with bot.database.read() as session:
         assert len((await session.execute(select(HashtagRow.post_id))).all()) == 1
+
+
+async def test_a_post_that_became_a_rich_message_is_left_alone(bot: Running, telegram: TelegramSandbox) -> None:
+    """Its hashtags are gone with its text; neither new tags nor an undo write over what stands there now."""
+    await switch_on(bot)
+    number = telegram.channel_post(CHANNEL, TEXT)
+    await with_hashtags(bot, number)
+    await in_state(bot, number, "written")
+    changed = "Volcano erupts in Iceland, flights cancelled everywhere"
+    rich = {"blocks": [{"type": "paragraph", "text": changed}]}
+    telegram.edit_channel_post(CHANNEL, number, "", rich_message=rich)
+    row = await in_state(bot, number, "undone")
+    answer = await bot.say(BEN, f"/regen {row.post_id}")
+    await bot.shows(BEN, f"✅ #{row.post_id}", answer["message_id"])
+    await with_hashtags(bot, telegram.channel_post(CHANNEL, "A tram line is closed for repairs in June"))
+    assert message(bot, number)["rich_message"] == rich
+    assert (await post_of(bot, number)).text == changed
 
 
 async def test_a_persons_edit_keeps_the_hashtags_up_to_date(bot: Running, telegram: TelegramSandbox) -> None:

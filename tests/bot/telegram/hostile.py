@@ -137,13 +137,13 @@ PRESSES: dict[str, Json] = {
     "in a group": press(message={"message_id": 1, "date": DATE, "chat": group, "text": "x"}),
     "in a chat of tomorrow": press(message={"message_id": 1, "date": DATE, "chat": private | {"type": "planet"}}),
     "of an inline message": press(message=None, inline_message_id="x"),
+    "data is a number": press(data=7),
+    "message is a text": press(message="x"),
 }
 
 #: Presses that cannot.
 UNREADABLE_PRESSES: dict[str, Json] = {
     "without from": press(**{"from": None}),
-    "data is a number": press(data=7),
-    "message is a text": press(message="x"),
     "of a huge person": press(**{"from": ben | {"id": HUGE}}),
 }
 

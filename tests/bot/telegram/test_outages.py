@@ -25,6 +25,13 @@ async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderS
         yield made
 
 
+@pytest.fixture
+async def impatient(database: Database, telegram: TelegramSandbox, provider: ProviderSandbox) -> AsyncIterator[Running]:
+    """Answers a press before its handler has ended."""
+    async with running_bot(database, telegram, provider, press_answered_within=0.0) as made:
+        yield made
+
+
 @asynccontextmanager
 async def away(database: Database, seconds: float = 0.0) -> AsyncIterator[None]:
     """Whoever asks the database in the block loses the connection, after so many seconds."""
@@ -59,10 +66,11 @@ async def test_a_press_is_told_so_in_its_answer(bot: Running, telegram: Telegram
         assert UNAVAILABLE in (await telegram.press(BEN, shown["message_id"], 0)).text
 
 
-async def test_a_press_that_fails_late_is_told_so_in_a_message(bot: Running, telegram: TelegramSandbox) -> None:
-    """The button stops spinning after a second; the reason follows when it is known."""
+async def test_a_press_that_fails_late_is_told_so_in_a_message(impatient: Running, telegram: TelegramSandbox) -> None:
+    """The button stops spinning soon; the reason follows when it is known."""
+    bot = impatient
     shown = await bot.say(BEN, "/stats")
-    async with away(bot.database, seconds=1.5):
+    async with away(bot.database, seconds=0.2):
         assert (await telegram.press(BEN, shown["message_id"], 0)).text == ""
         await bot.shows(BEN, UNAVAILABLE)
 
@@ -78,10 +86,10 @@ async def test_what_could_not_be_told_is_told_later(bot: Running, telegram: Tele
 
 
 async def test_an_answer_that_telegram_did_not_take_does_not_cut_off_the_work(
-    bot: Running, telegram: TelegramSandbox, monkeypatch: pytest.MonkeyPatch
+    impatient: Running, telegram: TelegramSandbox
 ) -> None:
     """The press is answered before its work is done; that this fails is no reason to leave it undone."""
-    monkeypatch.setattr(product, "ANSWER_WITHIN", 0.0)
+    bot = impatient
     shown = await bot.say(BEN, "/help")
     telegram.fail_next("answerCallbackQuery", 502, "Bad Gateway")
     await telegram.press(BEN, shown["message_id"], RefreshStatsButton(everybody=False).pack(), forge=True)

@@ -270,6 +270,26 @@ async def test_the_database_away_is_waited_for(database: Database, telegram: Tel
     ]
 
 
+async def test_an_update_with_a_field_that_cannot_be_read_is_handled(
+    database: Database, telegram: TelegramSandbox
+) -> None:
+    """By what can be read of it; the field is told."""
+    handlers, inbox, told = Handlers(), ReceivedUpdates(database, utc_now), list[str]()
+
+    async def tell(field: str) -> None:
+        told.append(field)
+
+    update = json.loads(message(1, "hello"))
+    update["message"]["poll"] = {"question": "Without its options?"}
+    await inbox.receive(json.dumps(update).encode())
+    bot = make_bot(telegram.token, telegram.url)
+    reader = StoredUpdates(bot, make_dispatcher(handlers), inbox, until_empty=True, on_unreadable=tell)
+    await asyncio.wait_for(reader.run(), SECONDS)
+    await bot.session.close()
+    assert (handlers.done, await waiting(database)) == (["hello"], [])
+    assert [field.startswith("message.poll.") for field in told] == [True]
+
+
 async def test_polling_handles_first_what_a_webhook_left(database: Database, telegram: TelegramSandbox) -> None:
     """Also while something of that is slow; Telegram is asked for more only then, and the webhook is gone."""
     handlers, inbox, health = Handlers(), ReceivedUpdates(database, utc_now), TelegramHealth(utc_now)

@@ -16,7 +16,7 @@ from bot.i18n import I18n
 from bot.telegram import middlewares
 from bot.telegram.dispatcher import make_bot
 from bot.telegram.middlewares import Throttle
-from bot.telegram.updates import read_update
+from bot.telegram.raw_update import read_update
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
@@ -55,7 +55,7 @@ class Door:
         await self.opened.wait()
 
     def knock(self, times: int) -> list[asyncio.Task[Any]]:
-        update = read_update({"update_id": 1} | message(), self.bot)
+        update, _ = read_update({"update_id": 1} | message(), self.bot)
         assert update is not None
         return [asyncio.create_task(self.dispatcher.feed_update(self.bot, update)) for _ in range(times)]
 

@@ -250,6 +250,8 @@ def messages(t: Texts) -> Iterator[str]:
     for status in ("pending", "retrying", "success", "failed", "skipped"):
         post = card(status=status)
         yield from (posts.card(t, post), posts.result(t, post), posts.failed_one(t, post))
+        unread = card(status=status, failure_kind="unsupported")
+        yield from (posts.card(t, unread), posts.result(t, unread))
         yield from (posts.result(t, card(status=status, error=None)), posts.card(t, card(status=status, leased=True)))
     yield posts.failed_several(t, [card()] * 10, 5000)
     yield posts.failed_page(t, FailedPage((card(),) * 10, 3, 500, 5000))
@@ -260,13 +262,31 @@ def messages(t: Texts) -> Iterator[str]:
     for finished, stopped, late in ((True, False, False), (False, True, False), (False, False, True)):
         batch = RetryProgress(1, 1, 1, 1, 9**9, 1, 1, 1, 1, finished, stopped, NOW, late)
         yield retry_run.progress(t, batch, paused=False)
-    for name in ("access", "approved", "declined", "account", "outage", "recovered", "unreadable", NASTY * 99):
-        payload = {"text": name, "reason": NASTY * 99, "name": NASTY * 99, "username": NASTY * 99, "person": 1}
+    for name in (
+        "access",
+        "approved",
+        "declined",
+        "account",
+        "outage",
+        "recovered",
+        "unreadable",
+        "update_fields",
+        NASTY * 99,
+    ):
+        payload = {
+            "text": name,
+            "field": NASTY * 99,
+            "reason": NASTY * 99,
+            "name": NASTY * 99,
+            "username": NASTY * 99,
+            "person": 1,
+        }
         yield alerts.alert(t, payload)
     yield from channel_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield channel_added(t, NASTY * 50, may_use=True)
-    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, {"service": 10**9, "unreadable": 10**9}, 10**6, 10**5)
+    skipped = dict.fromkeys(("service", "unreadable", "unsupported", "damaged"), 10**9)
+    many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, skipped, 10**6, 10**5)
     work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),

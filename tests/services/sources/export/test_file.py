@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def test_texts_in_all_their_forms(tmp_path: Path) -> None:
         "\n",
         {"type": "link", "text": "c", "href": {"text": "no"}},
         5,
-        ["no"],
+        ["d"],
     ]
     poll = {"question": "Tea?", "closed": False, "answers": [{"text": "Yes", "voters": 3}, {"text": "No"}, 7]}
     rich = {"question": ["Te", {"type": "custom_emoji", "text": "a?"}], "answers": [{"text": ["Y", "es"]}]}
@@ -80,7 +81,10 @@ def test_texts_in_all_their_forms(tmp_path: Path) -> None:
         a_message(7, None),
         a_message(8, {"type": "plain", "text": "one part"}),
         folder=tmp_path,
-    ) == ["a b\nc", "a b\nc", "Tea?\n— Yes\n— No", "Tea?\n— Yes", "Caption", None, None, "one part"]
+    ) == [
+        *("a b\ncd", "a b\ncd", "Tea?\n— Yes\n— No", "Tea?\n— Yes", "Caption\nTea?\n— Yes\n— No"),
+        *(None, None, "one part"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,18 +135,18 @@ def test_what_is_no_post_is_counted(tmp_path: Path) -> None:
         {**a_message(1), "id": "1"},
         {**a_message(1), "id": None},
         {**a_message(1), "date": "yesterday", "date_unixtime": "9" * 50},
-        {"type": "unsupported"},
         {},
         5,
         "text",
         None,
         [[1]],
     ]
-    deliveries, fault = read(write(tmp_path, a_channel(a_service(1), *odd, a_message(2), a_service(3))))
+    unsupported = {"id": 4, "type": "unsupported"}
+    deliveries, fault = read(write(tmp_path, a_channel(a_service(1), *odd, a_message(2), a_service(3), unsupported)))
     assert fault is None
-    assert dict(deliveries[0].skipped) == {"service": 2, "unreadable": len(odd)}
+    assert dict(deliveries[0].skipped) == {"service": 2, "unreadable": len(odd), "unsupported": 1}
     assert [post.message_id for post in deliveries[0].posts] == [2]
-    assert deliveries[0].position == len(odd) + 3
+    assert deliveries[0].position == len(odd) + 4
 
 
 def test_what_members_wrote_before_a_group_became_a_supergroup_is_kept(tmp_path: Path) -> None:
@@ -231,11 +235,10 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
 BREAKS = [
     b"",
     b',{"id":',
-    b',{"id":9223372036854775808}]}',
-    b',{"id":9e999999999999999999999}]}',
-    b',{"id":' + b"9" * 10**6 + b"}]}",
-    b',"\xff"]}',
-    b"," + b"[" * 10**5,
+    b',{"id":9223372036854775808',
+    b',{"id":3,"text":"a',
+    b',{"id":3,"text":"a\\',
+    b"," + b"[" * 10**6,
     b"," + b'{"a":' * 10**6,
     b'],"more":[]} trailing',
     b"," + b" " * 10**6 + b"nonsense",
@@ -248,6 +251,81 @@ def test_what_came_before_a_break_is_delivered(end: bytes, tmp_path: Path) -> No
     deliveries, fault = read(write(tmp_path, whole.removesuffix(b"]}") + end))
     assert fault is ExportFault.BROKEN
     assert [post.message_id for delivery in deliveries for post in delivery.posts] == [1, 2]
+
+
+#: What stands in place of `HERE` in the third of five messages → its text; None: the message cannot be mended.
+DAMAGE: dict[str, tuple[str, bytes, str | None]] = {
+    "a control character": ('"HERE"', rb'"a\x01b\x1F"', "a\x01b\x1f"),
+    "an escaped backslash before x": ('"HERE"', rb'"a\x01 \\x01"', "a\x01 \\x01"),
+    "a path without quotes": (
+        '"HERE"',
+        b'[{"type": "custom_emoji", "text": "A", "document_id": video_files/sticker (2).webm}, "b"]',
+        "Ab",
+    ),
+    "an id without quotes": ('"HERE"', b'"b", "reply_to_peer_id": channel123', "b"),
+    "a number that is none": ('"HERE"', b'"b", "latitude": nan', "b"),
+    "a number that is too long": ('"HERE"', b'"b", "width": ' + b"9" * 10**6, "b"),
+    "an infinite number": ('"HERE"', b'"b", "width": 9e999999999999999999999', "b"),
+    "an unknown escape": ('"HERE"', rb'"a\eb"', "a\\eb"),
+    "a bare control character": ('"HERE"', b'"a\x01b"', "a\x01b"),
+    "no UTF-8": ('"HERE"', b'"a\xffb"', "a\ufffdb"),
+    "a missing value": ('"HERE"', b"", None),
+    "zeros": ('"HERE"', b"\0\0\0", "\0\0\0"),
+    "two commas": ('"HERE"', b'"b",,', None),
+    "depth": ('"HERE"', b"[" * 500 + b"]" * 500, None),
+}
+#: The same where each value has its line, as in Telegram Desktop's files.
+LINE_DAMAGE: dict[str, tuple[str, bytes, str | None]] = DAMAGE | {
+    "quotes": ('"HERE"', b'"say "hi" now"', 'say "hi" now'),
+    "one quote": ('"HERE"', b'"5" wide"', '5" wide'),
+    "a string that is not closed": ('"HERE"', b'"b', None),
+    "brackets that are not closed": ('"HERE"', b'"b", "a": {"b": [', None),
+}
+
+
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("what", LINE_DAMAGE)
+def test_a_damaged_message_is_mended_or_skipped_and_the_others_are_read(
+    what: str, indent: int | None, tmp_path: Path
+) -> None:
+    """In one chat's export and in a whole account's, wherever the reading starts."""
+    if indent is None and what not in DAMAGE:
+        return
+    place, damage, text = LINE_DAMAGE[what]
+    chat = a_channel(*(a_message(number, "HERE" if number == 3 else f"text {number}") for number in range(1, 6)))
+    for export, others in ((chat, 0), (an_account([chat, a_channel(a_message(1), id=7)]), 1)):
+        whole = json.dumps(export, indent=indent).encode()
+        path = write(tmp_path, whole.replace(f'"text": {place}'.encode(), b'"text": ' + damage, 1))
+        for position in (0, 4):
+            deliveries, fault = read(path, position)
+            assert fault is None
+            found = {p.message_id: p.text for d in deliveries if d.channel.telegram_id == CHANNEL for p in d.posts}
+            expected = {1: "text 1", 2: "text 2", 4: "text 4", 5: "text 5"} | ({} if text is None else {3: text})
+            assert found == {number: said for number, said in expected.items() if number > position}
+            skipped = sum(d.skipped.get("damaged", 0) for d in deliveries)
+            assert skipped == (text is None and position == 0)
+            assert deliveries[-1].position == 5 + others
+
+
+def test_damage_around_the_messages_is_mended(tmp_path: Path) -> None:
+    account = an_account([a_channel(a_message(1, "one"))])
+    account["sessions"] = {"list": [{"data": "HERE"}]}
+    whole = json.dumps({"sessions": account.pop("sessions"), **account}, indent=1).encode()
+    (post,) = posts_of(write(tmp_path, whole.replace(b"HERE", rb"1=412\x012=97180")))
+    assert post.text == "one"
+
+
+def test_a_damaged_file_is_read_a_message_at_a_time(tmp_path: Path) -> None:
+    """However long it is, and wherever a part of what is read ends."""
+    message = json.dumps(a_message(1, "x" * 1000 + " \\ HERE é"), ensure_ascii=False).replace("HERE", r"\x01")
+    head = f'{{"name": "News", "type": "public_channel", "id": {BARE}, "messages": ['
+    path = write(tmp_path, (head + ",\n".join([message] * 1000) + "]}").encode())
+    tracemalloc.start()
+    posts = sum(len(delivery.posts) for delivery in ExportFile(path, max_delivery=100).read())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert posts == 1000
+    assert peak < path.stat().st_size
 
 
 KEYS = st.sampled_from(

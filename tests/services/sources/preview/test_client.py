@@ -89,7 +89,7 @@ async def test_every_kind_of_post_is_told_apart(preview: PreviewSandbox, client:
     assert [(post.message_id, post.text, post.members) for post in delivery.posts] == [
         (2, "Привет 🙂\n\nhttps://example.com #tag <b>&amp;", ()),
         (6, "Three photos", (6, 7, 8)),
-        (9, "Tea or coffee?\nTea\nCoffee", ()),
+        (9, "Tea or coffee?\n— Tea\n— Coffee", ()),
         (10, "words of a nested", ()),
         (11, "words of a reply", ()),
         (12, "words of a forwarded", ()),
@@ -100,6 +100,7 @@ async def test_every_kind_of_post_is_told_apart(preview: PreviewSandbox, client:
         (17, None, ()),
         (18, None, ()),
     ]
+    assert [post.message_id for post in delivery.posts if not post.is_supported] == [18]
 
 
 async def test_an_empty_channel_gives_its_title(preview: PreviewSandbox, client: PreviewClient) -> None:

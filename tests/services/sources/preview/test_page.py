@@ -133,7 +133,7 @@ def test_a_poll_becomes_its_question_and_options() -> None:
         '</div><div class="tgme_widget_message_poll_type">Anonymous Poll</div>'
         f'<a class="tgme_widget_message_poll_options" href="https://t.me/durov/7">{options}</a></div>'
     )
-    assert only(poll).text == "Tea or coffee?\nTea\nCoffee 🙂"
+    assert only(poll).text == "Tea or coffee?\n— Tea\n— Coffee 🙂"
 
 
 @pytest.mark.parametrize(
