@@ -15,6 +15,8 @@ LAST_SECONDS = 30.0
 LAST_REQUESTS = 1
 #: A batch that is not full goes only if the rest could take so many times the posts that are expected.
 ROOM = 1.4
+#: A batch waits so many times its share of the day at most.
+PATIENCE = 2
 #: Some requests fail and are made again.
 SPARE = 1.1
 #: Standard deviations by which a rate may be chance: posts are gathered when it is a trend, by the likely rate.
@@ -103,9 +105,9 @@ def _wait_of_scarce(usable: int, to_reset: float, arrivals: Arrivals, waiting: W
         return to_reset
     if waiting.fresh >= SPARE * (expected + waiting.fresh) / to_spend:
         return 0.0
-    if not _have_room(usable, expected, batch_size):
-        return to_reset
-    return max(0.0, to_reset / to_spend - waiting.oldest)
+    # With less room than that, only full batches last; yet a trend may end, and nobody is to wait for the reset.
+    patience = 1 if _have_room(usable, expected, batch_size) else PATIENCE
+    return max(0.0, patience * to_reset / to_spend - waiting.oldest)
 
 
 def _have_room(usable: int, posts: float, batch_size: int) -> bool:
