@@ -37,10 +37,17 @@ class ModelHealth:
         self._random = random
 
     async def learn(
-        self, session: AsyncSession, group: Sequence[FinishedRequest], now: datetime
+        self,
+        session: AsyncSession,
+        group: Sequence[FinishedRequest],
+        states: dict[str, ModelState] | None,
+        now: datetime,
     ) -> tuple[dict[str, ModelState], bool]:
-        """Store what a group shows. Returns the models' states, and whether a pause has begun or ended."""
-        states = await load_states(session)
+        """Store what a group shows. Returns the models' states, and whether a pause has begun or ended.
+
+        `states`: if read in this transaction.
+        """
+        states = await load_states(session) if states is None else states
         known = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)
         if self._observe(states, known, now):
