@@ -39,10 +39,17 @@ class ModelHealth:
         self._served_at: dict[str, datetime] = {}
 
     async def learn(
-        self, session: AsyncSession, group: Sequence[FinishedRequest], now: datetime
+        self,
+        session: AsyncSession,
+        group: Sequence[FinishedRequest],
+        states: dict[str, ModelState] | None,
+        now: datetime,
     ) -> tuple[dict[str, ModelState], bool]:
-        """Store what a group shows. Returns the models' states, and whether a pause has begun or ended."""
-        states = await load_states(session)
+        """Store what a group shows. Returns the models' states, and whether a pause has begun or ended.
+
+        `states`: if read in this transaction.
+        """
+        states = await load_states(session) if states is None else states
         self._served_at |= {each.call.request.model: each.call.at for each in group if each.any_tagged}
         known = await self._without_old_suspicions(session, group, now)
         before = pause_reason(self._chain, states, now)

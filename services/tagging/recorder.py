@@ -56,11 +56,14 @@ class Recorder:
         self._clock = clock
         self._random = random
 
-    async def record(self, session: AsyncSession, group: Sequence[FinishedRequest]) -> Recorded:
+    async def record(
+        self, session: AsyncSession, group: Sequence[FinishedRequest], states: dict[str, ModelState] | None = None
+    ) -> Recorded:
+        """`states`: if read in this transaction."""
         if not group:
             return Recorded()
         now = self._clock()
-        states, pause_changed = await self._health.learn(session, group, now)
+        states, pause_changed = await self._health.learn(session, group, states, now)
         kinds = [finished.call.outcome.kind for finished in group]
         recorded = Recorded(
             notices=pause_changed,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.availability.model_states import load_states
 from services.llm.client import Call, Provider, Request
 from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorded, Recorder
@@ -106,10 +107,11 @@ class Worker:
         if self._one_by_one:
             await self._record_singly()
         async with self._database.write() as session:
+            states = await load_states(session)
             # Not earlier: answers that came while the database was busy are stored along.
             self._collect()
             group, probe = list(self._finished), self._probe_asked
-            recorded = await self._recorder.record(session, group)
+            recorded = await self._recorder.record(session, group, states)
             self._dispatcher.recorded(recorded)
             if recorded.tagged and self._maybe_waiting:
                 await provider_waits.provider_serves(session)
@@ -119,7 +121,8 @@ class Worker:
             plan = Plan()
             if not self._stopping:
                 under_way = list(self._under_way.values())
-                plan = await self._dispatcher.plan(session, now, under_way, probe=probe, states=recorded.states)
+                states = states if recorded.states is None else recorded.states
+                plan = await self._dispatcher.plan(session, now, under_way, probe=probe, states=states)
         if is_renewed:
             self._renewed_at = time.monotonic()
         del self._finished[: len(group)]

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,6 +16,8 @@ _TRACKING = re.compile(
 _PUNCTUATION = re.compile(r"""[!"'(),.:;<=>?\[\]^`{|}~¡«·»¿\-\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011]+""")
 
 
+# Each turn of the worker asks for the keys of all texts under way.
+@lru_cache(maxsize=512)
 def text_key(text: str) -> int:
     """A hash (signed, 64 bits) of `same_words`: an index key for equal texts."""
     digest = blake2b(same_words(text).encode(), digest_size=8).digest()

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, insert, literal, select
+from sqlalchemy import CursorResult, Table, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.tables import Attempt, Post
 
+#: Not the mapped class: the mapper's bulk insert costs half as much again as the statement.
+_ATTEMPTS = cast("Table", Attempt.__table__)
+
 
 async def log_attempts(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     if rows:
-        await session.execute(insert(Attempt), rows)
+        await session.execute(insert(_ATTEMPTS), rows)
 
 
 async def ended_lately(session: AsyncSession, since: datetime, until: datetime) -> list[tuple[str, str, int]]:

@@ -69,9 +69,9 @@ async def test_what_is_rolled_back_counts_nothing(
     """A transaction that fails after everything was written is not told; its second try is, once."""
     record, failures = Recorder.record, 2
 
-    async def fails_first(self: Recorder, session: Any, group: Sequence[FinishedRequest]) -> Recorded:
+    async def fails_first(self: Recorder, session: Any, group: Sequence[FinishedRequest], *states: Any) -> Recorded:
         nonlocal failures
-        recorded = await record(self, session, group)
+        recorded = await record(self, session, group, *states)
         if failures:
             failures -= 1
             raise OSError("the connection was lost")
@@ -93,10 +93,10 @@ async def test_an_outcome_that_cannot_be_stored_is_not_told(
     """The others of its group are, one by one."""
     record = Recorder.record
 
-    async def never_the_first(self: Recorder, session: Any, group: Sequence[FinishedRequest]) -> Recorded:
+    async def never_the_first(self: Recorder, session: Any, group: Sequence[FinishedRequest], *states: Any) -> Recorded:
         if any(post.id == 1 for finished in group for post in finished.posts):
             raise ValueError("cannot be written")
-        return await record(self, session, group)
+        return await record(self, session, group, *states)
 
     monkeypatch.setattr(Recorder, "record", never_the_first)
     await fill(database, 3)
