@@ -41,6 +41,7 @@ async def test_without_administrators_the_bot_starts_and_says_so(
         "ok    telegram",
         "ok    bot settings",
         "ok    updates",
+        "ok    channels",
         "ok    provider",
     ]
     assert "put your own Telegram id into ADMIN_IDS in .env" in output
@@ -117,7 +118,8 @@ async def test_a_bad_file_is_one_line_of_several(
     status, output = await run(settings, "doctor")
     assert status == 1
     assert checks(output)[2:] == [
-        *("FAIL  database", "ok    telegram", "ok    bot settings", "ok    updates", "ok    provider"),
+        *("FAIL  database", "ok    telegram", "ok    bot settings", "ok    updates"),
+        *("ok    channels", "ok    provider"),
     ]
     status, output = await run(settings)
     assert (status, len(output.splitlines())) == (1, 1)

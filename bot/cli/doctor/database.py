@@ -1,7 +1,7 @@
 """Checks of the database."""
 
-import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from bot.cli.doctor.check import CheckFailed, CheckWarning
 from bot.runtime.database_startup import BEHIND_POOLER, address, connect, reach
@@ -32,8 +32,13 @@ async def check_database(settings: Settings) -> str:
 
 def _check_file(path: Path) -> None:
     folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise CheckFailed(f"{path.absolute()} cannot be made: {folder} cannot be written to. Check DATABASE_URL")
     if not path.exists():
+        try:
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError:
+            raise CheckFailed(
+                f"{path.absolute()} cannot be made: {folder} cannot be written to. Check DATABASE_URL"
+            ) from None
         # Opening it would make it.
         raise CheckWarning(f"there is no file {path.absolute()} yet: the first start makes it. Is the path right?")

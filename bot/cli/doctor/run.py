@@ -16,22 +16,24 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("administrators", check_administrators),
     ("database", check_database),
     ("telegram", check_telegram),
-    ("provider", check_provider),
-)
-#: Only for a token that Telegram accepts.
-OF_THE_BOT: tuple[tuple[str, Check], ...] = (
     ("bot settings", check_bot_settings),
     ("updates", check_updates),
     ("channels", check_channels),
+    ("provider", check_provider),
 )
+#: Only for a token that Telegram accepts.
+OF_THE_BOT = {"bot settings", "updates", "channels"}
 
 
 async def run_doctor() -> int:
     """Print a line for each check. Returns 1 if one failed. Sends no request to a model."""
     settings = settings_or_stop()
-    failed = [name for name, check in CHECKS if not await _passes(name, check, settings)]
-    if "telegram" not in failed:
-        failed += [name for name, check in OF_THE_BOT if not await _passes(name, check, settings)]
+    failed: set[str] = set()
+    for name, check in CHECKS:
+        if name in OF_THE_BOT and "telegram" in failed:
+            continue
+        if not await _passes(name, check, settings):
+            failed.add(name)
     return 1 if failed else 0
 
 

@@ -1,8 +1,11 @@
 """Checks of what Telegram says of the bot, beside the settings and the channels."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sqlalchemy import URL
 
 from bot.cli.doctor.check import CheckFailed, CheckWarning
 from bot.cli.doctor.http import get_json
@@ -101,7 +104,10 @@ def _host(url: str) -> str:
 async def _channels(settings: Settings) -> Sequence[ChannelOwner]:
     """Empty if the database cannot be used: another check says so."""
     try:
-        database = connect(address(settings))
+        url = address(settings)
+        if not _is_made(url):
+            return []
+        database = connect(url)
     except StartError:
         return []
     try:
@@ -114,6 +120,11 @@ async def _channels(settings: Settings) -> Sequence[ChannelOwner]:
         return []
     finally:
         await database.close()
+
+
+def _is_made(url: URL) -> bool:
+    """Opening an SQLite file that is not there would make it."""
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
 
 def lacking(member: Json | str, *, writes: bool) -> str | None:

@@ -53,14 +53,14 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     Kind.MALFORMED: (
         "deep_content",
         "long_string",
+    ),
+    Kind.LIMITED: ("error_code_429_string",),
+    Kind.SERVER_ERROR: (
         "endless_body",
         "endless_chunks",
         "endless_to_eof",
         "gzip_bomb",
         "deflate_bomb",
-    ),
-    Kind.LIMITED: ("error_code_429_string",),
-    Kind.SERVER_ERROR: (
         "deep_body",
         "deep_error",
         "deep_message",
