@@ -36,6 +36,11 @@ async def _press(actors: Actors, body: Json) -> Json:
     return {"answer": dataclasses.asdict(answer)}
 
 
+async def _ask_inline(actors: Actors, body: Json) -> Json:
+    answer = await actors.ask_inline(int(body["user_id"]), str(body["text"]), str(body.get("offset") or ""))
+    return dataclasses.asdict(answer)
+
+
 async def _forward(actors: Actors, body: Json) -> Json:
     channel = body["channel"] if isinstance(body["channel"], dict) else int(body["channel"])
     date = int(body.get("date", time.time()))
@@ -93,6 +98,7 @@ ACTIONS: dict[str, Action] = {
     "send": _send,
     "send_document": _send_document,
     "press": _press,
+    "ask_inline": _ask_inline,
     "forward": _forward,
     "channel_post": _channel_post,
     "edit_channel_post": _edit_channel_post,

@@ -34,6 +34,7 @@ from services.ingest.imports import Imports
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
+from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage.db.engine import Database
@@ -94,6 +95,7 @@ async def running_bot(
     again: bool = False,
     public_url: str | None = None,
     admins: frozenset[int] = frozenset({BOSS}),
+    search_enabled: bool = True,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
@@ -121,6 +123,7 @@ async def running_bot(
             make_routers(),
             people=people,
             queries=queries,
+            search=Search(database, queries, enabled=search_enabled),
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
