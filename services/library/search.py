@@ -93,7 +93,7 @@ def closest(post_id: int, tagged: Iterable[Sequence[int]]) -> list[int]:
     for posts in tagged:
         if len(posts) < COMMON:
             # Counter adds numbers of any kind.
-            scores.update({other: 1 / len(posts) for other in posts if other != post_id})  # type: ignore[misc]
+            scores.update({other: 1 / len(posts) for other in posts if other != post_id})
     ordered = sorted(scores, key=lambda other: (-scores[other], -other))
     return ordered[:RELATED]
 

@@ -44,9 +44,9 @@ class SearchIndex(BackgroundTask):
         """Index posts that have changed. Returns whether there may be more."""
         async with self._database.read() as session:
             changes = await rows.changes(session, PORTION)
+            if not changes:
+                return False
             posts = await rows.posts(session, set(changes.values()))
-        if not changes:
-            return False
         words = await _words(posts)
         async with self._database.write() as session:
             await rows.remove(session, changes.values() - words.keys())
@@ -58,9 +58,9 @@ class SearchIndex(BackgroundTask):
     async def _index_older(self) -> bool:
         async with self._database.read() as session:
             indexed_from = await rows.indexed_from(session)
+            if indexed_from == 0:
+                return False
             posts = await rows.posts_below(session, indexed_from or 0, PORTION)
-        if indexed_from == 0:
-            return False
         words = await _words(posts)
         async with self._database.write() as session:
             if indexed_from is None:

@@ -20,6 +20,7 @@ _WORD = re.compile(r"[^\W_]+")
 _TAG_BREAK = re.compile(r"[\s_\-\u2010-\u2015]+")
 _CYRILLIC = re.compile("[а-я]+")
 _LATIN = re.compile("[a-z]+")
+_NOT_IN_NAME = re.compile(r"[^\w-]")
 _SINCE = re.compile(r"([12]\d{3})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
 
 
@@ -105,7 +106,7 @@ def read_query(text: str) -> SearchQuery:
         if bare.lower().startswith("since:"):
             since = _since(bare[len("since:") :])
         elif bare.startswith("@"):
-            channels[is_wanted].update([bare[1:].lower()] if bare[1:] else [])
+            channels[is_wanted].update([name] if (name := _NOT_IN_NAME.sub("", bare).lower()) else [])
         else:
             words[is_wanted].update(_words(stems, bare))
     return SearchQuery(

@@ -59,9 +59,9 @@ def test_a_post_is_not_found(text: str, tags: list[str], query: str) -> None:
 
 
 def test_a_query_is_read_whole() -> None:
-    read = read_query("Слово #тег @Durov -@spam -лишнее since:2026-02")
+    read = read_query("Слово #тег @Durov, -@spam\x00 -лишнее since:2026-02")
     assert (len(read.words), len(read.without)) == (2, 1)
-    assert (read.channels, read.without_channels) == ({"durov"}, {"spam"})
+    assert (set(read.channels), set(read.without_channels)) == ({"durov"}, {"spam"})
     assert read.since == date(2026, 2, 1)
 
 
