@@ -13,6 +13,7 @@ from bot.views import find as views
 from services.accounts.people import CurrentUser
 from services.library.search import Search, SearchOffError
 from services.library.search_words import QUERY_LIMIT, SinceError, read_query
+from services.text import storable
 
 Answer = tuple[Html, InlineKeyboardMarkup | None]
 
@@ -43,7 +44,7 @@ async def find_page(
 async def _page(
     t: Texts, user: CurrentUser, search: Search, text: str, page: int, *, with_draft: bool = False
 ) -> Answer:
-    text = " ".join(text[:QUERY_LIMIT].split())
+    text = " ".join(storable(text[:QUERY_LIMIT]).split())
     without_posts = keyboards.tag_draft_only(t) if with_draft else None
     try:
         query = read_query(text)

@@ -1,6 +1,9 @@
 """@bot words in any chat: the person's own posts, offered as messages to send there."""
 
+from contextlib import suppress
+
 from aiogram import Router
+from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import (
     InlineQuery,
     InlineQueryResultArticle,
@@ -29,13 +32,15 @@ async def offer(query: InlineQuery, i18n: I18n, people: People, search: Search) 
     t = i18n.texts(user.language)
     page = _page_number(query.offset)
     shown = await _found(query.query, user.owner_id, search, page) if user.may_use else FoundPage(())
-    await query.answer(
-        [_card(t, post) for post in shown.posts],
-        cache_time=CACHE_SECONDS,
-        is_personal=True,
-        next_offset=str(page + 1) if shown.has_more else "",
-        button=None if shown.posts else _to_private_chat(t, may_use=user.may_use),
-    )
+    # An answer may be too late: the person has typed on.
+    with suppress(TelegramBadRequest):
+        await query.answer(
+            [_card(t, post) for post in shown.posts],
+            cache_time=CACHE_SECONDS,
+            is_personal=True,
+            next_offset=str(page + 1) if shown.has_more else "",
+            button=None if shown.posts else _to_private_chat(t, may_use=user.may_use),
+        )
 
 
 async def _found(text: str, user_id: int, search: Search, page: int) -> FoundPage:

@@ -83,7 +83,7 @@ def channel_word(channel_id: int) -> str:
 
 def number(word: str) -> int:
     """32 bits, signed, as PostgreSQL's integer."""
-    return crc32(word.encode()) - 2**31
+    return crc32(word.encode("utf-8", "surrogatepass")) - 2**31
 
 
 def tag_numbers(tags: Iterable[str]) -> list[int]:
