@@ -1,4 +1,4 @@
-from aiogram import F, Router
+from aiogram import Bot, F, Router
 from aiogram.types import CallbackQuery, Message
 
 from bot.handlers.find import search_text
@@ -43,6 +43,14 @@ async def text(
         await message.answer(following_views.offer(t, name), reply_markup=with_follow(t, None, name))
 
 
+def is_own_card(message: Message, bot: Bot) -> bool:
+    return message.via_bot is not None and message.via_bot.id == bot.id
+
+
+async def own_card(_message: Message) -> None:
+    """A post that the person chose from the bot's own inline answer: it needs no answer."""
+
+
 async def anything(message: Message, t: Texts) -> None:
     await message.answer(views.hint(t))
 
@@ -53,6 +61,7 @@ async def forged(_press: CallbackQuery, t: Texts, toast: Toast) -> None:
 
 def router() -> Router:
     made = Router(name="fallback")
+    made.message.register(own_card, is_own_card)
     made.message.register(unknown_command, F.text.startswith("/"))
     made.message.register(text, F.text)
     made.message.register(anything, F.photo | F.video | F.document | F.audio | F.voice)

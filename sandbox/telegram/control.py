@@ -21,7 +21,8 @@ PAGE = Path(__file__).parent / "page"
 
 
 async def _send(actors: Actors, body: Json) -> Json:
-    return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]))}
+    via_bot = {"via_bot": actors.world.bot_user()} if body.get("via_bot") else {}
+    return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]), **via_bot)}
 
 
 async def _send_document(actors: Actors, body: Json) -> Json:

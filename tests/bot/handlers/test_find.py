@@ -180,6 +180,9 @@ async def test_posts_are_offered_in_other_chats(bot: Running, telegram: Telegram
     assert offered.results[0]["text"] == "Channel 2\n\nSolar <panels> & wind\n\nenergy"
     async with bot.database.write() as session:
         await add_posts(session, 2, 20, first=60)
+    telegram.send_text(BEN, offered.results[0]["text"], via_bot=telegram.world.bot_user())
+    assert "/find" in (await bot.say(BEN, "/help"))["text"]
+    assert len(telegram.from_bot(BEN)) == 1
     newest = await telegram.ask_inline(BEN, "")
     assert (newest.results[0]["id"], len(newest.results), newest.next_offset) == ("79", 20, "2")
     rest = await telegram.ask_inline(BEN, "", newest.next_offset)
