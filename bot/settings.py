@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     retry_cron_limit: int = Field(100, ge=1, le=1_000_000)
     timezone: str = "UTC"
     alert_failed_percent: float = Field(20, ge=0, le=100)
+    search_index: bool = True
     http_host: str = "127.0.0.1"
     http_port: int = Field(8010, ge=0, le=65535)
     api_token: SecretStr | None = None

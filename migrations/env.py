@@ -13,7 +13,11 @@ from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
 from storage.migration.inspection import VERSION_TABLE
+from storage.schema.search_tables import SearchState
 from storage.schema.source_tables import SourceRow
+
+#: One of each module of models: the metadata holds what is imported.
+MODELS = (SourceRow, SearchState)
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -25,8 +29,7 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction of the connection."""
     context.configure(
         connection=connection,
-        # source_tables imports the models of storage.schema.tables.
-        target_metadata=SourceRow.metadata,
+        target_metadata=MODELS[0].metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         include_object=ours,

@@ -2,6 +2,7 @@ import re
 from dataclasses import dataclass
 
 from services.library.cursor import MAX_ID
+from services.library.message_links import MessageLink, read_link
 from services.tagging.service import LIMITS
 
 DEFAULT_LIMIT = 50
@@ -12,6 +13,11 @@ class RetryArguments:
     limit: int = DEFAULT_LIMIT
     force: bool = False
     everybody: bool = False
+
+
+def parse_post(text: str | None) -> int | MessageLink | None:
+    """From `12`, `#12`, or a link to a channel's message; None for anything else."""
+    return parse_post_id(text) or read_link(text or "")
 
 
 def parse_post_id(text: str | None) -> int | None:

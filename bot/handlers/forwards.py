@@ -1,16 +1,23 @@
-from aiogram import F, Router
-from aiogram.types import Message, MessageOriginChannel
+"""Forwarded messages, and texts that a person wants tagged."""
+
+from datetime import UTC
+
+from aiogram import Bot, F, Router
+from aiogram.types import CallbackQuery, Message, MessageOriginChannel, ReplyParameters
 
 from bot.handlers.following import not_followed
+from bot.handlers.replies import chat_of
 from bot.i18n import Texts
+from bot.keyboards.find import TagDraftButton, tag_draft_only
 from bot.keyboards.following import with_follow
 from bot.telegram.channel_message import incoming_post
+from bot.telegram.middlewares import Toast
 from bot.telegram.raw_update import RawUpdate
 from bot.views import forwards as views
 from bot.views import posts as post_views
 from services.accounts.people import CurrentUser
 from services.following.service import ChannelService
-from services.ingest.channel_posts import ChannelPosts
+from services.ingest.channel_posts import ChannelPostResult, ChannelPosts, IncomingPost, drafts_of
 from services.library.bot_queries import BotQueries
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
@@ -20,6 +27,7 @@ from services.text import has_text
 async def forwarded(
     message: Message,
     raw_update: RawUpdate,
+    bot: Bot,
     t: Texts,
     user: CurrentUser,
     channel_posts: ChannelPosts,
@@ -41,18 +49,73 @@ async def forwarded(
     if receipt.post_id is None:
         return
     follow = await not_followed(origin.chat.username, user, channels)
+    await tell_tags(receipt, follow, bot, message.chat.id, t, user, queries, outbox, tagging)
+
+
+async def tell_tags(
+    receipt: ChannelPostResult,
+    follow: str | None,
+    bot: Bot,
+    chat_id: int,
+    t: Texts,
+    user: CurrentUser,
+    queries: BotQueries,
+    outbox: Outbox,
+    tagging: TaggingService,
+) -> None:
+    """Answer with a stored post's tags, or with a message that will show them. `follow`: a channel to offer."""
     markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        text = views.saved(t, receipt.post_id, await tagging.provider_state())
-        sent = await message.answer(text, reply_markup=markup)
+        text = views.saved(t, receipt.post_id or 0, await tagging.provider_state())
+        sent = await bot.send_message(chat_id, text, reply_markup=markup)
         await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return
-    card = await queries.post(receipt.post_id, user_id=user.user_id)
+    card = await queries.post(receipt.post_id or 0, user_id=user.user_id)
     if card is not None:
-        await message.answer(post_views.result(t, card), reply_markup=markup)
+        await bot.send_message(chat_id, post_views.result(t, card), reply_markup=markup)
+
+
+async def from_person(message: Message, t: Texts) -> None:
+    """A message of a person or a group, forwarded."""
+    markup = tag_draft_only(t) if has_text(message.text) else None
+    to = ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
+    text = views.from_person(t, has_text=markup is not None)
+    await message.answer(text, reply_markup=markup, reply_parameters=to)
+
+
+async def tag_draft(
+    press: CallbackQuery,
+    bot: Bot,
+    t: Texts,
+    user: CurrentUser,
+    channel_posts: ChannelPosts,
+    queries: BotQueries,
+    outbox: Outbox,
+    tagging: TaggingService,
+    toast: Toast,
+) -> None:
+    """Save the text as a post of the person's own, and tag it as a forwarded one."""
+    draft = press.message.reply_to_message if isinstance(press.message, Message) else None
+    if draft is None or not has_text(draft.text):
+        toast.text = t.plain("I can't see that text any more: send it again.")
+        return
+    post = IncomingPost(
+        channel_telegram_id=drafts_of(user.telegram_id),
+        channel_title=t.plain("Drafts"),
+        channel_username=None,
+        message_id=draft.message_id,
+        text=draft.text,
+        posted_at=draft.date.astimezone(UTC),
+    )
+    receipt = await channel_posts.forwarded(post, user.owner_id, chat_of(press))
+    if receipt.post_id is not None:
+        await tell_tags(receipt, None, bot, chat_of(press), t, user, queries, outbox, tagging)
 
 
 def router() -> Router:
     made = Router(name="forwards")
     made.message.register(forwarded, F.forward_origin.type == "channel")
+    # Files may be exports.
+    made.message.register(from_person, F.forward_origin.type.in_({"user", "hidden_user", "chat"}) & ~F.document)
+    made.callback_query.register(tag_draft, TagDraftButton.filter())
     return made

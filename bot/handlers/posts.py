@@ -2,39 +2,81 @@
 
 from aiogram import Bot, F, Router
 from aiogram.filters import Command, CommandObject
-from aiogram.types import CallbackQuery, Message
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageOriginChannel
 
-from bot.handlers.arguments import parse_post_id
+from bot.handlers.arguments import parse_post
 from bot.handlers.replies import chat_of, show
 from bot.i18n import Texts
 from bot.keyboards import posts as keyboards
+from bot.keyboards.find import with_related
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
 from bot.telegram.middlewares import Toast
 from bot.views import errors
 from bot.views import posts as views
 from services.accounts.people import CurrentUser
-from services.library.bot_queries import BotQueries
+from services.library.bot_queries import BotQueries, PostCard
+from services.library.message_links import MessageLink
+from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService, Watcher
 
+#: No post has this id.
+NO_POST = 0
 
-async def post(message: Message, command: CommandObject, t: Texts, user: CurrentUser, queries: BotQueries) -> None:
-    post_id = parse_post_id(command.args)
+
+async def post(
+    message: Message, command: CommandObject, t: Texts, user: CurrentUser, queries: BotQueries, search: Search
+) -> None:
+    post_id = await wanted_post(message, command, user, queries)
     if post_id is None:
         await message.answer(views.usage_post(t))
-        return
+    else:
+        await send_card(post_id, message, t, user, queries, search)
+
+
+async def wanted_post(message: Message, command: CommandObject, user: CurrentUser, queries: BotQueries) -> int | None:
+    """The post that the command names, or the message that it replies to; NO_POST if a link leads to none of theirs."""
+    named: int | MessageLink | None = parse_post(command.args)
+    if not command.args and message.reply_to_message is not None:
+        named = post_of(message.reply_to_message)
+    if isinstance(named, MessageLink):
+        return await queries.linked(named, user.owner_id) or NO_POST
+    return named
+
+
+def post_of(message: Message) -> int | MessageLink | None:
+    """The post that a message is about: one of the bot's, or a channel's post that was forwarded to it."""
+    origin = message.forward_origin
+    if isinstance(origin, MessageOriginChannel):
+        return MessageLink(origin.chat.id, origin.message_id)
+    return views.post_in(message.text or "") if message.from_user is not None and message.from_user.is_bot else None
+
+
+async def send_card(
+    post_id: int, message: Message, t: Texts, user: CurrentUser, queries: BotQueries, search: Search
+) -> None:
     card = await queries.post(post_id, user_id=user.scope)
     if card is None:
         await message.answer(views.missing(t))
         return
+    await message.answer(views.card(t, card), reply_markup=card_buttons(t, card, user, search))
+
+
+def card_buttons(t: Texts, card: PostCard, user: CurrentUser, search: Search) -> InlineKeyboardMarkup | None:
     markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
-    await message.answer(views.card(t, card), reply_markup=markup)
+    return with_related(t, markup, card) if search.enabled else markup
 
 
 async def regen(
-    message: Message, command: CommandObject, t: Texts, user: CurrentUser, tagging: TaggingService, outbox: Outbox
+    message: Message,
+    command: CommandObject,
+    t: Texts,
+    user: CurrentUser,
+    queries: BotQueries,
+    tagging: TaggingService,
+    outbox: Outbox,
 ) -> None:
-    post_id = parse_post_id(command.args)
+    post_id = await wanted_post(message, command, user, queries)
     if post_id is None:
         await message.answer(views.usage_regen(t))
         return
@@ -93,14 +135,14 @@ async def details(
     t: Texts,
     user: CurrentUser,
     queries: BotQueries,
+    search: Search,
     toast: Toast,
 ) -> None:
     card = await queries.post(callback_data.post, user_id=user.scope)
     if card is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
-    await show(press, bot, views.card(t, card), markup, here=callback_data.here)
+    await show(press, bot, views.card(t, card), card_buttons(t, card, user, search), here=callback_data.here)
 
 
 async def skip(
@@ -111,12 +153,13 @@ async def skip(
     user: CurrentUser,
     tagging: TaggingService,
     queries: BotQueries,
+    search: Search,
     toast: Toast,
 ) -> None:
     change = tagging.skip_post if callback_data.action is PostAction.SKIP else tagging.unskip_post
     changed = await change(callback_data.post, user_id=user.scope)
     toast.text = "" if changed else t.plain("Nothing to change.")
-    await details(press, callback_data, bot, t, user, queries, toast)
+    await details(press, callback_data, bot, t, user, queries, search, toast)
 
 
 def router() -> Router:

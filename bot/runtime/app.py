@@ -30,6 +30,7 @@ from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
+from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
 from storage import outbox
@@ -95,9 +96,11 @@ def make_services(engine: Engine) -> Services:
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
     to_read = Signal()
+    queries = BotQueries(database, utc_now)
     return Services(
         people=people,
-        queries=BotQueries(database, utc_now),
+        queries=queries,
+        search=Search(database, queries, enabled=settings.search_index),
         channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
         channels=ChannelService(database, to_read.send, utc_now),
         outbox=Outbox(database, utc_now),

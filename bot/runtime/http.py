@@ -40,7 +40,7 @@ def _backend(engine: Engine, services: Services, reception: Reception, expositio
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     return Backend(
         authenticator=Authenticator(api_token, Tokens(database, services.people, utc_now)),
-        listing=ApiQueries(database),
+        listing=ApiQueries(database, services.search),
         api_posts=ApiPosts(database, engine.worker.wake, utc_now),
         feeds=services.feeds,
         i18n=services.i18n,

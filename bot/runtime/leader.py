@@ -41,6 +41,8 @@ from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
+from services.library.search import Search
+from services.library.search_index import SearchIndex
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.notifications.update_alerts import UpdateAlerts
@@ -55,6 +57,7 @@ TERM_SECONDS = 13.0
 class Services:
     people: People
     queries: BotQueries
+    search: Search
     channel_posts: ChannelPosts
     channels: ChannelService
     outbox: Outbox
@@ -121,7 +124,8 @@ class Leader:
         writer = HashtagWriter(bot, hashtags)
         progress = ProgressMessages(bot, services.tagging, services.people, i18n, utc_now)
         importer = ImportJobs(bot, services.imports, services.people, i18n)
-        for task in (notifier, writer, progress, importer):
+        index = SearchIndex(self._engine.database, enabled=self._engine.settings.search_index)
+        for task in (notifier, writer, progress, importer, index):
             tasks.start(task.run(), task.stop)
         alerts = DatabaseAlerts(bot, self._engine.database, self._engine.settings.admin_ids, services.people, i18n)
         tasks.start(alerts.run())
@@ -149,6 +153,7 @@ class Leader:
             i18n=services.i18n,
             on_update=on_update,
             queries=services.queries,
+            search=services.search,
             channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,

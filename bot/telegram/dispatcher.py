@@ -61,6 +61,8 @@ def make_dispatcher(
         observer.outer_middleware(find_user)
     for observer in (dispatcher.channel_post, dispatcher.edited_channel_post, dispatcher.my_chat_member):
         observer.outer_middleware(RepeatUntilStored())
+    # An inline query comes with each letter that is typed.
+    dispatcher.inline_query.outer_middleware(throttle)
     dispatcher.errors.register(on_error)
     dispatcher.include_routers(*routers)
     return dispatcher

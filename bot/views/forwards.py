@@ -1,5 +1,5 @@
 from bot.i18n import Html, Texts
-from bot.views.common import paragraphs, provider
+from bot.views.common import lines, paragraphs, provider
 from services.availability.provider_status import ProviderState
 
 
@@ -16,3 +16,10 @@ def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
     post = f"#{post_id}"
     text = t._("⏳ Saved as {post}; its tags come here.", post=post)
     return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))
+
+
+def from_person(t: Texts, *, has_text: bool) -> Html:
+    return lines(
+        t._("This was forwarded from a person or a group; I save posts of channels only."),
+        t._("To get tags for its text, press the button.") if has_text else None,
+    )

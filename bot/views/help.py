@@ -22,12 +22,14 @@ def start(t: Texts, *, enabled: bool) -> Html:
 def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
     commands = (
         t._("/stats — your posts by status"),
+        t._("/find words #tag @channel — search your posts; plain text is searched, too"),
+        t._("/latest — your newest posts with their tags"),
         t._("/retry [number] — retry what failed or waits (50 posts)"),
         t._("/failed — the posts that failed"),
         t._("/channels — your channels: pause, fetch now, older posts, remove"),
         t._("/add @name — follow a public channel; t.me links too, and several at once"),
         t._("/remove @name — follow it no more; its posts stay unless you say otherwise"),
-        t._("/post number — one post: tags, status, requests"),
+        t._("/post number — one post: tags, status, requests; a t.me link or a reply will do"),
         t._("/regen number — new tags for one post, ahead of everything"),
         t._("/hashtags — write the tags into your channel's posts"),
         t._("/export — your tagged posts as a file: CSV or JSON Lines"),
@@ -53,6 +55,8 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
 def commands(t: Texts) -> list[BotCommand]:
     return [
         BotCommand(command="stats", description=t.plain("Your posts by status")),
+        BotCommand(command="find", description=t.plain("Search your posts")),
+        BotCommand(command="latest", description=t.plain("Your newest posts")),
         BotCommand(command="retry", description=t.plain("Retry what failed or waits")),
         BotCommand(command="failed", description=t.plain("The posts that failed")),
         BotCommand(command="channels", description=t.plain("Your channels")),

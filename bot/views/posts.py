@@ -1,3 +1,5 @@
+import re
+
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import (
     SIGNS,
@@ -13,9 +15,11 @@ from bot.views.common import (
     status_words,
     tags,
 )
+from bot.views.find import query_of
 from bot.views.reasons import LIST_UNITS, outcome, servers_words, why
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import AttemptView, FailedPage, PostCard
+from services.library.cursor import MAX_ID
 
 LISTED = 10
 #: Of the server's words about one request.
@@ -136,8 +140,14 @@ def gone(t: Texts, post_id: int) -> Html:
     return t._("{post} is no longer there.", post=f"#{post_id}")
 
 
+def post_in(text: str) -> int | None:
+    """The number of the post that a message of ours is about; None if it is a list, or about something else."""
+    found = re.search(r"#([0-9]{1,10})\b", text.partition("\n")[0]) if query_of(text) is None else None
+    return int(found[1]) if found is not None and 1 <= int(found[1]) <= MAX_ID else None
+
+
 def missing(t: Texts) -> Html:
-    return t._("There is no such post among yours. /failed lists those that failed.")
+    return t._("There is no such post among yours. Lists: /latest, /find, /failed")
 
 
 def failed_one(t: Texts, post: PostCard) -> Html:
@@ -184,8 +194,14 @@ def failed_page(t: Texts, page: FailedPage) -> Html:
 
 
 def usage_post(t: Texts) -> Html:
-    return t._("Usage: <code>/post 123</code> — the number of a post, as in /failed")
+    return t._(
+        "Which post? Send <code>/post 123</code>, or a t.me link in place of the number, or reply /post to a message "
+        "about it. Lists: /latest, /find"
+    )
 
 
 def usage_regen(t: Texts) -> Html:
-    return t._("Usage: <code>/regen 123</code> — the number of a post, as in /failed")
+    return t._(
+        "Which post? Send <code>/regen 123</code>, or a t.me link in place of the number, or reply /regen to a message "
+        "about it. Lists: /latest, /find"
+    )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sandbox.telegram import entities as text_entities
 from sandbox.telegram.errors import ApiError, OddAnswerError
 from sandbox.telegram.flood import FloodLimits
+from sandbox.telegram.inline import InlineAnswer, InlineQuery
 from sandbox.telegram.methods import member
 from sandbox.telegram.world import (
     BotCall,
@@ -180,6 +181,17 @@ class Actors:
     def unanswered(self) -> list[Press]:
         """Presses that the bot has not answered."""
         return [press for press in self.world.presses.values() if press.answer is None]
+
+    # -- inline mode ----------------------------------------------------------------------------------------
+
+    async def ask_inline(self, user_id: int, text: str, offset: str = "", timeout: float = 10.0) -> InlineAnswer:  # noqa: ASYNC109
+        """A person types the bot's name and `text` in some chat; returns what the bot offers."""
+        query = InlineQuery(self.world.next_press_id(), user_id)
+        self.world.inline_queries[query.id] = query
+        person = self.world.people[user_id].user()
+        about = {"id": query.id, "from": person, "query": text, "offset": offset, "chat_type": "supergroup"}
+        self.world.updates.push({"inline_query": about})
+        return await self.wait_for(lambda: query.answer, timeout)
 
     # -- channels -------------------------------------------------------------------------------------------
 

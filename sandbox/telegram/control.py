@@ -21,7 +21,8 @@ PAGE = Path(__file__).parent / "page"
 
 
 async def _send(actors: Actors, body: Json) -> Json:
-    return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]))}
+    via_bot = {"via_bot": actors.world.bot_user()} if body.get("via_bot") else {}
+    return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]), **via_bot)}
 
 
 async def _send_document(actors: Actors, body: Json) -> Json:
@@ -34,6 +35,11 @@ async def _press(actors: Actors, body: Json) -> Json:
     chat_id = int(body.get("chat_id") or body["user_id"])
     answer = await actors.press(int(body["user_id"]), int(body["message_id"]), button, chat_id=chat_id)
     return {"answer": dataclasses.asdict(answer)}
+
+
+async def _ask_inline(actors: Actors, body: Json) -> Json:
+    answer = await actors.ask_inline(int(body["user_id"]), str(body["text"]), str(body.get("offset") or ""))
+    return dataclasses.asdict(answer)
 
 
 async def _forward(actors: Actors, body: Json) -> Json:
@@ -93,6 +99,7 @@ ACTIONS: dict[str, Action] = {
     "send": _send,
     "send_document": _send_document,
     "press": _press,
+    "ask_inline": _ask_inline,
     "forward": _forward,
     "channel_post": _channel_post,
     "edit_channel_post": _edit_channel_post,

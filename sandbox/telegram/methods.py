@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sandbox.telegram import checks
+from sandbox.telegram import checks, inline
 from sandbox.telegram.errors import ApiError, bad_request
 from sandbox.telegram.params import Upload, chat_of, decoded, flag, integer
 from sandbox.telegram.world import Chat, PressAnswer, StoredMessage, World
@@ -28,7 +28,7 @@ def get_me(world: World, params: Json) -> Json:
         **world.bot_user(),
         "can_join_groups": True,
         "can_read_all_group_messages": False,
-        "supports_inline_queries": False,
+        "supports_inline_queries": True,
         "can_connect_to_business": False,
         "has_main_web_app": False,
     }
@@ -38,9 +38,11 @@ def send_message(world: World, params: Json) -> Json:
     chat = world.writable(chat_of(params))
     text, marks = checks.text_and_entities(params)
     reply_markup = checks.markup(params)
-    _check_reply(world, chat, params)
+    replied = _replied(world, chat, params)
     _count(world, chat)
     data = _new_message(world, chat) | {"text": text}
+    if replied is not None:
+        data["reply_to_message"] = replied
     if marks:
         data["entities"] = marks
     return _send(world, chat, data, reply_markup, params)
@@ -86,21 +88,24 @@ def _send(world: World, chat: Chat, data: Json, reply_markup: Json | None, param
     return _visible(data)
 
 
-def _visible(data: Json) -> Json:
-    return {name: value for name, value in data.items() if not name.startswith("x_")}
+def _visible(data: Json, without: Sequence[str] = ()) -> Json:
+    return {name: value for name, value in data.items() if not name.startswith("x_") and name not in without}
 
 
 def _count(world: World, chat: Chat) -> None:
     world.flood.check(chat.id, group=chat.type in {"group", "supergroup"})
 
 
-def _check_reply(world: World, chat: Chat, params: Json) -> None:
+def _replied(world: World, chat: Chat, params: Json) -> Json | None:
+    """The message replied to; messages show only one level of replies."""
     wanted = decoded(params, "reply_parameters") or {}
     message_id = wanted.get("message_id") or params.get("reply_to_message_id")
-    if message_id is None or wanted.get("allow_sending_without_reply"):
-        return
-    if world.message(chat.id, int(message_id)) is None:
+    if message_id is None:
+        return None
+    stored = world.message(chat.id, int(message_id))
+    if stored is None and not wanted.get("allow_sending_without_reply"):
         raise bad_request("message to be replied not found")
+    return None if stored is None else _visible(stored.data, without=("reply_to_message",))
 
 
 def _upload(params: Json, name: str) -> Upload:
@@ -220,6 +225,16 @@ def answer_callback_query(world: World, params: Json) -> bool:
     return True
 
 
+def answer_inline_query(world: World, params: Json) -> bool:
+    answer = inline.read_answer(params)
+    query = world.inline_queries.get(str(params.get("inline_query_id")))
+    if query is None or query.answer is not None:
+        raise bad_request(TOO_OLD)
+    query.answer = answer
+    world.changes.touch()
+    return True
+
+
 def send_chat_action(world: World, params: Json) -> bool:
     chat = world.writable(chat_of(params))
     world.changes.touch({"type": "action", "chat_id": chat.id, "action": params.get("action")})
@@ -303,6 +318,7 @@ METHODS: dict[str, Method] = {
     "editMessageReplyMarkup": edit_message_reply_markup,
     "deleteMessage": delete_message,
     "answerCallbackQuery": answer_callback_query,
+    "answerInlineQuery": answer_inline_query,
     "sendChatAction": send_chat_action,
     "getChat": get_chat,
     "getChatMember": get_chat_member,

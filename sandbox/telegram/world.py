@@ -12,6 +12,7 @@ from sandbox.telegram import entities as text_entities
 from sandbox.telegram.changes import Changes
 from sandbox.telegram.errors import ApiError, bad_request, forbidden
 from sandbox.telegram.flood import FloodControl, FloodLimits
+from sandbox.telegram.inline import InlineQuery
 from sandbox.telegram.updates import UpdateQueue
 
 Json = dict[str, Any]
@@ -152,6 +153,7 @@ class World:
         self.chats: dict[int, Chat] = {}
         self.store: defaultdict[int, dict[int, StoredMessage]] = defaultdict(dict)
         self.presses: dict[str, Press] = {}
+        self.inline_queries: dict[str, InlineQuery] = {}
         self.commands: dict[tuple[str, str], list[Json]] = {}
         self.descriptions: dict[tuple[str, str], str] = {}
         self.files: dict[str, bytes] = {}
@@ -208,7 +210,7 @@ class World:
         return self.newest_ids[chat.id]
 
     def next_press_id(self) -> str:
-        """A callback query's id: a long number, as Telegram's are."""
+        """The id of a callback query or inline query: a long number, as Telegram's are."""
         return str(4_000_000_000_000_000_000 + next(self._ids))
 
     def put(self, chat: Chat, data: Json) -> StoredMessage:

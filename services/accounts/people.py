@@ -86,6 +86,21 @@ class People:
                 if is_admin and account is None:
                     user_id = await self._open_account(session, telegram_id, name, username)
                     account = rows.Account(user_id, may_use=True)
+        return self._current(telegram_id, language, person, account)
+
+    async def known(self, telegram_id: int, language_code: str | None) -> CurrentUser:
+        """Who uses the bot from another chat. Writes nothing: they may never have written to the bot."""
+        async with self._database.read() as session:
+            person = await rows.find(session, telegram_id)
+            account = await self._account(session, telegram_id)
+        return self._current(
+            telegram_id, _language(language_code, person.language if person else None), person, account
+        )
+
+    def _current(
+        self, telegram_id: int, language: str, person: Person | None, account: rows.Account | None
+    ) -> CurrentUser:
+        is_admin = telegram_id in self._admin_ids
         return CurrentUser(
             telegram_id=telegram_id,
             user_id=account.id if account and (account.may_use or is_admin) else None,

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: The column's length; Telegram's ids have about 17 characters.
 ALBUM_ID_LENGTH = 64
+#: A person's drafts are posts of a channel of this number less theirs, which no chat of Telegram's has.
+DRAFTS = -5 * 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class ChannelPostResult:
     outcome: StoreOutcome
     post_id: int | None = None
     outbox_id: int | None = None
+
+
+def drafts_of(telegram_id: int) -> int:
+    return DRAFTS - telegram_id
 
 
 class ChannelPosts:

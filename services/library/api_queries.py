@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.library.cursor import cursor_of, read_cursor
+from services.library.search import Search, SearchOffError
 from storage.db.engine import Database
 from storage.reads import lists, overview
 from storage.schema.types import as_text, as_whole
@@ -123,8 +125,9 @@ class TaggingCounts:
 class ApiQueries:
     """Queries of the HTTP API. They raise UnknownUserError if the user does not exist."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, search: Search | None = None) -> None:
         self._database = database
+        self._search = search
 
     async def check_user(self, user_id: int) -> None:
         async with self._database.read() as session:
@@ -165,22 +168,39 @@ class ApiQueries:
         return [TagCount(tag, count) for tag, count in counted]
 
     async def posts(
-        self, user_id: int, *, status: str | None = None, tag: str | None = None, before: str | None = None, limit: int
+        self,
+        user_id: int,
+        *,
+        status: str | None = None,
+        tag: str | None = None,
+        q: str | None = None,
+        before: str | None = None,
+        limit: int,
     ) -> Page:
-        """A page of a user's posts, the newest first. `before`: a page's `next`, or an ISO 8601 time.
+        """A page of a user's posts, the newest first. `before`: a page's `next`, or an ISO 8601 time; `q`: as /find.
 
         Raises:
             ValueError: `before` does not match CURSOR.
+            SinceError: a time in `q` is none.
+            SearchOffError: `q` is given, and there is no search index.
         """
         cursor = read_cursor(before) if before is not None else None
         async with self._database.read() as session:
             if tag is not None:
                 await lists.begin_view(session)
-            rows = await lists.posts(session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1)
+            found = await self._found(session, user_id, q) if q is not None else []
+            rows = await lists.posts(
+                session, user_id, status=status, tag=tag, before=cursor, limit=limit + 1, found=found
+            )
             if not rows:
                 await _check_user(session, user_id)
         listed = [ListedPost(*_values(row)) for row in rows[:limit]]
         return Page(listed, cursor_of(listed[-1].posted_at, listed[-1].id) if len(rows) > limit else None)
+
+    async def _found(self, session: AsyncSession, user_id: int, q: str) -> list[ColumnElement[bool]]:
+        if self._search is None:
+            raise SearchOffError
+        return await self._search.conditions(session, user_id, q)
 
     async def pages(
         self, user_id: int, *, status: str | None = None, tag: str | None = None, limit: int

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from services.clock import Clock
+from services.library.message_links import MessageLink
 from storage.channels import hashtags
 from storage.db.engine import Database
+from storage.posts import channel_posts
 from storage.posts.channel_posts import nameless
 from storage.reads import overview
 from storage.schema.tables import UNSUPPORTED, Attempt
@@ -105,6 +107,11 @@ class BotQueries:
             attempts = await overview.last_attempts(session, post_id, ATTEMPTS_SHOWN)
             hashtags_of = await hashtags.owner_of_line(session, post_id)
         return replace(_card(row, self._clock(), attempts), hashtags_of=hashtags_of)
+
+    async def linked(self, link: MessageLink, user_id: int) -> int | None:
+        """The id of the user's post to which a link leads."""
+        async with self._database.read() as session:
+            return await channel_posts.find_message(session, user_id, link.channel, link.message_id)
 
     async def posts(self, post_ids: Sequence[int]) -> list[PostCard]:
         """The cards of the posts that exist, in this order, without their attempts."""

@@ -146,6 +146,16 @@ async def find_album(
     return await _first(session, _of(user_id, channel_id).where(near, Post.media_group_id == media_group_id))
 
 
+async def find_message(session: AsyncSession, user_id: int, channel: int | str, message_id: int) -> int | None:
+    """The id of a user's post of a channel, which is given by number or public name."""
+    if isinstance(channel, str):
+        row = await find_named(session, channel)
+    else:
+        row = await _find_channel(session, channel, None)
+    post = None if row is None else await find_post(session, user_id, row.id, message_id)
+    return None if post is None else post.id
+
+
 def _of(user_id: int, channel_id: int) -> Any:
     return (
         select(Post.id, Post.text, Post.tagging_status, Post.tags)

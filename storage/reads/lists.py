@@ -95,13 +95,15 @@ async def posts(
     tag: str | None,
     before: tuple[datetime, int | None] | None,
     limit: int,
+    found: Sequence[ColumnElement[bool]] = (),
 ) -> Sequence[Row[Any]]:
     """A page of a user's posts, the newest first, before a time or the post (time, id); call `begin_view` before.
 
+    `found`: conditions of a search.
     On SQLite posts are ordered by the text of their time: another program's format may stand wrong within its day.
     """
     dialect = session.get_bind().dialect.name
-    newer = [_is_before(user_id, *before, dialect)] if before is not None else []
+    newer = [*([_is_before(user_id, *before, dialect)] if before is not None else []), *found]
     if tag is None:
         return (await session.execute(_page(_posts(), user_id, status, newer, limit))).all()
     if not is_tag(tag):

@@ -35,6 +35,7 @@ from services.ingest.imports import Imports
 from services.library.bot_queries import BotQueries
 from services.library.export import Exporter
 from services.library.feeds import Feeds
+from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
@@ -99,6 +100,7 @@ async def running_bot(
     chain: tuple[str, ...] = CHAIN,
     clock: Callable[[], datetime] = utc_now,
     press_answered_within: float = 60.0,
+    search_enabled: bool = True,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
@@ -127,6 +129,7 @@ async def running_bot(
             make_routers(),
             people=people,
             queries=queries,
+            search=Search(database, queries, enabled=search_enabled),
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,

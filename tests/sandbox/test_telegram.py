@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
@@ -23,9 +24,13 @@ from aiogram.types import (
     ChatMemberAdministrator,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InlineQueryResultArticle,
+    InlineQueryResultsButton,
+    InputTextMessageContent,
     LinkPreviewOptions,
     Message,
     MessageEntity,
+    ReplyParameters,
 )
 
 from sandbox.telegram import FloodLimits, PressAnswer, TelegramSandbox
@@ -310,3 +315,65 @@ async def test_the_page_and_its_control(telegram: TelegramSandbox, bot: Bot) -> 
         assert wrong.status == 400
         assert await (await http.get("/sandbox/errors")).json() == []
         events.close()
+
+
+def article(number: int = 1, text: str = "<b>Text</b>", title: str = "Title") -> InlineQueryResultArticle:
+    content = InputTextMessageContent(message_text=text, parse_mode="HTML")
+    return InlineQueryResultArticle(id=str(number), title=title, input_message_content=content)
+
+
+async def test_an_inline_query_is_answered_once(telegram: TelegramSandbox, bot: Bot) -> None:
+    """With what each result would send."""
+    asking = asyncio.create_task(telegram.ask_inline(ANNA, "words", "7"))
+    [update] = await bot.get_updates(timeout=5)
+    query = update.inline_query
+    assert query is not None
+    assert (query.query, query.offset, query.from_user.id) == ("words", "7", ANNA)
+    button = InlineQueryResultsButton(text="Open", start_parameter="inline")
+    await query.answer([article()], is_personal=True, cache_time=5, next_offset="8", button=button)
+    answer = await asking
+    assert (answer.next_offset, answer.is_personal, answer.cache_time) == ("8", True, 5)
+    assert (answer.results[0]["title"], answer.results[0]["text"]) == ("Title", "Text")
+    assert answer.button == {"text": "Open", "start_parameter": "inline"}
+    with pytest.raises(TelegramBadRequest, match="query is too old"):
+        await query.answer([])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"results": [article(n) for n in range(51)]}, "RESULTS_TOO_MUCH"),
+        ({"results": [article(), article()]}, "RESULT_ID_DUPLICATE"),
+        ({"results": [article(text="<b>open")]}, "can't parse entities"),
+        ({"results": [article(text="")]}, "message text is empty"),
+        ({"results": [article(title="")]}, "ARTICLE_TITLE_EMPTY"),
+        ({"results": [], "next_offset": "x" * 65}, "NEXT_OFFSET_INVALID"),
+        (
+            {"results": [], "button": InlineQueryResultsButton(text="x", start_parameter="a b")},
+            "START_PARAM_INVALID",
+        ),
+    ],
+)
+async def test_an_inline_answer_is_checked(
+    telegram: TelegramSandbox, bot: Bot, answer: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(TelegramBadRequest, match=reason):
+        await bot.answer_inline_query("1", **answer)
+
+
+async def test_a_reply_shows_what_it_replies_to(telegram: TelegramSandbox, bot: Bot) -> None:
+    """One level deep, also in the message of a press."""
+    said = telegram.send_text(ANNA, "Draft")
+    await bot.get_updates(offset=-1)
+    sent = await bot.send_message(
+        ANNA, "Tag it?", reply_parameters=ReplyParameters(message_id=said), reply_markup=keyboard()
+    )
+    assert sent.reply_to_message is not None
+    assert sent.reply_to_message.text == "Draft"
+    press = telegram.begin_press(ANNA, ANNA, sent.message_id, "retry:1")
+    updates = await bot.get_updates(timeout=5)
+    message = next(each.callback_query for each in updates if each.callback_query is not None).message
+    assert isinstance(message, Message)
+    assert message.reply_to_message is not None
+    assert message.reply_to_message.text == "Draft"
+    await bot.answer_callback_query(press.id)

@@ -30,7 +30,9 @@ from services.clock import utc_now
 from services.following.service import ChannelService
 from services.ingest.api_posts import ApiPosts
 from services.library.api_queries import ApiQueries
+from services.library.bot_queries import BotQueries
 from services.library.feeds import Feeds
+from services.library.search import Search
 from services.llm.client import Provider
 from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
@@ -87,6 +89,7 @@ async def serving(
     rate: float = 10_000,
     webhook: TelegramWebhook | None = None,
     fill: bool = True,
+    search: bool = True,
 ) -> AsyncIterator[Web]:
     """Serve user 1 with posts 1–5 and user 2 with posts 101–102. No worker runs."""
     if fill:
@@ -101,7 +104,7 @@ async def serving(
         web = Web("", http, tokens, database, TelegramState("ok", NOW), woken, feeds)
         backend = Backend(
             authenticator=Authenticator(api_token, tokens),
-            listing=ApiQueries(database),
+            listing=ApiQueries(database, Search(database, BotQueries(database, utc_now), enabled=search)),
             api_posts=api_posts,
             feeds=feeds,
             i18n=I18n(ZoneInfo("UTC"), utc_now),

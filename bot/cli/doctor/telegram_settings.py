@@ -67,13 +67,14 @@ def bot_settings(me: Json) -> str:
     found = []
     if me.get("can_read_all_group_messages"):
         found.append("privacy mode is off, so all that groups say comes here for nothing: /setprivacy at BotFather")
-    if me.get("supports_inline_queries"):
-        found.append("inline mode is on, but Metka has no inline answers: /setinline at BotFather")
     if me.get("can_join_groups") is False:
         found.append("adding to groups and channels is off, so it cannot be added to channels: /setjoingroups")
     if found:
         raise CheckWarning("; ".join(found))
-    return "privacy mode is on (channels' posts come all the same), inline mode is off"
+    inline = "inline mode is on"
+    if not me.get("supports_inline_queries"):
+        inline = "inline mode is off (/setinline at BotFather lets people search by @name in any chat)"
+    return f"privacy mode is on (channels' posts come all the same), {inline}"
 
 
 def updates(hook: Json, wanted: str | None) -> str:

@@ -1,6 +1,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi.exceptions import RequestValidationError
 
 from bot.web import schemas
 from bot.web.dependencies import Backend, BackendDep, CallerDep, Limit, OwnUserId, PostId, TagFilter, known_query
@@ -8,6 +9,8 @@ from bot.web.schemas import PROBLEMS
 from services.availability.provider_status import ProviderState
 from services.library.api_queries import Page, PostWithAttempts
 from services.library.cursor import CURSOR
+from services.library.search import SearchOffError
+from services.library.search_words import QUERY_LIMIT, SinceError
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 DISABLED = "Tagging is disabled: put OPENROUTER_API_KEY into .env and start again"
@@ -18,6 +21,17 @@ Before = Annotated[
         pattern=CURSOR,
         description="`next` of the page before, or a time (ISO 8601): posts older than it",
         examples=["2026-01-31T12:00:00Z"],
+    ),
+]
+
+
+Words = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=QUERY_LIMIT,
+        description="Words in any form, #tags and @channels; - before one leaves posts with it out; since:2026-01-31",
+        examples=["solar panels #energy -advert since:2026"],
     ),
 ]
 
@@ -69,10 +83,17 @@ async def list_posts(
     limit: Limit = 100,
     status: schemas.Status | None = None,
     tag: TagFilter = None,
+    q: Words = None,
     before: Before = None,
 ) -> Page:
     """A user's posts, the newest first, a page after the other: `next` is the `before` of the next one."""
-    return await backend.listing.posts(user_id, status=status, tag=tag, before=before, limit=limit)
+    try:
+        return await backend.listing.posts(user_id, status=status, tag=tag, q=q, before=before, limit=limit)
+    except SearchOffError:
+        raise HTTPException(503, "Search is switched off: SEARCH_INDEX in .env") from None
+    except SinceError:
+        message = "since: takes a year, a month or a day, such as since:2026-01-31"
+        raise RequestValidationError([{"loc": ("query", "q"), "msg": message, "type": "value_error"}]) from None
 
 
 @router.get("/posts/{post_id}")

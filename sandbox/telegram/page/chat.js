@@ -257,12 +257,49 @@ function drawSuggestions() {
   }));
 }
 
-function submit(text) {
+// Inline mode: what the bot offers for "@bot words", a moment after the last letter.
+let inlineTimer;
+function askInline() {
+  clearTimeout(inlineTimer);
+  const chat = state.chats.get(state.current);
+  const typed = $("text").value;
+  const name = `@${state.bot?.username} `.toLowerCase();
+  if (!chat || !typed.toLowerCase().startsWith(name)) return;
+  const person = chat.type === "private" ? chat : [...state.chats.values()].find((c) => c.type === "private");
+  inlineTimer = setTimeout(async () => {
+    const got = await post("ask_inline", { user_id: person.id, text: typed.slice(name.length) });
+    if (got.ok && $("text").value === typed) drawInline(chat, got);
+  }, 300);
+}
+
+function drawInline(chat, offered) {
+  const rows = offered.results.map((result) => {
+    const row = el("button");
+    row.type = "button";
+    row.append(el("b", "", result.title), el("span", "", result.description || ""));
+    row.onclick = () => { clearText(); sendResult(chat, result.text); };
+    return row;
+  });
+  if (offered.button) rows.push(el("button", "", offered.button.text));
+  $("suggest").hidden = !rows.length;
+  $("suggest").replaceChildren(...rows);
+}
+
+function sendResult(chat, text) {
+  if (chat.type === "private") post("send", { user_id: chat.id, text, via_bot: true });
+  else send(text);
+}
+
+function clearText() {
   $("text").value = "";
   grow();
   drawSuggestions();
-  send(text);
   $("text").focus();
+}
+
+function submit(text) {
+  clearText();
+  send(text);
 }
 
 function grow() {
@@ -270,7 +307,7 @@ function grow() {
   $("text").style.height = `${$("text").scrollHeight}px`;
 }
 
-$("text").oninput = () => { grow(); drawSuggestions(); };
+$("text").oninput = () => { grow(); drawSuggestions(); askInline(); };
 $("text").onkeydown = (event) => {
   const found = suggestions();
   if (found.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {

@@ -26,7 +26,8 @@ def said(check: Callable[[], str]) -> tuple[str, str]:
     [
         ({}, "ok", "inline mode is off"),
         ({"can_read_all_group_messages": True}, "warn", "/setprivacy"),
-        ({"supports_inline_queries": True}, "warn", "/setinline"),
+        ({"supports_inline_queries": True}, "ok", "inline mode is on"),
+        ({"supports_inline_queries": False}, "ok", "/setinline"),
         ({"can_join_groups": False}, "warn", "/setjoingroups"),
     ],
 )

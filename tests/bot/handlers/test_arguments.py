@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.handlers.arguments import RetryArguments, parse_post_id, parse_retry
+from bot.handlers.arguments import RetryArguments, parse_post, parse_post_id, parse_retry
 from bot.handlers.groups import is_addressed
+from bot.views.posts import post_in
 from services.library.cursor import MAX_ID
+from services.library.message_links import MessageLink
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,43 @@ from services.library.cursor import MAX_ID
 )
 def test_a_posts_id(text: str | None, post_id: int | None) -> None:
     assert parse_post_id(text) == post_id
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("#5", 5),
+        ("https://t.me/durov/5", MessageLink("durov", 5)),
+        ("t.me/durov/5?single", MessageLink("durov", 5)),
+        ("https://t.me/s/durov/5", MessageLink("durov", 5)),
+        ("http://telegram.me/durov/5#x", MessageLink("durov", 5)),
+        ("https://t.me/c/1234567890/5", MessageLink(-1001234567890, 5)),
+        ("https://t.me/c/1234567890/7/5", MessageLink(-1001234567890, 5)),
+        ("https://t.me/durov", None),
+        ("https://t.me/durov/x", None),
+        ("https://example.org/durov/5", None),
+        ("https://t.me/durov/5 6", None),
+        (f"https://t.me/durov/{10**18}", None),
+    ],
+)
+def test_a_post_is_named_by_number_or_link(text: str, wanted: int | MessageLink | None) -> None:
+    assert parse_post(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("✅ #5 · tagged · Channel #7", 5),
+        ("⏳ Saved as #5; its tags come here.\n\n#9", 5),
+        ("❌ 3 failed posts\n\n#5 · Channel", None),
+        ("🔎 #2024\n\n#5 · Channel", None),
+        (f"✅ #{MAX_ID + 1}", None),
+        ("", None),
+    ],
+)
+def test_the_post_that_a_message_is_about(text: str, number: int | None) -> None:
+    """Lists are about many."""
+    assert post_in(text) == number
 
 
 @pytest.mark.parametrize(

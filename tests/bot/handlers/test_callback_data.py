@@ -14,6 +14,8 @@ from bot.keyboards.alerts import TryNowButton
 from bot.keyboards.channels import MAX_PAGE, ChannelAction, ChannelButton, ChannelListButton
 from bot.keyboards.exports import ExportButton
 from bot.keyboards.feeds import NewFeedLinkButton
+from bot.keyboards.find import MAX_PAGE as MOST_FOUND
+from bot.keyboards.find import FindPageButton, LatestPageButton, RelatedButton, TagDraftButton
 from bot.keyboards.following import FollowButton
 from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
@@ -53,6 +55,10 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     HashtagListButton: st.just(HashtagListButton()),
     ExportButton: st.builds(ExportButton, form=st.sampled_from(ExportFormat)),
     NewFeedLinkButton: st.just(NewFeedLinkButton()),
+    FindPageButton: st.builds(FindPageButton, page=st.integers(1, MOST_FOUND)),
+    LatestPageButton: st.builds(LatestPageButton, page=st.integers(1, MOST_FOUND)),
+    RelatedButton: st.builds(RelatedButton, post=st.integers(1, MAX_ID)),
+    TagDraftButton: st.just(TagDraftButton()),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_ID,
@@ -66,6 +72,9 @@ NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     FollowButton: lambda button: isinstance(button, FollowButton) and is_name(button.name),
     HashtagSwitchButton: lambda button: isinstance(button, HashtagSwitchButton) and -(2**53) <= button.channel <= -1,
     RemoveHashtagsButton: lambda button: isinstance(button, RemoveHashtagsButton) and 1 <= button.post <= MAX_ID,
+    FindPageButton: lambda button: isinstance(button, FindPageButton) and 1 <= button.page <= MOST_FOUND,
+    LatestPageButton: lambda button: isinstance(button, LatestPageButton) and 1 <= button.page <= MOST_FOUND,
+    RelatedButton: lambda button: isinstance(button, RelatedButton) and 1 <= button.post <= MAX_ID,
 }
 
 #: Parts of forged data: valid, nearly valid, and random.

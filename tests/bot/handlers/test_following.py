@@ -181,7 +181,7 @@ async def test_a_bare_name_or_link_is_answered_with_the_offer_to_follow(
     assert (await telegram.press(BEN, offered["message_id"], "➕ Follow @gorod")).text == "Reading…"
     await bot.shows(BEN, "Reading @gorod")
     assert (await bot.say(BEN, "@Gorod"))["text"] == "You follow @Gorod already: /channels"
-    assert "Forward me a post" in (await bot.say(BEN, "gorod"))["text"]
+    assert "Nothing found" in (await bot.say(BEN, "gorod"))["text"]
 
 
 async def test_one_channel_has_buttons_with_words(bot: Running, telegram: TelegramSandbox, shelf: Shelf) -> None:

@@ -26,6 +26,7 @@ from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now
 from services.hashtags.service import ChannelHashtags
 from services.library.bot_queries import BotQueries
+from services.library.search_index import SearchIndex
 from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.tagging.service import TaggingService
@@ -188,14 +189,19 @@ async def test_an_alert_is_told_at_once(database: Database) -> None:
 
 
 async def test_an_idle_bot_asks_less_than_once_a_second(database: Database, provider: ProviderSandbox) -> None:
-    """The worker's turn and the look at the alerts at each tick, and the leader's look: at the default settings."""
+    """The worker's turn and the look at the alerts at each tick, the leader's look, and that for changed posts."""
     tick = Settings.model_fields["retry_interval_seconds"].default
     with noted(database) as statements:
         turn = await _of_a_turn(database, provider, statements)
         statements.forget()
         await AlertWatch(database, CHAIN, {BOSS}, 20, utc_now).check()
         watch = len(statements.made)
-    assert (turn + watch) / tick + 1 / BEAT_SECONDS <= 0.7
+        index = SearchIndex(database, enabled=True)
+        for _ in range(3):
+            statements.forget()
+            pause = await index.work()
+        look = len(statements.made)
+    assert (turn + watch) / tick + 1 / BEAT_SECONDS + look / (pause or 0) <= 0.7
 
 
 async def _of_a_turn(database: Database, provider: ProviderSandbox, statements: Statements) -> int:

@@ -15,6 +15,7 @@ from bot.telegram import middlewares as product
 from sandbox.provider import ProviderSandbox
 from sandbox.servers import serve
 from sandbox.telegram import TelegramSandbox
+from sandbox.telegram.inline import InlineQuery
 from sandbox.telegram.world import Press
 from storage.db.engine import Database
 from storage.schema.tables import Post
@@ -32,8 +33,10 @@ USAGE = [
     *(f"/retry {text}" for text in ("0", "1001", "١٢", "-5", "1; DROP TABLE posts", "5 5", "all", "force force")),
     *(f"/stats {text}" for text in ("x" * 4000, "\U0001f600" * 2000, "<script>", "\u202eall", "a\u200bll", "\x00")),
 ]
+FINDS = ("x" * 4000, "#\ud800 x", "x\x00y @\x00", "' OR 1=1 --", ") NOT (", "x <b>&lt;", "-1 AND", "\u202ex", "١٢", "½")
 COMMANDS: list[tuple[str, str]] = [
-    *((text, "Usage") for text in USAGE),
+    *((text, "Which post?" if text.startswith(("/post", "/regen")) else "Usage") for text in USAGE),
+    *((f"{command}{text}", "🔎 ") for command in ("/find ", "") for text in FINDS if command or text != FINDS[0]),
     *((text, "no such post") for text in ("/regen 1", "/post 1", "/post #2", "/regen 777")),
     *((text, "administrators only") for text in ("/retry force", "/retry force all 5", "/stats all", "/stats ALL")),
     *((text, "You have 3 posts") for text in (f"/stats{ME}", f"/STATS{ME.upper()}", "/stats\n\n", "/Stats ")),
@@ -105,6 +108,8 @@ async def scene(
             telegram.add_channel(HIS_CHANNEL, "His", "his_news")
             telegram.add_bot_to_channel(HIS_CHANNEL, BEN)
             await bot.shows(BEN, "I see new posts of His")
+            # Telegram knows of the inline query among the updates.
+            telegram.world.inline_queries["1"] = InlineQuery("1", BEN)
             stats = (await bot.say(ANNA, "/stats"))["text"]
             yield Scene(bot, log, caplog, stats, await rows_of_anna(database))
     assert "Пост номер 1 " not in str(telegram.messages(BEN))

@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LOCALES, I18n, Texts
-from bot.views import alerts, channels, following, forwards, imports, posts, retry_run, stats
+from bot.views import alerts, channels, find, following, forwards, imports, posts, retry_run, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
 from bot.views.channel_news import channel_added, channel_news
@@ -30,6 +30,7 @@ from services.following.service import AddOutcome, AddResult, ChannelCard, Chann
 from services.hashtags.service import HashtagChannel, HashtagChannels
 from services.ingest.imports import Import, ImportResult
 from services.library.bot_queries import AttemptView, FailedPage, PostCard, Stats
+from services.library.search import FoundPage
 from services.sources.export.file import ExportFault
 from services.tagging.service import RetryProgress
 from services.text import units
@@ -241,6 +242,15 @@ def channel_messages(t: Texts) -> Iterator[str]:
         yield channel_news(t, {"text": kind, "posts": "x", "name": None, "title": 7})
 
 
+def found_messages(t: Texts) -> Iterator[str]:
+    """All messages about search, with extreme values."""
+    for shown in (FoundPage((card(),) * 10, 99, True, True), FoundPage((), 1), FoundPage((), 2)):
+        yield from (find.found(t, NASTY * 9, shown), find.latest(t, shown), find.related(t, 2**31 - 1, shown))
+    yield from (find.shared(t, card()), find.shared(t, card(text=None, tags=(), url=None)))
+    yield from (find.how_to_find(t), find.bad_since(t), find.search_off(t), find.draft(t))
+    yield from (find.unknown_command(t, f"/{NASTY * 99}"), forwards.from_person(t, has_text=True))
+
+
 def messages(t: Texts) -> Iterator[str]:
     """All messages, with extreme values."""
     state = ProviderState(
@@ -283,6 +293,7 @@ def messages(t: Texts) -> Iterator[str]:
         }
         yield alerts.alert(t, payload)
     yield from channel_messages(t)
+    yield from found_messages(t)
     yield from (help_views.help_text(t, admin=True, enabled=False), help_views.start(t, enabled=False))
     yield channel_added(t, NASTY * 50, may_use=True)
     skipped = dict.fromkeys(("service", "unreadable", "unsupported", "damaged"), 10**9)

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
-from storage.migration.inspection import VERSION_TABLE, inspect_state, is_current, refusal
+from storage.migration.inspection import MIGRATIONS, VERSION_TABLE, inspect_state, is_current, refusal
 from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.reads.overview import count_tagged_unfinished
@@ -96,7 +98,10 @@ async def test_a_fresh_database_is_what_the_models_say(fresh: Database) -> None:
     # PostgreSQL tells of an expression in words of its own; that it serves is what the tests of plans check.
     expressions = {"ix_metka_posts_due", "ix_metka_posts_queue"}
     # Alembic takes no notice of `ddl_if`.
-    allowed = expressions | {of_the_other_dialect(fresh)}
+    # The search index is another kind of table on each database, and no model.
+    search = {"metka_search", "ix_metka_search_words"}
+    parts = {f"metka_search_{part}" for part in ("data", "idx", "content", "config")}
+    allowed = expressions | search | parts | {of_the_other_dialect(fresh)}
     assert [found for found in differences if getattr(found[1], "name", None) not in allowed] == []
 
 
@@ -118,6 +123,24 @@ async def test_a_partial_index_is_of_the_rows_that_the_models_say(fresh: Databas
         # PostgreSQL tells of a condition in words of its own.
         made = dict(await rows(fresh, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
         assert {name for name in said if " WHERE " in made[name]} == {name for name in said if said[name]}
+
+
+async def test_the_search_index_can_be_taken_back(fresh: Database) -> None:
+    """The way down leaves nothing of it, and the way up makes it again."""
+    await migrate(fresh, now=NOW)
+    before = await schema(fresh)
+
+    def take_back(connection: Connection) -> None:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.downgrade(config, "0010")
+
+    async with fresh.write() as session:
+        await (await session.connection()).run_sync(take_back)
+    assert not [table for table in await schema(fresh) if table.startswith("metka_search")]
+    await change(fresh, "DELETE FROM posts")
+    await migrate(fresh, now=NOW)
+    assert await schema(fresh) == before
 
 
 @pytest.mark.parametrize(
@@ -165,7 +188,7 @@ async def test_a_second_run_resets_nothing(fresh: Database, database_url: str) -
     assert not report.changed
     assert report.backup is None
     assert report.statuses == {"success": 119, "pending": 5, "failed": 1, "skipped": 2}
-    assert describe(report)[0] == "Nothing to do: the database is at revision 0010."
+    assert describe(report)[0] == "Nothing to do: the database is at revision 0012."
 
 
 async def test_columns_are_added_one_by_one(fresh: Database, database_url: str) -> None:

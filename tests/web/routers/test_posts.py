@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.library.search_index import SearchIndex
 from storage.db.engine import Database
 from storage.schema.tables import ModelStateRow
 from tests.services.engine import CHAIN
@@ -106,3 +107,33 @@ async def test_pages_follow_next(database: Database) -> None:
         assert [post["id"] for post in tagged["posts"]] == [2, 1]
         status, one = await ask(web, "GET", "/posts/3")
         assert (status, one["attempts"], one["tagging_status"]) == (200, [], "failed")
+
+
+async def test_posts_are_searched(database: Database) -> None:
+    """As /find does, together with the other filters, page by page; only the user's own."""
+    async with serving(database) as web:
+        index = SearchIndex(database, enabled=True)
+        for _ in range(3):
+            await index.work()
+        for query, ids in {
+            "q=город": [5, 4, 3, 2, 1],
+            "q=город -4&limit=2": [5, 3],
+            "q=%23новость&tag=город": [2, 1],
+            "q=города&status=retrying": [4],
+            "q=@channel2": [],
+            "q=101": [],
+            "q=%00 @%00": [5, 4, 3, 2, 1],
+        }.items():
+            status, page = await ask(web, "GET", f"/users/1/posts?{query}")
+            assert (status, [post["id"] for post in page["posts"]]) == (200, ids), query
+        _, first = await ask(web, "GET", "/users/1/posts?q=город&limit=3")
+        _, rest = await ask(web, "GET", f"/users/1/posts?q=город&limit=3&before={first['next']}")
+        assert ([post["id"] for post in rest["posts"]], rest["next"]) == ([2, 1], None)
+        status, answer = await ask(web, "GET", "/users/1/posts?q=since:soon")
+        assert (status, answer["detail"][0]["loc"]) == (422, ["query", "q"])
+
+
+async def test_switched_off_search_is_said(database: Database) -> None:
+    async with serving(database, search=False) as web:
+        status, answer = await ask(web, "GET", "/users/1/posts?q=город")
+        assert (status, "SEARCH_INDEX" in answer["detail"]) == (503, True)
