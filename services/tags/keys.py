@@ -59,7 +59,7 @@ def split_words(plain: str) -> list[str]:
 
 
 def _without_hyphens(piece: str) -> list[str]:
-    if "-" in piece and is_russian(piece) and russian_words.readings(piece)[0].known:
+    if "-" in piece and is_russian(piece) and russian_words.analyzer().word_is_known(piece):
         return [piece]
     return [word for word in piece.split("-") if word]
 
