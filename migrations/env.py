@@ -13,7 +13,10 @@ from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
 from storage.migration.inspection import VERSION_TABLE
-from storage.schema.source_tables import SourceRow
+from storage.schema import source_tables, tag_tables
+
+#: The modules share their metadata, once all are imported.
+MODELS = (source_tables, tag_tables)
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -25,8 +28,7 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction of the connection."""
     context.configure(
         connection=connection,
-        # source_tables imports the models of storage.schema.tables.
-        target_metadata=SourceRow.metadata,
+        target_metadata=MODELS[0].Base.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         include_object=ours,
