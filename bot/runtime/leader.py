@@ -43,6 +43,8 @@ from services.notifications.outbox import Outbox
 from services.notifications.tagging_alerts import AlertWatch
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
+from services.tags.changes import TagRewriting
+from services.tags.counting import TagCounting
 
 #: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
@@ -117,7 +119,8 @@ class Leader:
         writer = HashtagWriter(bot, hashtags)
         progress = ProgressMessages(bot, services.tagging, services.people, i18n, utc_now)
         importer = ImportJobs(bot, services.imports, services.people, i18n)
-        for task in (notifier, writer, progress, importer):
+        counting, rewriting = TagCounting(self._engine.database, utc_now), TagRewriting(self._engine.database)
+        for task in (notifier, writer, progress, importer, counting, rewriting):
             tasks.start(task.run(), task.stop)
         exports = ExportJobs(bot, services.exporting, i18n, utc_now)
         stack.push_async_callback(exports.stop)

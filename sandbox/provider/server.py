@@ -82,6 +82,7 @@ class ProviderSandbox:
         self.script = Script()
         self.served_today = 0
         self._known = KnownTexts()
+        self._answers: dict[str, list[str]] = {}
         self._minute: deque[float] = deque()
         self._open = asyncio.Event()
         self._open.set()
@@ -105,6 +106,10 @@ class ProviderSandbox:
     def plan_for(self, text_marker: str, name: str, times: int | None = None) -> None:
         """Requests whose user message contains `text_marker` get this fault, `times` times (None: always)."""
         self.script.add_post(text_marker, name, times)
+
+    def answer(self, text_marker: str, *tags: str) -> None:
+        """Posts whose text contains `text_marker` get these tags."""
+        self._answers[text_marker] = list(tags)
 
     def forget_plan(self, text_marker: str) -> None:
         """End a `plan_for`."""
@@ -239,7 +244,7 @@ class ProviderSandbox:
             request,
             body,
             model,
-            {post.number: expected_tags(post.text) for post in question.posts},
+            {post.number: self._tags(post.text) for post in question.posts},
             question.single,
             user_message(body),
             self.hang_seconds,
@@ -248,6 +253,9 @@ class ProviderSandbox:
             self.reset_after,
             record.count,
         )
+
+    def _tags(self, text: str) -> list[str]:
+        return next((tags for marker, tags in self._answers.items() if marker in text), expected_tags(text))
 
     async def _key(self, request: web.Request) -> web.StreamResponse:
         if not self.openrouter:

@@ -15,6 +15,7 @@ from services.availability.model_names import is_free
 from services.availability.model_states import load_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit, SharedRateLimits
 from services.clock import utc_day
+from services.tagging import vocabulary
 from services.tagging.batching import batches, most_together
 from services.tagging.prefilter import LOOK_AGAIN, Prefilter
 from services.tagging.recorder import Recorded, Recorder
@@ -88,6 +89,7 @@ class Dispatcher:
         posts, is_told = await self._prefilter.posts_to_ask(session, claimed, under_way, now)
         single, are_refused = await self._with_models(session, posts, view, admission.batch_size, probe=probe)
         requests = await self._may_start(session, batches(single), view, admission.requests, retries)
+        requests = await vocabulary.offer(session, requests)
         wait = 0.0 if len(requests) < admission.requests else admission.wait
         return Plan(tuple(requests), claimed=True, wait=wait, notices=is_told or are_refused)
 

@@ -1,6 +1,6 @@
 """PURE: a model's tags → a user's own: their spelling, aliases, bans, what people did by hand, and the number."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.tags.keys import tag_key
@@ -49,9 +49,9 @@ def resolve(
     hand_made: HandMade | None = None,
     *,
     most: int = MAX_TAGS,
-    without: Collection[int] = (),
+    instead: Mapping[int, KnownTag] | None = None,
 ) -> Resolved:
-    """The names that a post gets for these spellings. `without`: ids of aliases to leave aside, as if undone."""
+    """The names that a post gets for these spellings. `instead`: id of an alias → the tag that it stands for then."""
     hand = hand_made or HandMade()
     kept: dict[str, str] = {}
     new: dict[str, NewTag] = {}
@@ -59,8 +59,8 @@ def resolve(
     for spelling in spellings:
         key = tag_key(spelling)
         first, tag = vocabulary.by_key.get(key), vocabulary.final(key)
-        if first is not None and first.id in without:
-            tag = first
+        if first is not None and instead:
+            tag = instead.get(first.id, tag)
         if (first is not None and first.is_banned) or (tag is not None and tag.is_banned):
             continue
         final_key, name = (tag.key, tag.name) if tag else (key, tag_name(spelling))

@@ -109,7 +109,7 @@ async def test_chains_of_merges_are_flat_and_undone_in_any_order(
 
 
 async def test_a_rename_holds_for_posts_and_spellings(database: Database, vocabularies: Vocabularies) -> None:
-    """The former spelling stands for the new name; Undo gives posts their own spellings back, later ones the old name."""
+    """The former spelling stands for the new name; Undo gives posts their spellings back, newer ones the old name."""
     tag = await vocabularies.find(1, "ии")
     made = await vocabularies.rename(1, tag.id, " #Искусственный  интеллект")
     assert (made.tag.id, made.tag.name, made.tag.uses) == (tag.id, "Искусственный интеллект", 2)
