@@ -1,18 +1,35 @@
 """PURE: how a tag is shown: its first spelling, in the nominative."""
 
+import re
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 from services.tags import russian_words
 from services.tags.keys import tag_key
 from services.tags.russian_words import Reading
 
+_BETWEEN = re.compile(r"([ -])")
+
 
 def tag_name(spelling: str) -> str:
     """The name of a new tag: `нейронных_сетей` → нейронные сети. A word that the dictionary lacks stays as written."""
-    words = spelling.replace("_", " ").split()
-    name = " ".join(words) or spelling
-    nominative = " ".join(_nominative(words))
+    name = " ".join(spelling.replace("_", " ").split()) or spelling
+    words, signs = _split(name)
+    nominative = "".join(chain(*zip_longest(_nominative(words), signs, fillvalue="")))
     return nominative if nominative != name and tag_key(nominative) == tag_key(spelling) else name
+
+
+def _split(name: str) -> tuple[list[str], list[str]]:
+    """The words, and what stands between them; a hyphenated word that the dictionary has is one."""
+    pieces = _BETWEEN.split(name)
+    words, signs = pieces[:1], list[str]()
+    for sign, word in zip(pieces[1::2], pieces[2::2], strict=True):
+        if sign == "-" and russian_words.analyzer().word_is_known(f"{words[-1]}-{word}"):
+            words[-1] += f"-{word}"
+        else:
+            signs.append(sign)
+            words.append(word)
+    return words, signs
 
 
 def _nominative(words: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from services.tagging.retry_policy import AttemptTrail, Policy
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, Post
 from tests.services.engine import CHAIN, Clock, Engine, running
+from tests.services.posts import own_tags
 from tests.storage.rows import add_posts, add_user
 
 STRICT = Policy(max_retries=0, retry_delay=0.01, max_attempts=1, backoff_seconds=3600)
