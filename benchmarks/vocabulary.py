@@ -7,12 +7,14 @@ owners share requests. No time is measured: the figures are of the tags that the
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
+import structlog
 from sqlalchemy import insert, select
 
 from benchmarks import databases
@@ -92,6 +94,8 @@ def _user_message(texts: Sequence[str], offers: Sequence[Offer]) -> str:
 
 async def run() -> list[Figure]:
     """The figures after POSTS posts."""
+    # The worker is in this process: a line for each post would bury the figures.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     concepts = all_concepts()
     model = SimulatedModel(concepts, Random(7))
     for number, concept in enumerate(concepts):
