@@ -21,6 +21,7 @@ NAMES = (
     "quota_day",
     "many_processes",
     "million",
+    "vocabulary",
     "footprint",
 )
 

@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
 from storage.migration.inspection import VERSION_TABLE
-from storage.schema.search_tables import SearchState
-from storage.schema.source_tables import SourceRow
+from storage.schema import search_tables, source_tables, tag_tables
 
-#: One of each module of models: the metadata holds what is imported.
-MODELS = (SourceRow, SearchState)
+#: The modules share their metadata, once all are imported.
+MODELS = (source_tables, search_tables, tag_tables)
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:
@@ -29,7 +28,7 @@ def run(connection: Connection) -> None:
     """Run the revisions in the transaction of the connection."""
     context.configure(
         connection=connection,
-        target_metadata=MODELS[0].metadata,
+        target_metadata=MODELS[0].Base.metadata,
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         include_object=ours,

@@ -48,6 +48,8 @@ from services.notifications.tagging_alerts import AlertWatch
 from services.notifications.update_alerts import UpdateAlerts
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
+from services.tags.changes import TagRewriting
+from services.tags.counting import TagCounting
 
 #: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
@@ -124,8 +126,10 @@ class Leader:
         writer = HashtagWriter(bot, hashtags)
         progress = ProgressMessages(bot, services.tagging, services.people, i18n, utc_now)
         importer = ImportJobs(bot, services.imports, services.people, i18n)
-        index = SearchIndex(self._engine.database, enabled=self._engine.settings.search_index)
-        for task in (notifier, writer, progress, importer, index):
+        database = self._engine.database
+        index = SearchIndex(database, enabled=self._engine.settings.search_index)
+        counting, rewriting = TagCounting(database, utc_now), TagRewriting(database)
+        for task in (notifier, writer, progress, importer, index, counting, rewriting):
             tasks.start(task.run(), task.stop)
         alerts = DatabaseAlerts(bot, self._engine.database, self._engine.settings.admin_ids, services.people, i18n)
         tasks.start(alerts.run())

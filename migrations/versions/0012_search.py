@@ -14,7 +14,7 @@ from migrations.missing import create_table
 from storage.schema.tables import BigKey
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -43,7 +43,7 @@ def upgrade() -> None:
 
 def create_on_sqlite() -> None:
     """Words are hexadecimal numbers, one after another: only whether a post has them matters, not where."""
-    op.execute("CREATE VIRTUAL TABLE metka_search USING fts5(words, detail=none, columnsize=0, tokenize='ascii')")
+    op.execute("CREATE VIRTUAL TABLE IF NOT EXISTS metka_search USING fts5(words, detail=none, columnsize=0, tokenize='ascii')")
     note = "INSERT INTO metka_search_changes (post_id) SELECT {id} FROM metka_search_state"
     changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in INDEXED)
     for name, event, row in (
@@ -51,13 +51,13 @@ def create_on_sqlite() -> None:
         ("metka_search_updated", f"UPDATE OF {', '.join(INDEXED)} ON posts FOR EACH ROW WHEN {changed}", "NEW.id"),
         ("metka_search_deleted", "DELETE ON posts FOR EACH ROW", "OLD.id"),
     ):
-        op.execute(f"CREATE TRIGGER {name} AFTER {event} BEGIN {note.format(id=row)}; END")
+        op.execute(f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {event} BEGIN {note.format(id=row)}; END")
 
 
 def create_on_postgresql() -> None:
     """Inserted and deleted rows are noted a statement at a time, which is cheap for many."""
-    op.execute("CREATE TABLE metka_search (post_id integer PRIMARY KEY, words integer[] NOT NULL)")
-    op.execute("CREATE INDEX ix_metka_search_words ON metka_search USING gin (words)")
+    op.execute("CREATE TABLE IF NOT EXISTS metka_search (post_id integer PRIMARY KEY, words integer[] NOT NULL)")
+    op.execute("CREATE INDEX IF NOT EXISTS ix_metka_search_words ON metka_search USING gin (words)")
     for name, event, rows in (
         ("metka_search_inserted", "INSERT", "NEW"),
         ("metka_search_deleted", "DELETE", "OLD"),
@@ -66,7 +66,7 @@ def create_on_postgresql() -> None:
             name, "INSERT INTO metka_search_changes (post_id) SELECT p.id FROM changed p, metka_search_state"
         )
         op.execute(
-            f"CREATE TRIGGER {name} AFTER {event} ON posts REFERENCING {rows} TABLE AS changed"
+            f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON posts REFERENCING {rows} TABLE AS changed"
             f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
         )
     _create_trigger(
@@ -79,14 +79,15 @@ def create_on_postgresql() -> None:
         """,
     )
     op.execute(
-        "CREATE TRIGGER metka_search_updated AFTER UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION metka_search_updated()"
+        "CREATE OR REPLACE TRIGGER metka_search_updated AFTER UPDATE ON posts"
+        " FOR EACH ROW EXECUTE FUNCTION metka_search_updated()"
     )
 
 
 def _create_trigger(name: str, body: str) -> None:
     op.get_bind().exec_driver_sql(
         f"""
-        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $metka$
+        CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $metka$
         BEGIN
             {body};
             RETURN NULL;

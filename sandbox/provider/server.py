@@ -91,6 +91,7 @@ class ProviderSandbox:
         self.looks = 0
         self.served_today = 0
         self._known = KnownTexts()
+        self._answers: dict[str, list[str]] = {}
         self._minute: deque[float] = deque()
         self._free_at = 0.0
         self._open = asyncio.Event()
@@ -115,6 +116,10 @@ class ProviderSandbox:
     def plan_for(self, text_marker: str, name: str, times: int | None = None) -> None:
         """Requests whose user message contains `text_marker` get this fault, `times` times (None: always)."""
         self.script.add_post(text_marker, name, times)
+
+    def answer(self, text_marker: str, *tags: str) -> None:
+        """Posts whose text contains `text_marker` get these tags."""
+        self._answers[text_marker] = list(tags)
 
     def forget_plan(self, text_marker: str) -> None:
         """End a `plan_for`."""
@@ -264,7 +269,7 @@ class ProviderSandbox:
 
     def _exchange(self, request: web.Request, body: Json, model: str, record: RequestRecord) -> Exchange:
         question: Question = read_question(body, self._known)
-        tags = {post.number: expected_tags(post.text) for post in question.posts}
+        tags = {post.number: self._tags(post.text) for post in question.posts}
         return Exchange(
             request,
             body,
@@ -278,6 +283,9 @@ class ProviderSandbox:
             self.reset_after,
             record.count,
         )
+
+    def _tags(self, text: str) -> list[str]:
+        return next((tags for marker, tags in self._answers.items() if marker in text), expected_tags(text))
 
     async def _key(self, request: web.Request) -> web.StreamResponse:
         if not self.openrouter:

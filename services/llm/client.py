@@ -14,6 +14,7 @@ import structlog
 from services.certificates import TRUST, certificate_fault
 from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
 from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage
+from services.llm.prompts import Offer
 from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
@@ -36,10 +37,11 @@ _ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts, the model asked, and those that OpenRouter may fall back to."""
+    """Posts' texts, the model asked, those that OpenRouter may fall back to, and the tags offered."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
+    offers: tuple[Offer, ...] = ()
 
     @property
     def model(self) -> str:
@@ -123,7 +125,7 @@ class Provider:
         budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
         texts = self._lengths.cut(request.model, request.texts)
-        reply = await self._post(request_body(texts, request.models, features, budget=budget))
+        reply = await self._post(request_body(texts, request.models, features, request.offers, budget=budget))
         if isinstance(reply, Outcome):
             classified = Classified((reply,) * len(request.texts))
         else:

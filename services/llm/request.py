@@ -2,14 +2,19 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.llm.features import Feature
-from services.llm.prompts import answer_schema, max_tokens, messages
+from services.llm.prompts import Offer, answer_schema, max_tokens, messages
 
 
 def request_body(
-    texts: Sequence[str], models: Sequence[str], features: Collection[Feature], *, budget: int = 1
+    texts: Sequence[str],
+    models: Sequence[str],
+    features: Collection[Feature],
+    offers: Sequence[Offer] = (),
+    *,
+    budget: int = 1,
 ) -> dict[str, Any]:
     """The JSON that asks the first of the models. `budget`: multiple of the usual token budget."""
-    body: dict[str, Any] = {"model": models[0], "messages": messages(texts)}
+    body: dict[str, Any] = {"model": models[0], "messages": messages(texts, offers)}
     if Feature.SYSTEM_ROLE not in features:
         rules, posts = (message["content"] for message in body["messages"])
         body["messages"] = [{"role": "user", "content": f"{rules}\n\n{posts}"}]

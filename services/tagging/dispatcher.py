@@ -16,6 +16,7 @@ from services.availability.model_names import is_free
 from services.availability.model_states import load_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit, SharedRateLimits
 from services.clock import utc_day
+from services.tagging import vocabulary
 from services.tagging.batching import batches, most_together
 from services.tagging.prefilter import LOOK_AGAIN, Prefilter
 from services.tagging.recorder import Recorded, Recorder
@@ -104,6 +105,7 @@ class Dispatcher:
         if not await self._count(session, requests, view, is_planned=company_wait is not None):
             await self.give_back(session, requests)
             return Plan(claimed=True, wait=0.0, notices=is_told or are_refused)
+        requests = await vocabulary.offer(session, requests)
         wait = 0.0 if len(requests) < admission.requests else admission.wait
         return Plan(tuple(requests), claimed=True, wait=wait, notices=is_told or are_refused)
 

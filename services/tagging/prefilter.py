@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.availability.admission import ProviderView
 from services.availability.circuit_breaker import Aside
 from services.availability.model_choice import free_again_at
+from services.tagging import vocabulary
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import AttemptTrail, Policy, backoff, settled_attempts
 from services.tagging.row_values import tagged_values, through_values
 from services.tagging.tagging_request import TaggingRequest
+from services.tagging.vocabulary import OwnTags, TagsOfPost
 from services.tags.text_equality import same_words, text_key
 from services.text import has_text
 from storage import outbox
@@ -46,19 +48,23 @@ class Prefilter:
         keys = {post.id: _shared_key(post) for post in claimed if values[post.id] is None}
         known = await _known_tags(session, {key for key in keys.values() if key is not None})
         asked = {_shared_key(post) for request in under_way for post in request.posts} - {None}
+        reused = {post.id: known.get(same_words(post.text or "")) for post in claimed if known and post.id in keys}
+        given = [
+            TagsOfPost(post, tags) for post in claimed if (tags := reused.get(post.id)) and keys[post.id] is not None
+        ]
+        own = await vocabulary.own_tags(session, given)
         for post in claimed:
             key = keys.get(post.id)
-            tags = known.get(same_words(post.text or "")) if known and key is not None else None
             if (done := values[post.id]) is not None:
                 settled.append((post, done))
-            elif tags and key is not None:
-                settled.append((post, tagged_values(tags, key)))
+            elif key is not None and post.id in own.names:
+                settled.append((post, tagged_values(own.names[post.id], key)))
             elif key is not None and key in asked:
                 waiting.append(post)
             else:
                 to_ask.append(post)
                 asked.update([] if key is None else [key])
-        is_told = await self._settle(session, settled, now)
+        is_told = await self._settle(session, settled, own, now)
         await self.postpone(session, waiting, now + LOOK_AGAIN)
         found = list[ClaimedPost]()
         for post in to_ask:
@@ -72,11 +78,12 @@ class Prefilter:
         return found, is_told
 
     async def _settle(
-        self, session: AsyncSession, done: Sequence[tuple[ClaimedPost, dict[str, Any]]], now: datetime
+        self, session: AsyncSession, done: Sequence[tuple[ClaimedPost, dict[str, Any]]], own: OwnTags, now: datetime
     ) -> bool:
         if not done:
             return False
         settled = await leases.settle(session, done)
+        await vocabulary.note(session, own, [post_id for post_id, _ in settled.written])
         await outbox.outcome_ready(session, list(settled.awaited), now)
         return bool(settled.awaited | settled.hashtagged)
 

@@ -14,10 +14,12 @@ from services.availability.model_choice import pause_reason
 from services.availability.rate_limit import RateLimit
 from services.llm.client import Call
 from services.llm.outcomes import DOWN_KINDS, Kind
+from services.tagging import vocabulary
 from services.tagging.model_health import ModelHealth, is_lately
 from services.tagging.retry_policy import AskAgain, AttemptTrail, GiveUp, Policy, RetryAt, Tagged, Upstream, decide
 from services.tagging.row_values import PostOutcome, attempt_row, failed_values, log_outcome, post_values
 from services.tagging.tagging_request import FinishedRequest
+from services.tagging.vocabulary import OwnTags
 from storage import outbox
 from storage.accounts import people as people_rows
 from storage.queue import attempt_log, leases
@@ -72,7 +74,8 @@ class Recorder:
             refused_access=any(kind in {Kind.ACCOUNT, Kind.FORBIDDEN} for kind in kinds),
             states=states,
         )
-        await self._settle(session, await self._decide(session, group, states, now), recorded, now)
+        group, own = await vocabulary.own_outcomes(session, group)
+        await self._settle(session, await self._decide(session, group, states, now), recorded, own, now)
         return recorded
 
     async def give_up(self, session: AsyncSession, post: ClaimedPost, kind: str, error: str, now: datetime) -> None:
@@ -142,12 +145,13 @@ class Recorder:
             yield PostOutcome(post, call, outcome, decision, request_id, with_usage=index == 0)
 
     async def _settle(
-        self, session: AsyncSession, results: Sequence[PostOutcome], recorded: Recorded, now: datetime
+        self, session: AsyncSession, results: Sequence[PostOutcome], recorded: Recorded, own: OwnTags, now: datetime
     ) -> None:
         settled = await leases.settle(session, [(result.post, post_values(result, now)) for result in results])
         await attempt_log.log_attempts(
             session, [attempt_row(result) for result in results if result.post.id in settled.alive]
         )
+        await vocabulary.note(session, own, [post_id for post_id, _ in settled.written])
         told = []
         for result in results:
             if settled.wrote(result.post):

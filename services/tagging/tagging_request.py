@@ -1,10 +1,11 @@
 """The values of the worker's turn: a request under way, how it ended, and what a turn starts."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 from services.llm.client import Call
 from services.llm.outcomes import Kind, Usage
+from services.llm.prompts import Offer
 from storage.queue.claim import ClaimedPost, Priority
 
 
@@ -14,6 +15,16 @@ class TaggingRequest:
     models: tuple[str, ...]
     is_probe: bool = False
     most_posts: int = 1
+    #: users.id → the tags of this owner's vocabulary that the request offers.
+    offered: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        numbered = list(enumerate(self.posts, start=1))
+        return tuple(
+            Offer(tuple(number for number, post in numbered if post.user_id == owner), names)
+            for owner, names in self.offered.items()
+        )
 
     @property
     def is_retry(self) -> bool:

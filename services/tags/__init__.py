@@ -1,1 +1,4 @@
-"""What a tag is and when two texts may share tags. How a model is asked for tags is in `services.llm`."""
+"""What a tag is: normalisation, keys and names, a user's vocabulary; and when two texts may share tags.
+
+How a model is asked for tags is in `services.llm`.
+"""

@@ -28,3 +28,12 @@ REUSABLE = "text_key IS NOT NULL AND tagging_status = 'success'"
 
 #: Channel messages that wait for hashtags or their removal.
 HASHTAGS_OPEN = "state IN ('waiting', 'undoing')"
+
+#: Tags of a vocabulary that are offered to models.
+TAGS_OFFERED = "state = 'offered' AND merged_into IS NULL"
+
+#: Changes whose posts are still being rewritten or restored.
+CHANGES_OPEN = "step IS NOT NULL"
+
+#: Tagged posts whose tags are not (all) counted in the vocabulary, whoever wrote them.
+UNCOUNTED = "tagging_status = 'success' AND coalesce(counted_tags, '') <> coalesce(CAST(tags AS TEXT), '')"

@@ -17,6 +17,7 @@ from storage.schema.index_conditions import (
     REUSABLE,
     TAGGED_UNFINISHED,
     TROUBLED,
+    UNCOUNTED,
     UNFINISHED,
     WAITS,
 )
@@ -122,6 +123,8 @@ class Post(Base):
     media_group_id: Mapped[str | None] = mapped_column(String(64))
     #: When the message was seen to be deleted in its channel.
     gone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: `tags` as text when they were counted in the user's vocabulary.
+    counted_tags: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index("ix_metka_posts_user_channel", "user_id", "channel_id"),
@@ -146,6 +149,7 @@ class Post(Base):
             where=QUEUED,
         ),
         partial_index("ix_metka_posts_due", sql(DUE_AT), where=QUEUED),
+        partial_index("ix_metka_posts_uncounted", "id", where=UNCOUNTED),
         partial_index("ix_metka_posts_waits", "next_attempt_at", where=WAITS),
         Index("ix_metka_posts_message", "channel_id", "telegram_message_id"),
         partial_index("ix_metka_posts_text_key", "text_key", "id", where=REUSABLE),

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sandbox.provider import ProviderSandbox, expected_tags
+from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database, parse_url
 from storage.migration.migrate import ADVISORY_LOCK
 from storage.schema.tables import Post
 from tests.end_to_end.process import USER, Bot, environment, run, running_bot
+from tests.services.posts import own_tags
 from tests.storage.rows import add_posts, add_user
 
 pytestmark = pytest.mark.timeout(240)
@@ -48,7 +49,7 @@ async def until_tagged(database: Database, seconds: float = 60) -> list[Post]:
             async with database.read() as session:
                 posts = list((await session.execute(select(Post).order_by(Post.id))).scalars())
             if posts and all(post.tagging_status == "success" for post in posts):
-                assert [post.tags for post in posts] == [expected_tags(post.text or "") for post in posts]
+                assert all(own_tags(post) for post in posts)
                 return posts
             await asyncio.sleep(0.02)
 

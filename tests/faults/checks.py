@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from sandbox.provider import expected_tags
 from storage.schema.tables import Post
 from tests.faults.world import World
+from tests.services.posts import keys
 
 
 async def check(
@@ -45,7 +46,7 @@ def _wrong(post: Post, failure: str | None, shortened: bool) -> str | None:
         return None if right else f"#{post.id} {post.tagging_status} {post.failure_kind}: {post.tagging_error}"
     if post.tagging_status != "success" or post.next_attempt_at is not None:
         return f"#{post.id} {post.tagging_status}: {post.tagging_error}"
-    own, found = expected_tags(post.text or ""), post.tags or []
+    own, found = keys(expected_tags(post.text or "")), keys(post.tags or [])
     right = bool(found) and set(found) <= set(own) if shortened else found == own
     return None if right else f"#{post.id} has {found}, its own are {own}"
 

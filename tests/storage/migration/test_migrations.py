@@ -23,6 +23,7 @@ from storage.migration.migrate import MigrationError, migrate
 from storage.migration.report import describe
 from storage.reads.overview import count_tagged_unfinished
 from storage.schema.tables import Base, Post
+from storage.schema.tag_tables import TagRow
 from tests.legacy import SEED_POSTS, LegacyPost, LegacyState, insert_post, make_legacy
 
 NOW = datetime(2026, 11, 24, 6, 23, tzinfo=UTC)
@@ -91,7 +92,7 @@ async def test_a_fresh_database_is_what_the_models_say(fresh: Database) -> None:
 
     def compare(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
-        return list(compare_metadata(context, Base.metadata))
+        return list(compare_metadata(context, TagRow.metadata))
 
     async with fresh.read() as session:
         differences = await (await session.connection()).run_sync(compare)
@@ -133,7 +134,7 @@ async def test_the_search_index_can_be_taken_back(fresh: Database) -> None:
     def take_back(connection: Connection) -> None:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS))
-        command.downgrade(config, "0010")
+        command.downgrade(config, "0011")
 
     async with fresh.write() as session:
         await (await session.connection()).run_sync(take_back)

@@ -13,6 +13,7 @@ from storage.schema.index_conditions import (
     REUSABLE,
     TAGGED_UNFINISHED,
     TROUBLED,
+    UNCOUNTED,
     UNFINISHED,
     WAITS,
 )
@@ -24,6 +25,7 @@ CONDITIONS = {
     "ix_metka_posts_tagged_unfinished": TAGGED_UNFINISHED,
     "ix_metka_posts_text_key": REUSABLE,
     "ix_metka_posts_troubled": TROUBLED,
+    "ix_metka_posts_uncounted": UNCOUNTED,
     "ix_metka_posts_unfinished": UNFINISHED,
     "ix_metka_posts_waits": WAITS,
 }
