@@ -130,7 +130,7 @@ class Replay:
                 done = {"tagging_status": "success", "tags": ["a"]}
                 await session.execute(insert(Post), [_row(-n, at) | done for n, at in enumerate(before, start=1)])
             await limits.ensure(session, [FREE_SCOPE])
-            await limits.learn(session, FREE_SCOPE, day_limit=QUOTA)
+            await limits.learn(session, FREE_SCOPE, day_limit=QUOTA, day_limit_stated=True)
 
     async def _add(self, arrived: Sequence[datetime]) -> None:
         if not arrived:

@@ -150,7 +150,9 @@ def cascade_on_sqlite() -> None:
 def _on_delete(table: str, trigger: str, references: list[str], first: str = "") -> None:
     pairs = (reference.split(".") for reference in references)
     statements = " ".join(f"DELETE FROM {name} WHERE {column} = OLD.id;" for name, column in pairs)  # noqa: S608
-    op.execute(f"CREATE TRIGGER IF NOT EXISTS {trigger} AFTER DELETE ON {table} FOR EACH ROW BEGIN {first} {statements} END")
+    op.execute(
+        f"CREATE TRIGGER IF NOT EXISTS {trigger} AFTER DELETE ON {table} FOR EACH ROW BEGIN {first} {statements} END"
+    )
 
 
 def _user(*, primary_key: bool = False) -> sa.Column[int]:

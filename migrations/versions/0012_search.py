@@ -43,7 +43,8 @@ def upgrade() -> None:
 
 def create_on_sqlite() -> None:
     """Words are hexadecimal numbers, one after another: only whether a post has them matters, not where."""
-    op.execute("CREATE VIRTUAL TABLE IF NOT EXISTS metka_search USING fts5(words, detail=none, columnsize=0, tokenize='ascii')")
+    options = "words, detail=none, columnsize=0, tokenize='ascii'"
+    op.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS metka_search USING fts5({options})")
     note = "INSERT INTO metka_search_changes (post_id) SELECT {id} FROM metka_search_state"
     changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in INDEXED)
     for name, event, row in (

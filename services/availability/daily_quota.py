@@ -49,6 +49,8 @@ class DayQuota:
 
     limit: int
     used: int | None
+    #: Else it follows from the kind of account.
+    is_stated: bool = True
 
 
 def remaining_today(state: LimitState, now: datetime) -> int | None:
@@ -70,9 +72,9 @@ def backlog_through(requests: int, state: LimitState, interval: timedelta | None
 
 
 async def next_batch(session: AsyncSession, state: LimitState, batch_size: int, now: datetime) -> NextBatch | None:
-    """When the day's quota lets posts go that nobody asked for; None: the quota is not known."""
+    """When the day's quota lets posts go that nobody asked for; None: the provider has not stated the quota."""
     left = remaining_today(state, now)
-    if left is None:
+    if left is None or not state.day_limit_stated:
         return None
     ends = day_ends(now)
     windows = [timedelta(seconds=seconds) for seconds in WINDOWS]
@@ -114,7 +116,7 @@ def read_quota(answer: Any) -> DayQuota | None:
         if limit is not None:
             return DayQuota(limit, used if remaining is None else max(0, limit - remaining))
     if isinstance(data.get("is_free_tier"), bool):
-        return DayQuota(FREE_REQUESTS_PER_DAY if data["is_free_tier"] else PAID_REQUESTS_PER_DAY, None)
+        return DayQuota(FREE_REQUESTS_PER_DAY if data["is_free_tier"] else PAID_REQUESTS_PER_DAY, None, is_stated=False)
     return None
 
 
@@ -163,4 +165,4 @@ class QuotaWatch(BackgroundTask):
                 spent = quota_spent(states, self._chain, day_ends(now), now)
                 await save_states(session, list(spent.values()))
                 log.warning("quota_spent", limit=found.limit, until=day_ends(now).isoformat())
-            await limits.learn(session, FREE_SCOPE, day_limit=found.limit, **used)
+            await limits.learn(session, FREE_SCOPE, day_limit=found.limit, day_limit_stated=found.is_stated, **used)

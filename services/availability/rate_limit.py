@@ -34,6 +34,7 @@ class LimitState:
     day: str | None = None
     day_used: int = 0
     day_limit: int | None = None
+    day_limit_stated: bool = False
 
 
 LimitStates = Mapping[str, LimitState]
@@ -116,4 +117,5 @@ class SharedRateLimits:
 def limit_state(row: Row[Any] | None) -> LimitState:
     if row is None:
         return LimitState()
-    return LimitState(row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)
+    learnt = (row.next_at, row.per_minute, row.learnt_at, row.day, row.day_used, row.day_limit)
+    return LimitState(*learnt, day_limit_stated=bool(row.day_limit_stated))

@@ -159,5 +159,5 @@ def _log_changes(known: dict[str, ModelState], changed: dict[str, ModelState]) -
 
 def _learnt(limit: Limit, now: datetime) -> dict[str, Any]:
     if limit.daily:
-        return {"day": utc_day(now), "day_used": limit.requests, "day_limit": limit.requests}
+        return {"day": utc_day(now), "day_used": limit.requests, "day_limit": limit.requests, "day_limit_stated": True}
     return {"per_minute": limit.requests, "learnt_at": now}

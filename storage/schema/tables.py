@@ -224,6 +224,8 @@ class RateLimitRow(Base):
     day: Mapped[str | None] = mapped_column(String(10))
     day_used: Mapped[int] = mapped_column(server_default="0")
     day_limit: Mapped[int | None]
+    #: Whether the provider stated `day_limit`; else it follows from the kind of account, and may be another.
+    day_limit_stated: Mapped[bool | None]
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -235,7 +235,7 @@ async def test_stats_say_when_the_next_batch_goes_and_a_button_sends_it(
     async with running_bot(database, telegram, provider, chain=("free/model:free",), clock=lambda: NOW) as bot:
         async with database.write() as session:
             await limits.ensure(session, [FREE_SCOPE])
-            await limits.learn(session, FREE_SCOPE, day_limit=50, day=utc_day(NOW), day_used=45)
+            await limits.learn(session, FREE_SCOPE, day_limit=50, day_limit_stated=True, day=utc_day(NOW), day_used=45)
             await add_posts(session, first, 1, first=50)
         shown = await bot.say(person, "/stats")
         assert waits in shown["text"]

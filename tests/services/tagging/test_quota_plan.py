@@ -59,7 +59,9 @@ async def begin(database: Database, used: int | None, *, yesterday: int = 0) -> 
             await add_posts(session, 1, yesterday, first=1000, **done)
         if used is not None:
             await limits.ensure(session, [FREE_SCOPE])
-            await limits.learn(session, FREE_SCOPE, day_limit=QUOTA, day=utc_day(NOW), day_used=used)
+            await limits.learn(
+                session, FREE_SCOPE, day_limit=QUOTA, day_limit_stated=True, day=utc_day(NOW), day_used=used
+            )
 
 
 async def add(database: Database, count: int, *, first: int = 1, waited: float = 0, **values: Any) -> None:

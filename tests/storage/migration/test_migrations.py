@@ -189,7 +189,7 @@ async def test_a_second_run_resets_nothing(fresh: Database, database_url: str) -
     assert not report.changed
     assert report.backup is None
     assert report.statuses == {"success": 119, "pending": 5, "failed": 1, "skipped": 2}
-    assert describe(report)[0] == "Nothing to do: the database is at revision 0012."
+    assert describe(report)[0] == "Nothing to do: the database is at revision 0013."
 
 
 async def test_columns_are_added_one_by_one(fresh: Database, database_url: str) -> None:
