@@ -49,7 +49,7 @@ def wait(left: int, to_reset: float, arrivals: Arrivals, waiting: Waiting) -> fl
         # A full batch goes, also if there is not enough for all.
         (6, 12, BUSY, Waiting(BATCH), 0),
         # Only full batches can take what is expected; the trend may end all the same.
-        (30, 12, BUSY, Waiting(9, oldest=1000), 2 * 12 * HOUR / 23 - 1000),
+        (30, 12, BUSY, Waiting(9, oldest=1000), 2 * 12 * HOUR / 24 - 1000),
         (30, 12, BUSY, Waiting(9, oldest=5000), 0),
         # Nothing but the reserve is left: until shortly before the reset, when it would be lost.
         (RESERVE, 12, QUIET, Waiting(30), 12 * HOUR - LAST_SECONDS),
