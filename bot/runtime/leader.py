@@ -30,7 +30,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
-from services.availability.outage_watch import OutageWatch
+from services.availability.reachability import OutageWatch
 from services.clock import utc_now
 from services.following.poller import Poller
 from services.following.service import ChannelService
@@ -44,7 +44,7 @@ from services.library.feeds import Feeds
 from services.library.search import Search
 from services.library.search_index import SearchIndex
 from services.notifications.outbox import Outbox
-from services.notifications.tagging_alerts import AlertWatch
+from services.notifications.provider_alerts import AlertWatch
 from services.notifications.update_alerts import UpdateAlerts
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService

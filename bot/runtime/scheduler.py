@@ -10,7 +10,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.settings import crontab_trigger
-from services.notifications.tagging_alerts import AlertWatch
+from services.notifications.provider_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage.db.engine import is_unavailable, unavailable_reason
 

@@ -16,7 +16,7 @@ from services.availability.model_states import load_states, save_states
 from services.availability.rate_limit import FREE_SCOPE, RateLimit
 from services.clock import utc_day
 from services.llm.outcomes import Kind, Limit
-from services.notifications.tagging_alerts import LASTS, PauseAlerts
+from services.notifications.provider_alerts import LASTS, PauseAlerts
 from services.tagging.tagging_request import FinishedRequest
 from storage.queue import attempt_log, limits, provider_waits
 from storage.queue import model_states as model_rows

@@ -28,7 +28,7 @@ from services.hashtags.service import ChannelHashtags
 from services.library.bot_queries import BotQueries
 from services.library.search_index import SearchIndex
 from services.notifications.outbox import Outbox
-from services.notifications.tagging_alerts import AlertWatch
+from services.notifications.provider_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage import outbox as rows
 from storage.db.coordination import BEAT_SECONDS, NEWS_CHANNEL, WORK_CHANNEL, Coordination, Look

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from services.availability.circuit_breaker import Aside, ModelState
 from services.availability.model_states import save_states
 from services.notifications.outbox import Outbox
-from services.notifications.tagging_alerts import AlertWatch, PauseAlerts
+from services.notifications.provider_alerts import AlertWatch, PauseAlerts
 from storage.db.engine import Database
 from storage.schema.tables import Attempt, OutboxRow
 from tests.storage.rows import add_posts, add_user

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sandbox.provider import ProviderSandbox
 from services.availability.circuit_breaker import FAULTS_TO_OPEN, Aside, ModelState
 from services.availability.model_states import load_states, save_states
-from services.availability.outage_watch import EARLY_PROBES, EVERY, OutageWatch, early_probes
+from services.availability.reachability import EARLY_PROBES, EVERY, OutageWatch, early_probes
 from services.clock import utc_now
 from services.llm.client import Provider
 from services.tagging.retry_policy import Policy
