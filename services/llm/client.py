@@ -18,6 +18,7 @@ from services.llm.rejected_texts import RejectedTexts
 from services.llm.request import request_body
 from services.llm.response_classifier import Classified, Reply, classify
 from services.llm.server_errors import ServerError
+from services.tags.rules import NO_RULES, Rules
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +34,12 @@ _ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts, the model asked, those that OpenRouter may fall back to, and the tags offered."""
+    """Posts' texts, the model asked, those that OpenRouter may fall back to, the tags offered, the owner's rules."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
     offers: tuple[Offer, ...] = ()
+    rules: Rules = NO_RULES
 
     @property
     def model(self) -> str:
@@ -110,11 +112,12 @@ class Provider:
             request = request._replace(models=request.models[:1])
         budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
-        reply = await self._post(request_body(request.texts, request.models, features, request.offers, budget=budget))
+        body = request_body(request.texts, request.models, features, request.offers, request.rules, budget=budget)
+        reply = await self._post(body)
         if isinstance(reply, Outcome):
             classified = Classified((reply,) * len(request.texts))
         else:
-            classified = classify(reply, request.texts, self._clock())
+            classified = classify(reply, request.texts, self._clock(), request.rules)
             classified = self._learn(request, classified, features, budget)
         return Call(
             request=request,

@@ -16,6 +16,7 @@ from services.llm.error_rules import rule_of
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
 from services.llm.server_errors import ServerError, find_error, mapping
+from services.tags.rules import NO_RULES, Rules
 
 EXCERPT = 1000
 
@@ -46,7 +47,12 @@ class Classified(NamedTuple):
     out_of_tokens: bool = False
 
 
-def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
+def classify(
+    reply: Reply,
+    texts: Sequence[str],
+    now: datetime,
+    rules: Rules = NO_RULES,
+) -> Classified:
     """An HTTP answer → an outcome for each of `texts`. Never raises."""
     body = _decode(reply.body)
     error = find_error(body, reply.status, reply.headers)
@@ -56,7 +62,7 @@ def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
         return Classified((outcome,) * len(texts), _model(shown), _usage(shown), error)
     if not isinstance(body, dict):
         return Classified((_of_no_json(reply),) * len(texts))
-    outcomes, out_of_tokens = _of_answer(body, texts)
+    outcomes, out_of_tokens = _of_answer(body, texts, rules)
     return Classified(outcomes, _model(body), _usage(body), out_of_tokens=out_of_tokens)
 
 
@@ -113,7 +119,7 @@ def _excerpt(reply: Reply) -> str:
     return reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
 
 
-def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcome, ...], bool]:
+def _of_answer(body: dict[str, Any], texts: Sequence[str], rules: Rules) -> tuple[tuple[Outcome, ...], bool]:
     """The outcomes, and whether the token budget ended before the model said anything."""
     count = len(texts)
     choice = _choice(body)
@@ -124,9 +130,9 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     if _FILTERED.search(reason) or (has_no_content and (message.get("refusal") or _FILTERED.search(native))):
         return (Outcome(Kind.REFUSED, "the model refuses the text"),) * count, False
     cut = bool(_CUT & {reason.lower(), native.lower()})
-    parsed = read_answer(content, count, texts, cut=cut)
+    parsed = read_answer(content, count, texts, cut=cut, rules=rules)
     if not parsed.tags:
-        parsed = next((found for found in _elsewhere(message, texts) if found.tags), parsed)
+        parsed = next((found for found in _elsewhere(message, texts, rules) if found.tags), parsed)
     if has_no_content and not parsed.tags and any(message.get(name) for name in _REASONING):
         parsed = ParsedAnswer({}, dict.fromkeys(parsed.problems, AnswerProblem.ONLY_THINKING))
     outcomes = tuple(_of_post(parsed, number, content) for number in range(1, count + 1))
@@ -146,15 +152,15 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
     return Outcome(Kind.MALFORMED, f"no usable answer ({problem})", excerpt=content[:EXCERPT])
 
 
-def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[ParsedAnswer]:
+def _elsewhere(message: dict[str, Any], texts: Sequence[str], rules: Rules) -> Iterator[ParsedAnswer]:
     """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         arguments = mapping(mapping(call).get("function")).get("arguments")
         said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
-        yield read_answer(said, len(texts), texts)
+        yield read_answer(said, len(texts), texts, rules=rules)
     for name in _REASONING:
-        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True)
+        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True, rules=rules)
 
 
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:

@@ -108,7 +108,8 @@ class Post(Base):
     after_fault: Mapped[bool | None]
     #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
-    #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up).
+    #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up). Why it has no tags though
+    #: it did not fail: 'none_fits' (none of its owner's tags) or 'off' (by its owner's rules).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
