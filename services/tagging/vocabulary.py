@@ -90,9 +90,9 @@ def _fitting(near: Sequence[str], used: Sequence[str], tokens: float) -> tuple[s
 
 
 async def own_outcomes(
-    session: AsyncSession, group: Sequence[FinishedRequest]
+    session: AsyncSession, group: Sequence[FinishedRequest], *, adds: bool = True
 ) -> tuple[list[FinishedRequest], OwnTags]:
-    """The requests with outcomes whose tags are each user's own."""
+    """The requests with outcomes whose tags are each user's own. `adds`: new tags to the vocabularies."""
     group = [_without_others_tags(finished) for finished in group]
     given = [
         TagsOfPost(post, outcome.tags, finished.request.rules)
@@ -100,7 +100,7 @@ async def own_outcomes(
         for post, outcome in zip(finished.posts, finished.call.outcomes, strict=True)
         if outcome.kind is Kind.TAGGED
     ]
-    own = await own_tags(session, given)
+    own = await own_tags(session, given, adds=adds)
     return [_renamed(finished, own.names) for finished in group], own
 
 
@@ -134,8 +134,8 @@ def _without(outcome: Outcome, post: ClaimedPost, others: Collection[str]) -> Ou
     return Outcome(Kind.MALFORMED, AnswerProblem.ANOTHERS.value)
 
 
-async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost]) -> OwnTags:
-    """What these tags become in the vocabularies of the posts' users; new tags are added there."""
+async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost], *, adds: bool = True) -> OwnTags:
+    """What these tags become in the vocabularies of the posts' users; with `adds` new tags are added there."""
     if not given:
         return OwnTags()
     by_hand = {
@@ -158,7 +158,8 @@ async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost]) -> OwnTag
         names[each.post.id] = resolved.names
         new |= {(user_id, tag.key): tag for tag in resolved.new}
         aliased += await _for_the_journal(session, each, own, by_hand.get(each.post.id), resolved)
-    await _add(session, new)
+    if adds:
+        await _add(session, new)
     return OwnTags(names, tuple(aliased))
 
 

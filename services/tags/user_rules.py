@@ -1,7 +1,7 @@
 """The use cases of a person's rules for tags: of all their channels, and of one."""
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,12 +55,16 @@ class UserRules:
             await rows.set_rules(session, user_id, channel_id, asdict(written), self._clock())
         return await self.get(user_id, channel_id)
 
-    async def change(
-        self, user_id: int, channel_id: int | None = None, **values: str | int | bool | None
-    ) -> RulesInForce:
-        """Set some, and leave the others as they are. None: as for all channels, or as at first."""
-        current = await self.get(user_id, channel_id)
-        return await self.put(user_id, replace(current.settings, **values), channel_id)  # type: ignore[arg-type]
+    async def would_be(self, user_id: int, settings: RuleSettings, channel_id: int | None = None) -> Rules:
+        """The rules that would be in force with these settings."""
+        written = checked(settings)
+        async with self._database.read() as session:
+            if written.mode == Mode.ONLY:
+                await _check_has_tags(session, user_id)
+            if channel_id is None:
+                return effective(written)
+            await _channel(session, user_id, channel_id)
+            return effective((await _in_force(session, user_id, None)).settings, written)
 
     async def remove(self, user_id: int, channel_id: int) -> bool:
         """Let the channel have the user's own rules. False: it has no others."""
