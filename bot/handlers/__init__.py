@@ -17,6 +17,7 @@ from bot.handlers import (
     imports,
     posts,
     retry_run,
+    rules,
     stats,
 )
 from bot.handlers import help as help_
@@ -37,6 +38,7 @@ def make_routers() -> list[Router]:
         access.router(),
         alerts.router(),
         hashtags.router(),
+        rules.router(),
         forwards.router(),
         imports.router(),
         fallback.router(),

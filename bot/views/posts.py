@@ -16,6 +16,7 @@ from bot.views.common import (
 from bot.views.reasons import outcome, why
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import AttemptView, FailedPage, PostCard
+from services.tagging.row_values import NONE_FITS, SWITCHED_OFF
 
 LISTED = 10
 
@@ -48,8 +49,11 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
     if post.skipped:
         return t._("Skipped by you: it is not tagged.")
     if post.status == "skipped":
-        return t._("It has no text to tag.")
+        off = post.failure_kind == SWITCHED_OFF
+        return t._("Tagging was off by your /rules when it came.") if off else t._("It has no text to tag.")
     if post.status == "success":
+        if post.failure_kind == NONE_FITS and not post.tags:
+            return t._("None of your tags fits.")
         return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
@@ -97,12 +101,16 @@ def result(t: Texts, post: PostCard) -> Html:
             )
         case "success":
             return paragraphs(
-                t._("✅ {post} · {channel}", post=number(post), channel=channel(post)), tags(post.tags), _snippet(post)
+                t._("✅ {post} · {channel}", post=number(post), channel=channel(post)),
+                tags(post.tags) or t._("None of your tags fits."),
+                _snippet(post),
             )
         case "failed":
             return failed_one(t, post)
         case "skipped":
             text = t._("⏭ {post} is skipped.", post=number(post))
+            if post.failure_kind == SWITCHED_OFF and not post.skipped:
+                return paragraphs(text, t._("Tagging was off by your /rules when it came."))
             return text if post.skipped else t._("⏭ {post} has no text to tag.", post=number(post))
         case _:
             return _not_yet(t, post)

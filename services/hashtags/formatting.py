@@ -55,8 +55,7 @@ def hashtag(tag: str, *, camel: bool = False) -> str | None:
     words = "".join(char if _belongs(char) else " " for char in spelled).split()
     parts = [part for word in words if (part := word.strip(_JOINERS))]
     if camel:
-        # One word keeps its case; in a word of a longer tag only the first letter changes: iOS 17 → IOS17.
-        parts = [part[:1].upper() + part[1:] for word in parts for part in word.split("_")] if len(parts) > 1 else parts
+        parts = [part[:1].upper() + part[1:] for word in parts for part in word.split("_")]
     name = _shortened(("" if camel else "_").join(parts))
     return f"#{name}" if any(char.isalpha() for char in name) else None
 

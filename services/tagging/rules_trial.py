@@ -17,7 +17,7 @@ from services.llm.outcomes import Kind
 from services.tagging import vocabulary
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from services.tags.rules import RuleSettings
-from services.tags.user_rules import UserRules
+from services.tags.user_rules import UserRules, check_has_tags
 from services.text import has_text
 from storage.db.engine import Database
 from storage.queue import limits
@@ -81,6 +81,8 @@ class RulesTrial:
         if not self._enabled:
             raise TrialError(TrialProblem.DISABLED)
         async with self._database.read() as session:
+            if rules.is_closed:
+                await check_has_tags(session, user_id)
             found = await rows.last_posts(session, user_id, channel_id, _LOOKED_THROUGH)
         posts = [row for row in found if has_text(row.text)][:POSTS_TRIED]
         if not posts:

@@ -41,6 +41,7 @@ class RuleProblem(StrEnum):
     INSTRUCTION = "an instruction has at most 500 characters"
     STYLE = "the style of hashtags is snake or camel"
     NO_CHANNEL = "there is no such channel among the user's"
+    NO_USER = "there are no posts or channels yet"
     NO_TAGS = "there are no tags yet of which only these could be given"
 
 

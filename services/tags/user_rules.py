@@ -48,10 +48,11 @@ class UserRules:
         written = checked(settings)
         async with self._database.write() as session:
             # Before what is checked: another change may not come between.
-            await rows.lock_user(session, user_id)
+            if not await rows.lock_user(session, user_id):
+                raise RuleError(RuleProblem.NO_USER)
             current = await _in_force(session, user_id, channel_id)
             if written.mode == Mode.ONLY and current.settings.mode != Mode.ONLY:
-                await _check_has_tags(session, user_id)
+                await check_has_tags(session, user_id)
             await rows.set_rules(session, user_id, channel_id, asdict(written), self._clock())
         return await self.get(user_id, channel_id)
 
@@ -59,8 +60,6 @@ class UserRules:
         """The rules that would be in force with these settings."""
         written = checked(settings)
         async with self._database.read() as session:
-            if written.mode == Mode.ONLY:
-                await _check_has_tags(session, user_id)
             if channel_id is None:
                 return effective(written)
             await _channel(session, user_id, channel_id)
@@ -103,7 +102,7 @@ async def _channel(session: AsyncSession, user_id: int, channel_id: int) -> Rule
     return _ruled(found[0].Channel, await rows.overridden(session, user_id))
 
 
-async def _check_has_tags(session: AsyncSession, user_id: int) -> None:
+async def check_has_tags(session: AsyncSession, user_id: int) -> None:
     if not await vocabulary.most_used(session, user_id, 1):
         raise RuleError(RuleProblem.NO_TAGS)
 

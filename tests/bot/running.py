@@ -36,6 +36,7 @@ from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
+from services.tags.user_rules import UserRules
 from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user
@@ -124,6 +125,8 @@ async def running_bot(
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
+            rules=UserRules(database, utc_now),
+            rules_trial=engine.trial,
             channels=ChannelService(database, lambda: None, utc_now),
             progress=progress,
             imports=imports,
