@@ -35,6 +35,9 @@ async def tell_problem(
         said = views.problem(data["t"], error.problem)
         if isinstance(event, Message):
             return await event.answer(escape(said))
+        if isinstance(event, CallbackQuery) and isinstance(error, TrialError):
+            # The press may have been answered meanwhile.
+            return await show(event, data["bot"], escape(said), here=False)
         data["toast"].text = said
         return None
 
@@ -89,8 +92,15 @@ async def remove(
 
 
 async def try_out(
-    press: CallbackQuery, callback_data: RulesButton, bot: Bot, t: Texts, user: CurrentUser, rules_trial: RulesTrial
+    press: CallbackQuery,
+    callback_data: RulesButton,
+    bot: Bot,
+    t: Texts,
+    user: CurrentUser,
+    rules_trial: RulesTrial,
+    toast: Toast,
 ) -> None:
+    toast.text = views.asking(t)
     settings = callback_data.settings(_instruction(press.message))
     posts = await rules_trial.run(user.owner_id, settings, callback_data.channel_id)
     await show(press, bot, views.tried(t, posts), here=False)

@@ -1,9 +1,9 @@
 from babel import Locale
 
-from bot.i18n import Html, Texts, escape
-from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten, tags
+from bot.i18n import Html, Texts, escape, join
+from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from services.tagging.rules_trial import TrialProblem, TriedPost
-from services.tags.rules import AS_POST, RuleProblem, Rules, RuleSettings
+from services.tags.rules import AS_POST, MOST_TAGS, RuleProblem, Rules, RuleSettings
 from services.tags.user_rules import RulesInForce
 
 
@@ -90,12 +90,21 @@ def tried(t: Texts, posts: list[TriedPost]) -> Html:
 
 
 def _tried(t: Texts, post: TriedPost) -> Html:
-    new = t._("no answer for this post") if post.new is None else tags(post.new) or t._("none of your tags fits")
+    new = t._("no answer for this post") if post.new is None else _few(post.new) or t._("none of your tags fits")
     return lines(
-        link(escape(shorten(post.text, 100)), post.url),
-        t._("was: {tags}", tags=tags(post.old) or "—"),
+        link(escape(shorten(post.text, 60)), post.url),
+        t._("was: {tags}", tags=_few(post.old) or "—"),
         t._("would be: {tags}", tags=new),
     )
+
+
+def _few(tags: tuple[str, ...]) -> Html:
+    # Five posts with twenty tags each fit into a message.
+    return join(" · ", [Html(f"<code>{escape(shorten(tag, 30))}</code>") for tag in tags[:MOST_TAGS]])
+
+
+def asking(t: Texts) -> str:
+    return t.plain("🧪 I send one request; the answer comes here.")
 
 
 def saved(t: Texts) -> str:

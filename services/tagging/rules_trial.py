@@ -1,12 +1,13 @@
 """New rules tried on a person's last posts by one request, before they are saved. Nothing is stored."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.availability.admission import SHORTEST_WAIT
 from services.availability.model_choice import candidates, choose_model, is_paused, models_to_send
 from services.availability.model_names import is_free
 from services.availability.model_states import load_states
@@ -27,6 +28,8 @@ from storage.tags import rules as rows
 POSTS_TRIED = 5
 #: Posts that are looked through for some with text.
 _LOOKED_THROUGH = 50
+#: Slots of the rate limit that a trial waits for, and seconds for each at most.
+_SLOTS_AWAITED, _LONGEST_WAIT = 5, 5.0
 
 
 class TrialProblem(StrEnum):
@@ -88,8 +91,8 @@ class RulesTrial:
         if not posts:
             raise TrialError(TrialProblem.NO_POSTS)
         claimed = tuple(_as_claimed(row.id, user_id, row.text) for row in posts)
-        async with self._database.write() as session:
-            models = await self._reserve(session)
+        models = await self._reserved()
+        async with self._database.read() as session:
             (request,) = await vocabulary.offer(session, [TaggingRequest(claimed, models, rules=rules)])
         texts = tuple(post.text or "" for post in claimed)
         call = await self._provider.ask(Request(texts, models, request.offers, rules))
@@ -99,8 +102,18 @@ class RulesTrial:
             _, own = await vocabulary.own_outcomes(session, [FinishedRequest(request, call)], adds=False)
         return [TriedPost(row.id, row.text, row.url, tuple(row.tags or ()), own.names.get(row.id)) for row in posts]
 
-    async def _reserve(self, session: AsyncSession) -> tuple[str, ...]:
-        """The models to ask, with the request's place in the rate limit and the day's quota."""
+    async def _reserved(self) -> tuple[str, ...]:
+        """The models to ask; the worker may take the rate limit's next slots before us."""
+        for _ in range(_SLOTS_AWAITED):
+            async with self._database.write() as session:
+                models = await self._reserve(session)
+            if not isinstance(models, float):
+                return models
+            await asyncio.sleep(min(models, _LONGEST_WAIT))
+        raise TrialError(TrialProblem.BUSY)
+
+    async def _reserve(self, session: AsyncSession) -> tuple[str, ...] | float:
+        """The models to ask, with a place in the rate limit and the day's quota; or the seconds until the next slot."""
         now = self._clock()
         states = await load_states(session)
         allowed = candidates(self._chain, states, now)
@@ -108,14 +121,13 @@ class RulesTrial:
         if model is None or is_paused(self._chain, states, now):
             raise TrialError(TrialProblem.PAUSED)
         known = await self._rate_limits.load(session)
-        if self._rate_limits.wait(model, known, now) or not await self._take_slot(session, model, now):
-            raise TrialError(TrialProblem.BUSY)
+        if wait := self._rate_limits.wait(model, known, now):
+            return wait
+        if not await self._rate_limits.take_slot(session, model, known, now):
+            return SHORTEST_WAIT
         if is_free(model):
             await limits.count(session, FREE_SCOPE, utc_day(now), 1)
         return models_to_send(model, self._chain, allowed, ()) if self._provider.extras else (model,)
-
-    async def _take_slot(self, session: AsyncSession, model: str, now: datetime) -> bool:
-        return await self._rate_limits.take_slot(session, model, await self._rate_limits.load(session), now)
 
 
 def _as_claimed(post_id: int, user_id: int, text: str) -> ClaimedPost:

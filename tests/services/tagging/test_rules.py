@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
+from services.tagging.rules_trial import TrialError, TrialProblem
 from services.tags.counting import TagCounting
-from services.tags.rules import RuleSettings
+from services.tags.rules import RuleError, RuleProblem, RuleSettings
 from services.tags.user_rules import UserRules
 from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database
-from tests.services.engine import running
+from tests.services.engine import CHAIN, Engine, running
 from tests.storage.rows import add_posts, add_user, get_post
 
 
@@ -206,3 +208,89 @@ async def test_the_number_is_cut_after_the_answer(database: Database, provider: 
     async with running(database, provider) as engine:
         await engine.settled()
     assert (await get_post(database, 2)).tags == ["кино", "театр"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"), [(None, None), ("account_401", TrialProblem.PAUSED), ("refusal_text", TrialProblem.FAILED)]
+)
+async def test_a_trial_takes_one_request_and_none_in_a_pause(
+    database: Database, provider: ProviderSandbox, fault: str | None, again: TrialProblem | None
+) -> None:
+    """The five newest posts with text, of one channel if it is named; a trial's own fault is told, too."""
+    await world(database, {1: RuleSettings(), 2: RuleSettings()}, ("кино", "театр"))
+    for number in range(2, 9):
+        await add(database, number, f"пост о кино номер {number}", tags=["кино"], tagging_status="success")
+    await add(database, 9, "", tagging_status="skipped")
+    await add(database, 20, "чужой пост", user_id=2, tagging_status="skipped")
+    provider.answer("номер 8", "новое", "театры")
+    async with running(database, provider) as engine:
+        for model in CHAIN:
+            provider.model_fault(model, fault)
+        if again is TrialProblem.PAUSED:
+            await add(database, 10, "пост, на котором всё встало", user_id=2)
+            engine.worker.wake()
+            await engine.until(lambda: _is_paused(engine))
+        before = len(provider.requests)
+        if again is not None:
+            with pytest.raises(TrialError) as caught:
+                await engine.trial.run(1, RuleSettings(language="ru"))
+            assert caught.value.problem is again
+            assert len(provider.requests) - before == (again is TrialProblem.FAILED)
+            return
+        tried = await engine.trial.run(1, RuleSettings(mode="only"), 1)
+        assert [post.id for post in tried] == [8, 7, 6, 5, 4]
+        assert (tried[0].old, tried[0].new) == (("кино",), ("театр",))
+        assert len(provider.requests) - before == 1
+        assert (await get_post(database, 8)).tags == ["кино"]
+        with pytest.raises(RuleError) as refused:
+            await engine.trial.run(2, RuleSettings(), 1)
+        assert refused.value.problem is RuleProblem.NO_CHANNEL
+        with pytest.raises(TrialError):
+            await engine.trial.run(3, RuleSettings())
+
+
+async def _is_paused(engine: Engine) -> bool:
+    return (await engine.tagging.provider_state()).state == "paused"
+
+
+async def test_only_mine_gives_the_due_tags(database: Database, provider: ProviderSandbox) -> None:
+    """100 tags, 300 posts due two of them each; a model that takes an offered tag of a post in four cases of five
+    exactly, else writes it otherwise or adds another: ≥ 94 % of the due tags, ≤ 1 % of posts bare, nothing foreign.
+    """
+    random = Random(7)
+    first, second = (
+        ("музыка", "город", "наука", "спорт", "пресса", "погода", "техника", "рынок", "школа", "дорога"),
+        (
+            "новая",
+            "старая",
+            "большая",
+            "малая",
+            "местная",
+            "общая",
+            "летняя",
+            "зимняя",
+            "ночная",
+            "дневная",
+        ),
+    )
+    names = tuple(f"{a} {b}" for a in first for b in second)
+    await world(database, {1: RuleSettings()}, names)
+    await UserRules(database, utc_now).put(1, RuleSettings(mode="only"))
+    due = {number: random.sample(names, 2) for number in range(2, 302)}
+    for number, tags in due.items():
+        mark = "".join(chr(1072 + int(digit)) for digit in f"{number:03}")
+        given = [_as_a_model_writes(tag, random) for tag in tags] + random.choices(["прочее", "разное"], k=1)
+        provider.answer(f"метка{mark}", *given)
+        await add(database, number, f"метка{mark}: {', '.join(tags)}, и ещё что-то")
+    async with running(database, provider, batch_size=10) as engine:
+        await engine.settled()
+    got = {post.id: set(post.tags or ()) for post in await engine.posts() if post.id in due}
+    hits = sum(len(got[number] & set(tags)) for number, tags in due.items())
+    assert hits / 600 >= 0.94
+    assert sum(not tags for tags in got.values()) <= 3
+    assert set().union(*got.values()) <= set(names)
+
+
+def _as_a_model_writes(tag: str, random: Random) -> str:
+    spellings = (tag.upper(), tag.replace(" ", "-"), f"#{tag.replace(' ', '_')}")
+    return tag if random.random() < 0.8 else random.choice(spellings)
