@@ -1,7 +1,6 @@
 """/rules: a draft that buttons and answers change, tried on the last posts, and saved."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,7 +18,7 @@ from bot.views import rules as views
 from services.accounts.people import CurrentUser
 from services.tagging.rules_trial import RulesTrial, TrialError
 from services.tags.rules import RuleError, RuleSettings, checked
-from services.tags.user_rules import UserRules
+from services.tags.user_rules import RulesInForce, UserRules
 
 #: Before the draft in the link of a question.
 LINK = "https://t.me/?rules="
@@ -70,7 +69,7 @@ async def save(
     rules: UserRules,
     toast: Toast,
 ) -> None:
-    settings = callback_data.settings(_instruction(press.message))
+    _, settings = await _wanted(user, rules, callback_data, _instruction(press.message))
     await rules.put(user.owner_id, settings, callback_data.channel_id)
     await show(press, bot, *await _saved(t, user, rules, callback_data.channel_id))
     toast.text = views.saved(t)
@@ -97,11 +96,12 @@ async def try_out(
     bot: Bot,
     t: Texts,
     user: CurrentUser,
+    rules: UserRules,
     rules_trial: RulesTrial,
     toast: Toast,
 ) -> None:
     toast.text = views.asking(t)
-    settings = callback_data.settings(_instruction(press.message))
+    _, settings = await _wanted(user, rules, callback_data, _instruction(press.message))
     posts = await rules_trial.run(user.owner_id, settings, callback_data.channel_id)
     await show(press, bot, views.tried(t, posts), here=False)
 
@@ -154,13 +154,24 @@ async def _saved(
 async def _draft(
     t: Texts, user: CurrentUser, rules: UserRules, draft: RulesButton, instruction: str | None
 ) -> tuple[Html, InlineKeyboardMarkup]:
-    found = await rules.get(user.owner_id, draft.channel_id)
-    settings = draft.settings(instruction)
-    if not instruction and not found.settings.instruction:
-        settings = replace(settings, instruction=found.settings.instruction)
+    found, settings = await _wanted(user, rules, draft, instruction)
     would_be = await rules.would_be(user.owner_id, settings, draft.channel_id)
     markup = keyboards.rules(t, draft, would_be, has_instruction=bool(instruction))
     return views.rules(t, found, settings, would_be), markup
+
+
+async def _wanted(
+    user: CurrentUser, rules: UserRules, draft: RulesButton, instruction: str | None
+) -> tuple[RulesInForce, RuleSettings]:
+    """What is saved, and the draft."""
+    found = await rules.get(user.owner_id, draft.channel_id)
+    # A message shows no difference between no instruction in a channel, which the API can set, and the user's own.
+    unshown = "" if found.settings.instruction == "" else None
+    return found, draft.settings(instruction or unshown)
+
+
+def _is_readable(message: object) -> bool:
+    return isinstance(message, Message)
 
 
 def _instruction(message: object) -> str | None:
@@ -177,6 +188,8 @@ def router() -> Router:
         observer.middleware(tell_problem)
     made.message.register(command, Command("rules", ignore_case=True))
     made.message.register(answer, answered)
+    # The draft's instruction cannot be read any more: begin anew.
+    made.callback_query.register(open_saved, RulesButton.filter(), ~F.message.func(_is_readable))
     actions: dict[RulesAction, Callable[..., Awaitable[None]]] = {
         RulesAction.OPEN: open_saved,
         RulesAction.DRAFT: change,

@@ -148,7 +148,7 @@ def _without_request(post: ClaimedPost, rules: Rules) -> dict[str, Any] | None:
     elif post.tags and not post.wants_new and (post.requested_at is None or post.text_key == text_key(post.text or "")):
         # An edit asks for new tags, unless it changed nothing that matters.
         status = "success"
-    elif not rules.is_on and post.work_class != Priority.ASKED:
+    elif not (rules.is_on or post.wants_new or post.work_class == Priority.ASKED):
         # A person who asks for a post's tags gets them.
         return switched_off_values(post)
     else:

@@ -53,7 +53,10 @@ class UserRules:
             current = await _in_force(session, user_id, channel_id)
             if written.mode == Mode.ONLY and current.settings.mode != Mode.ONLY:
                 await check_has_tags(session, user_id)
-            await rows.set_rules(session, user_id, channel_id, asdict(written), self._clock())
+            if channel_id is not None and written == RuleSettings():
+                await rows.remove(session, user_id, channel_id)
+            else:
+                await rows.set_rules(session, user_id, channel_id, asdict(written), self._clock())
         return await self.get(user_id, channel_id)
 
     async def would_be(self, user_id: int, settings: RuleSettings, channel_id: int | None = None) -> Rules:

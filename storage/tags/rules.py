@@ -41,8 +41,11 @@ async def overridden(session: AsyncSession, user_id: int) -> set[int]:
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> bool:
-    """Lock the user's row, since two rows of rules with channel NULL are no conflict. False: there is no such user."""
-    query = select(User.id).where(User.id == user_id).with_for_update()
+    """Lock the user's row, since two rows of rules with channel NULL are no conflict. False: there is none.
+
+    Not against posts that come meanwhile, whose foreign key takes a weaker lock.
+    """
+    query = select(User.id).where(User.id == user_id).with_for_update(key_share=True)
     return (await session.execute(query)).first() is not None
 
 

@@ -79,6 +79,16 @@ async def test_an_instruction_and_a_language_come_by_answer(bot: Running) -> Non
     assert (await settings(bot, 2)).instruction is None
 
 
+async def test_a_message_too_old_to_be_read_loses_no_instruction(bot: Running) -> None:
+    """Telegram tells nothing of a message after 48 hours: its buttons then show what is saved."""
+    kept = RuleSettings(instruction="topics only")
+    await UserRules(bot.database, utc_now).put(2, kept)
+    shown = await bot.say(BEN, "/rules")
+    await bot.telegram.press(BEN, shown["message_id"], "💾 Save", inaccessible=True)
+    assert await settings(bot, 2) == kept
+    assert len([m for m in bot.telegram.from_bot(BEN) if "topics only" in m["text"]]) == 2
+
+
 async def test_a_channel_has_rules_of_its_own(bot: Running) -> None:
     shown = await bot.say(ANNA, "/rules")
     await press(bot, ANNA, shown, "📢", "Channel 1", "⏯", "💾")
