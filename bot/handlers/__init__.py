@@ -19,6 +19,7 @@ from bot.handlers import (
     inline,
     posts,
     retry_run,
+    rules,
     stats,
 )
 from bot.handlers import help as help_
@@ -40,6 +41,7 @@ def make_routers() -> list[Router]:
         access.router(),
         alerts.router(),
         hashtags.router(),
+        rules.router(),
         forwards.router(),
         imports.router(),
         fallback.router(),

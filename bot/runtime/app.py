@@ -32,7 +32,9 @@ from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
 from services.notifications.outbox import Outbox
+from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
+from services.tags.user_rules import UserRules
 from storage import outbox
 from storage.channels import hashtags
 from storage.db.coordination import NEWS_CHANNEL, Look
@@ -95,7 +97,7 @@ def _token(settings: Settings) -> SecretStr:
 def make_services(engine: Engine) -> Services:
     settings, database, worker = engine.settings, engine.database, engine.worker
     people = People(database, settings.admin_ids, utc_now)
-    to_read = Signal()
+    to_read, rate_limit = Signal(), RateLimit(settings.tagging_requests_per_minute)
     queries = BotQueries(database, utc_now)
     return Services(
         people=people,
@@ -109,13 +111,17 @@ def make_services(engine: Engine) -> Services:
             engine.provider,
             settings.models,
             engine.policy,
-            RateLimit(settings.tagging_requests_per_minute),
+            rate_limit,
             batch_size=settings.tagging_batch_size,
             enabled=settings.tagging_enabled,
             wake=worker.wake,
             probe=worker.probe,
             clock=utc_now,
             random=Random(),
+        ),
+        rules=UserRules(database, utc_now),
+        rules_trial=RulesTrial(
+            database, engine.provider, settings.models, rate_limit, utc_now, enabled=settings.tagging_enabled
         ),
         imports=Imports(database, worker.wake, utc_now),
         exporting=Exporter(database),

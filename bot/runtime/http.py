@@ -45,6 +45,7 @@ def _backend(engine: Engine, services: Services, reception: Reception, expositio
         feeds=services.feeds,
         i18n=services.i18n,
         tagging=services.tagging,
+        rules=services.rules,
         channels=services.channels,
         readiness=ReadinessCheck(database, services.tagging, reception.health.look),
         exposition=exposition,

@@ -47,9 +47,11 @@ from services.notifications.outbox import Outbox
 from services.notifications.provider_alerts import AlertWatch
 from services.notifications.update_alerts import UpdateAlerts
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
+from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
 from services.tags.changes import TagRewriting
 from services.tags.counting import TagCounting
+from services.tags.user_rules import UserRules
 
 #: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
@@ -64,6 +66,8 @@ class Services:
     channels: ChannelService
     outbox: Outbox
     tagging: TaggingService
+    rules: UserRules
+    rules_trial: RulesTrial
     imports: Imports
     exporting: Exporter
     feeds: Feeds
@@ -161,6 +165,8 @@ class Leader:
             channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,
+            rules=services.rules,
+            rules_trial=services.rules_trial,
             channels=services.channels,
             imports=services.imports,
             feeds=services.feeds,

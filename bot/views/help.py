@@ -32,6 +32,7 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
         t._("/post number — one post: tags, status, requests; a t.me link or a reply will do"),
         t._("/regen number — new tags for one post, ahead of everything"),
         t._("/hashtags — write the tags into your channel's posts"),
+        t._("/rules — which tags you want: yours only, language, number, instruction"),
         t._("/export — your tagged posts as a file: CSV or JSON Lines"),
         t._("/feed [tag] — a link for your feed reader (RSS)"),
     )
@@ -65,6 +66,7 @@ def commands(t: Texts) -> list[BotCommand]:
         BotCommand(command="post", description=t.plain("One post: tags, status, requests")),
         BotCommand(command="regen", description=t.plain("New tags for one post")),
         BotCommand(command="hashtags", description=t.plain("Tags as hashtags in your channel")),
+        BotCommand(command="rules", description=t.plain("Which tags you want")),
         BotCommand(command="export", description=t.plain("Your tagged posts as a file")),
         BotCommand(command="feed", description=t.plain("A link for your feed reader")),
         BotCommand(command="help", description=t.plain("What I can do")),

@@ -20,6 +20,7 @@ from bot.views.reasons import LIST_UNITS, outcome, servers_words, why
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import AttemptView, FailedPage, PostCard
 from services.library.cursor import MAX_ID
+from services.tagging.row_values import NONE_FITS, SWITCHED_OFF
 
 LISTED = 10
 #: Of the server's words about one request.
@@ -54,8 +55,12 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
     if post.skipped:
         return t._("Skipped by you: it is not tagged.")
     if post.status == "skipped":
+        if post.failure_kind == SWITCHED_OFF:
+            return t._("Tagging was off by your /rules when it came.")
         return t._("It is of a kind that I cannot read.") if post.is_unsupported else t._("It has no text to tag.")
     if post.status == "success":
+        if post.failure_kind == NONE_FITS and not post.tags:
+            return t._("None of your tags fits.")
         return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
@@ -105,7 +110,9 @@ def result(t: Texts, post: PostCard) -> Html:
             )
         case "success":
             return paragraphs(
-                t._("✅ {post} · {channel}", post=number(post), channel=channel(post)), tags(post.tags), _snippet(post)
+                t._("✅ {post} · {channel}", post=number(post), channel=channel(post)),
+                tags(post.tags) or t._("None of your tags fits."),
+                _snippet(post),
             )
         case "failed":
             return failed_one(t, post)
@@ -118,6 +125,9 @@ def result(t: Texts, post: PostCard) -> Html:
 def _skipped(t: Texts, post: PostCard) -> Html:
     if post.skipped:
         return t._("⏭ {post} is skipped.", post=number(post))
+    if post.failure_kind == SWITCHED_OFF:
+        skipped = t._("⏭ {post} is skipped.", post=number(post))
+        return paragraphs(skipped, t._("Tagging was off by your /rules when it came."))
     if post.is_unsupported:
         return t._("⏭ {post} is of a kind that I cannot read.", post=number(post))
     return t._("⏭ {post} has no text to tag.", post=number(post))

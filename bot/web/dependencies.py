@@ -16,6 +16,7 @@ from services.library.api_queries import ApiQueries
 from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
 from services.tagging.service import TaggingService
+from services.tags.user_rules import UserRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Backend:
     feeds: Feeds
     i18n: I18n
     tagging: TaggingService
+    rules: UserRules
     channels: ChannelService
     readiness: ReadinessCheck
     exposition: Exposition

@@ -11,17 +11,19 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.library.api_queries import UnknownUserError
+from services.tags.rules import RuleError, RuleProblem
 from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
-METHODS = ("GET", "POST")
+METHODS = ("GET", "POST", "PUT", "DELETE")
 NO_DATABASE = "The database does not answer: try again in a moment"
 
 
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(UnknownUserError, _unknown_user)  # type: ignore[arg-type]
+    app.add_exception_handler(RuleError, _rule_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(ClientDisconnect, _disconnected)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _failed)
@@ -42,6 +44,17 @@ def _allowed(request: Request) -> list[str]:
 
 async def _unknown_user(_request: Request, error: UnknownUserError) -> JSONResponse:
     return JSONResponse({"detail": f"{error}: GET /users lists them"}, 404)
+
+
+async def _rule_error(_request: Request, error: RuleError) -> JSONResponse:
+    if error.problem is RuleProblem.NO_CHANNEL:
+        return JSONResponse({"detail": "The user has no such channel"}, 404)
+    problem = {"loc": ["body"], "msg": _sentence(error.problem), "type": error.problem.name.lower()}
+    return JSONResponse({"detail": [problem]}, 422)
+
+
+def _sentence(problem: RuleProblem) -> str:
+    return problem.value[0].upper() + problem.value[1:]
 
 
 async def _disconnected(_request: Request, _error: ClientDisconnect) -> None:

@@ -12,6 +12,8 @@ from services.clock import to_utc
 from services.following.service import FetchResult
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from services.library import api_queries, cursor
+from services.tags import user_rules
+from services.tags.rules import LONGEST_INSTRUCTION, MOST_TAGS, RuleSettings
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
@@ -228,6 +230,59 @@ class Tags(_Answer):
     """A user's tags, the most frequent first."""
 
     tags: list[api_queries.TagCount]
+
+
+class TagRules(BaseModel):
+    """Rules for tags. null: as the user's own rules, or as at first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, from_attributes=True)
+
+    mode: Literal["free", "prefer", "only"] | None = Field(
+        default=None, description="only: no tag that is not among the user's; prefer: new ones where none of them fits"
+    )
+    language: Annotated[str, Field(pattern=r"^(?:post|[a-z]{2})$")] | None = Field(
+        default=None, description="post (the post's own), or a code of ISO 639-1"
+    )
+    most_tags: Annotated[int, Field(ge=1, le=MOST_TAGS), _INT_FROM_FLOAT] | None = None
+    instruction: Annotated[str, Field(max_length=LONGEST_INSTRUCTION)] | None = Field(
+        default=None, description="In one's own words, which tags to give"
+    )
+    hashtag_style: Literal["snake", "camel"] | None = Field(
+        default=None, description="snake: #neural_networks; camel: #NeuralNetworks"
+    )
+    is_on: bool | None = Field(default=None, description="false: new posts are skipped")
+
+    def settings(self) -> RuleSettings:
+        """As the service takes them."""
+        return RuleSettings(**self.model_dump())
+
+
+class RulesInForce(_Answer):
+    """What is set for a user, or for one of their channels, and what is in force with it."""
+
+    user_id: int
+    channel_id: int | None = Field(description="channels.id; null: the user's own rules")
+    settings: TagRules
+    in_force: TagRules
+
+    @classmethod
+    def of(cls, user_id: int, found: user_rules.RulesInForce) -> Self:
+        """Convert the service's result."""
+        channel_id = found.channel.id if found.channel else None
+        rules = found.rules
+        in_force = TagRules(
+            mode=rules.mode.value,
+            language=rules.language,
+            most_tags=rules.most,
+            instruction=rules.instruction,
+            hashtag_style=rules.hashtag_style.value,
+            is_on=rules.is_on,
+        )
+        return cls(user_id=user_id, channel_id=channel_id, settings=_as_set(found.settings), in_force=in_force)
+
+
+def _as_set(settings: RuleSettings) -> TagRules:
+    return TagRules.model_validate(settings, from_attributes=True)
 
 
 class Health(_Answer):

@@ -47,29 +47,32 @@ class EditableMessage:
         return CAPTION_UNITS if self.is_caption else TEXT_UNITS
 
 
-def hashtag(tag: str) -> str | None:
-    """#искусственный_интеллект; None if Telegram would not recognise a hashtag."""
+def hashtag(tag: str, *, camel: bool = False) -> str | None:
+    """#искусственный_интеллект, or #ИскусственныйИнтеллект; None if Telegram would not recognise a hashtag."""
     spelled = _APOSTROPHES.sub("", unicodedata.normalize("NFC", tag).lstrip("# \t"))
     for pattern, word in _SPOKEN:
         spelled = pattern.sub(word, spelled)
     words = "".join(char if _belongs(char) else " " for char in spelled).split()
-    name = _shortened("_".join(filter(None, (word.strip(_JOINERS) for word in words))))
+    parts = [part for word in words if (part := word.strip(_JOINERS))]
+    if camel:
+        parts = [part[:1].upper() + part[1:] for word in parts for part in word.split("_")]
+    name = _shortened(("" if camel else "_").join(parts))
     return f"#{name}" if any(char.isalpha() for char in name) else None
 
 
-def hashtags(tags: Iterable[str]) -> list[str]:
+def hashtags(tags: Iterable[str], *, camel: bool = False) -> list[str]:
     found: dict[str, str] = {}
-    for name in filter(None, map(hashtag, tags)):
+    for name in filter(None, (hashtag(tag, camel=camel) for tag in tags)):
         found.setdefault(name.casefold(), name)
     return list(found.values())
 
 
-def line_for(original: EditableMessage, tags: Iterable[str]) -> str | None:
+def line_for(original: EditableMessage, tags: Iterable[str], *, camel: bool = False) -> str | None:
     """The line of hashtags to append: those that the text lacks, as many as fit; None if none."""
     there = {name.casefold() for name in _present(original)}
     room = original.limit - units(original.text + GAP)
     line = ""
-    for name in hashtags(tags):
+    for name in hashtags(tags, camel=camel):
         longer = f"{line} {name}" if line else name
         if name.casefold() not in there and units(longer) <= room:
             line = longer

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.clock import Clock
 from services.hashtags.channel_edits import original_of, switch_off
 from services.hashtags.formatting import EditableMessage, appended, line_for
+from services.tags.rules import HashtagStyle
+from services.tags.user_rules import rules_of_posts
 from storage import outbox
 from storage.channels import hashtags as rows
 from storage.db.engine import Database
@@ -129,14 +131,17 @@ class ChannelHashtags:
             if not await session.scalar(rows.is_any_ready(without)):
                 return []
         async with self._database.write() as session:
-            return list(self._begun(await rows.ready(session, PORTION, without)))
+            found = await rows.ready(session, PORTION, without)
+            return list(self._begun(found, await _in_camel_case(session, [row.post_id for row, _ in found])))
 
-    def _begun(self, found: Sequence[tuple[HashtagRow, Sequence[str]]]) -> Iterator[MessageEdit]:
+    def _begun(
+        self, found: Sequence[tuple[HashtagRow, Sequence[str]]], camel: Collection[int]
+    ) -> Iterator[MessageEdit]:
         """The edits for rows that need one; the other rows are marked as done."""
         chats = set[int]()
         for row, tags in found:
             is_undo, original = row.state == "undoing", original_of(row)
-            line = None if is_undo else line_for(original, tags)
+            line = None if is_undo else line_for(original, tags, camel=row.post_id in camel)
             if row.line == line and not is_undo:
                 row.state, row.updated_at = "written", self._clock()
             elif not original.text and not original.is_caption:
@@ -171,7 +176,8 @@ class ChannelHashtags:
             return "undone" if is_as_it_was else "undoing"
         if row.state != "waiting":
             return "undoing" if row.state == "undone" else row.state
-        wanted = line_for(original_of(row), await rows.tags_of(session, row.post_id))
+        camel = await _in_camel_case(session, [row.post_id])
+        wanted = line_for(original_of(row), await rows.tags_of(session, row.post_id), camel=bool(camel))
         if not is_as_it_was:
             row.line, row.other_line = None, edit.line
         return "written" if is_as_it_was and wanted == edit.line else "waiting"
@@ -203,3 +209,9 @@ class ChannelHashtags:
         if owner is not None:
             payload = {"text": text, "post": edit.post_id}
             await outbox.tell_of_channel(session, owner.owner_telegram_id, payload, self._clock())
+
+
+async def _in_camel_case(session: AsyncSession, post_ids: Collection[int]) -> set[int]:
+    """The posts whose owners want #НейронныеСети instead of #нейронные_сети."""
+    rules = await rules_of_posts(session, post_ids)
+    return {post_id for post_id, each in rules.items() if each.hashtag_style is HashtagStyle.CAMEL}

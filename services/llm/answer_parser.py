@@ -9,20 +9,27 @@ from services.llm.attribution import counted_otherwise, doubtful
 from services.llm.json_extraction import json_values, without_thinking
 from services.llm.orders import spread
 from services.llm.plain_list import plain_list
-from services.tags.normalisation import clean_tags
+from services.tags.normalisation import MAX_TAGS, clean_tags
+from services.tags.rules import NO_RULES, Rules
 from services.text import sendable
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """At least one clean tag by post number, and the problem of every other number."""
+    """Clean tags by post number, and the problem of every other number. No tags: none of the only ones fits."""
 
     tags: dict[int, tuple[str, ...]]
     problems: dict[int, AnswerProblem]
 
 
 def read_answer(
-    content: str, count: int, texts: Sequence[str], *, cut: bool = False, json_only: bool = False
+    content: str,
+    count: int,
+    texts: Sequence[str],
+    *,
+    cut: bool = False,
+    json_only: bool = False,
+    rules: Rules = NO_RULES,
 ) -> ParsedAnswer:
     """The tags of posts 1…`count` in a model's answer. Never raises.
 
@@ -36,25 +43,25 @@ def read_answer(
     values = json_values(answer, numbered=count > 1)
     first: ParsedAnswer | None = None
     for candidates in candidates_in(values, count):
-        parsed = _checked(candidates, count, texts, cut=cut)
+        parsed = _checked(candidates, count, texts, rules, cut=cut)
         if parsed.tags:
             return parsed
         first = first or parsed
     if first is not None:
         return first
     if count == 1 and not json_only:
-        return _read_plain(answer, texts, cut=cut, has_json=bool(values))
+        return _read_plain(answer, texts, rules, cut=cut, has_json=bool(values))
     return _all(numbers, problem_of_answer(answer, texts, has_json=bool(values)))
 
 
-def _checked(candidates: Candidates, count: int, texts: Sequence[str], *, cut: bool) -> ParsedAnswer:
+def _checked(candidates: Candidates, count: int, texts: Sequence[str], rules: Rules, *, cut: bool) -> ParsedAnswer:
     numbers = range(1, count + 1)
     if counted_otherwise(candidates, count):
         return _all(numbers, AnswerProblem.OTHER_NUMBERS)
     parsed = ParsedAnswer({}, {})
     for number in numbers:
         text = texts[number - 1] if number <= len(texts) else ""
-        found = _tags_of(candidates[number], text, count) if number in candidates else AnswerProblem.MISSING
+        found = _tags_of(candidates[number], text, count, rules) if number in candidates else AnswerProblem.MISSING
         if isinstance(found, AnswerProblem):
             parsed.problems[number] = found
         else:
@@ -64,26 +71,30 @@ def _checked(candidates: Candidates, count: int, texts: Sequence[str], *, cut: b
 
 def _attributed(parsed: ParsedAnswer, texts: Sequence[str], *, cut: bool) -> ParsedAnswer:
     """Without the tags that are not their post's own."""
-    ordered = spread(parsed.tags, texts)
-    problems = dict.fromkeys(doubtful(parsed.tags, texts, cut=cut), AnswerProblem.ANOTHERS)
+    some = {number: tags for number, tags in parsed.tags.items() if tags}
+    ordered = spread(some, texts)
+    problems = dict.fromkeys(doubtful(some, texts, cut=cut), AnswerProblem.ANOTHERS)
     problems |= dict.fromkeys(ordered.doubted, AnswerProblem.PUT_THERE)
     problems |= dict.fromkeys(ordered.sources, AnswerProblem.ORDERS)
     tags = {number: tags for number, tags in parsed.tags.items() if number not in problems}
     return ParsedAnswer(tags, {**parsed.problems, **problems})
 
 
-def _tags_of(candidates: list[str] | None, text: str, count: int) -> tuple[str, ...] | AnswerProblem:
+def _tags_of(candidates: list[str] | None, text: str, count: int, rules: Rules) -> tuple[str, ...] | AnswerProblem:
     if candidates is None:
         return AnswerProblem.NUMBER_DOUBLED
-    return problem_of_candidates(candidates, text, count) or clean_tags(candidates) or AnswerProblem.NO_USABLE_TAG
+    if rules.is_closed and not any(map(str.strip, candidates)):
+        return ()
+    tags = clean_tags(candidates, max(MAX_TAGS, rules.most))
+    return problem_of_candidates(candidates, text, count) or tags or AnswerProblem.NO_USABLE_TAG
 
 
-def _read_plain(answer: str, texts: Sequence[str], *, cut: bool, has_json: bool) -> ParsedAnswer:
+def _read_plain(answer: str, texts: Sequence[str], rules: Rules, *, cut: bool, has_json: bool) -> ParsedAnswer:
     candidates = plain_list(answer, cut=cut)
     if not candidates:
         return _all([1], problem_of_answer(answer, texts, has_json=has_json))
     problem = problem_of_list(answer, candidates, texts[0] if texts else "")
-    return _all([1], problem) if problem else _checked({1: candidates}, 1, texts, cut=cut)
+    return _all([1], problem) if problem else _checked({1: candidates}, 1, texts, rules, cut=cut)
 
 
 def _all(numbers: Iterable[int], problem: AnswerProblem) -> ParsedAnswer:

@@ -21,6 +21,7 @@ from services.llm.response_classifier import Classified, Reply, classify
 from services.llm.server_errors import ServerError
 from services.llm.text_lengths import TextLengths
 from services.proxies import DIRECT, Proxies
+from services.tags.rules import NO_RULES, Rules
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +38,12 @@ _ADVICE = "the model's thinking used up the token budget"
 
 
 class Request(NamedTuple):
-    """Posts' texts, the model asked, those that OpenRouter may fall back to, and the tags offered."""
+    """Posts' texts, the model asked, those that OpenRouter may fall back to, the tags offered, the owner's rules."""
 
     texts: tuple[str, ...]
     models: tuple[str, ...]
     offers: tuple[Offer, ...] = ()
+    rules: Rules = NO_RULES
 
     @property
     def model(self) -> str:
@@ -125,11 +127,12 @@ class Provider:
         budget = self._budgets.get(request.model, _BUDGETS[0])
         started = time.monotonic()
         texts = self._lengths.cut(request.model, request.texts)
-        reply = await self._post(request_body(texts, request.models, features, request.offers, budget=budget))
+        body = request_body(texts, request.models, features, request.offers, request.rules, budget=budget)
+        reply = await self._post(body)
         if isinstance(reply, Outcome):
             classified = Classified((reply,) * len(request.texts))
         else:
-            classified = classify(reply, request.texts, self._clock())
+            classified = classify(reply, request.texts, self._clock(), request.rules)
             classified = self._learn(request, classified, features, budget)
         return Call(
             request=request,

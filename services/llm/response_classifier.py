@@ -16,6 +16,7 @@ from services.llm.error_rules import ADDRESS_WORDS, TOO_LONG, WRONG_ADDRESS, rul
 from services.llm.outcomes import Kind, Limit, Outcome, Usage
 from services.llm.retry_after import retry_at
 from services.llm.server_errors import ServerError, cleaned_words, find_error, mapping
+from services.tags.rules import NO_RULES, Rules
 
 EXCERPT = 1000
 
@@ -54,7 +55,12 @@ class Classified(NamedTuple):
         return self.outcomes[0].kind is Kind.REFUSED and TOO_LONG in self.outcomes[0].reason
 
 
-def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
+def classify(
+    reply: Reply,
+    texts: Sequence[str],
+    now: datetime,
+    rules: Rules = NO_RULES,
+) -> Classified:
     """An HTTP answer → an outcome for each of `texts`. Never raises."""
     body = _decode(reply.body)
     error = find_error(body, reply.status, reply.headers)
@@ -64,7 +70,7 @@ def classify(reply: Reply, texts: Sequence[str], now: datetime) -> Classified:
         return Classified((outcome,) * len(texts), _model(shown), _usage(shown), error)
     if not isinstance(body, dict):
         return Classified((_of_no_json(reply),) * len(texts))
-    outcomes, out_of_tokens = _of_answer(body, texts)
+    outcomes, out_of_tokens = _of_answer(body, texts, rules)
     return Classified(outcomes, _model(body), _usage(body), out_of_tokens=out_of_tokens)
 
 
@@ -128,7 +134,7 @@ def _excerpt(reply: Reply) -> str:
     return reply.body[: EXCERPT * 4].decode("utf-8", "replace").replace("\x00", "")[:EXCERPT]
 
 
-def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcome, ...], bool]:
+def _of_answer(body: dict[str, Any], texts: Sequence[str], rules: Rules) -> tuple[tuple[Outcome, ...], bool]:
     """The outcomes, and whether the token budget ended before the model said anything."""
     count = len(texts)
     choice = _choice(body)
@@ -142,9 +148,9 @@ def _of_answer(body: dict[str, Any], texts: Sequence[str]) -> tuple[tuple[Outcom
     if has_no_content and (_NO_ROOM.search(reason) or _NO_ROOM.search(native)):
         return (Outcome(Kind.REFUSED, TOO_LONG),) * count, False
     cut = bool(_CUT & {reason.lower(), native.lower()})
-    parsed = read_answer(content, count, texts, cut=cut)
+    parsed = read_answer(content, count, texts, cut=cut, rules=rules)
     if not parsed.tags:
-        parsed = next((found for found in _elsewhere(message, texts) if found.tags), parsed)
+        parsed = next((found for found in _elsewhere(message, texts, rules) if found.tags), parsed)
     if has_no_content and not parsed.tags and _BROKEN_OFF.search(reason):
         return (Outcome(Kind.SERVER_ERROR, "the provider failed (the model stopped with an error)"),) * count, False
     if has_no_content and not parsed.tags and any(message.get(name) for name in _REASONING):
@@ -178,15 +184,15 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
     )
 
 
-def _elsewhere(message: dict[str, Any], texts: Sequence[str]) -> Iterator[ParsedAnswer]:
+def _elsewhere(message: dict[str, Any], texts: Sequence[str], rules: Rules) -> Iterator[ParsedAnswer]:
     """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         arguments = mapping(mapping(call).get("function")).get("arguments")
         said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
-        yield read_answer(said, len(texts), texts)
+        yield read_answer(said, len(texts), texts, rules=rules)
     for name in _REASONING:
-        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True)
+        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True, rules=rules)
 
 
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Claims due posts and plans requests for them, in the caller's transaction."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -22,6 +22,8 @@ from services.tagging.prefilter import LOOK_AGAIN, Prefilter
 from services.tagging.recorder import Recorded, Recorder
 from services.tagging.retry_policy import AttemptTrail, Policy
 from services.tagging.tagging_request import Plan, TaggingRequest
+from services.tags.rules import NO_RULES, Rules
+from services.tags.user_rules import rules_of_posts
 from storage.queue import claim, leases, limits
 from storage.queue import model_states as model_rows
 from storage.queue.claim import ClaimedPost, Priority
@@ -96,8 +98,9 @@ class Dispatcher:
             return Plan(wait=await self._until_due(session, now, retries=retries > 0, company_wait=company_wait))
         self._misses = 0
         self._last_user = _last_in_turn(claimed, self._last_user)
-        posts, is_told = await self._prefilter.posts_to_ask(session, claimed, under_way, now)
-        single, are_refused = await self._with_models(session, posts, view, admission.batch_size, probe=probe)
+        rules = await rules_of_posts(session, [post.id for post in claimed])
+        posts, is_told = await self._prefilter.posts_to_ask(session, claimed, rules, under_way, now)
+        single, are_refused = await self._with_models(session, posts, rules, view, admission.batch_size, probe=probe)
         wanted = batches(single)
         if wider > 1:
             wanted.sort(key=_fullest)
@@ -148,7 +151,14 @@ class Dispatcher:
         return until_retries if wait is None else min(wait, until_retries)
 
     async def _with_models(
-        self, session: AsyncSession, posts: Sequence[ClaimedPost], view: ProviderView, batch_size: int, *, probe: bool
+        self,
+        session: AsyncSession,
+        posts: Sequence[ClaimedPost],
+        rules: Mapping[int, Rules],
+        view: ProviderView,
+        batch_size: int,
+        *,
+        probe: bool,
     ) -> tuple[list[TaggingRequest], bool]:
         """A request for each post that some model may be asked about, and whether another post failed."""
         found, is_told = list[TaggingRequest](), False
@@ -160,7 +170,7 @@ class Dispatcher:
             if models:
                 probed.update(models[:1] if is_probe else ())
                 most = 1 if is_probe else most_together(post, trail, batch_size)
-                found.append(TaggingRequest((post,), models, is_probe, most))
+                found.append(TaggingRequest((post,), models, is_probe, most, rules=rules.get(post.id, NO_RULES)))
             else:
                 is_told |= await self._prefilter.no_model_to_ask(session, post, view)
         return found, is_told

@@ -1,12 +1,12 @@
 """Settles claimed posts that need no request, and postpones those that cannot go out now.
 
-A post needs no request without text, with its tags, or with a text that is tagged already.
+A post needs no request without text, with its tags, with a text that is tagged already, or with tagging switched off.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,15 +16,17 @@ from services.availability.model_choice import free_again_at
 from services.tagging import vocabulary
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import AttemptTrail, Policy, backoff, settled_attempts
-from services.tagging.row_values import tagged_values, through_values
+from services.tagging.row_values import switched_off_values, tagged_values, through_values
 from services.tagging.tagging_request import TaggingRequest
 from services.tagging.vocabulary import OwnTags, TagsOfPost
+from services.tags.rules import NO_RULES, Rules
 from services.tags.text_equality import same_words, text_key
+from services.tags.user_rules import rules_of_posts
 from services.text import has_text
 from storage import outbox
 from storage.posts import equal_texts
 from storage.queue import attempt_log, leases
-from storage.queue.claim import ClaimedPost
+from storage.queue.claim import ClaimedPost, Priority
 
 #: When a post that cannot go out now is looked at again, if nothing says when.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -37,20 +39,29 @@ class Prefilter:
         self._policy = policy
 
     async def posts_to_ask(
-        self, session: AsyncSession, claimed: Sequence[ClaimedPost], under_way: Iterable[TaggingRequest], now: datetime
+        self,
+        session: AsyncSession,
+        claimed: Sequence[ClaimedPost],
+        rules: Mapping[int, Rules],
+        under_way: Iterable[TaggingRequest],
+        now: datetime,
     ) -> tuple[list[ClaimedPost], bool]:
         """The posts that need a model, and whether a settled post gives a notice to send.
 
         A post whose text is in a request `under_way`, or in another post's, waits for that one's tags.
         """
         settled, waiting, to_ask = list[tuple[ClaimedPost, dict[str, Any]]](), list[ClaimedPost](), list[ClaimedPost]()
-        values = {post.id: _without_request(post) for post in claimed}
-        keys = {post.id: _shared_key(post) for post in claimed if values[post.id] is None}
-        known = await _known_tags(session, {key for key in keys.values() if key is not None})
-        asked = {_shared_key(post) for request in under_way for post in request.posts} - {None}
-        reused = {post.id: known.get(same_words(post.text or "")) for post in claimed if known and post.id in keys}
+        of = {post.id: rules.get(post.id, NO_RULES) for post in claimed}
+        values = {post.id: _without_request(post, of[post.id]) for post in claimed}
+        keys = {post.id: _shared_key(post, of[post.id]) for post in claimed if values[post.id] is None}
+        known = await _known_tags(session, {key.text for key in keys.values() if key is not None})
+        asked = {_shared_key(post, request.rules) for request in under_way for post in request.posts} - {None}
         given = [
-            TagsOfPost(post, tags) for post in claimed if (tags := reused.get(post.id)) and keys[post.id] is not None
+            TagsOfPost(post, tags, of[post.id])
+            for post in claimed
+            if known
+            and (shared := keys.get(post.id)) is not None
+            and (tags := known.get((same_words(post.text or ""), shared.rules)))
         ]
         own = await vocabulary.own_tags(session, given)
         for post in claimed:
@@ -58,7 +69,7 @@ class Prefilter:
             if (done := values[post.id]) is not None:
                 settled.append((post, done))
             elif key is not None and post.id in own.names:
-                settled.append((post, tagged_values(own.names[post.id], key)))
+                settled.append((post, tagged_values(own.names[post.id], key.text)))
             elif key is not None and key in asked:
                 waiting.append(post)
             else:
@@ -138,27 +149,40 @@ class Prefilter:
         await leases.settle(session, later)
 
 
-def _without_request(post: ClaimedPost) -> dict[str, Any] | None:
+class _Shared(NamedTuple):
+    """What posts have in common that share tags: the text's key, and the rules' kind."""
+
+    text: int
+    rules: Hashable
+
+
+def _without_request(post: ClaimedPost, rules: Rules) -> dict[str, Any] | None:
     """The row's values for a post without text, or with the wanted tags; else None."""
     if not has_text(post.text):
         status = "success" if post.tags else "skipped"
     elif post.tags and not post.wants_new and (post.requested_at is None or post.text_key == text_key(post.text or "")):
         # An edit asks for new tags, unless it changed nothing that matters.
         status = "success"
+    elif not (rules.is_on or post.wants_new or post.work_class == Priority.ASKED):
+        # A person who asks for a post's tags gets them.
+        return switched_off_values(post)
     else:
         return None
     return through_values(status)
 
 
-def _shared_key(post: ClaimedPost) -> int | None:
-    """The key of the text with which the post shares tags; None when a person wants tags for this very post."""
-    return None if post.wants_new else text_key(post.text or "")
+def _shared_key(post: ClaimedPost, rules: Rules) -> _Shared | None:
+    """With which posts this one shares tags; None when a person wants tags for this very post."""
+    return None if post.wants_new else _Shared(text_key(post.text or ""), rules.request_kind(post.user_id))
 
 
-async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[str, tuple[str, ...]]:
-    """Words → tags. By the words, since two texts may share a key by chance."""
+async def _known_tags(session: AsyncSession, keys: Collection[int]) -> dict[tuple[str, Hashable], tuple[str, ...]]:
+    """Words and the rules' kind → tags. By the words, since two texts may share a key by chance."""
     if not keys:
         return {}
     found = await equal_texts.tagged_alike(session, keys)
     # A post whose edit brought no new tags still has those of the text before.
-    return {same_words(text): tags for key, text, tags in found if tags and text_key(text) == key}
+    found = [each for each in found if each.tags and text_key(each.text) == each.key]
+    rules = await rules_of_posts(session, [each.post_id for each in found])
+    kinds = (rules.get(each.post_id, NO_RULES).request_kind(each.user_id) for each in found)
+    return {(same_words(each.text), kind): each.tags for each, kind in zip(found, kinds, strict=True)}

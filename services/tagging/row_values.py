@@ -16,6 +16,9 @@ from storage.queue.claim import ClaimedPost, Priority
 
 log = structlog.get_logger(__name__)
 
+#: `failure_kind` of a post that needs no tags: none of its owner's tags fits, or tagging is off for its channel.
+NONE_FITS, SWITCHED_OFF = "none_fits", "off"
+
 
 @dataclass(frozen=True, slots=True)
 class PostOutcome:
@@ -64,7 +67,14 @@ def _kept(result: PostOutcome) -> dict[str, Any]:
 
 
 def tagged_values(tags: Sequence[str], key: int) -> dict[str, Any]:
-    return {**through_values("success"), "tags": list(tags), "text_key": key}
+    kind = None if tags else NONE_FITS
+    return {**through_values("success"), "tags": list(tags), "text_key": key, "failure_kind": kind}
+
+
+def switched_off_values(post: ClaimedPost) -> dict[str, Any]:
+    """Of a post whose tags are switched off by its owner's rules; it keeps those that it has."""
+    values = through_values("success" if post.tags else "skipped")
+    return values if post.tags else {**values, "failure_kind": SWITCHED_OFF}
 
 
 def through_values(status: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from services.llm.client import Call
 from services.llm.outcomes import Kind, Usage
 from services.llm.prompts import Offer
+from services.tags.rules import NO_RULES, Rules
 from storage.queue.claim import ClaimedPost, Priority
 
 
@@ -17,6 +18,8 @@ class TaggingRequest:
     most_posts: int = 1
     #: users.id → the tags of this owner's vocabulary that the request offers.
     offered: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    #: Of each of its posts.
+    rules: Rules = NO_RULES
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -37,7 +40,8 @@ class TaggingRequest:
         is_asked = any(post.work_class == Priority.ASKED for post in self.posts)
         # What a post of another person says must not reach a person's channel.
         channel_owner = next((post.user_id for post in self.posts if post.is_hashtagged), None)
-        return self.models, self.most_posts, is_asked, self.is_retry, self.is_probe, channel_owner
+        rules = self.rules.request_kind(self.posts[0].user_id)
+        return self.models, self.most_posts, is_asked, self.is_retry, self.is_probe, channel_owner, rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from services.llm.prompts import offer_tokens, offerable
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from services.tags.keys import tag_key
 from services.tags.resolution import HandMade, Resolved, Vocabulary, resolve
+from services.tags.rules import LONGEST_LIST, NO_RULES, Rules
 from services.tags.stems import says, stems
 from services.text import sendable
 from storage.queue.claim import ClaimedPost
@@ -35,6 +36,7 @@ class TagsOfPost:
 
     post: ClaimedPost
     tags: tuple[str, ...]
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,22 @@ class OwnTags:
 
 async def offer(session: AsyncSession, requests: Sequence[TaggingRequest]) -> list[TaggingRequest]:
     """The requests with the tags that they offer, for each owner of their posts."""
-    used: dict[int, list[str]] = {}
+    used: dict[tuple[int, int], list[str]] = {}
     found: list[TaggingRequest] = []
     for request in requests:
         owners = sorted({post.user_id for post in request.posts})
         offered: dict[int, tuple[str, ...]] = {}
+        most = LONGEST_LIST if request.rules.is_closed else MOST_USED
         for owner in owners:
-            if owner not in used:
-                used[owner] = await vocabulary.most_used(session, owner, MOST_USED)
+            if (owner, most) not in used:
+                used[owner, most] = await vocabulary.most_used(session, owner, most)
+            names = used[owner, most]
             # A vocabulary that has no tag in use has none that is near.
-            near = await vocabulary.nearest(session, owner, _stems_of(request, owner), NEAREST) if used[owner] else []
-            offered[owner] = _fitting(near, used[owner], OFFERED_TOKENS / len(owners))
+            near = await vocabulary.nearest(session, owner, _stems_of(request, owner), NEAREST) if names else []
+            if request.rules.is_closed:
+                offered[owner] = tuple(filter(offerable, dict.fromkeys([*near, *names])))[:LONGEST_LIST]
+            else:
+                offered[owner] = _fitting(near, names, OFFERED_TOKENS / len(owners))
         found.append(replace(request, offered=offered))
     return found
 
@@ -83,17 +90,17 @@ def _fitting(near: Sequence[str], used: Sequence[str], tokens: float) -> tuple[s
 
 
 async def own_outcomes(
-    session: AsyncSession, group: Sequence[FinishedRequest]
+    session: AsyncSession, group: Sequence[FinishedRequest], *, adds: bool = True
 ) -> tuple[list[FinishedRequest], OwnTags]:
-    """The requests with outcomes whose tags are each user's own."""
+    """The requests with outcomes whose tags are each user's own. `adds`: new tags to the vocabularies."""
     group = [_without_others_tags(finished) for finished in group]
     given = [
-        TagsOfPost(post, outcome.tags)
+        TagsOfPost(post, outcome.tags, finished.request.rules)
         for finished in group
         for post, outcome in zip(finished.posts, finished.call.outcomes, strict=True)
         if outcome.kind is Kind.TAGGED
     ]
-    own = await own_tags(session, given)
+    own = await own_tags(session, given, adds=adds)
     return [_renamed(finished, own.names) for finished in group], own
 
 
@@ -127,8 +134,8 @@ def _without(outcome: Outcome, post: ClaimedPost, others: Collection[str]) -> Ou
     return Outcome(Kind.MALFORMED, AnswerProblem.ANOTHERS.value)
 
 
-async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost]) -> OwnTags:
-    """What these tags become in the vocabularies of the posts' users; new tags are added there."""
+async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost], *, adds: bool = True) -> OwnTags:
+    """What these tags become in the vocabularies of the posts' users; with `adds` new tags are added there."""
     if not given:
         return OwnTags()
     by_hand = {
@@ -147,12 +154,19 @@ async def own_tags(session: AsyncSession, given: Sequence[TagsOfPost]) -> OwnTag
         own = Vocabulary(user_id, {key: tag for (owner, key), tag in known.items() if owner == user_id}, targets)
         # Two posts of the group may bring the same new tag in two spellings.
         own = replace(own, by_key={**_added(new, user_id), **own.by_key})
-        resolved = resolve(each.tags, own, by_hand.get(each.post.id))
+        resolved = _resolved(each, own, by_hand.get(each.post.id))
         names[each.post.id] = resolved.names
         new |= {(user_id, tag.key): tag for tag in resolved.new}
         aliased += await _for_the_journal(session, each, own, by_hand.get(each.post.id), resolved)
-    await _add(session, new)
+    if adds:
+        await _add(session, new)
     return OwnTags(names, tuple(aliased))
+
+
+def _resolved(
+    each: TagsOfPost, own: Vocabulary, by_hand: HandMade | None, instead: Mapping[int, KnownTag] | None = None
+) -> Resolved:
+    return resolve(each.tags, own, by_hand, most=each.rules.most, only_known=each.rules.is_closed, instead=instead)
 
 
 def _by_hand(rows: Sequence[HandMadeTag]) -> HandMade:
@@ -180,7 +194,7 @@ async def _for_the_journal(
     for alias_id in resolved.aliases:
         for change_id, tag in await journal.merges_through(session, alias_id):
             stands = KnownTag(tag.id, tag.key, tag.name, is_banned=False, merged_into=None)
-            before = resolve(each.tags, own, by_hand, instead={alias_id: stands})
+            before = _resolved(each, own, by_hand, {alias_id: stands})
             found.append((change_id, TouchedPost(each.post.id, before.names, resolved.names)))
     return found
 

@@ -135,7 +135,7 @@ class Worker:
     def _start(self, request: TaggingRequest) -> None:
         self._dispatcher.started(request)
         texts = tuple(post.text or "" for post in request.posts)
-        task = asyncio.create_task(self._provider.ask(Request(texts, request.models, request.offers)))
+        task = asyncio.create_task(self._provider.ask(Request(texts, request.models, request.offers, request.rules)))
         self._under_way[task] = request
         task.add_done_callback(lambda _: self._signal.set())
 

@@ -26,15 +26,15 @@ _KEPT_AT_END = re.compile(r"(?:(?<=\w)\+{1,2}|(?<=\d)%|(?:(?<=^[a-z])|(?<=\s[a-z
 _SAME_TAG = re.compile(r"[\s\-_\u2010-\u2015]+")
 
 
-def clean_tags(candidates: Iterable[object]) -> tuple[str, ...]:
-    """At most MAX_TAGS tags in the order given, each once (case, spaces, hyphens and ё aside), in lower case."""
+def clean_tags(candidates: Iterable[object], most: int = MAX_TAGS) -> tuple[str, ...]:
+    """At most `most` tags in the order given, each once (case, spaces, hyphens and ё aside), in lower case."""
     kept: dict[str, str] = {}
     for candidate in candidates:
         for piece in _pieces(candidate) if isinstance(candidate, str) else ():
             tag = _clean(piece)
             if _is_tag(tag):
                 kept.setdefault(_key(tag), tag)
-            if len(kept) == MAX_TAGS:
+            if len(kept) == most:
                 return tuple(kept.values())
     return tuple(kept.values())
 

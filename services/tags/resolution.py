@@ -49,9 +49,13 @@ def resolve(
     hand_made: HandMade | None = None,
     *,
     most: int = MAX_TAGS,
+    only_known: bool = False,
     instead: Mapping[int, KnownTag] | None = None,
 ) -> Resolved:
-    """The names that a post gets for these spellings. `instead`: id of an alias → the tag that it stands for then."""
+    """The names that a post gets for these spellings.
+
+    `only_known`: none that is not in the vocabulary. `instead`: id of an alias → the tag that it stands for then.
+    """
     hand = hand_made or HandMade()
     kept: dict[str, str] = {}
     new: dict[str, NewTag] = {}
@@ -61,7 +65,8 @@ def resolve(
         first, tag = vocabulary.by_key.get(key), vocabulary.final(key)
         if first is not None and instead:
             tag = instead.get(first.id, tag)
-        if (first is not None and first.is_banned) or (tag is not None and tag.is_banned):
+        is_banned = (first is not None and first.is_banned) or (tag is not None and tag.is_banned)
+        if is_banned or (only_known and tag is None):
             continue
         final_key, name = (tag.key, tag.name) if tag else (key, tag_name(spelling))
         if {key, final_key} & hand.taken_off or final_key in kept:

@@ -1,7 +1,7 @@
 """Tagged posts that have the text of another post."""
 
 from collections.abc import Collection
-from typing import cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy import text as sql
@@ -20,16 +20,24 @@ _PLACED = (
     .subquery()
 )
 _TAGGED_ALIKE = (
-    select(_POSTS.text_key, _POSTS.text, _POSTS.tags)
+    select(_POSTS.id, _POSTS.user_id, _POSTS.text_key, _POSTS.text, _POSTS.tags)
     .where(_POSTS.id.in_(select(_PLACED.c.id).where(_PLACED.c.place <= MOST_ALIKE)))
     .order_by(_POSTS.id)
 )
 
 
-async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[tuple[int, str, tuple[str, ...]]]:
-    """The newest tagged posts with these text keys, MOST_ALIKE of each, oldest first: (key, text, tags).
+class TaggedText(NamedTuple):
+    post_id: int
+    user_id: int
+    key: int
+    text: str
+    tags: tuple[str, ...]
+
+
+async def tagged_alike(session: AsyncSession, keys: Collection[int]) -> list[TaggedText]:
+    """The newest tagged posts with these text keys, MOST_ALIKE of each, oldest first.
 
     The newest alone is not enough: another program may have removed its tags, or its text was edited since.
     """
     rows = await session.execute(_TAGGED_ALIKE, {"keys": list(keys)})
-    return [(row.text_key, row.text or "", tuple(row.tags)) for row in rows]
+    return [TaggedText(row.id, row.user_id, row.text_key, row.text or "", tuple(row.tags)) for row in rows]

@@ -112,7 +112,7 @@ class Post(Base):
     #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up). Why it is skipped:
-    #: UNSUPPORTED, or None without text.
+    #: UNSUPPORTED, 'off' (by its owner's rules), or None without text. 'none_fits': none of its owner's tags fits.
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -39,6 +39,7 @@ from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
+from services.tags.user_rules import UserRules
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, running
 from tests.storage.rows import add_posts, add_user
@@ -133,6 +134,8 @@ async def running_bot(
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             tagging=engine.tagging,
+            rules=UserRules(database, utc_now),
+            rules_trial=engine.trial,
             channels=ChannelService(database, lambda: None, utc_now),
             progress=progress,
             imports=imports,

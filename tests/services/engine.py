@@ -17,6 +17,7 @@ from services.llm.client import Provider
 from services.tagging.dispatcher import Dispatcher
 from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
+from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
 from services.tagging.tagging_request import FinishedRequest
 from services.tagging.worker import Worker
@@ -46,6 +47,7 @@ class Engine:
     provider: ProviderSandbox
     worker: Worker
     tagging: TaggingService
+    trial: RulesTrial
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until the database says so (a test's own timeout ends it otherwise)."""
@@ -137,9 +139,10 @@ async def running(
             clock=clock,
             random=random,
         )
+        trial = RulesTrial(database, client, chain, rate_limit, clock, enabled=True)
         task = asyncio.create_task(worker.run())
         try:
-            yield Engine(database, provider, worker, tagging)
+            yield Engine(database, provider, worker, tagging, trial)
         finally:
             worker.stop()
             await task

@@ -36,6 +36,7 @@ from services.library.search import Search
 from services.llm.client import Provider
 from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
+from services.tags.user_rules import UserRules
 from storage.db.engine import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN, FAST
@@ -109,6 +110,7 @@ async def serving(
             feeds=feeds,
             i18n=I18n(ZoneInfo("UTC"), utc_now),
             tagging=tagging,
+            rules=UserRules(database, utc_now),
             channels=channels,
             readiness=ReadinessCheck(database, tagging, lambda: web.telegram),
             exposition=Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now)),

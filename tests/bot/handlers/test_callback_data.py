@@ -20,10 +20,12 @@ from bot.keyboards.following import FollowButton
 from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
 from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
+from bot.keyboards.rules import RuledChannelsButton, RulesAction, RulesButton
 from bot.keyboards.stats import RefreshStatsButton, SendNowButton
 from services.following.channel_names import is_name
 from services.library.cursor import MAX_ID
 from services.library.export import ExportFormat
+from services.tags.rules import HashtagStyle, Mode
 
 MOST_BYTES = 64
 
@@ -59,6 +61,17 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     LatestPageButton: st.builds(LatestPageButton, page=st.integers(1, MOST_FOUND)),
     RelatedButton: st.builds(RelatedButton, post=st.integers(1, MAX_ID)),
     TagDraftButton: st.just(TagDraftButton()),
+    RulesButton: st.builds(
+        RulesButton,
+        action=st.sampled_from(RulesAction),
+        channel=st.integers(0, MAX_ID),
+        mode=st.none() | st.sampled_from(Mode),
+        language=st.sampled_from([None, "post", "ru"]),
+        most=st.none() | st.integers(1, 10),
+        style=st.none() | st.sampled_from(HashtagStyle),
+        is_on=st.none() | st.booleans(),
+    ),
+    RuledChannelsButton: st.builds(RuledChannelsButton, page=st.integers(1, 1_000_000)),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_ID,

@@ -21,6 +21,7 @@ from bot.i18n import LOCALES, I18n, Texts
 from bot.views import alerts, channels, find, following, forwards, imports, posts, retry_run, stats
 from bot.views import hashtags as hashtag_views
 from bot.views import help as help_views
+from bot.views import rules as rule_views
 from bot.views.channel_news import channel_added, channel_news
 from bot.views.common import shorten
 from services.accounts.people import LANGUAGES
@@ -32,7 +33,10 @@ from services.ingest.imports import Import, ImportResult
 from services.library.bot_queries import AttemptView, FailedPage, PostCard, Stats
 from services.library.search import FoundPage
 from services.sources.export.file import ExportFault
+from services.tagging.rules_trial import TriedPost
 from services.tagging.service import RetryProgress
+from services.tags.rules import Rules, RuleSettings
+from services.tags.user_rules import RuledChannel, RulesInForce
 from services.text import units
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -310,6 +314,17 @@ def messages(t: Texts) -> Iterator[str]:
     channel = HashtagChannel(1, NASTY * 50, is_on=True, can_edit=None)
     yield from (hashtag_views.listed(t, HashtagChannels((channel,) * found)) for found in (0, 40))
     yield from (hashtag_views.ask(t, NASTY * 50), hashtag_views.no_right(t, NASTY * 50))
+    long = RuleSettings(instruction=NASTY * 25)
+    for channel_rules in (None, RuledChannel(1, NASTY * 50, is_overridden=True)):
+        found = RulesInForce(RuleSettings(), Rules(), channel_rules)
+        yield rule_views.rules(t, found, long, Rules(instruction=NASTY * 25))
+        yield rule_views.rules(t, found, RuleSettings(), Rules(instruction=NASTY * 25))
+    yield rule_views.ask_instruction(t, "https://t.me/?rules=x", NASTY * 25)
+    long_tags = (NASTY * 20,) * 30
+    tried = [TriedPost(1, NASTY * 99, NASTY, long_tags, new) for new in (long_tags[:10], (), None, long_tags[:10])]
+    yield rule_views.tried(t, tried)
+    yield posts.card(t, card(status="success", error=None, tags=(), failure_kind="none_fits"))
+    yield posts.card(t, card(status="skipped", skipped=False, failure_kind="off"))
     kinds = ("hashtags_off", "taken_out", "hashtags_removed", "hashtags_stay", NASTY * 99)
     yield from (channel_news(t, {"text": text, "title": NASTY * 50}) for text in kinds)
 
