@@ -47,6 +47,8 @@ def _title(t: Texts, post: PostCard) -> Html:
 
 
 def _standing(t: Texts, post: PostCard) -> Html | None:
+    if post.is_personal:
+        return t._("From a personal chat that you left out: it is not tagged.")
     if post.skipped:
         return t._("Skipped by you: it is not tagged.")
     if post.status == "skipped":

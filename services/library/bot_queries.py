@@ -8,7 +8,7 @@ from storage.channels import hashtags
 from storage.db.engine import Database
 from storage.posts.channel_posts import nameless
 from storage.reads import overview
-from storage.schema.tables import UNSUPPORTED, Attempt
+from storage.schema.tables import PERSONAL, UNSUPPORTED, Attempt
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
@@ -67,6 +67,11 @@ class PostCard:
     @property
     def is_unsupported(self) -> bool:
         return self.failure_kind == UNSUPPORTED
+
+    @property
+    def is_personal(self) -> bool:
+        """Held back until its user agrees to the tagging of personal chats."""
+        return self.status == "skipped" and self.failure_kind == PERSONAL
 
 
 @dataclass(frozen=True, slots=True)

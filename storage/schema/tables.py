@@ -27,6 +27,8 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 #: Why a post is skipped: it may say something, but what cannot be read.
 UNSUPPORTED = "unsupported"
+#: Why a post is skipped: it came with a whole account's export, and its user has not agreed to its tagging.
+PERSONAL = "personal"
 
 
 def partial_index(name: str, *columns: Any, where: str) -> Index:
@@ -111,7 +113,7 @@ class Post(Base):
     #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up). Why it is skipped:
-    #: UNSUPPORTED, or None without text.
+    #: UNSUPPORTED, PERSONAL, or None without text.
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -287,12 +287,13 @@ def messages(t: Texts) -> Iterator[str]:
     yield channel_added(t, NASTY * 50, may_use=True)
     skipped = dict.fromkeys(("service", "unreadable", "unsupported", "damaged"), 10**9)
     many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, skipped, 10**6, 10**5)
-    work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
+    work = Import(1, 1, many, NOW, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),
         imports.progress(t, work, many, "<1%"),
         imports.finished(t, work, many),
     )
+    yield from (imports.personal_left_out(t, work), imports.personal_tagged(t, work, 10**9))
     yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
     yield from (imports.too_big(t, 2**53, admin=admin) for admin in (True, False))
     yield from (imports.lost(t), imports.web_pages(t), imports.went_wrong(t), imports.not_an_export(t))
