@@ -17,6 +17,9 @@ from services.library.bot_queries import BotQueries
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService, Watcher
 
+#: Buttons that ask for tags.
+ASKING = {PostAction.RETRY, PostAction.FORCE, PostAction.REGEN}
+
 
 async def post(message: Message, command: CommandObject, t: Texts, user: CurrentUser, queries: BotQueries) -> None:
     post_id = parse_post_id(command.args)
@@ -75,7 +78,10 @@ async def retry(
         toast.text = errors.admins_only(t)
         return
     watcher = Watcher(user.telegram_id, chat_of(press))
-    queued = await tagging.retry_post(callback_data.post, user_id=user.scope, force=force, watcher=watcher)
+    if callback_data.action is PostAction.REGEN:
+        queued = await tagging.update_post_tags(callback_data.post, user_id=user.scope, watcher=watcher)
+    else:
+        queued = await tagging.retry_post(callback_data.post, user_id=user.scope, force=force, watcher=watcher)
     if queued is None:
         toast.text = t.plain("There is no such post among yours.")
         return
@@ -125,7 +131,7 @@ def router() -> Router:
     made.message.register(regen, Command("regen", ignore_case=True))
     made.message.register(failed, Command("failed", ignore_case=True))
     made.callback_query.register(failed_page, FailedPageButton.filter())
-    made.callback_query.register(retry, PostButton.filter(F.action.in_({PostAction.RETRY, PostAction.FORCE})))
+    made.callback_query.register(retry, PostButton.filter(F.action.in_(ASKING)))
     made.callback_query.register(details, PostButton.filter(F.action == PostAction.DETAILS))
     made.callback_query.register(skip, PostButton.filter(F.action.in_({PostAction.SKIP, PostAction.UNSKIP})))
     return made

@@ -258,6 +258,8 @@ class ChannelOwner(Base):
     can_edit: Mapped[bool | None]
     #: Since when the tags of new posts are written into the channel; NULL: they are not.
     hashtags_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether the owner is told of each tagged post; NULL: no.
+    tells_tagged: Mapped[bool | None]
 
 
 class RetryRun(Base):
