@@ -43,7 +43,7 @@ async def forwarded(
     follow = await not_followed(origin.chat.username, user, channels)
     markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        text = views.saved(t, receipt.post_id, await tagging.provider_state())
+        text = views.saved(t, receipt.post_id, await tagging.provider_state(), admin=user.is_admin)
         sent = await message.answer(text, reply_markup=markup)
         await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return

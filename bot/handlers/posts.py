@@ -46,7 +46,7 @@ async def regen(
     if queued is None:
         await message.answer(views.missing(t))
         return
-    sent = await message.answer(views.queued(t, post_id, await tagging.provider_state()))
+    sent = await message.answer(views.queued(t, post_id, await tagging.provider_state(), admin=user.is_admin))
     if queued.outbox_id is not None:
         await outbox.attach(queued.outbox_id, sent.message_id)
 
@@ -85,7 +85,7 @@ async def retry(
     if queued is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    text = views.queued(t, queued.post_id, await tagging.provider_state())
+    text = views.queued(t, queued.post_id, await tagging.provider_state(), admin=user.is_admin)
     message_id = await show(press, bot, text, here=callback_data.here)
     if queued.outbox_id is not None:
         # Only now: otherwise "queued" could overwrite the outcome.

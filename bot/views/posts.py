@@ -86,11 +86,12 @@ def _attempt(t: Texts, attempt: AttemptView) -> Html:
     return lines(row, escape(f"“{shorten(words, ATTEMPT_UNITS)}”") if words else None)
 
 
-def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
+def queued(t: Texts, post_id: int, state: ProviderState, *, admin: bool = False) -> Html:
     """This message will be edited to show the new tags."""
     post = f"#{post_id}"
     text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
-    return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
+    shown = text if state.enabled else t._("⏳ {post} is queued.", post=post)
+    return paragraphs(shown, provider(t, state, admin=admin))
 
 
 def result(t: Texts, post: PostCard) -> Html:

@@ -169,13 +169,17 @@ async def test_a_feed_link_and_a_new_one(bot: Running, telegram: TelegramSandbox
     assert link_in(tagged).endswith("/%D0%B3%D0%BE%D1%80%D0%BE%D0%B4%20%D1%83%20%D1%80%D0%B5%D0%BA%D0%B8.xml")
     assert "None of your posts has this tag yet" in tagged["text"]
     assert ("/feed tag" in first["text"], "/feed tag" in tagged["text"]) == (True, False)
-    await telegram.press(BEN, first["message_id"], "🔑 New link")
-
-    def renewed() -> dict[str, Any] | None:
-        message = next(each for each in telegram.from_bot(BEN) if each["message_id"] == first["message_id"])
-        return message if message.get("edits") else None
-
-    assert link_in(await telegram.wait_for(renewed)) != link_in(first)
+    at = tagged["message_id"]
+    await telegram.press(BEN, at, "🔑 New link")
+    await bot.shows(BEN, "Make a new link?", at)
+    await telegram.press(BEN, at, "Cancel")
+    assert link_in(await bot.shows(BEN, "RSS feed of your posts with the tag", at)) == link_in(tagged)
+    await telegram.press(BEN, at, "🔑 New link")
+    await bot.shows(BEN, "Make a new link?", at)
+    assert "no longer work" in (await telegram.press(BEN, at, "🔑 Make a new link")).text
+    renewed = link_in(await bot.shows(BEN, "with the tag город у реки", at))
+    assert renewed != link_in(tagged)
+    assert renewed.rpartition("/")[2] == link_in(tagged).rpartition("/")[2]
     async with bot.database.read() as session:
         (row,) = (await session.execute(select(FeedRow))).scalars().all()
     assert (row.user_id, row.telegram_id) == (2, BEN)
