@@ -65,8 +65,8 @@ class NoticeMessages:
             # They asked for tagged posts, not for the way there.
             return NoticeMessage(Html(""), final=False)
         if is_news:
-            markup = keyboards.tagged_post(t, card, notice.telegram_id)
-            return NoticeMessage(views.result(t, card), markup, silent=True)
+            news_buttons = keyboards.tagged_post(t, card, notice.telegram_id)
+            return NoticeMessage(views.result(t, card), news_buttons, silent=True)
         buttons = self._buttons(t, card, notice) if final else None
         markup = with_follow(t, buttons, notice.payload.get("follow"))
         return NoticeMessage(views.result(t, card), markup, final)

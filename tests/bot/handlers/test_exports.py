@@ -100,7 +100,7 @@ async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSa
     ((message, data),) = await sent(telegram, ANNA)
     assert message["document"]["file_name"].endswith(".jsonl")
     assert [json.loads(line)["id"] for line in data.splitlines()] == [2, 1]
-    assert "/export jsonl" in (await bot.say(BEN, "/export pdf"))["text"]
+    assert "/export xlsx" in (await bot.say(BEN, "/export pdf"))["text"]
 
 
 async def test_nothing_to_export_is_said(bot: Running, telegram: TelegramSandbox) -> None:
