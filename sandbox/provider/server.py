@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,14 @@ from sandbox.provider.faults import FAULTS, NOT_AN_ERROR, platform_limit
 from sandbox.provider.finding import KnownTexts, Question, read_question, user_message
 from sandbox.provider.obedience import Obedience
 from sandbox.provider.plan import FaultPlan, Script, checked
-from sandbox.provider.tags import expected_tags
+from sandbox.provider.tags import CUT, expected_tags
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _beginning(text: str) -> str:
+    return text.strip()[:CUT].rstrip()
 
 
 @dataclass
@@ -91,6 +95,7 @@ class ProviderSandbox:
         self.looks = 0
         self.served_today = 0
         self._known = KnownTexts()
+        self._tags: dict[str, list[str]] = {}
         self._minute: deque[float] = deque()
         self._free_at = 0.0
         self._open = asyncio.Event()
@@ -111,6 +116,10 @@ class ProviderSandbox:
         """Add posts' texts, which are then found in any prompt."""
         for text in texts:
             self._known.learn(text)
+
+    def learn_tags(self, tags: Mapping[str, Sequence[str]]) -> None:
+        """Give these texts these tags, instead of their `expected_tags`."""
+        self._tags |= {_beginning(text): list(values) for text, values in tags.items()}
 
     def plan_for(self, text_marker: str, name: str, times: int | None = None) -> None:
         """Requests whose user message contains `text_marker` get this fault, `times` times (None: always)."""
@@ -264,7 +273,9 @@ class ProviderSandbox:
 
     def _exchange(self, request: web.Request, body: Json, model: str, record: RequestRecord) -> Exchange:
         question: Question = read_question(body, self._known)
-        tags = {post.number: expected_tags(post.text) for post in question.posts}
+        tags = {
+            post.number: self._tags.get(_beginning(post.text)) or expected_tags(post.text) for post in question.posts
+        }
         return Exchange(
             request,
             body,
