@@ -14,7 +14,8 @@ define install_into_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| { echo "Metka needs Python 3.11 or newer: install it, or say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 $(PYTHON) -m venv .venv
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1)
+@echo "Installing $$(grep -c '==' $(1)) packages from $(1): a minute or two …"
+$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(1)
 endef
 
 # What the bot and the demo need: no development tools.

@@ -80,11 +80,12 @@ def doctor() -> None:
 @main.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @_of_user("For whom. Without it: for the first of ADMIN_IDS.")
-def import_file(file: Path, telegram_id: int | None) -> None:
+@click.option("--personal", is_flag=True, help="Also tag personal chats and private groups of a whole account.")
+def import_file(file: Path, telegram_id: int | None, *, personal: bool) -> None:
     """Store the posts of a Telegram Desktop export (FILE: its result.json). The same command goes on after a stop."""
     from bot.cli.import_file import run_import  # noqa: PLC0415
 
-    _run(run_import(file, telegram_id))
+    _run(run_import(file, telegram_id, personal=personal))
 
 
 @main.command()

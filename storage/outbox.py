@@ -131,9 +131,19 @@ async def close_topic(session: AsyncSession, topic: str, now: datetime) -> set[i
 
 
 async def open_result(
-    session: AsyncSession, *, post_id: int, telegram_id: int, chat_id: int, message_id: int | None, now: datetime
+    session: AsyncSession,
+    *,
+    post_id: int,
+    telegram_id: int,
+    chat_id: int,
+    message_id: int | None,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
 ) -> int:
-    """Note that a person waits for a post's outcome; replaces an open request for the same message."""
+    """Note that a person waits for a post's outcome; replaces an open request for the same message.
+
+    `payload`: {'news': True} for an owner who is told of each tagged post, and has asked for none.
+    """
     of_post = and_(OutboxRow.kind == "result", OutboxRow.post_id == post_id)
     await _replace(session, of_post, chat_id, message_id, now)
     row = OutboxRow(
@@ -142,6 +152,7 @@ async def open_result(
         post_id=post_id,
         chat_id=chat_id,
         message_id=message_id,
+        payload=payload,
         created_at=now,
     )
     session.add(row)
@@ -255,7 +266,9 @@ def _is_reachable() -> ColumnElement[bool]:
 
 
 def _singles(now: datetime) -> Select[int]:
-    attached = or_(OutboxRow.message_id.is_not(None), OutboxRow.created_at <= now - ATTACH_WITHIN)
+    # News have a payload, and no message to wait for.
+    has_place = or_(OutboxRow.message_id.is_not(None), OutboxRow.payload.is_not(None))
+    attached = or_(has_place, OutboxRow.created_at <= now - ATTACH_WITHIN)
     return select(OutboxRow.id).where(
         OutboxRow.done_at.is_(None),
         OutboxRow.ready_at <= now,

@@ -19,9 +19,10 @@ from services.sources.export.file import ExportFile, fingerprint
 from storage.db.engine import Database, is_unavailable
 
 AGAIN = "The same command goes on from there."
+HELD = "Left out, messages of personal chats and private groups: {count:,}. With --personal they are tagged, too."
 
 
-async def run_import(path: Path, telegram_id: int | None) -> int:
+async def run_import(path: Path, telegram_id: int | None, *, personal: bool) -> int:
     """Import a file for a user. Raises CommandError if the file, the user or the database cannot be used."""
     settings = settings_or_stop()
     try:
@@ -34,10 +35,10 @@ async def run_import(path: Path, telegram_id: int | None) -> int:
             # A running bot's worker finds the posts by PostgreSQL's notification, or at its next tick.
             imports = Imports(database, lambda: None, utc_now)
             work = await imports.begin(user_id, fingerprint=mark, file_name=path.name)
-            return await _import(imports, work, path, stop)
+            return await _import(imports, work, path, stop, personal=personal)
 
 
-async def _import(imports: Imports, work: Import, path: Path, stop: StopAsked) -> int:
+async def _import(imports: Imports, work: Import, path: Path, stop: StopAsked, *, personal: bool) -> int:
     if work.done.messages:
         click.echo(f"Going on after {work.done.messages:,} messages, which are imported.", err=True)
     done = work.done
@@ -60,8 +61,12 @@ async def _import(imports: Imports, work: Import, path: Path, stop: StopAsked) -
     if stop.event.is_set():
         click.echo(f"Stopped after {done.messages:,} messages, which are imported. {AGAIN}", err=True)
         return stop.status
+    if personal:
+        await imports.tag_held(work)
     await imports.finish(work)
     click.echo("\n".join(summary_lines(done)))
+    if done.held_posts and not personal:
+        click.echo(HELD.format(count=sum(done.held_posts.values())))
     return 0
 
 

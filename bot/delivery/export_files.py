@@ -7,7 +7,8 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.library.export import ExportChunk, ExportFormat, heading
+from services.library.export import ExportChunk, ExportedPost, ExportFormat, heading
+from services.library.workbook import Workbook
 
 #: A bot may send 50 MB, form fields included: https://core.telegram.org/bots/api#senddocument.
 LARGEST = 49_000_000
@@ -55,6 +56,27 @@ async def _compressed(plain: Path, form: ExportFormat, sizes: list[tuple[int, in
                     await asyncio.to_thread(part.write, source.read(size))
                     posts += count
             parts.append(ExportPart(path, posts))
+    return parts
+
+
+async def packed_workbooks(
+    pages: AsyncIterable[list[ExportedPost]], folder: Path, largest: int = LARGEST
+) -> list[ExportPart]:
+    """Write the posts into workbooks of at most `largest` bytes in the folder. Without posts there is none."""
+    parts: list[ExportPart] = []
+    book: Workbook | None = None
+    path = folder / "0"
+    async for posts in pages:
+        if book is not None and posts and not book.has_room(posts, largest):
+            await asyncio.to_thread(book.close)
+            parts.append(ExportPart(path, book.posts))
+            book, path = None, folder / f"{len(parts)}"
+        if posts:
+            book = book or Workbook(path)
+            await asyncio.to_thread(book.add, posts)
+    if book is not None:
+        await asyncio.to_thread(book.close)
+        parts.append(ExportPart(path, book.posts))
     return parts
 
 

@@ -13,7 +13,7 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramAPIError
 from aiogram.types import FSInputFile
 
-from bot.delivery.export_files import LARGEST, ExportPart, packed
+from bot.delivery.export_files import LARGEST, ExportPart, packed, packed_workbooks
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import TRANSIENT, error_name, retry_call
 from bot.views import errors
@@ -76,12 +76,18 @@ class ExportJobs:
 
     async def _make(self, t: Texts, user_id: int, chat_id: int, form: ExportFormat) -> bool:
         with TemporaryDirectory(prefix="metka-export-") as folder:
-            async with aclosing(self._exporting.chunks(user_id, form)) as blocks:
-                parts = await packed(blocks, form, Path(folder), self._largest)
+            parts = await self._packed(user_id, form, Path(folder))
             for number, part in enumerate(parts, 1):
                 await self._send(t, chat_id, form, part, number, len(parts))
         log.info("exported", user_id=user_id, posts=sum(part.posts for part in parts), files=len(parts))
         return bool(parts)
+
+    async def _packed(self, user_id: int, form: ExportFormat, folder: Path) -> list[ExportPart]:
+        if form is ExportFormat.XLSX:
+            async with aclosing(self._exporting.tagged_pages(user_id)) as pages:
+                return await packed_workbooks(pages, folder, self._largest)
+        async with aclosing(self._exporting.chunks(user_id, form)) as blocks:
+            return await packed(blocks, form, folder, self._largest)
 
     async def _send(
         self, t: Texts, chat_id: int, form: ExportFormat, part: ExportPart, number: int, count: int

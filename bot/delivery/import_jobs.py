@@ -22,9 +22,11 @@ from aiogram.exceptions import (
     TelegramNetworkError,
     TelegramRetryAfter,
 )
+from aiogram.types import InlineKeyboardMarkup
 from aiohttp import ClientError, ClientResponseError
 
 from bot.i18n import Html, I18n, Texts
+from bot.keyboards.imports import personal_chats
 from bot.telegram.call_retry import TRANSIENT, error_name, is_token_refusal, retry_call
 from bot.views import imports as views
 from services.accounts.people import People
@@ -158,9 +160,9 @@ class ImportJobs(BackgroundTask):
             # The new leader imports it, or the user was deleted.
             log.info("import_taken", import_id=work.id)
         except ExportError as error:
-            await self._end(work, views.failed(t, work, done, error.fault), str(error))
+            await self._end(work, views.failed(t, work, done, error.fault), str(error), _question(t, work, done))
         else:
-            await self._end(work, views.finished(t, work, done), None)
+            await self._end(work, views.finished(t, work, done), None, _question(t, work, done))
             log.info("imported", import_id=work.id, new=done.new, known=done.known, edited=done.edited)
 
     async def _next(self, steps: AsyncGenerator[ImportResult]) -> ImportResult | None:
@@ -180,25 +182,31 @@ class ImportJobs(BackgroundTask):
         except TelegramAPIError as error:
             log.debug("progress_not_shown", import_id=work.id, error=error_name(error))
 
-    async def _end(self, work: Import, text: Html, error: str | None) -> None:
-        if await unless_set(self.stopping, self._tell(work, text)):
+    async def _end(
+        self, work: Import, text: Html, error: str | None, markup: InlineKeyboardMarkup | None = None
+    ) -> None:
+        if await unless_set(self.stopping, self._tell(work, text, markup)):
             await self._imports.finish(work, error)
             self._tries.pop(work.id, None)
 
-    async def _tell(self, work: Import, text: Html) -> None:
+    async def _tell(self, work: Import, text: Html, markup: InlineKeyboardMarkup | None) -> None:
         try:
-            await retry_call("import_result", lambda: self._edit(work, text), on=TRANSIENT)
+            await retry_call("import_result", lambda: self._edit(work, text, markup), on=TRANSIENT)
         except TelegramBadRequest as error:
             if "not modified" in error.message:
                 return
             with suppress(TelegramBadRequest, TelegramForbiddenError):
-                send = partial(self._bot.send_message, work.chat_id or 0, text)
+                send = partial(self._bot.send_message, work.chat_id or 0, text, reply_markup=markup)
                 await retry_call("import_result", send, on=TRANSIENT)
         except TelegramForbiddenError:
             log.info("blocked_by_person", import_id=work.id)
 
-    async def _edit(self, work: Import, text: Html) -> None:
-        await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id)
+    async def _edit(self, work: Import, text: Html, markup: InlineKeyboardMarkup | None = None) -> None:
+        await self._bot.edit_message_text(text, chat_id=work.chat_id, message_id=work.message_id, reply_markup=markup)
+
+
+def _question(t: Texts, work: Import, done: ImportResult) -> InlineKeyboardMarkup | None:
+    return personal_chats(t, work.id) if done.held_posts else None
 
 
 def _status(fault: Exception) -> int | None:

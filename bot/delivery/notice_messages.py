@@ -18,11 +18,12 @@ from services.notifications.outbox import Notice
 
 @dataclass(frozen=True, slots=True)
 class NoticeMessage:
-    """`final`: the notice is settled by this message."""
+    """`final`: the notice is settled by this message. `silent`: without a sound. An empty text is not sent."""
 
     text: Html
     markup: InlineKeyboardMarkup | None = None
     final: bool = True
+    silent: bool = False
 
 
 class NoticeMessages:
@@ -59,6 +60,13 @@ class NoticeMessages:
         if card is None:
             return NoticeMessage(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
         final = card.status not in {"pending", "retrying"}
+        is_news = bool(notice.payload.get("news"))
+        if is_news and not final:
+            # They asked for tagged posts, not for the way there.
+            return NoticeMessage(Html(""), final=False)
+        if is_news:
+            news_buttons = keyboards.tagged_post(t, card, notice.telegram_id)
+            return NoticeMessage(views.result(t, card), news_buttons, silent=True)
         buttons = self._buttons(t, card, notice) if final else None
         markup = with_follow(t, buttons, notice.payload.get("follow"))
         return NoticeMessage(views.result(t, card), markup, final)

@@ -124,8 +124,8 @@ class Notifier(BackgroundTask):
                 await self._outbox.postpone(replace(notice, ids=rest), self._clock())
             return
         message = await self._messages.write(notice)
-        if message is None:
-            await self._outbox.sent(notice, notice.message_id)
+        if message is None or not message.text:
+            await self._outbox.sent(notice, notice.message_id, final=message is None or message.final)
             return
         try:
             message_id = await self._send(notice, message)
@@ -163,7 +163,9 @@ class Notifier(BackgroundTask):
         return notice.message_id
 
     async def _send_new(self, notice: Notice, message: NoticeMessage) -> int:
-        sent = await self._bot.send_message(notice.chat_id, message.text, reply_markup=message.markup)
+        sent = await self._bot.send_message(
+            notice.chat_id, message.text, reply_markup=message.markup, disable_notification=message.silent or None
+        )
         return sent.message_id
 
     async def _not_sent(self, notice: Notice, error: TelegramAPIError) -> None:

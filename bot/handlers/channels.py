@@ -63,6 +63,9 @@ async def _act(t: Texts, user_id: int, data: ChannelButton, channels: ChannelSer
         case ChannelAction.FETCH:
             found = await channels.fetch_now(user_id, data.channel, wait_seconds=FETCH_SECONDS)
             return found is not None, views.fetched(t, found)
+        case ChannelAction.TELL | ChannelAction.HUSH:
+            on = data.action is ChannelAction.TELL
+            return await channels.tell_tagged(user_id, data.channel, on=on), views.news_switched(t, on=on)
         case ChannelAction.STOP:
             return await channels.older(user_id, data.channel, 0), t.plain("Stopped.")
         case ChannelAction.KEEP | ChannelAction.DROP:

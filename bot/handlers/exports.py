@@ -14,7 +14,7 @@ from services.library.export import ExportFormat
 
 
 async def export(message: Message, command: CommandObject, t: Texts, user: CurrentUser, exports: ExportJobs) -> None:
-    wanted = (command.args or "").strip().lower()
+    wanted = (command.args or "").strip().lower().replace("excel", ExportFormat.XLSX)
     if not wanted:
         await message.answer(views.choose_export(t), reply_markup=keyboards.export_formats(t))
     elif wanted not in set(ExportFormat):

@@ -66,7 +66,7 @@ async def tell_tags(
     """Answer with a stored post's tags, or with a message that will show them. `follow`: a channel to offer."""
     markup = with_follow(t, None, follow)
     if receipt.outbox_id is not None:
-        text = views.saved(t, receipt.post_id or 0, await tagging.provider_state())
+        text = views.saved(t, receipt.post_id or 0, await tagging.provider_state(), admin=user.is_admin)
         sent = await bot.send_message(chat_id, text, reply_markup=markup)
         await outbox.attach(receipt.outbox_id, sent.message_id, follow)
         return

@@ -1,8 +1,12 @@
-from aiogram import F, Router
-from aiogram.types import Document, Message
+from aiogram import Bot, F, Router
+from aiogram.types import CallbackQuery, Document, Message
 
 from bot.delivery.import_jobs import ImportJobs
+from bot.handlers.replies import show
 from bot.i18n import Texts
+from bot.keyboards import imports as keyboards
+from bot.keyboards.imports import PersonalChatsButton
+from bot.telegram.middlewares import Toast
 from bot.views import imports as views
 from services.accounts.people import CurrentUser
 from services.ingest.imports import Imports
@@ -27,6 +31,24 @@ async def document(message: Message, t: Texts, user: CurrentUser, imports: Impor
     importer.wake()
 
 
+async def personal_chats(
+    press: CallbackQuery,
+    callback_data: PersonalChatsButton,
+    bot: Bot,
+    t: Texts,
+    user: CurrentUser,
+    imports: Imports,
+    toast: Toast,
+) -> None:
+    work = await imports.find(callback_data.work, user.telegram_id)
+    if work is None:
+        toast.text = t.plain("This button no longer works.")
+    elif callback_data.tag:
+        await show(press, bot, views.personal_tagged(t, work, await imports.tag_held(work)))
+    else:
+        await show(press, bot, views.personal_left_out(t, work), keyboards.personal_chats(t, work.id, left_out=True))
+
+
 def is_json(file: Document) -> bool:
     return (file.file_name or "").lower().endswith(".json") or file.mime_type == "application/json"
 
@@ -39,4 +61,5 @@ def router() -> Router:
     made = Router(name="imports")
     # Telegram sends a GIF with a document as well.
     made.message.register(document, F.document & ~F.animation)
+    made.callback_query.register(personal_chats, PersonalChatsButton.filter())
     return made

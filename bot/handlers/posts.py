@@ -22,6 +22,8 @@ from services.tagging.service import TaggingService, Watcher
 
 #: No post has this id.
 NO_POST = 0
+#: Buttons that ask for tags.
+ASKING = {PostAction.RETRY, PostAction.FORCE, PostAction.REGEN}
 
 
 async def post(
@@ -85,7 +87,7 @@ async def regen(
     if queued is None:
         await message.answer(views.missing(t))
         return
-    sent = await message.answer(views.queued(t, post_id, await tagging.provider_state()))
+    sent = await message.answer(views.queued(t, post_id, await tagging.provider_state(), admin=user.is_admin))
     if queued.outbox_id is not None:
         await outbox.attach(queued.outbox_id, sent.message_id)
 
@@ -117,11 +119,14 @@ async def retry(
         toast.text = errors.admins_only(t)
         return
     watcher = Watcher(user.telegram_id, chat_of(press))
-    queued = await tagging.retry_post(callback_data.post, user_id=user.scope, force=force, watcher=watcher)
+    if callback_data.action is PostAction.REGEN:
+        queued = await tagging.update_post_tags(callback_data.post, user_id=user.scope, watcher=watcher)
+    else:
+        queued = await tagging.retry_post(callback_data.post, user_id=user.scope, force=force, watcher=watcher)
     if queued is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    text = views.queued(t, queued.post_id, await tagging.provider_state())
+    text = views.queued(t, queued.post_id, await tagging.provider_state(), admin=user.is_admin)
     message_id = await show(press, bot, text, here=callback_data.here)
     if queued.outbox_id is not None:
         # Only now: otherwise "queued" could overwrite the outcome.
@@ -168,7 +173,7 @@ def router() -> Router:
     made.message.register(regen, Command("regen", ignore_case=True))
     made.message.register(failed, Command("failed", ignore_case=True))
     made.callback_query.register(failed_page, FailedPageButton.filter())
-    made.callback_query.register(retry, PostButton.filter(F.action.in_({PostAction.RETRY, PostAction.FORCE})))
+    made.callback_query.register(retry, PostButton.filter(F.action.in_(ASKING)))
     made.callback_query.register(details, PostButton.filter(F.action == PostAction.DETAILS))
     made.callback_query.register(skip, PostButton.filter(F.action.in_({PostAction.SKIP, PostAction.UNSKIP})))
     return made

@@ -65,7 +65,7 @@ async def _render(
 ) -> tuple[Html, InlineKeyboardMarkup]:
     found = await queries.stats(None if everybody else user.user_id)
     state = await tagging.provider_state(backlog=found.waiting > 0)
-    text = views.stats(t, found, state, everybody=everybody, now=utc_now())
+    text = views.stats(t, found, state, everybody=everybody, now=utc_now(), admin=user.is_admin)
     is_gathering = bool(found.waiting) and state.next_batch_at is not None
     failed = found.by_status.get("failed", 0)
     return text, keyboards.stats(t, everybody=everybody, failed=failed, is_gathering=is_gathering)

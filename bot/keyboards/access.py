@@ -13,6 +13,17 @@ class AccessDecisionButton(CallbackData, prefix="access"):
     approve: bool
 
 
+class ApproveAfterAllButton(CallbackData, prefix="allow"):
+    """Approves a person whose request was declined."""
+
+    person: Annotated[int, Field(ge=1, le=2**53)]
+
+
+def declined(t: Texts, person: int) -> InlineKeyboardMarkup:
+    label = t.plain("✅ Approve after all")
+    return InlineKeyboardMarkup(inline_keyboard=[[button(label, ApproveAfterAllButton(person=person))]])
+
+
 def access_request(t: Texts, person: int) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(
         inline_keyboard=[

@@ -9,13 +9,16 @@ from pydantic import Field
 
 from bot.i18n import Texts
 from bot.keyboards.common import Rows, button
-from bot.keyboards.following import FollowButton, follow_button
+from bot.keyboards.following import follow_button
 from bot.views.channels import numbered
+from bot.views.common import shorten
 from services.following.channel_names import is_name
 from services.following.service import ChannelCard, ChannelPage
 from services.library.cursor import MAX_ID
 
 MAX_PAGE = 1_000_000
+#: Of a channel's title on its button, which a phone shows in one line.
+TITLE_UNITS = 40
 
 ChannelId = Annotated[int, Field(ge=1, le=MAX_ID)]
 PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE)]
@@ -34,6 +37,9 @@ class ChannelAction(StrEnum):
     REMOVE = "remove"
     KEEP = "keep"
     DROP = "drop"
+    #: Whether the channel's owner is told of each tagged post.
+    TELL = "tell"
+    HUSH = "hush"
 
 
 class ChannelButton(CallbackData, prefix="channel"):
@@ -60,7 +66,7 @@ def channel_button(words: str, action: ChannelAction, *, channel: int, page: int
 def channels(t: Texts, page: ChannelPage) -> InlineKeyboardMarkup | None:
     if page.total == 1 and page.channels:
         return InlineKeyboardMarkup(inline_keyboard=_in_words(t, page.channels[0], 1, card=False))
-    rows = [_numbered(each, number, page.page) for number, each in numbered(page)]
+    rows = [[_to_card(each, number, page.page)] for number, each in numbered(page)]
     neighbours = [
         button(sign, ChannelListButton(page=number, here=True))
         for sign, number in (("⬅️", page.page - 1), ("➡️", page.page + 1))
@@ -69,18 +75,9 @@ def channels(t: Texts, page: ChannelPage) -> InlineKeyboardMarkup | None:
     return InlineKeyboardMarkup(inline_keyboard=[*rows, *([neighbours] if neighbours else [])]) if rows else None
 
 
-def _numbered(card: ChannelCard, number: int, page: int) -> list[InlineKeyboardButton]:
-    make = partial(channel_button, channel=card.id, page=page, card=False)
-    remove = make(f"🗑 {number}", ChannelAction.REMOVE)
-    if not card.is_read:
-        follow = [button(f"➕ {number}", FollowButton(name=name)) for name in _public_name(card)]
-        return [remove, *follow]
-    return [
-        make(f"▶️ {number}", ChannelAction.RESUME) if card.is_paused else make(f"⏸ {number}", ChannelAction.PAUSE),
-        make(f"🔄 {number}", ChannelAction.FETCH),
-        remove,
-        make(f"⋯ {number}", ChannelAction.CARD, card=True),
-    ]
+def _to_card(card: ChannelCard, number: int, page: int) -> InlineKeyboardButton:
+    words = f"{number}. {shorten(card.title or card.username or '—', TITLE_UNITS)}"
+    return channel_button(words, ChannelAction.CARD, channel=card.id, page=page, card=True)
 
 
 def card(t: Texts, shown: ChannelCard, page: int) -> InlineKeyboardMarkup:
@@ -90,15 +87,26 @@ def card(t: Texts, shown: ChannelCard, page: int) -> InlineKeyboardMarkup:
 def _in_words(t: Texts, shown: ChannelCard, page: int, *, card: bool) -> Rows:
     make = partial(channel_button, channel=shown.id, page=page, card=card)
     remove = make(t.plain("🗑 Remove"), ChannelAction.REMOVE)
+    news = [[_news_switch(t, make, on=shown.tells_tagged)]] if shown.tells_tagged is not None else []
     if not shown.is_read:
-        return [[remove, *(follow_button(t, name) for name in _public_name(shown))]]
+        # Without posts there is nothing to remove: the channel is listed because the bot is in it.
+        removal = [remove] if shown.posts or not shown.bot_is_admin else []
+        rest = [*removal, *(follow_button(t, name) for name in _public_name(shown) if not shown.bot_is_admin)]
+        return [*news, rest] if rest else news
     # The first fetch must end before older posts are fetched.
     is_new = shown.checked_at is None
     older = [] if is_new else older_posts(t, make, running=shown.older_wanted > 0, at_beginning=shown.at_beginning)
     if shown.is_paused:
-        return [[make(t.plain("▶️ Resume"), ChannelAction.RESUME), remove], *(older if shown.older_wanted else [])]
+        resume = make(t.plain("▶️ Resume"), ChannelAction.RESUME)
+        return [[resume, remove], *(older if shown.older_wanted else []), *news]
     pause, fetch = make(t.plain("⏸ Pause"), ChannelAction.PAUSE), make(t.plain("🔄 Fetch now"), ChannelAction.FETCH)
-    return [[pause, fetch], *older, [remove]]
+    return [[pause, fetch], *older, *news, [remove]]
+
+
+def _news_switch(t: Texts, make: MakeButton, *, on: bool) -> InlineKeyboardButton:
+    if on:
+        return make(t.plain("🔕 Stop telling me of tagged posts"), ChannelAction.HUSH)
+    return make(t.plain("🔔 Tell me of each tagged post"), ChannelAction.TELL)
 
 
 def older_posts(t: Texts, make: MakeButton, *, running: bool, at_beginning: bool) -> Rows:

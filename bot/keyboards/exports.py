@@ -11,6 +11,10 @@ class ExportButton(CallbackData, prefix="export"):
 
 
 def export_formats(t: Texts) -> InlineKeyboardMarkup:
-    names = {ExportFormat.CSV: t.plain("📄 CSV"), ExportFormat.JSONL: t.plain("🧩 JSON Lines")}
+    names = {
+        ExportFormat.XLSX: t.plain("📊 Excel"),
+        ExportFormat.CSV: t.plain("📄 CSV"),
+        ExportFormat.JSONL: t.plain("🧩 JSON Lines"),
+    }
     buttons = [button(name, ExportButton(form=form)) for form, name in names.items()]
     return InlineKeyboardMarkup(inline_keyboard=[buttons])

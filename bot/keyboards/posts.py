@@ -15,6 +15,8 @@ from services.library.bot_queries import FailedPage, PostCard
 class PostAction(StrEnum):
     RETRY = "retry"
     FORCE = "force"
+    #: New tags for a post that has some.
+    REGEN = "regen"
     DETAILS = "details"
     SKIP = "skip"
     UNSKIP = "unskip"
@@ -46,6 +48,18 @@ def post(
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
 
+def tagged_post(t: Texts, card: PostCard, viewer: int) -> InlineKeyboardMarkup:
+    """For the owner of a channel, who is told of each tagged post; of a failed one as everybody."""
+    if card.status != "success" or card.error:
+        return post(t, card, details=True, admin=False) or InlineKeyboardMarkup(inline_keyboard=[])
+    rows: Rows = [[_post_button(t, action, card.id) for action in (PostAction.REGEN, PostAction.DETAILS)]]
+    if card.url and card.url.startswith("https://t.me/"):
+        rows.append([InlineKeyboardButton(text=t.plain("Open the post"), url=card.url)])
+    if card.hashtags_of == viewer:
+        rows.append([remove_hashtags(t, card.id)])
+    return InlineKeyboardMarkup(inline_keyboard=rows)
+
+
 def _actions(card: PostCard, *, details: bool, admin: bool) -> list[PostAction]:
     if card.skipped:
         return [PostAction.UNSKIP]
@@ -60,6 +74,7 @@ def _post_button(t: Texts, action: PostAction, post_id: int) -> InlineKeyboardBu
     names = {
         PostAction.RETRY: t.plain("🔁 Retry"),
         PostAction.FORCE: t.plain("⚡ Force"),
+        PostAction.REGEN: t.plain("🔄 New tags"),
         PostAction.DETAILS: t.plain("ℹ️ Details"),
         PostAction.SKIP: t.plain("⏭ Skip"),
         PostAction.UNSKIP: t.plain("↩️ Undo skip"),

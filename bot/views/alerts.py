@@ -45,15 +45,16 @@ def _account(t: Texts, payload: Mapping[str, Any]) -> Html:
             "It is not the posts' fault. Look at what the server says, and at OPENROUTER_MODEL and OPENROUTER_BASE_URL "
             "in .env; a change takes a restart."
         )
+    elif "out of credit" in found:
+        head = t._("⛔ <b>Tagging is paused: the account at the provider is out of credit</b>")
+        todo = t._("Top up the account at the provider, or raise the key's limit there. No restart is needed.")
     elif "privacy or provider settings" in found:
         todo = t._(
             "Change the setting that is named above in the account at the provider, or name other models in .env, "
             "which takes a restart."
         )
     else:
-        todo = t._(
-            "Check the key, its limits and the credit at the provider. A new key goes into .env, and takes a restart."
-        )
+        todo = t._("Check the key and its limits at the provider. A new key goes into .env, and takes a restart.")
     return paragraphs(head, _detail(t, payload), todo, again)
 
 

@@ -1,6 +1,4 @@
-from collections.abc import Sequence
-
-from bot.i18n import Html, Texts, escape, join
+from bot.i18n import Html, Texts, escape
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
 from bot.views.following import how_to_add
 from services.following.channel_names import is_name
@@ -15,8 +13,7 @@ def channels(t: Texts, page: ChannelPage) -> Html:
     return paragraphs(
         t.ngettext("📡 <b>{count} channel</b>", "📡 <b>{count} channels</b>", page.total),
         *blocks,
-        _unread(t, page.channels),
-        None if alone else _legend(t, page.channels),
+        None if alone else t._("Press a channel to see what you can do with it."),
         t._("page {page} of {pages}", page=page.page, pages=page.pages) if page.pages > 1 else None,
     )
 
@@ -26,29 +23,8 @@ def numbered(page: ChannelPage) -> list[tuple[int, ChannelCard]]:
     return list(enumerate(page.channels, (page.page - 1) * PAGE + 1))
 
 
-def _legend(t: Texts, shown: Sequence[ChannelCard]) -> Html:
-    is_read = any(each.is_read for each in shown)
-    signs = (
-        (t._("⏸ pause"), any(each.is_read and not each.is_paused for each in shown)),
-        (t._("▶️ resume"), any(each.is_read and each.is_paused for each in shown)),
-        (t._("🔄 fetch now"), is_read),
-        (t._("🗑 remove"), True),
-        (t._("⋯ older posts"), is_read),
-        (t._("➕ follow"), any(not each.is_read and is_name(each.username) for each in shown)),
-    )
-    return join(" · ", [sign for sign, is_shown in signs if is_shown])
-
-
-def _unread(t: Texts, shown: Sequence[ChannelCard]) -> Html | None:
-    if all(each.is_read for each in shown):
-        return None
-    return t._(
-        "Channels that I do not read get their posts by forwards, imports, the parser, or me being in the channel."
-    )
-
-
 def card(t: Texts, shown: ChannelCard) -> Html:
-    return paragraphs(_block(t, shown, None), _unread(t, [shown]))
+    return _block(t, shown, None)
 
 
 def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
@@ -64,12 +40,20 @@ def _block(t: Texts, shown: ChannelCard, number: int | None) -> Html:
         else t._("no posts yet")
     )
     head = title if number is None else Html(f"{number}. {title}")
-    return lines(head, posts, *_standing(t, shown))
+    return lines(head, posts, *_origin(t, shown), *(_standing(t, shown) if shown.is_read else []))
+
+
+def _origin(t: Texts, shown: ChannelCard) -> list[Html]:
+    """How posts come, if not (only) from the channel's public page."""
+    if shown.bot_is_admin:
+        told = [t._("🔔 I tell you of each tagged post")] if shown.tells_tagged else []
+        return [t._("I'm an admin here"), *told]
+    if shown.is_read:
+        return []
+    return [t._("read by the parser") if shown.is_parsed else t._("added by forwarding or from a file")]
 
 
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
-    if not shown.is_read:
-        return [t._("not read by me")]
     if shown.checked_at is None and shown.problem is None and not shown.is_paused:
         return [t._("about to be read for the first time")]
     older = (
@@ -117,8 +101,16 @@ def remove_question(t: Texts, shown: ChannelCard) -> Html:
             shown.posts,
             channel=name,
         ),
-        t._("If I am in the channel, its new posts will still come: take me out of it first."),
+        t._("I'm an admin there, so new posts will still come: take me out of the channel first.")
+        if shown.bot_is_admin
+        else None,
     )
+
+
+def news_switched(t: Texts, *, on: bool) -> str:
+    if on:
+        return t.plain("On: each post of this channel comes here once it has tags, without a sound.")
+    return t.plain("Off: you hear only of posts that fail.")
 
 
 def fetched(t: Texts, found: FetchResult | None) -> str:

@@ -80,24 +80,38 @@ def disabled(t: Texts) -> Html:
     )
 
 
-def provider(t: Texts, state: ProviderState) -> Html | None:
-    """Why tagging is held up; None if it is not."""
+def provider(t: Texts, state: ProviderState, *, admin: bool = False) -> Html | None:
+    """Why tagging is held up; None if it is not. `admin`: for an administrator, who has a message about it."""
     if state.state == "open":
         return None
     if state.state == "disabled":
         return disabled(t)
     names = {
-        "paused": t._(
-            "⛔ Tagging is paused: the provider refuses the account. The administrators have been told what to do."
-        ),
+        "paused": t._("⛔ Tagging is paused: the provider refuses the account."),
+        "credit": t._("⛔ Tagging is paused: the account at the provider is out of credit."),
+        "key": t._("⛔ Tagging is paused: the provider does not accept the API key."),
         "limited": t._("⏸ The provider's limit is reached; posts wait."),
         "down": t._("⏸ The provider does not answer; posts wait."),
-        "gone": t._(
-            "⛔ None of the models is offered any more; posts wait. The administrators have been told what to do."
-        ),
+        "gone": t._("⛔ None of the models is offered any more; posts wait."),
     }
-    name = "gone" if _all_gone(state) else state.state
-    return lines(names.get(name, names["down"]), _when(t, state))
+    name = "gone" if _all_gone(state) else account_fault(state) or state.state
+    return lines(names.get(name, names["down"]), _who_acts(t, name, admin=admin), _when(t, state))
+
+
+def account_fault(state: ProviderState) -> str | None:
+    """'credit' or 'key', if that is why the provider refuses the account."""
+    found = (state.reason or "").partition(": “")[0].lower() if state.state == "paused" else ""
+    return "credit" if "out of credit" in found else "key" if "api key was not accepted" in found else None
+
+
+def _who_acts(t: Texts, name: str, *, admin: bool) -> Html | None:
+    if name not in {"paused", "credit", "key", "gone"}:
+        return None
+    if not admin:
+        return t._("The administrators have been told what to do.")
+    if name == "credit":
+        return t._("Top up the account at the provider, then press Try now in my message about it.")
+    return t._("What to do is in the message that I sent you about it.")
 
 
 def _all_gone(state: ProviderState) -> bool:

@@ -6,14 +6,17 @@ def choose_export(t: Texts) -> Html:
     return paragraphs(
         t._("📤 I send you your tagged posts as a file. Which one?"),
         lines(
-            t._("• CSV is for Excel and other spreadsheets"),
+            t._("• Excel is for Excel, Numbers and Google Sheets"),
+            t._("• CSV is for any other table or program"),
             t._("• JSON Lines is for programs: an object in each line"),
         ),
     )
 
 
 def usage_export(t: Texts) -> Html:
-    return t._("Usage: <code>/export</code>, <code>/export csv</code> or <code>/export jsonl</code>")
+    return t._(
+        "Usage: <code>/export</code>, or with a format: <code>/export xlsx</code>, <code>csv</code>, <code>jsonl</code>"
+    )
 
 
 def export_begun(t: Texts) -> Html:

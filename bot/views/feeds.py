@@ -20,6 +20,14 @@ def feed(t: Texts, link: str, tag: str | None, *, is_empty: bool = False) -> Htm
     )
 
 
+def ask_new_link(t: Texts, link: str) -> Html:
+    return paragraphs(
+        t._("🔑 <b>Make a new link?</b>"),
+        t._("All your feed links from before stop working, those with a tag, too. This is the one at hand:"),
+        t._("<code>{link}</code>", link=link),
+    )
+
+
 def feed_about(t: Texts, tag: str | None) -> str:
     """The description inside the RSS document."""
     return t.plain("Your tagged posts") if tag is None else t.plain("Your posts with the tag “{tag}”", tag=tag)

@@ -11,11 +11,12 @@ def not_supported(t: Texts) -> Html:
     return t._("⏭ This post is of a kind that I cannot read.")
 
 
-def saved(t: Texts, post_id: int, state: ProviderState) -> Html:
+def saved(t: Texts, post_id: int, state: ProviderState, *, admin: bool = False) -> Html:
     """This message will be edited to show the tags."""
     post = f"#{post_id}"
     text = t._("⏳ Saved as {post}; its tags come here.", post=post)
-    return paragraphs(text if state.enabled else t._("⏳ Saved as {post}.", post=post), provider(t, state))
+    shown = text if state.enabled else t._("⏳ Saved as {post}.", post=post)
+    return paragraphs(shown, provider(t, state, admin=admin))
 
 
 def from_person(t: Texts, *, has_text: bool) -> Html:

@@ -20,34 +20,42 @@ def start(t: Texts, *, enabled: bool) -> Html:
 
 
 def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
-    commands = (
-        t._("/stats — your posts by status"),
-        t._("/find words #tag @channel — search your posts; plain text is searched, too"),
-        t._("/latest — your newest posts with their tags"),
-        t._("/retry [number] — retry what failed or waits (50 posts)"),
-        t._("/failed — the posts that failed"),
-        t._("/channels — your channels: pause, fetch now, older posts, remove"),
-        t._("/add @name — follow a public channel; t.me links too, and several at once"),
-        t._("/remove @name — follow it no more; its posts stay unless you say otherwise"),
-        t._("/post number — one post: tags, status, requests; a t.me link or a reply will do"),
-        t._("/regen number — new tags for one post, ahead of everything"),
-        t._("/hashtags — write the tags into your channel's posts"),
-        t._("/rules — which tags you want: yours only, language, number, instruction"),
-        t._("/export — your tagged posts as a file: CSV or JSON Lines"),
-        t._("/feed [tag] — a link for your feed reader (RSS)"),
-    )
-    admins = (
-        t._("<b>Administrators</b>"),
-        t._("/stats all — everybody's posts"),
-        t._("/retry force [all] [number] — count attempts anew, end a pause"),
-    )
+    """Each line fits a phone."""
     return paragraphs(
         t._("<b>Commands</b>"),
-        lines(*commands),
-        lines(*admins) if admin else None,
+        lines(
+            t._("<b>Your channels</b>"),
+            t._("/add @name — follow a public channel"),
+            t._("/channels — pause, fetch, older posts"),
+            t._("/remove @name — unfollow"),
+        ),
+        lines(
+            t._("<b>Tagging</b>"),
+            t._("/stats — how many posts have tags"),
+            t._("/failed — posts that failed"),
+            t._("/retry — try them again"),
+            t._("/post 5 — a post and its tags"),
+            t._("/regen 5 — new tags for it, at once"),
+        ),
+        lines(
+            t._("<b>Using the tags</b>"),
+            t._("/find words #tag — search your posts"),
+            t._("/latest — your newest posts"),
+            t._("/rules — which tags you want"),
+            t._("/hashtags — write them into a channel"),
+            t._("/export — your posts as a file"),
+            t._("/feed — a feed for an RSS reader"),
+        ),
+        lines(
+            t._("<b>Administrators</b>"),
+            t._("/stats all — everybody's posts"),
+            t._("/retry force [all] — attempts anew"),
+        )
+        if admin
+        else None,
         t._(
-            "Forward me a channel's post to have it tagged; make me an administrator of a channel to have all new ones "
-            "tagged; send me the file result.json of an export from Telegram Desktop to have the old ones tagged."
+            "You can also forward me a post, make me an administrator of your channel, or send me result.json, an "
+            "export from Telegram Desktop."
         ),
         None if enabled else disabled(t),
     )

@@ -1,6 +1,7 @@
-from bot.i18n import Html, Texts
+from bot.i18n import Html, Texts, escape
 from bot.views.common import lines, paragraphs, shorten
 from services.ingest.imports import Import, ImportResult
+from services.sources.base import ChatKind
 from services.sources.export.file import ExportFault
 
 NAME_UNITS = 60
@@ -20,7 +21,66 @@ def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
 def finished(t: Texts, work: Import, done: ImportResult) -> Html:
     head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
     foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
-    return paragraphs(head, summary(t, done), foot if done.new + done.edited > done.without_text else None)
+    is_anything_queued = done.new + done.edited - done.without_text > sum(done.held_posts.values())
+    return paragraphs(head, summary(t, done), foot if is_anything_queued else None, _personal_question(t, done))
+
+
+def _personal_question(t: Texts, done: ImportResult) -> Html | None:
+    if not done.held_posts:
+        return None
+    return paragraphs(
+        t._("🔒 <b>Tag your personal chats, too?</b>"),
+        _held(t, done),
+        t._("Tagging sends their text to the model's provider. Nothing of them is sent before you answer."),
+    )
+
+
+def _held(t: Texts, done: ImportResult) -> Html:
+    kinds = {
+        ChatKind.PERSON: t._("People"),
+        ChatKind.PRIVATE_GROUP: t._("Private groups"),
+        ChatKind.BOT: t._("Bots"),
+        ChatKind.SAVED: t._("Saved Messages"),
+    }
+    counts = [(name, done.held_chats.get(kind, 0), done.held_posts.get(kind, 0)) for kind, name in kinds.items()]
+    return lines(
+        *(
+            t._("• {kind}: {posts} with text, in {chats}", kind=kind, posts=_posts(t, posts), chats=_chats_in(t, chats))
+            for kind, chats, posts in counts
+            if posts
+        )
+    )
+
+
+def _posts(t: Texts, count: int) -> Html:
+    return t.ngettext("{count} message", "{count} messages", count)
+
+
+def _chats_in(t: Texts, count: int) -> Html:
+    return t.ngettext("{count} chat", "{count} chats", count)
+
+
+def personal_tagged(t: Texts, work: Import, posts: int) -> Html:
+    """`posts`: how many were queued by this press."""
+    told = (
+        t.ngettext(
+            "🏷 {count} message of personal chats is queued for tagging.",
+            "🏷 {count} messages of personal chats are queued for tagging.",
+            posts,
+        )
+        if posts
+        else t._("🏷 The messages of your personal chats are queued for tagging already.")
+    )
+    return paragraphs(_bold_name(work), summary(t, work.done), told)
+
+
+def personal_left_out(t: Texts, work: Import) -> Html:
+    told = t._("🔒 Your personal chats are left out: their messages are not sent to a model and get no tags.")
+    return paragraphs(_bold_name(work), summary(t, work.done), told)
+
+
+def _bold_name(work: Import) -> Html:
+    return Html(f"📥 <b>{escape(_name(work.file_name))}</b>")
 
 
 def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Html:
@@ -38,7 +98,7 @@ def failed(t: Texts, work: Import, done: ImportResult, fault: ExportFault) -> Ht
     head = t._("❌ <b>{name} cannot be imported</b>", name=_name(work.file_name))
     if done.messages:
         head = t._("⚠️ <b>{name} is imported in part</b>", name=_name(work.file_name))
-    return paragraphs(head, reason, summary(t, done) if done.messages else None)
+    return paragraphs(head, reason, summary(t, done) if done.messages else None, _personal_question(t, done))
 
 
 def not_an_export(t: Texts) -> Html:

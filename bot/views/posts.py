@@ -52,12 +52,8 @@ def _title(t: Texts, post: PostCard) -> Html:
 
 
 def _standing(t: Texts, post: PostCard) -> Html | None:
-    if post.skipped:
-        return t._("Skipped by you: it is not tagged.")
-    if post.status == "skipped":
-        if post.failure_kind == SWITCHED_OFF:
-            return t._("Tagging was off by your /rules when it came.")
-        return t._("It is of a kind that I cannot read.") if post.is_unsupported else t._("It has no text to tag.")
+    if post.skipped or post.is_personal or post.status == "skipped":
+        return _why_skipped(t, post)
     if post.status == "success":
         if post.failure_kind == NONE_FITS and not post.tags:
             return t._("None of your tags fits.")
@@ -65,6 +61,16 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
     return lines(reason, waiting, _tries(t, post)) or None
+
+
+def _why_skipped(t: Texts, post: PostCard) -> Html:
+    if post.is_personal:
+        return t._("From a personal chat that you left out: it is not tagged.")
+    if post.skipped:
+        return t._("Skipped by you: it is not tagged.")
+    if post.failure_kind == SWITCHED_OFF:
+        return t._("Tagging was off by your /rules when it came.")
+    return t._("It is of a kind that I cannot read.") if post.is_unsupported else t._("It has no text to tag.")
 
 
 def _tries(t: Texts, post: PostCard) -> Html | None:
@@ -93,11 +99,12 @@ def _attempt(t: Texts, attempt: AttemptView) -> Html:
     return lines(row, escape(f"“{shorten(words, ATTEMPT_UNITS)}”") if words else None)
 
 
-def queued(t: Texts, post_id: int, state: ProviderState) -> Html:
+def queued(t: Texts, post_id: int, state: ProviderState, *, admin: bool = False) -> Html:
     """This message will be edited to show the new tags."""
     post = f"#{post_id}"
     text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
-    return paragraphs(text if state.enabled else t._("⏳ {post} is queued.", post=post), provider(t, state))
+    shown = text if state.enabled else t._("⏳ {post} is queued.", post=post)
+    return paragraphs(shown, provider(t, state, admin=admin))
 
 
 def result(t: Texts, post: PostCard) -> Html:

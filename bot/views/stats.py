@@ -1,13 +1,14 @@
 from datetime import datetime
 
-from bot.i18n import Html, Texts
-from bot.views.common import SIGNS, lines, next_try, paragraphs, provider, shorten, status_words
-from bot.views.reasons import reason
+from bot.i18n import Html, Texts, escape
+from bot.views.common import SIGNS, account_fault, lines, next_try, paragraphs, provider, shorten, status_words
+from bot.views.following import how_to_add
+from bot.views.reasons import REASON_UNITS, reason, servers_words
 from services.availability.provider_status import ProviderState
 from services.library.bot_queries import Stats
 
 
-def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime) -> Html:
+def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now: datetime, admin: bool = False) -> Html:
     head = (
         t.ngettext("📊 <b>{count} post</b> of all users", "📊 <b>{count} posts</b> of all users", found.total)
         if everybody
@@ -21,12 +22,14 @@ def stats(t: Texts, found: Stats, state: ProviderState, *, everybody: bool, now:
             share=t.percent(found.by_status.get(status, 0), found.total),
         )
         for status, name in status_words(t).items()
+        if found.by_status.get(status, 0)
     ]
     return paragraphs(
         head if not everybody else lines(head, t._("Users: {number}", number=found.users)),
-        lines(*shares, _with_tags(t, found)),
+        lines(*shares, _with_tags(t, found)) if found.total else None,
+        how_to_add(t) if not found.total and not everybody else None,
         _waiting(t, found, state, now),
-        _paused(t, state) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
+        _paused(t, state, admin=admin) or t._("Tagging is on: {model}", model=shorten(", ".join(state.models[:1]), 80)),
         _aside(t, state),
         _quota(t, found, state),
     )
@@ -39,12 +42,21 @@ def _with_tags(t: Texts, found: Stats) -> Html | None:
     return t._("With tags: {number}", number=found.with_tags)
 
 
-def _paused(t: Texts, state: ProviderState) -> Html | None:
-    told = provider(t, state)
-    return lines(told, reason(t, state.reason)) if told is not None and state.reason else told
+def _paused(t: Texts, state: ProviderState, *, admin: bool) -> Html | None:
+    told = provider(t, state, admin=admin)
+    if told is None or not state.reason:
+        return told
+    if account_fault(state) is not None:
+        # Said already, except in the server's own words.
+        words = servers_words(state.reason)
+        return lines(told, escape(f"“{shorten(words, REASON_UNITS)}”") if words else None)
+    return lines(told, reason(t, state.reason))
 
 
 def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
+    if state.state != "open":
+        # What is left of the day's requests, and a forecast, hold only while requests go out.
+        return None
     quota, through = state.quota, state.through_at
     if quota is not None and found.waiting and state.next_batch_at is not None:
         return t._(

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sandbox.preview import PreviewSandbox
 
@@ -23,6 +24,8 @@ class DemoChannel:
     username: str
     title: str
     posts: list[str]
+    #: Text → the tags that the model gives it.
+    tags: dict[str, list[str]]
     is_public: bool = False
 
     @property
@@ -31,10 +34,17 @@ class DemoChannel:
         return len(self.posts)
 
 
-def load_channels() -> list[DemoChannel]:
-    """The channels of posts.json."""
-    source = (Path(__file__).parent / "posts.json").read_text(encoding="utf-8")
-    return [DemoChannel(**channel) for channel in json.loads(source)]
+def load_channels(language: str = "ru") -> list[DemoChannel]:
+    """The channels that a person of this language reads: posts.en.json, or posts.ru.json."""
+    name = "posts.ru.json" if language.startswith("ru") else "posts.en.json"
+    source = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return [_channel(**channel) for channel in json.loads(source)]
+
+
+def _channel(posts: list[dict[str, Any]], **about: Any) -> DemoChannel:
+    return DemoChannel(
+        posts=[post["text"] for post in posts], tags={post["text"]: post["tags"] for post in posts}, **about
+    )
 
 
 def insert_people(path: Path, channels: Iterable[DemoChannel]) -> None:

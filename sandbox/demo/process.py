@@ -99,7 +99,8 @@ def environment(folder: Folder, telegram_url: str, provider_url: str, preview_ur
         "TAGGING_CONCURRENCY": "4",
         "TAGGING_BATCH_SIZE": "5",
         "RETRY_INTERVAL_SECONDS": "1",
-        "HTTP_PORT": str(_free_port()),
+        "HTTP_PORT": str(port := _free_port()),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "PYTHONUNBUFFERED": "1",
         # An empty value overrides a .env file in the working directory.
         "API_TOKEN": "",

@@ -25,8 +25,12 @@ from sandbox.telegram import TelegramSandbox
 Json = dict[str, Any]
 TOKEN = "700001:demo-token"
 # The model refuses this post until Anna retries it.
-REFUSED = "Вулкан на дне океана"
+REFUSED = {"ru": "Вулкан на дне океана", "en": "A volcano on the ocean floor"}
 REGENERATED = "A library in Oslo lends telescopes"
+SIMULATED = (
+    "The tags are simulated: each post above has its own, and a text of yours gets some of its words. "
+    "Real ones come from a model: set OPENROUTER_API_KEY, and `make run`."
+)
 NO_TERMINAL = (
     "The demo ends here, as nobody is at a terminal. For the chat page run `make demo` in one; "
     "with ONCE=1 it ends here anyway."
@@ -49,6 +53,8 @@ class Show:
     public: DemoChannel
     preview: PreviewSandbox
     console: Console
+    #: A part of the text of the post that the model refuses.
+    refused: str
 
     async def until(self, what: str, condition: Callable[[], Any], seconds: float = 15) -> Any:
         """Wait for the condition.
@@ -125,17 +131,23 @@ async def world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, s
     telegram = TelegramSandbox(TOKEN)
     # An account that has bought credit: with 50 requests a day posts would wait for company.
     provider = ProviderSandbox("demo", models=MODELS, latency=0.15, requests_per_day=1000)
-    channels = posts.load_channels()
+    language = os.environ.get("DEMO_LANGUAGE") or "ru"
+    channels = posts.load_channels(language)
     public = next(channel for channel in channels if channel.is_public)
-    telegram.add_user(ANNA, "Anna", os.environ.get("DEMO_LANGUAGE") or "ru", "anna_demo")
+    telegram.add_user(ANNA, "Anna", language, "anna_demo")
     telegram.add_user(BEN, "Ben", "en", "ben_demo")
     for channel in channels:
         telegram.add_channel(channel.id, channel.title, channel.username, newest_id=channel.newest_id)
+        for number, text in enumerate(channel.posts, start=1):
+            # On the chat page, from which they can be forwarded; the bot is not in the channel and gets no update.
+            telegram.channel_post(channel.id, text, number)
         provider.learn(*channel.posts)
+        provider.learn_tags(channel.tags)
     async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root, serve_preview() as preview:
         publish(preview, public)
         parsed = [channel for channel in channels if not channel.is_public]
-        yield Show(telegram, provider, folder, parsed, public, preview, console), page, f"{root}/api/v1"
+        refused = REFUSED["ru" if language.startswith("ru") else "en"]
+        yield Show(telegram, provider, folder, parsed, public, preview, console, refused), page, f"{root}/api/v1"
 
 
 async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> None:
@@ -149,6 +161,7 @@ async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> None:
         await _conversation_with(show, child)
         if not once:
             show.console.step(f"Your turn: {page} is the chat (Ctrl-C ends the demo)")
+            show.console.note(SIMULATED)
             show.console.note(f"The bot's HTTP API: http://127.0.0.1:{env['HTTP_PORT']}/docs")
             await _until_interrupted(child)
         status = await stop(child)
@@ -210,7 +223,7 @@ async def _tagging(show: Show) -> int:
     total = sum(len(channel.posts) for channel in show.channels)
     show.console.step(f"The parser inserts {total} posts; 15 % of all requests to the models fail")
     show.provider.faults = FaultPlan(0.15, seed=5)
-    show.provider.plan_for(REFUSED, "moderation_403")
+    show.provider.plan_for(show.refused, "moderation_403")
     began = time.monotonic()
     posts.insert_posts(show.folder.database, show.channels)
     await _settled(show, total)
@@ -220,6 +233,7 @@ async def _tagging(show: Show) -> int:
         f"{posts.counts(show.folder.database).get('success', 0)} of {total} posts were tagged in "
         f"{time.monotonic() - began:.1f} s with {len(outcomes)} requests, {faults} of which the provider spoilt."
     )
+    show.console.note("The tags are simulated: no model is asked.")
     show.console.note("The one post without tags is refused by every model's moderation.")
     return mark
 
@@ -247,26 +261,26 @@ async def _failure(show: Show, mark: int) -> None:
     show.console.step("The bot tells Anna about the post that failed")
     notice: Json = await show.until("notice of the failed post", lambda: _notice(show, mark))
     show.console.shows(notice)
-    show.provider.forget_plan(REFUSED)
+    show.provider.forget_plan(show.refused)
     retry = notice["reply_markup"]["inline_keyboard"][0][0]
     show.console.step("The model has changed its mind: Anna presses the first button")
     show.console.says("Anna", f"[ {retry['text']} ]")
     answer = await show.telegram.press(ANNA, notice["message_id"], 0)
     if answer.text:
         show.console.note(f"(toast) {answer.text}")
-    await _database(show, "tags of the retried post", lambda: show.post(REFUSED)[1] == "success")
-    await show.until("change of the notice", lambda: _changed(show, notice))
+    await _database(show, "tags of the retried post", lambda: show.post(show.refused)[1] == "success")
+    await show.until("tags in the notice", lambda: _now(show, notice)["text"].startswith("✅"))
     show.console.shows(_now(show, notice))
 
 
 def _notice(show: Show, mark: int) -> Json | None:
     """The first message since `mark` that shows the refused post, with a button."""
-    number = str(show.post(REFUSED)[0])
+    number = str(show.post(show.refused)[0])
     for message in show.telegram.from_bot(ANNA):
         if (
             message["message_id"] > mark
             and message.get("reply_markup")
-            and (number in message["text"] or REFUSED in message["text"])
+            and (number in message["text"] or show.refused in message["text"])
         ):
             return message
     return None

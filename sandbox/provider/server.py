@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,14 @@ from sandbox.provider.faults import FAULTS, NOT_AN_ERROR, platform_limit
 from sandbox.provider.finding import KnownTexts, Question, read_question, user_message
 from sandbox.provider.obedience import Obedience
 from sandbox.provider.plan import FaultPlan, Script, checked
-from sandbox.provider.tags import expected_tags
+from sandbox.provider.tags import CUT, expected_tags
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _beginning(text: str) -> str:
+    return text.strip()[:CUT].rstrip()
 
 
 @dataclass
@@ -92,6 +96,7 @@ class ProviderSandbox:
         self.served_today = 0
         self._known = KnownTexts()
         self._answers: dict[str, list[str]] = {}
+        self._learnt: dict[str, list[str]] = {}
         self._minute: deque[float] = deque()
         self._free_at = 0.0
         self._open = asyncio.Event()
@@ -112,6 +117,10 @@ class ProviderSandbox:
         """Add posts' texts, which are then found in any prompt."""
         for text in texts:
             self._known.learn(text)
+
+    def learn_tags(self, tags: Mapping[str, Sequence[str]]) -> None:
+        """Give these texts these tags, instead of their `expected_tags`."""
+        self._learnt |= {_beginning(text): list(values) for text, values in tags.items()}
 
     def plan_for(self, text_marker: str, name: str, times: int | None = None) -> None:
         """Requests whose user message contains `text_marker` get this fault, `times` times (None: always)."""
@@ -285,7 +294,8 @@ class ProviderSandbox:
         )
 
     def _tags(self, text: str) -> list[str]:
-        return next((tags for marker, tags in self._answers.items() if marker in text), expected_tags(text))
+        known = self._learnt.get(_beginning(text)) or expected_tags(text)
+        return next((tags for marker, tags in self._answers.items() if marker in text), known)
 
     async def _key(self, request: web.Request) -> web.StreamResponse:
         if not self.openrouter:

@@ -131,12 +131,15 @@ class People:
         async with self._database.write() as session:
             await rows.save(session, telegram_id, self._clock(), told=True)
 
-    async def decide_access(self, telegram_id: int, approve: bool) -> bool:
-        """Approve or decline a request, and tell the person; False if it was decided before."""
+    async def decide_access(self, telegram_id: int, approve: bool, *, after_all: bool = False) -> bool:
+        """Approve or decline a request, and tell the person; False if it was decided before.
+
+        `after_all`: a declined one counts as open.
+        """
         answer = "approved" if approve else "declined"
         now = self._clock()
         async with self._database.write() as session:
-            if not await rows.decide(session, telegram_id, answer, now):
+            if not await rows.decide(session, telegram_id, answer, now, after_all=after_all):
                 return False
             if approve:
                 person = await rows.find(session, telegram_id)

@@ -62,6 +62,8 @@ class ChannelCard:
         posts, tagged: the user's posts of the channel, and how many of them have tags.
         older_wanted, older_read: older posts still to be read, and read so far; 0, 0 if none were asked for.
         at_beginning: all older posts were read.
+        is_parsed: the parser collects it for the user.
+        tells_tagged: whether the user is told of each tagged post; None: they did not add the bot to the channel.
     """
 
     id: int
@@ -78,6 +80,12 @@ class ChannelCard:
     older_wanted: int
     older_read: int
     at_beginning: bool
+    is_parsed: bool = False
+    tells_tagged: bool | None = None
+
+    @property
+    def bot_is_admin(self) -> bool:
+        return self.tells_tagged is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +197,16 @@ class ChannelService:
         self._wake()
         return True
 
+    async def tell_tagged(self, user_id: int, channel_id: int, *, on: bool) -> bool:
+        """Tell the user of each tagged post of a channel, or no more; False if they did not add the bot there."""
+        async with self._database.write() as session:
+            rows = await channel_cards.cards(session, user_id, channel_id)
+            owner = rows[0].ChannelOwner if rows else None
+            if owner is None:
+                return False
+            owner.tells_tagged = on
+        return True
+
     async def fetch_now(self, user_id: int, channel_id: int, *, wait_seconds: float) -> FetchResult | None:
         """Poll a channel now and wait for the result; None if the user does not follow it, or paused it."""
         return next(iter(await self._fetch(user_id, [channel_id], wait_seconds)), None)
@@ -273,7 +291,7 @@ def _make_due(source: SourceRow, now: datetime) -> None:
 
 
 def _card(row: Any) -> ChannelCard:
-    channel, link, follow, source = row[:4]
+    channel, link, follow, source, owner = row[:5]
     name = str(channel.channel_username or "")
     is_nameless = name == channel_posts.nameless(channel.channel_id or 0)
     reads = follow is not None and source is not None
@@ -292,4 +310,6 @@ def _card(row: Any) -> ChannelCard:
         older_wanted=follow.older_wanted if reads and not follow.is_new else 0,
         older_read=follow.older_read if reads and not follow.is_new else 0,
         at_beginning=bool(reads and follow.at_beginning),
+        is_parsed=not reads and link is not None and link.is_active is not False,
+        tells_tagged=None if owner is None else bool(owner.tells_tagged),
     )

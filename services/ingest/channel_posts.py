@@ -99,8 +99,14 @@ class ChannelPosts:
                 removed_at=None,
                 can_edit=can_edit,
                 hashtags_since=known.hashtags_since if known and keep else None,
+                tells_tagged=known.tells_tagged if known and keep else None,
             )
             owner = await rows.set_owner(session, owner)
+            if await self._people.may_use(session, owner.owner_telegram_id):
+                # With this row the channel is in /channels before its first post.
+                await rows.channel_row(
+                    session, channel_id, username=owner.username, title=owner.title or "", now=self._clock()
+                )
             if can_edit is False:
                 await channel_edits.switch_off(session, owner, self._clock(), tell="hashtags_off")
         log.info("channel_added", channel=channel_id, owner=owner.owner_telegram_id)
@@ -151,8 +157,21 @@ class ChannelPosts:
             if owner is None or user_id is None:
                 return ChannelPostResult(StoreOutcome.IGNORED)
             result = await self._store(session, post, user_id, is_edit=is_edit, owner=owner)
+            if owner.tells_tagged and result.post_id is not None and _is_news(post, result, is_edit=is_edit):
+                await self._tell_owner(session, result.post_id, owner.owner_telegram_id)
         self._wake_for(result)
         return result
+
+    async def _tell_owner(self, session: AsyncSession, post_id: int, telegram_id: int) -> None:
+        await outbox.open_result(
+            session,
+            post_id=post_id,
+            telegram_id=telegram_id,
+            chat_id=telegram_id,
+            message_id=None,
+            now=self._clock(),
+            payload={"news": True},
+        )
 
     async def _store(
         self, session: AsyncSession, post: IncomingPost, user_id: int, *, is_edit: bool, owner: ChannelOwner | None
@@ -243,6 +262,12 @@ def _gets_hashtags(owner: ChannelOwner, post: IncomingPost, result: ChannelPostR
         return False
     is_new = result.outcome is not StoreOutcome.KNOWN and not is_edit
     return is_new or post.posted_at >= since.replace(microsecond=0)
+
+
+def _is_news(post: IncomingPost, result: ChannelPostResult, *, is_edit: bool) -> bool:
+    """Whether the post is new, or the message of its album that brings the text."""
+    is_new = result.outcome is StoreOutcome.NEW or (result.outcome is StoreOutcome.EDITED and not is_edit)
+    return is_new and has_text(post.text)
 
 
 def _changes(known: StoredPost, post: IncomingPost, *, is_edit: bool) -> bool:

@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from services.clock import Clock
@@ -8,11 +9,14 @@ from services.ingest.store import StoreResult, store
 from services.sources.base import Delivery, Source
 from services.text import storable
 from storage.db.engine import Database
+from storage.posts import bulk
 from storage.posts import imports as rows
 from storage.queue.claim import Priority
 from storage.schema.source_tables import ImportRow
 
 NAME_LENGTH = 255
+#: Posts queued in one transaction, so that other writers need not wait for long.
+PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class ImportResult:
         without_text: new posts with nothing to tag.
         skipped: messages that became no post, reason ('service', 'unreadable', 'unsupported', 'damaged') → how many.
         chats, personal: chats with posts, and those of them with one person or bot.
+        held_chats, held_posts: chats whose user has to agree first, and their posts with text, each by ChatKind.
         last_chat: Telegram's id of the latest chat.
     """
 
@@ -35,6 +40,8 @@ class ImportResult:
     skipped: Mapping[str, int] = field(default_factory=dict)
     chats: int = 0
     personal: int = 0
+    held_chats: Mapping[str, int] = field(default_factory=dict)
+    held_posts: Mapping[str, int] = field(default_factory=dict)
     last_chat: int | None = None
 
     def plus(self, delivery: Delivery, stored: StoreResult | None) -> "ImportResult":
@@ -44,6 +51,8 @@ class ImportResult:
             return ImportResult(**{**self.counts(), "messages": delivery.position, "skipped": skipped})
         chat = delivery.channel.telegram_id
         is_other = chat != self.last_chat
+        kind = delivery.channel.kind.value
+        is_held = delivery.channel.waits_for_consent
         return ImportResult(
             messages=delivery.position,
             new=self.new + stored.new,
@@ -54,11 +63,17 @@ class ImportResult:
             chats=self.chats + is_other,
             # The Bot API gives groups and channels negative ids.
             personal=self.personal + (is_other and (chat or 0) > 0),
+            held_chats=_more(self.held_chats, kind, int(is_held and is_other)),
+            held_posts=_more(self.held_posts, kind, stored.held),
             last_chat=chat,
         )
 
     def counts(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def _more(counts: Mapping[str, int], name: str, count: int) -> Mapping[str, int]:
+    return dict(Counter(counts) + Counter({name: count}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class Import:
     id: int
     user_id: int
     done: ImportResult
+    created_at: datetime
     file_name: str | None = None
     file_id: str | None = None
     telegram_id: int | None = None
@@ -131,12 +147,32 @@ class Imports:
             if not await rows.take(session, work.id, done.messages):
                 raise ImportTakenError
             if delivery.posts:
-                stored = await store(session, work.user_id, delivery, self._clock(), work_class=Priority.BACKFILL)
+                held_at = work.created_at if delivery.channel.waits_for_consent else None
+                stored = await store(
+                    session, work.user_id, delivery, self._clock(), work_class=Priority.BACKFILL, held_at=held_at
+                )
             done = done.plus(delivery, stored)
             await rows.advance(session, work.id, done.messages, done.counts())
-        if stored is not None and stored.queued:
+        if stored is not None and stored.queued > stored.held:
             self._wake()
         return done
+
+    async def find(self, import_id: int, telegram_id: int) -> Import | None:
+        """An import of a file that this person sent to the bot."""
+        async with self._database.read() as session:
+            row = await rows.find(session, import_id, telegram_id)
+        return None if row is None else _import(row)
+
+    async def tag_held(self, work: Import) -> int:
+        """Queue the import's posts of personal chats, since their user agrees; returns how many."""
+        total, count = 0, PORTION
+        while count == PORTION:
+            async with self._database.write() as session:
+                count = await bulk.release(session, work.user_id, work.created_at, PORTION)
+            total += count
+        if total:
+            self._wake()
+        return total
 
     async def finish(self, work: Import, error: str | None = None) -> None:
         """The import is done, or failed for this reason; importing the file again begins anew."""
@@ -149,6 +185,7 @@ def _import(row: ImportRow) -> Import:
         id=row.id,
         user_id=row.user_id,
         done=_result(row.counts, row.position),
+        created_at=row.created_at,
         file_name=row.file_name,
         file_id=row.file_id,
         telegram_id=row.telegram_id,

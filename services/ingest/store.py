@@ -20,7 +20,7 @@ from storage.posts import bulk
 from storage.posts import channel_posts as rows
 from storage.posts.bulk import Stored, StoredText
 from storage.queue.claim import Priority
-from storage.schema.tables import UNSUPPORTED
+from storage.schema.tables import PERSONAL, UNSUPPORTED
 
 #: Markdown that some programs leave in the text.
 _MARKS = re.compile(r"[*_~`]+")
@@ -29,7 +29,10 @@ MAX_MESSAGE_ID, MAX_VIEWS = 2**63 - 1, 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """Counts of a delivery's posts. `gone`: deleted in the channel; `queued`: new and edited ones with text."""
+    """Counts of a delivery's posts.
+
+    `gone`: deleted in the channel; `queued`: new and edited ones with text; `held`: posts that wait for consent.
+    """
 
     channel_id: int
     new: int = 0
@@ -37,6 +40,7 @@ class StoreResult:
     edited: int = 0
     gone: int = 0
     queued: int = 0
+    held: int = 0
 
 
 async def store(
@@ -46,9 +50,11 @@ async def store(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
+    held_at: datetime | None = None,
 ) -> StoreResult:
     """Store a delivery's posts for a user: new ones, and texts that are newer than the stored ones.
 
+    `held_at`: set for posts that may not be tagged before their user agrees; it identifies the question.
     Deliveries of one channel are stored one at a time, so that no post is stored twice.
     """
     channel = storable_channel(delivery.channel)
@@ -58,7 +64,7 @@ async def store(
     channel_id = await rows.channel_row(
         session, channel.telegram_id, username=channel.username, title=channel.title, now=now
     )
-    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class)
+    return await store_in(session, user_id, channel_id, delivery, now, work_class=work_class, held_at=held_at)
 
 
 async def _give_number(session: AsyncSession, number: int, title: str, delivery: Delivery) -> None:
@@ -79,6 +85,7 @@ async def store_in(
     now: datetime,
     *,
     work_class: Priority = Priority.FRESH,
+    held_at: datetime | None = None,
 ) -> StoreResult:
     """As `store`, for a channel whose row is known; the caller has called `lock_channels`."""
     # `lock_channels` locks a number and a name: two sources may know the channel by one of these each.
@@ -91,11 +98,17 @@ async def store_in(
     texts = [(row.id, post.text) for post, older in changed for row in older]
     back = [row.id for _, them in known for row in them if row.gone_at is not None]
     gone = await _deleted(session, user_id, channel_id, delivery) if delivery.is_whole else []
-    await bulk.insert_posts(session, [_values(post, user_id, channel_id, work_class, now) for post in new], now)
+    values = [_values(post, user_id, channel_id, work_class, now, held_at) for post in new]
+    await bulk.insert_posts(session, values, now)
     await bulk.lock_posts(session, {*(post_id for post_id, _ in texts), *back, *gone})
     await bulk.set_texts(session, texts, now)
     if work_class is not Priority.FRESH:
         await bulk.set_work_class(session, [post_id for post_id, _ in texts], work_class)
+    queued = sum(has_text(post.text) for post in (*new, *(post for post, _ in changed)))
+    held = 0
+    if held_at is not None:
+        unchanged = [row.id for _, them in known for row in them if row.id not in dict(texts)]
+        held = queued + await bulk.hold_back(session, [post_id for post_id, _ in texts], unchanged, held_at)
     await bulk.mark_gone(session, back, None)
     await bulk.mark_gone(session, gone, now)
     return StoreResult(
@@ -104,7 +117,8 @@ async def store_in(
         known=len(known) - len(changed),
         edited=len(changed),
         gone=len(gone),
-        queued=sum(has_text(post.text) for post in (*new, *(post for post, _ in changed))),
+        queued=queued,
+        held=held,
     )
 
 
@@ -190,7 +204,10 @@ def _storable_post(post: SourcePost) -> SourcePost:
     )
 
 
-def _values(post: SourcePost, user_id: int, channel_id: int, work_class: Priority, now: datetime) -> dict[str, Any]:
+def _values(
+    post: SourcePost, user_id: int, channel_id: int, work_class: Priority, now: datetime, held_at: datetime | None
+) -> dict[str, Any]:
+    is_held = held_at is not None and has_text(post.text)
     return {
         "user_id": user_id,
         "channel_id": channel_id,
@@ -201,7 +218,8 @@ def _values(post: SourcePost, user_id: int, channel_id: int, work_class: Priorit
         "posted_at": post.posted_at,
         "parsed_at": now,
         "media_group_id": post.media_group_id,
-        "tagging_status": "pending" if has_text(post.text) else "skipped",
-        "failure_kind": None if has_text(post.text) or post.is_supported else UNSUPPORTED,
+        "tagging_status": "pending" if has_text(post.text) and not is_held else "skipped",
+        "failure_kind": PERSONAL if is_held else None if has_text(post.text) or post.is_supported else UNSUPPORTED,
+        "skipped_at": held_at if is_held else None,
         "work_class": work_class,
     }

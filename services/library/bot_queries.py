@@ -10,7 +10,7 @@ from storage.db.engine import Database
 from storage.posts import channel_posts
 from storage.posts.channel_posts import nameless
 from storage.reads import overview
-from storage.schema.tables import UNSUPPORTED, Attempt
+from storage.schema.tables import PERSONAL, UNSUPPORTED, Attempt
 
 ATTEMPTS_SHOWN = 5
 PAGE_SIZE = 10
@@ -69,6 +69,11 @@ class PostCard:
     @property
     def is_unsupported(self) -> bool:
         return self.failure_kind == UNSUPPORTED
+
+    @property
+    def is_personal(self) -> bool:
+        """Held back until its user agrees to the tagging of personal chats."""
+        return self.status == "skipped" and self.failure_kind == PERSONAL
 
 
 @dataclass(frozen=True, slots=True)

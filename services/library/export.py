@@ -31,6 +31,8 @@ class ExportFormat(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    #: Made by `services.library.workbook`, not from the chunks here.
+    XLSX = "xlsx"
 
 
 @dataclass(slots=True)
@@ -71,6 +73,11 @@ class Exporter:
             async for page in pages:
                 posts = [post for post in page if post.tags or not tagged_only]
                 yield ExportChunk(await asyncio.to_thread(_rows, form, posts), len(posts))
+
+    async def tagged_pages(self, user_id: int) -> AsyncGenerator[list[ExportedPost], None]:
+        async with aclosing(self._pages(user_id)) as pages:
+            async for page in pages:
+                yield [post for post in page if post.tags]
 
     async def _pages(self, user_id: int) -> AsyncGenerator[list[ExportedPost], None]:
         before: tuple[datetime, int] | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import Row
 
@@ -88,6 +88,12 @@ class Feeds:
             if owner is None or not await self._people.may_use(session, owner.telegram_id):
                 return None
         return owner
+
+
+def tag_in(text: str) -> str | None:
+    """PURE: the tag of the feed whose link stands in the text; the inverse of `feed_path`."""
+    found = re.search(r"/feeds/[\w-]+/(\S+)\.xml", text)
+    return unquote(found[1]) if found else None
 
 
 def feed_path(secret: str, tag: str | None) -> str:

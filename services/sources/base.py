@@ -7,16 +7,38 @@ nothing else. Storing, tagging and telling people are the same for all sources.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
+
+
+class ChatKind(StrEnum):
+    """What a chat is. PERSON, BOT, SAVED and PRIVATE_GROUP hold what was not written for the public."""
+
+    CHANNEL = "channel"
+    GROUP = "group"
+    PRIVATE_GROUP = "private_group"
+    PERSON = "person"
+    BOT = "bot"
+    SAVED = "saved"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceChannel:
-    """A channel or chat, by Telegram's number as the Bot API gives it (-100…), its name without @, or both."""
+    """A channel or chat, by Telegram's number as the Bot API gives it (-100…), its name without @, or both.
+
+    `in_account`: it came along in the export of a whole account, so nobody chose it.
+    """
 
     telegram_id: int | None
     username: str | None
     title: str
+    kind: ChatKind = ChatKind.CHANNEL
+    in_account: bool = False
+
+    @property
+    def waits_for_consent(self) -> bool:
+        """Nothing of the chat may be sent to a model before its user has agreed."""
+        return self.in_account and self.kind not in {ChatKind.CHANNEL, ChatKind.GROUP}
 
 
 @dataclass(frozen=True, slots=True)

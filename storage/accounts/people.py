@@ -76,9 +76,12 @@ async def ask(session: AsyncSession, telegram_id: int, now: datetime, *, decline
     return await _set_access(session, telegram_id, "asked", may_ask, now)
 
 
-async def decide(session: AsyncSession, telegram_id: int, access: str, now: datetime) -> bool:
-    """Answer a request for access ('approved' or 'declined'); False if none is open."""
-    return await _set_access(session, telegram_id, access, Person.access == "asked", now)
+async def decide(
+    session: AsyncSession, telegram_id: int, access: str, now: datetime, *, after_all: bool = False
+) -> bool:
+    """Answer a request for access ('approved' or 'declined'); False if none is open. `after_all`: or declined."""
+    is_open = Person.access.in_(("asked", "declined") if after_all else ("asked",))
+    return await _set_access(session, telegram_id, access, is_open, now)
 
 
 async def _set_access(session: AsyncSession, telegram_id: int, access: str, condition: Any, now: datetime) -> bool:

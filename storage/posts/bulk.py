@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, literal, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, bindparam, literal, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.locks import locked_posts
 from storage.posts.channel_posts import owned_by
 from storage.schema import parser_tables
-from storage.schema.tables import Post
+from storage.schema.index_conditions import UNFINISHED
+from storage.schema.tables import PERSONAL, Post
 
 _POSTS = cast("Table", Post.__table__)
 #: A statement's parameters are limited (SQLite 32,766).
@@ -76,6 +78,33 @@ async def mark_gone(session: AsyncSession, post_ids: Collection[int], now: datet
     """Mark posts as deleted in their channel, or as present again with None."""
     if post_ids:
         await session.execute(update(_POSTS).where(_POSTS.c.id.in_(post_ids)).values(gone_at=now))
+
+
+async def hold_back(session: AsyncSession, edited: Sequence[int], known: Sequence[int], at: datetime) -> int:
+    """Leave edited posts of personal chats untagged until their user agrees; and ask again about known ones.
+
+    `at` is the question that they belong to. Returns how many of `known` were held back before.
+    """
+    values = {"tagging_status": "skipped", "failure_kind": PERSONAL, "skipped_at": at}
+    for start in range(0, len(edited), CHUNK):
+        await session.execute(update(_POSTS).where(_POSTS.c.id.in_(edited[start : start + CHUNK])).values(**values))
+    again = 0
+    held = (_POSTS.c.tagging_status == "skipped", _POSTS.c.failure_kind == PERSONAL)
+    for start in range(0, len(known), CHUNK):
+        some = _POSTS.c.id.in_(known[start : start + CHUNK])
+        result = await session.execute(update(_POSTS).where(some, *held).values(skipped_at=at))
+        again += cast("CursorResult[Any]", result).rowcount
+    return again
+
+
+async def release(session: AsyncSession, user_id: int, at: datetime, limit: int) -> int:
+    """Queue up to `limit` of the posts that were held back `at`; returns how many."""
+    held = (Post.tagging_status == "skipped", Post.failure_kind == PERSONAL, Post.skipped_at == at)
+    ids = select(Post.id).where(Post.user_id == user_id, sql(UNFINISHED), *held).limit(limit)
+    queued = {"tagging_status": "pending", "failure_kind": None, "skipped_at": None}
+    statement = update(Post).where(Post.id.in_(ids), *held).values(**queued)
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount
 
 
 async def stored_between(

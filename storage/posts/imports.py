@@ -31,6 +31,11 @@ async def find_received(session: AsyncSession) -> Sequence[ImportRow]:
     return (await session.execute(query.order_by(ImportRow.id))).scalars().all()
 
 
+async def find(session: AsyncSession, import_id: int, telegram_id: int) -> ImportRow | None:
+    query = select(ImportRow).where(ImportRow.id == import_id, ImportRow.telegram_id == telegram_id)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 async def add(session: AsyncSession, row: ImportRow) -> ImportRow:
     session.add(row)
     await session.flush()

@@ -28,6 +28,8 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 #: Why a post is skipped: it may say something, but what cannot be read.
 UNSUPPORTED = "unsupported"
+#: Why a post is skipped: it came with a whole account's export, and its user has not agreed to its tagging.
+PERSONAL = "personal"
 
 
 def partial_index(name: str, *columns: Any, where: str) -> Index:
@@ -112,7 +114,8 @@ class Post(Base):
     #: Other posts were served after this one met an upstream fault: its faults may be its own.
     suspect: Mapped[bool | None]
     #: Why it failed: 'refused' (no model accepts the post) or 'exhausted' (attempts used up). Why it is skipped:
-    #: UNSUPPORTED, 'off' (by its owner's rules), or None without text. 'none_fits': none of its owner's tags fits.
+    #: UNSUPPORTED, PERSONAL, 'off' (by its owner's rules), or None without text. Why it succeeded without tags:
+    #: 'none_fits' (none of its owner's).
     failure_kind: Mapped[str | None] = mapped_column(String(16))
     nightly_retries: Mapped[int | None] = mapped_column(SmallInteger)
     skipped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -262,6 +265,8 @@ class ChannelOwner(Base):
     can_edit: Mapped[bool | None]
     #: Since when the tags of new posts are written into the channel; NULL: they are not.
     hashtags_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether the owner is told of each tagged post; NULL: no.
+    tells_tagged: Mapped[bool | None]
 
 
 class RetryRun(Base):

@@ -13,25 +13,32 @@ from sandbox.demo.console import Console
 from sandbox.demo.posts import load_channels
 from sandbox.demo.process import Folder
 from sandbox.demo.show import NO_TERMINAL, REFUSED, REGENERATED, main, world
-from sandbox.provider import expected_tags
 
 
-def test_posts_are_many_and_different() -> None:
-    texts = [text for channel in load_channels() for text in channel.posts]
-    assert len(set(texts)) == len(texts) >= 60
-    assert all(3 <= len(expected_tags(text)) <= 5 for text in texts)
-    assert len({tuple(expected_tags(text)) for text in texts}) == len(texts)
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_posts_are_many_and_different_and_have_sensible_tags(language: str) -> None:
+    channels = load_channels(language)
+    texts = [text for channel in channels for text in channel.posts]
+    assert len(set(texts)) == len(texts) >= 50
+    tags = {text: values for channel in channels for text, values in channel.tags.items()}
+    assert all(len(set(tags[text])) == 3 for text in texts)
+    assert len({tuple(values) for values in tags.values()}) == len(texts)
+    if language == "en":
+        assert not [text for text in texts if re.search("[а-яё]", text, re.IGNORECASE)]
 
 
-def test_the_posts_of_the_steps_are_unique() -> None:
-    texts = [text for channel in load_channels() for text in channel.posts]
-    for marker in (REFUSED, REGENERATED):
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_posts_of_the_steps_are_unique(language: str) -> None:
+    texts = [text for channel in load_channels(language) for text in channel.posts]
+    for marker in (REFUSED[language], REGENERATED):
         assert sum(marker in text for text in texts) == 1
 
 
 async def test_what_is_posted_on_the_page_comes_after_the_channels_own_posts(tmp_path: Path) -> None:
     async with world(Folder(tmp_path), Console()) as (show, _, _):
         for channel in (*show.channels, show.public):
+            # Each can be forwarded from the page.
+            assert [message["text"] for message in show.telegram.messages(channel.id)] == channel.posts
             assert show.telegram.channel_post(channel.id, "A visitor's") == len(channel.posts) + 1
         assert max(show.preview.channel(show.public.username).messages) == len(show.public.posts)
 
@@ -63,3 +70,5 @@ async def test_without_a_terminal_it_says_why_it_ends_and_its_administrator_may_
     assert status == 0, printed
     assert printed.rstrip().endswith(NO_TERMINAL)
     assert re.search(r"Metka │ 📊 You have \d+ posts", printed)
+    assert "volcano, ocean, geology" in printed.replace(" · ", ", ")
+    assert "The tags are simulated" in printed

@@ -311,6 +311,15 @@ async def test_the_page_and_its_control(telegram: TelegramSandbox, bot: Bot) -> 
         assert state["messages"][0]["text"] == "hi"
         chats = await (await http.get("/sandbox/state")).json()
         assert chats["chats"][0]["title"] == "Anna"
+        telegram.add_channel(CHANNEL, "News", "news")
+        number = telegram.channel_post(CHANNEL, "A post")
+        forward = {"user_id": ANNA, "channel": CHANNEL, "message_id": number, "text": "A post", "date": 1_700_000_000}
+        assert (await (await http.post("/sandbox/forward", json=forward)).json())["ok"]
+        file = {"user_id": ANNA, "name": "result.json", "content": "{}", "mime_type": "application/json"}
+        assert (await (await http.post("/sandbox/send_document", json=file)).json())["ok"]
+        shown = (await (await http.get("/sandbox/state", params={"chat_id": ANNA})).json())["messages"]
+        assert shown[1]["forward_origin"]["chat"]["title"] == "News"
+        assert shown[2]["document"]["file_name"] == "result.json"
         wrong = await http.post("/sandbox/press", json={"user_id": ANNA, "message_id": 77})
         assert wrong.status == 400
         assert await (await http.get("/sandbox/errors")).json() == []

@@ -97,6 +97,7 @@ function drawHead() {
   $("add").hidden = person || chat.type !== "channel";
   $("add").textContent = chat.bot_is_member ? "Remove the bot" : "Add the bot";
   $("text").placeholder = person ? "Message" : "Post to the channel";
+  $("attach").hidden = !person;
 }
 
 $("add").onclick = async () => {
@@ -137,7 +138,21 @@ function messageRow(message) {
   bubble.append(el("span", "meta", (message.edit_date ? "edited " : "") + time));
   row.append(bubble);
   if (message.reply_markup?.inline_keyboard) row.append(keyboard(message));
+  if (chat.type === "channel" && message.text) row.append(forwardButton(chat, message));
   return row;
+}
+
+// Forwards a channel's post to the bot, as the first person, and opens that chat.
+function forwardButton(chat, message) {
+  const made = el("button", "forward", "↪ Forward to the bot");
+  made.type = "button";
+  made.onclick = async () => {
+    const person = [...state.chats.values()].find((c) => c.type === "private");
+    const { text, message_id, date } = message;
+    const got = await post("forward", { user_id: person.id, channel: chat.id, message_id, text, date });
+    if (got.ok) open(person.id);
+  };
+  return made;
 }
 
 function keyboard(message) {
@@ -236,6 +251,15 @@ async function send(text) {
   else if (chat.type === "channel") await post("channel_post", { channel_id: chat.id, text: text.trim() });
   else toast("Nobody writes to groups from here");
 }
+
+$("attach").onclick = () => $("file").click();
+$("file").onchange = async () => {
+  const file = $("file").files[0];
+  $("file").value = "";
+  if (!file) return;
+  const content = await file.text();
+  await post("send_document", { user_id: state.current, name: file.name, content, mime_type: file.type || undefined });
+};
 
 function suggestions() {
   const chat = state.chats.get(state.current);

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from services.sources.base import SourceChannel, SourcePost
+from services.sources.base import ChatKind, SourceChannel, SourcePost
 from services.sources.message_text import message_text
 from storage.posts.channel_posts import BOT_API_PREFIX
 
@@ -17,13 +17,25 @@ DAMAGED = "damaged"
 TITLES = {"saved_messages": "Saved Messages", "replies": "Replies", "verification_codes": "Verification Codes"}
 
 
-def channel_of(fields: Mapping[str, Any]) -> SourceChannel | None:
-    """The chat, with its id as the Bot API gives it; None without an id."""
+KINDS = {
+    "public_channel": ChatKind.CHANNEL,
+    "private_channel": ChatKind.CHANNEL,
+    "public_supergroup": ChatKind.GROUP,
+    "private_supergroup": ChatKind.PRIVATE_GROUP,
+    "private_group": ChatKind.PRIVATE_GROUP,
+    "bot_chat": ChatKind.BOT,
+    "saved_messages": ChatKind.SAVED,
+}
+
+
+def channel_of(fields: Mapping[str, Any], *, in_account: bool = False) -> SourceChannel | None:
+    """The chat, with its id as the Bot API gives it; None without an id. A chat of an unknown type is personal."""
     number, kind = fields.get("id"), str(fields.get("type"))
     if type(number) is not int or not 0 < number < MAX_CHAT_ID:
         return None
     title = str(fields.get("name") or TITLES.get(kind) or f"{kind.replace('_', ' ')} {number}")
-    return SourceChannel(_bot_api_id(number, kind), None, title[:255])
+    its_kind = KINDS.get(kind, ChatKind.PERSON)
+    return SourceChannel(_bot_api_id(number, kind), None, title[:255], its_kind, in_account)
 
 
 def _bot_api_id(number: int, kind: str) -> int:

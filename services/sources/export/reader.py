@@ -47,7 +47,7 @@ def messages_of(file: Readable) -> Iterator[tuple[SourceChannel, Any]]:
             builder = builder or ObjectBuilder()
             builder.event(event, value)
             if not builder.containers:
-                yield _channel(fields), builder.value
+                yield _channel(fields, in_account=path != "messages.item"), builder.value
                 builder = None
         elif path in FIELDS:
             fields[FIELDS[path]] = value
@@ -61,8 +61,8 @@ def messages_of(file: Readable) -> Iterator[tuple[SourceChannel, Any]]:
         raise NotAnExportError("it holds no list of messages")
 
 
-def _channel(fields: dict[str, Any]) -> SourceChannel:
-    channel = channel_of(fields)
+def _channel(fields: dict[str, Any], *, in_account: bool) -> SourceChannel:
+    channel = channel_of(fields, in_account=in_account)
     if channel is None:
         raise NotAnExportError("the number of a chat ('id') does not come before its messages")
     return channel

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery import import_jobs as product
+from bot.keyboards.imports import PersonalChatsButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database
@@ -96,15 +97,91 @@ async def test_what_cannot_be_imported_is_said(bot: Running) -> None:
     assert all(errors)
 
 
-async def test_personal_chats_in_a_file_are_told(bot: Running) -> None:
-    chats = [a_channel(a_message(1)), a_channel(a_message(1), type="personal_chat", id=6, name="Eve")]
-    data = json.dumps(an_account(chats)).encode()
-    for person, head, words in (
-        (BEN, "is imported", "Chats: 2, of them personal: 1"),
-        (ANNA, "импортирован", "Чатов: 2, из них личных: 1"),
-    ):
-        answer = await send(bot, person, "result.json", data)
-        assert words in (await bot.shows(person, head, answer["message_id"]))["text"]
+PRIVATE = [
+    a_channel(a_message(1, "Новость из канала")),
+    a_channel(a_message(1, "Новость от Евы"), a_message(2, ""), type="personal_chat", id=6, name="Eve"),
+    a_channel(a_message(1, "Новость для себя"), type="saved_messages", id=7, name=None),
+    a_channel(a_message(1, "Новость семьи"), type="private_group", id=8, name="Family"),
+]
+OF_PEOPLE = ["Новость для себя", "Новость от Евы", "Новость семьи"]
+
+
+async def statuses(database: Database) -> dict[str, str]:
+    return {post.text or "": post.tagging_status or "" for post in await imported_posts(database)}
+
+
+async def tagged(bot: Running, *texts: str) -> None:
+    async with asyncio.timeout(20):
+        wanted = {**dict.fromkeys(OF_PEOPLE, "skipped"), **dict.fromkeys(texts, "success")}
+        while await statuses(bot.database) != wanted:  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("person", "question", "counted", "tag", "leave", "left", "queued"),
+    [
+        (
+            BEN,
+            "Tag your personal chats, too?",
+            ["People: 1 message with text, in 1 chat", "Private groups: 1 message", "Saved Messages: 1 message"],
+            "🏷 Tag them too",
+            "🔒 Leave out",
+            "left out",
+            "3 messages of personal chats are queued",
+        ),
+        (
+            ANNA,
+            "Разметить и личные чаты?",
+            ["Люди: 1 сообщение с текстом в 1 чате", "Закрытые группы: 1", "Избранное: 1"],
+            "🏷 Разметить и их",
+            "🔒 Не трогать",
+            "не трогаю",
+            "3 сообщения из личных чатов",
+        ),
+    ],
+)
+async def test_personal_chats_of_an_account_are_tagged_only_when_their_user_agrees(
+    bot: Running,
+    provider: ProviderSandbox,
+    person: int,
+    question: str,
+    counted: list[str],
+    tag: str,
+    leave: str,
+    left: str,
+    queued: str,
+) -> None:
+    """Nothing of them reaches the provider before; who has left them out may change their mind."""
+    data = json.dumps(an_account(PRIVATE), ensure_ascii=False).encode()
+    answer = await send(bot, person, "result.json", data)
+    asked = await bot.shows(person, question, answer["message_id"])
+    assert all(words in asked["text"] for words in counted)
+    await tagged(bot, "Новость из канала")
+    await bot.telegram.press(person, answer["message_id"], leave)
+    await bot.shows(person, left, answer["message_id"])
+    again = await send(bot, person, "result.json", data)
+    await bot.shows(person, question, again["message_id"])
+    await tagged(bot, "Новость из канала")
+    assert not [request for request in provider.requests if any(text in request.message for text in OF_PEOPLE)]
+    await bot.telegram.press(person, again["message_id"], tag)
+    await bot.shows(person, queued, again["message_id"])
+    await tagged(bot, "Новость из канала", *OF_PEOPLE)
+
+
+async def test_only_the_sender_answers_for_their_personal_chats(bot: Running) -> None:
+    answer = await send(bot, BEN, "result.json", json.dumps(an_account(PRIVATE)).encode())
+    await bot.shows(BEN, "Tag your personal chats", answer["message_id"])
+    mine = await bot.say(ANNA, "/stats")
+    forged = PersonalChatsButton(work=1, tag=True).pack()
+    assert (await bot.telegram.press(ANNA, mine["message_id"], forged, forge=True)).text
+    await tagged(bot, "Новость из канала")
+
+
+async def test_a_single_chat_that_somebody_chose_to_export_is_tagged_at_once(bot: Running) -> None:
+    chat = a_channel(a_message(1, "Новость от Евы"), type="personal_chat", id=6, name="Eve")
+    answer = await send(bot, BEN, "result.json", json.dumps(chat).encode())
+    done = await bot.shows(BEN, "is imported", answer["message_id"])
+    assert "reply_markup" not in done
 
 
 async def test_over_20_mb_administrators_are_told_the_command_and_others_whom_to_ask(bot: Running) -> None:

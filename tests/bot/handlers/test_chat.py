@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
+from bot.keyboards.access import AccessDecisionButton, ApproveAfterAllButton
 from bot.keyboards.posts import PostAction, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -118,6 +119,24 @@ async def test_who_starts_again_hears_how_the_request_stands_once(bot: Running, 
     telegram.send_text(STRANGER, "/start")
     await bot.say(BEN, "/help")
     assert len(telegram.from_bot(STRANGER)) == 4
+
+
+async def test_who_was_declined_by_mistake_can_be_approved_after_all(bot: Running, telegram: TelegramSandbox) -> None:
+    await bot.say(STRANGER, "/start")
+    request = await bot.shows(BOSS, "<Eve> asks")
+    at = request["message_id"]
+    await telegram.press(BOSS, at, "🚫 Decline")
+    await bot.shows(BOSS, "Declined by Boss", at)
+    forged = ApproveAfterAllButton(person=STRANGER).pack()
+    mine = await bot.say(BEN, "/help")
+    assert "administrators only" in (await telegram.press(BEN, mine["message_id"], forged, forge=True)).text
+    await telegram.press(BOSS, at, "✅ Approve after all")
+    shown = await bot.shows(BOSS, "Approved by Boss", at)
+    assert "Declined by Boss" in shown["text"]
+    await bot.shows(STRANGER, "You may use the bot now")
+    assert "posts" in (await bot.say(STRANGER, "/stats"))["text"]
+    twice = AccessDecisionButton(person=STRANGER, approve=False).pack()
+    assert "decided before" in (await telegram.press(BOSS, at, twice, forge=True)).text
 
 
 async def test_without_administrators_a_stranger_hears_what_makes_one(

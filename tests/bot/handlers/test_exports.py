@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import gzip
+import html
 import io
 import json
+import re
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -15,11 +18,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.delivery.export_files import packed
+from bot.delivery.export_files import packed, packed_workbooks
 from bot.keyboards.exports import ExportButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
-from services.library.export import BOM, ExportChunk, Exporter, ExportFormat
+from services.library.export import BOM, ExportChunk, ExportedPost, Exporter, ExportFormat
 from storage.db.engine import Database
 from storage.schema.source_tables import FeedRow
 from tests.bot.running import ANNA, BEN, BOSS, LARGEST_FILE, Running, running_bot
@@ -56,15 +59,48 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
     assert [(row["id"], row["tags"]) for row in rows] == [("2", "старый"), ("1", "старый")]
 
 
+async def test_an_excel_workbook_holds_the_posts_and_no_formulas(bot: Running, telegram: TelegramSandbox) -> None:
+    async with bot.database.write() as session:
+        more = {"tagging_status": "success", "tags": ["=1+1", "C++"], "text": '=HYPERLINK("http://x.y")\x00 🎉'}
+        await add_posts(session, 1, 1, first=4, **more)
+    asked = await bot.say(ANNA, "/export")
+    await telegram.press(ANNA, asked["message_id"], "📊 Excel")
+    ((message, data),) = await sent(telegram, ANNA)
+    assert message["caption"] == "📤 3 поста с тегами"
+    assert message["document"]["file_name"].endswith(".xlsx")
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in sheet
+    texts = [html.unescape(text) for text in re.findall(r"<t[^>]*>(.*?)</t>", sheet)]
+    assert texts[:3] == ["id", "channel_username", "channel_title"]
+    assert "=1+1, C++" in texts
+    assert sum("старый" in text for text in texts) == 2
+
+
+def a_post(number: int) -> ExportedPost:
+    return ExportedPost(number, "c", "C", number, None, None, "слово " * 200, ["тег"], "success", None)
+
+
+async def test_a_large_workbook_comes_in_several(tmp_path: Path) -> None:
+    async def pages() -> AsyncIterator[list[ExportedPost]]:
+        for start in range(0, 300, 50):
+            yield [a_post(number) for number in range(start, start + 50)]
+            yield []
+
+    parts = await packed_workbooks(pages(), tmp_path, 600_000)
+    assert [part.posts for part in parts] == [100, 100, 100]
+    assert all(zipfile.is_zipfile(part.path) and part.path.stat().st_size < 600_000 for part in parts)
+
+
 async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSandbox) -> None:
     asked = await bot.say(ANNA, "/export")
     # A Russian Excel does not split columns at commas.
-    assert "Данные → Из текстового/CSV-файла, разделитель — запятая" in asked["text"]
+    assert "• Excel — для Excel, Numbers и Google Таблиц" in asked["text"]
     await telegram.press(ANNA, asked["message_id"], "🧩 JSON Lines")
     ((message, data),) = await sent(telegram, ANNA)
     assert message["document"]["file_name"].endswith(".jsonl")
     assert [json.loads(line)["id"] for line in data.splitlines()] == [2, 1]
-    assert "/export jsonl" in (await bot.say(BEN, "/export pdf"))["text"]
+    assert "/export xlsx" in (await bot.say(BEN, "/export pdf"))["text"]
 
 
 async def test_nothing_to_export_is_said(bot: Running, telegram: TelegramSandbox) -> None:
@@ -169,13 +205,17 @@ async def test_a_feed_link_and_a_new_one(bot: Running, telegram: TelegramSandbox
     assert link_in(tagged).endswith("/%D0%B3%D0%BE%D1%80%D0%BE%D0%B4%20%D1%83%20%D1%80%D0%B5%D0%BA%D0%B8.xml")
     assert "None of your posts has this tag yet" in tagged["text"]
     assert ("/feed tag" in first["text"], "/feed tag" in tagged["text"]) == (True, False)
-    await telegram.press(BEN, first["message_id"], "🔑 New link")
-
-    def renewed() -> dict[str, Any] | None:
-        message = next(each for each in telegram.from_bot(BEN) if each["message_id"] == first["message_id"])
-        return message if message.get("edits") else None
-
-    assert link_in(await telegram.wait_for(renewed)) != link_in(first)
+    at = tagged["message_id"]
+    await telegram.press(BEN, at, "🔑 New link")
+    await bot.shows(BEN, "Make a new link?", at)
+    await telegram.press(BEN, at, "Cancel")
+    assert link_in(await bot.shows(BEN, "RSS feed of your posts with the tag", at)) == link_in(tagged)
+    await telegram.press(BEN, at, "🔑 New link")
+    await bot.shows(BEN, "Make a new link?", at)
+    assert "no longer work" in (await telegram.press(BEN, at, "🔑 Make a new link")).text
+    renewed = link_in(await bot.shows(BEN, "with the tag город у реки", at))
+    assert renewed != link_in(tagged)
+    assert renewed.rpartition("/")[2] == link_in(tagged).rpartition("/")[2]
     async with bot.database.read() as session:
         (row,) = (await session.execute(select(FeedRow))).scalars().all()
     assert (row.user_id, row.telegram_id) == (2, BEN)

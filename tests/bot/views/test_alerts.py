@@ -52,7 +52,7 @@ CASES = [
     (
         "account",
         "HTTP 429: the account is out of credit: “You exceeded your current quota”",
-        ("refuses the account", "“You exceeded your current quota”", "Check the key, its limits and the credit"),
+        ("is out of credit", "“You exceeded your current quota”", "Top up the account", "No restart is needed"),
     ),
     ("account", "HTTP 401: the API key was not accepted", ("refuses the account", "A new key goes into .env")),
     (

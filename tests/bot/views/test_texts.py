@@ -25,7 +25,7 @@ from bot.views import rules as rule_views
 from bot.views.channel_news import channel_added, channel_news
 from bot.views.common import shorten
 from services.accounts.people import LANGUAGES
-from services.availability.provider_status import ModelAside, ProviderState
+from services.availability.provider_status import ModelAside, ProviderState, Quota
 from services.following.channel_names import Reason, Unusable
 from services.following.service import AddOutcome, AddResult, ChannelCard, ChannelPage, ChannelProblem
 from services.hashtags.service import HashtagChannel, HashtagChannels
@@ -142,6 +142,47 @@ def test_statistics_tell_those_with_tags_only_where_they_are_not_the_tagged_ones
     same, more = (Stats(9, {"success": 7, "pending": 2}, tags, 2, None, 1) for tags in (7, 8))
     assert "With tags" not in stats.stats(texts("en"), same, shown, everybody=False, now=NOW)
     assert "With tags: 8" in stats.stats(texts("en"), more, shown, everybody=False, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "said", "not_said"),
+    [
+        ("en", "HTTP 402: the account is out of credit: “Add credits”", ("out of credit.", "“Add credits”"), ("key",)),
+        ("ru", "HTTP 402: the account is out of credit", ("кончились деньги",), ("ключ", "администратор")),
+        ("en", "HTTP 401: the API key was not accepted", ("does not accept the API key",), ("credit",)),
+    ],
+)
+def test_in_a_pause_statistics_do_not_contradict_themselves(
+    language: str, reason: str, said: tuple[str, ...], not_said: tuple[str, ...]
+) -> None:
+    """No requests left and no forecast, which hold only while requests go out; nothing about counts of zero."""
+    paused = ProviderState(
+        True, "paused", NOW, NOW, reason, ("a",), (), Quota(50, 37, NOW), through_at=NOW, next_batch_at=None
+    )
+    found = Stats(9, {"success": 7, "pending": 2, "failed": 0}, 7, 2, None, 1)
+    text = stats.stats(texts(language), found, paused, everybody=False, now=NOW, admin=True)
+    assert all(words in text for words in said)
+    assert not [words for words in (*not_said, "37", "0%", "The administrators", "Администраторы") if words in text]
+    others = stats.stats(texts(language), found, paused, everybody=False, now=NOW)
+    assert "he administrators" in others or "Администраторы" in others
+    going_on = replace(paused, state="open", reason=None)
+    assert "37" in stats.stats(texts(language), found, going_on, everybody=False, now=NOW)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_has_no_posts_is_told_how_to_add_some(language: str) -> None:
+    shown = ProviderState(True, "open", None, None, None, ("a",), ())
+    text = stats.stats(texts(language), Stats(0, {}, 0, 0, None, 1), shown, everybody=False, now=NOW)
+    assert "/add" in text
+    assert "0%" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_lines_of_help_fit_a_phone(language: str) -> None:
+    lines = help_views.help_text(texts(language), admin=True, enabled=True).splitlines()
+    commands = [line for line in lines if line.startswith("/")]
+    assert len(commands) >= 13
+    assert [line for line in commands if units(line) > 38] == []
 
 
 @pytest.mark.parametrize(
@@ -302,12 +343,13 @@ def messages(t: Texts) -> Iterator[str]:
     yield channel_added(t, NASTY * 50, may_use=True)
     skipped = dict.fromkeys(("service", "unreadable", "unsupported", "damaged"), 10**9)
     many = ImportResult(10**9, 10**9, 10**9, 10**9, 10**8, skipped, 10**6, 10**5)
-    work = Import(1, 1, many, NASTY * 50, "file", 2**53, 1, 1)
+    work = Import(1, 1, many, NOW, NASTY * 50, "file", 2**53, 1, 1)
     yield from (
         imports.received(t, NASTY * 50),
         imports.progress(t, work, many, "<1%"),
         imports.finished(t, work, many),
     )
+    yield from (imports.personal_left_out(t, work), imports.personal_tagged(t, work, 10**9))
     yield from (imports.failed(t, work, many, fault) for fault in ExportFault)
     yield from (imports.too_big(t, 2**53, admin=admin) for admin in (True, False))
     yield from (imports.lost(t), imports.web_pages(t), imports.went_wrong(t), imports.not_an_export(t))

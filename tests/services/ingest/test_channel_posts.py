@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from services.accounts.people import People
 from services.ingest.channel_posts import ChannelPosts, IncomingPost, StoreOutcome
@@ -40,6 +40,9 @@ async def channel_posts(database: Database, woken: list[bool]) -> ChannelPosts:
     people = People(database, frozenset({ADMIN}), lambda: NOW)
     channel_posts = ChannelPosts(database, people, lambda: woken.append(True), lambda: NOW)
     await channel_posts.bot_added(CHANNEL, "News", "TheNews", OWNER)
+    async with database.write() as session:
+        # The row that /channels shows: each test begins with what it inserts itself.
+        await session.execute(delete(Channel))
     return channel_posts
 
 
