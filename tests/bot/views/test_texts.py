@@ -242,6 +242,21 @@ def test_a_card_says_that_its_post_was_deleted_and_keeps_the_link(language: str,
     assert 'href="https://t.me/a/1"' in posts.card(texts(language), gone)
 
 
+@pytest.mark.parametrize(
+    ("language", "values", "words"),
+    [
+        ("en", {"status": "success", "failure_kind": "none_fits"}, "None of your tags fits."),
+        ("ru", {"status": "success", "failure_kind": "none_fits"}, "Ни один из ваших тегов не подходит."),
+        ("en", {"status": "skipped", "failure_kind": "off"}, "Tagging was off by your /rules"),
+        ("ru", {"status": "skipped", "failure_kind": "off"}, "разметка была выключена в /rules"),
+    ],
+)
+def test_a_post_without_tags_says_why(language: str, values: dict[str, object], words: str) -> None:
+    post = card(error=None, tags=(), skipped=False, **values)
+    assert words in posts.card(texts(language), post)
+    assert words in posts.result(texts(language), post)
+
+
 def channel(**values: object) -> ChannelCard:
     """A channel with values of extreme length."""
     worst: dict[str, object] = {

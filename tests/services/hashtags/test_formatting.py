@@ -59,6 +59,23 @@ def test_a_tag_becomes_a_hashtag(tag: str, expected: str | None) -> None:
     assert hashtag(tag) == expected
 
 
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("нейронные сети", "#НейронныеСети"),
+        ("москва-сити", "#МоскваСити"),
+        ("already_one", "#AlreadyOne"),
+        ("кино", "#Кино"),
+        ("iPhone 17 и C++", "#IPhone17ИCplusplus"),
+        ("人工智能", "#人工智能"),
+        ("2024", None),
+        ("x" * 70, "#X" + "x" * (MAX_HASHTAG - 2)),
+    ],
+)
+def test_a_hashtag_in_camel_case(tag: str, expected: str | None) -> None:
+    assert hashtag(tag, camel=True) == expected
+
+
 @given(st.text(max_size=300))
 def test_a_hashtag_is_one_for_telegram(tag: str) -> None:
     """# and then letters, marks, digits, underscores and joiners, at least one letter; not too long."""
