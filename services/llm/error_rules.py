@@ -49,6 +49,7 @@ _KEY = _any(
     r"auth(?:entication|orization) (?:failed|required)|unauthorized",
     r"(?:token|key) (?:has )?expired",
     r"consumer [^.]{0,80}suspended",
+    r"authorization header|organization has been (?:restricted|disabled)",
 )
 _NO_CREDIT = _any(
     r"insufficient[_ ](?:user[_ ]|account[_ ])?(?:quota|balance|credit|funds)",
@@ -71,10 +72,10 @@ _CHECK_BILLING = _any(r"check your plan and billing")
 _NAMES_A_TIME = _any(r"(?:try again|retry) (?:in|after) \d", r"retrydelay", r"rate-limits", r"per ?(?:minute|day)")
 _FLAGGED = _any(
     r"content[_ ]?filter",
-    r"content[_ ](?:policy|blocked|safety|moderation)",
+    r"content[_ ]?(?:policy|blocked|safety|moderation)",
     r"content management policy",
     r"content exists risk",
-    r"responsibleaipolicy",
+    r"responsible ?ai",
     r"usage (?:polic|guideline)",
     r"moderation",
     r"\bflagged\b",
@@ -83,46 +84,54 @@ _FLAGGED = _any(
     r"blocked (?:by|due to|because of|for) (?:our |the )?(?:safety|content|polic|gemini)",
     r"safety (?:filter|system|polic|reason|check)",
     r"data_?inspection_?failed",
-    r"(?:inappropriate|unsafe|harmful|sensitive) ?content|new_sensitive",
+    r"(?:inappropriate|unsafe|harmful|sensitive) ?(?:content|words)|new_sensitive",
     r"considered high risk",
     r"敏感内容|不安全|违规|不合规",
 )
 _TOO_LONG = _any(
-    r"context[_ ](?:length|window|size)",
+    r"context[_ ]?(?:length|window|size)",
     r"maximum (?:context|model length|sequence length)|max_seq_len|\bn_(?:keep|ctx)\b",
     r"(?:prompt|input|request|message|text) (?:is )?too (?:long|large)|payload too large",
-    r"too many (?:input |prompt )?tokens",
+    r"too many (?:input |prompt )?tokens|token limit exceeded|tokens must be (?:no more|less|at most)",
     r"reduce (?:the length|your (?:prompt|message|input))|must be reduced in order",
     r"(?:input|prompt) tokens? (?:count )?[^.]{0,40}exceed|range of input length",
     r"must have less than \d+ tokens|input tokens is less than|exceed\w* max(?:imum)? length",
-    r"exceeds? (?:the )?(?:maximum|model's|available) (?:number of tokens|input|context|tokens)",
+    r"exceeds? (?:the )?(?:maximum|model's|available) (?:allowed )?(?:number of tokens|input|context|tokens|length)",
     r"string_above_max_length",
     r"max_new_tokens`? must be",
     r"超长|过长|长度超过|超过最大长度",
 )
+#: Of servers that limit with another status than 429, or within a 200.
+_LIMITED = _any(r"rate[ _-]?limit", r"too[ _]many[ _]requests", r"throttl", r"rate exceeded")
 #: What no wait for the next minute mends: the request alone is over the limit.
 _OVER_THE_LIMIT_ALONE = _any(r"request too large for", r"must be reduced in order")
 _ID = r"[\s:/`'\"“(=]*[^\s`'\"”,;]{0,200}[`'\"”),:]*\s*"
 _MODEL_GONE = _any(
     r"no endpoints found",
     r"model_(?:not_found|not_exist|not_available|not_supported|decommissioned|deprecated)|unknown_model|modelnotfound",
+    r"unavailable_model|could not find real modelid|suitable inference handler for",
+    r"no model id could be identified",
+    r"does not work with the specified model",
+    # Anthropic's and FastAPI's, of which the model is all that they name.
+    r"\Amodel: \S+\s+not_found_error|\bmodel: input should be|invalid value for ['\"`]?model\b",
     r"deployment ?not ?found|api deployment for this resource does not exist",
     # Not a parameter of that name.
     rf"(?<!['\"`.])\bmodels?\b{_ID}(?:is |was |has |been |does |do |could )*(?:currently )?"
     r"(?:not (?:be )?found|not exist|n['’]t exist|not available|no longer|decommissioned|removed|retired|deprecated)",
-    rf"(?<!['\"`.])\bmodel\b{_ID}(?:is |was |has |been )*(?:not supported|not enabled|discontinued|sunset|disabled)",
-    r"(?:invalid|unknown|unrecognized|unsupported|no such|not a valid|could not find)[^.]{0,12} model\b",
+    rf"(?<!['\"`.])\bmodel\b{_ID}(?:is |was |has |been )*(?:currently )?"
+    r"(?:not supported|not enabled|not installed|discontinued|sunset|disabled)",
+    r"(?:invalid|unknown|unrecognized|unsupported|unavailable|no such|not a valid|could not find)[^.]{0,12} model\b",
     r"invalid model[_ ]?(?:uri|id|name|identifier)|model identifier is invalid",
     r"model or endpoint|invalidendpointormodel|non-serverless model|dedicated[_ ]endpoint",
     r"function\W{1,3}[0-9a-f-]{8,}\W+not found",
-    r"not a chat model|does not support chat\b|on-demand throughput",
+    r"not a chat (?:completion )?model|does not support chat\b|on-demand throughput",
     r"end[ -]of[ -]life",
     r"^requested entity was not found",
     r"free (?:variant|period) has ended|unavailable for free",
     r"模型不存在|模型不可用",
 )
 _NOT_LOADED = _any(
-    r"no models? loaded",
+    r"no models? (?:is |are )?(?:currently )?loaded",
     r"failed to load (?:the )?model(?!.{0,300}(?:does not exist|not found))",
     r"model (?:is |was |has been )?(?:currently )?(?:loading|unloaded|reloaded|crashed|starting|not (?:loaded|ready))",
     r"model has (?:crashed|unloaded)",
@@ -169,7 +178,11 @@ RULES: tuple[Rule, ...] = (
     Rule(Kind.REFUSED, "refused by moderation", lambda e: e.code == 403 and bool(e.metadata.get("reasons"))),
     Rule(Kind.REFUSED, TOO_LONG, lambda e: e.code == 429 and e.says(_OVER_THE_LIMIT_ALONE)),
     Rule(Kind.LIMITED, "the day's quota is used up", lambda e: e.code == 429 and e.is_daily),
-    Rule(Kind.LIMITED, "too many requests", lambda e: e.code == 429),
+    Rule(
+        Kind.LIMITED,
+        "too many requests",
+        lambda e: e.code == 429 or (e.code in {400, 403, 502, 503} and e.says(_LIMITED)),
+    ),
     Rule(Kind.SERVER_ERROR, "the model has no capacity", lambda e: bool(e.availability.get("retryable"))),
     Rule(Kind.REFUSED, "the model refuses the text", lambda e: e.code in _WORDS_COUNT and e.says(_FLAGGED)),
     Rule(

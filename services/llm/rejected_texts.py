@@ -45,7 +45,8 @@ class RejectedTexts:
     def kind(self, model: str, texts: Sequence[str]) -> Kind:
         """The kind of an unexplained refusal of a request about these texts.
 
-        REFUSED if the model answers others: of a batch one post is to blame, a post alone if it was refused before.
+        REFUSED if the model answers others: of a batch one post is to blame, a post alone if it was refused before
+        and the model has answered since, or had answered and refuses no other post.
         FORBIDDEN if the model refuses post after post. Else SERVER_ERROR, after which posts try again.
         """
         known = self._models.setdefault(model, _Model())
@@ -59,5 +60,7 @@ class RejectedTexts:
         if len(known.refused) > _MOST_TEXTS:
             known.refused.popitem(last=False)
         if before is not None:
-            return Kind.REFUSED if before < known.answers else Kind.SERVER_ERROR
+            # Without others to ask about, one such post would pause the model and alarm people again and again.
+            alone = known.answers > 0 and len(known.refused_since) == 1
+            return Kind.REFUSED if before < known.answers or alone else Kind.SERVER_ERROR
         return unknown

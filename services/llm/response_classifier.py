@@ -23,9 +23,10 @@ EXCERPT = 1000
 #: JSON's escapes of NUL and of halves of surrogate pairs, which no database stores.
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-_REASONING = ("reasoning_content", "reasoning", "thinking")
+_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _FILTERED = re.compile(
-    r"filter|safety|unsafe|polic|recitation|prohibited|block|blacklist|spii|sensitive|refusal|guardrail|moderat|censor",
+    r"filter|safety|unsafe|polic|recitation|prohibited|block|blacklist|spii|sensitive|refusal|guardrail|moderat|censor|"
+    r"harm|violat|copyright|risk|armor",
     re.IGNORECASE,
 )
 _BROKEN_OFF = re.compile(r"error|fail|abort", re.IGNORECASE)
@@ -63,7 +64,7 @@ def classify(
 ) -> Classified:
     """An HTTP answer → an outcome for each of `texts`. Never raises."""
     body = _decode(reply.body)
-    error = find_error(body, reply.status, reply.headers)
+    error = find_error(_said_in_text(reply) if body is None else body, reply.status, reply.headers)
     if error is not None:
         outcome = _of_error(error, texts, now, excerpt=None if isinstance(body, dict | list) else _excerpt(reply))
         shown = mapping(body)
@@ -80,6 +81,13 @@ def _decode(body: bytes) -> Any:
         return _storable(value) if _UNSTORABLE_ESCAPE.search(body) else value
     except (ValueError, RecursionError):
         return None
+
+
+def _said_in_text(reply: Reply) -> Any:
+    """An error that is plain text; a page of HTML says nothing."""
+    text = _excerpt(reply).strip()
+    is_said = reply.status >= 300 and text and not text.startswith("<")
+    return {"message": text} if is_said else None
 
 
 def _storable(value: Any) -> Any:
@@ -187,19 +195,26 @@ def _of_post(parsed: ParsedAnswer, number: int, content: str) -> Outcome:
 def _elsewhere(message: dict[str, Any], texts: Sequence[str], rules: Rules) -> Iterator[ParsedAnswer]:
     """Answers in other fields than the content: a tool's arguments, or the reasoning."""
     calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        arguments = mapping(mapping(call).get("function")).get("arguments")
-        said = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else _text(arguments)
-        yield read_answer(said, len(texts), texts, rules=rules)
+    functions = [mapping(call).get("function") for call in calls] if isinstance(calls, list) else []
+    for function in (*functions, message.get("function_call")):
+        yield read_answer(_said(mapping(function).get("arguments")), len(texts), texts, rules=rules)
     for name in _REASONING:
-        yield read_answer(_text(message.get(name)), len(texts), texts, json_only=True, rules=rules)
+        yield read_answer(_said(message.get(name)), len(texts), texts, json_only=True, rules=rules)
 
 
 def _content(choice: dict[str, Any], message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return "".join(_text(part) or _text(mapping(part).get("text")) for part in content)
-    return _text(content) or _text(choice.get("text"))
+    return _said(message.get("content")) or _text(choice.get("text"))
+
+
+def _said(value: Any) -> str:
+    """A text, the texts of a list of parts, or JSON that the server has already parsed."""
+    if isinstance(value, list):
+        return "".join(_text(part) or _part_text(mapping(part).get("text")) for part in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) and value else _text(value)
+
+
+def _part_text(text: Any) -> str:
+    return _text(text) or _text(mapping(text).get("value"))
 
 
 def _choice(body: dict[str, Any]) -> dict[str, Any]:

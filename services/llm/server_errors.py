@@ -80,7 +80,8 @@ def find_error(body: Any, status: int, headers: Mapping[str, str]) -> ServerErro
     if not isinstance(body, dict):
         return None if 200 <= status < 300 else ServerError(status, headers=lower)
     raw = body.get("error") or _choice_error(body) or _base_error(body)
-    if raw:
+    # Some gateways send an error without a word beside each answer.
+    if raw and not (body.get("choices") and isinstance(raw, dict) and not any(raw.values())):
         return _parsed(raw, body, status, lower)
     says_why = any(isinstance(body.get(name), str) for name in ("message", "detail"))
     is_answer = 200 <= status < 300 and (bool(body.get("choices")) or not says_why)

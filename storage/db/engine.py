@@ -55,8 +55,8 @@ def parse_url(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(f"names no file: {allowed}")
         return parsed.set(drivername="sqlite+aiosqlite")
-    if "@" in (parsed.host or ""):
-        # The part of the password after its own @ would be taken for the host, and shown in messages.
+    if "@" in f"{parsed.host}{parsed.database}":
+        # The part of the password after its own @ would be taken for the host or the name, and shown in messages.
         raise DatabaseUrlError("has an @ in its password or name: write it percent-encoded, as %40")
     if backend in {"postgresql", "postgres"}:
         return _checked(libpq.with_parts_in_place(parsed.set(drivername="postgresql+asyncpg")))

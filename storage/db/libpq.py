@@ -76,6 +76,8 @@ def with_parts_in_place(url: URL) -> URL:
 def translate(url: URL) -> Address:
     """Raises ValueError, which names the parameters, if they cannot be honoured."""
     query = {name: _one(url.query, name) for name in url.query if name not in {"host", "port"}}
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise ValueError(f"has port {url.port}: the largest is 65535")
     if unknown := sorted(query.keys() - _PASSED - _SESSION - _IGNORED - _OWN):
         raise ValueError(f"has parameters that Metka does not know: {', '.join(unknown)}")
     passed = _with_ssl_mode({name: value for name, value in query.items() if name in _PASSED}, query.get("ssl"))

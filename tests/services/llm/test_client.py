@@ -204,6 +204,17 @@ async def test_an_unexplained_refusal_of_one_text_is_that_posts() -> None:
         assert await settled(asked, TEXTS[0]) is Kind.REFUSED
 
 
+async def test_an_unexplained_refusal_of_the_only_text_left_is_that_posts() -> None:
+    """The model has answered before, and refuses no other: nothing is paused until another post comes."""
+    async with asking("") as asked:
+        assert await settled(asked, TEXTS[3]) is Kind.TAGGED
+        asked.script = lambda _: UNHELPFUL
+        assert [await settled(asked, TEXTS[0]) for _ in range(2)] == [Kind.SERVER_ERROR, Kind.REFUSED]
+        # Another text is refused too: now the configuration may be at fault.
+        assert [await settled(asked, TEXTS[1]) for _ in range(2)] == [Kind.SERVER_ERROR, Kind.SERVER_ERROR]
+        assert await settled(asked, TEXTS[2]) is Kind.FORBIDDEN
+
+
 async def test_an_unexplained_refusal_of_a_batch_is_narrowed_down() -> None:
     """REFUSED splits a batch; that needs a sign that the model answers others."""
     async with asking("") as asked:

@@ -47,10 +47,10 @@ KINDS: dict[Kind, tuple[str, ...]] = {
         "choices_object",
         "choices_nested",
         "message_list",
-        "content_object",
         "status_204",
     ),
     Kind.MALFORMED: (
+        "content_object",
         "deep_content",
         "long_string",
     ),
