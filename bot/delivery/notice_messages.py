@@ -9,6 +9,7 @@ from bot.keyboards import alerts as alert_keyboards
 from bot.keyboards import channel_news as news_keyboards
 from bot.keyboards import posts as keyboards
 from bot.keyboards.following import with_follow
+from bot.keyboards.tags import with_tags
 from bot.views import alerts as alert_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news
@@ -60,6 +61,8 @@ class NoticeMessages:
             return NoticeMessage(views.gone(t, notice.post_ids[0] if notice.post_ids else 0))
         final = card.status not in {"pending", "retrying"}
         buttons = self._buttons(t, card, notice) if final else None
+        if card.status == "success":
+            buttons = with_tags(t, buttons, card, notice.telegram_id, is_card=False)
         markup = with_follow(t, buttons, notice.payload.get("follow"))
         return NoticeMessage(views.result(t, card), markup, final)
 

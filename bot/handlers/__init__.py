@@ -15,9 +15,11 @@ from bot.handlers import (
     groups,
     hashtags,
     imports,
+    post_tags,
     posts,
     retry_run,
     stats,
+    tags,
 )
 from bot.handlers import help as help_
 
@@ -30,6 +32,8 @@ def make_routers() -> list[Router]:
         help_.router(),
         retry_run.router(),
         posts.router(),
+        tags.router(),
+        post_tags.router(),
         channels.router(),
         following.router(),
         exports.router(),

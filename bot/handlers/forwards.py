@@ -4,6 +4,7 @@ from aiogram.types import Message, MessageOriginChannel
 from bot.handlers.following import not_followed
 from bot.i18n import Texts
 from bot.keyboards.following import with_follow
+from bot.keyboards.tags import with_tags
 from bot.telegram.channel_message import incoming_post
 from bot.views import forwards as views
 from bot.views import posts as post_views
@@ -47,7 +48,8 @@ async def forwarded(
         return
     card = await queries.post(receipt.post_id, user_id=user.user_id)
     if card is not None:
-        await message.answer(post_views.result(t, card), reply_markup=markup)
+        buttons = with_tags(t, None, card, user.telegram_id, is_card=False)
+        await message.answer(post_views.result(t, card), reply_markup=with_follow(t, buttons, follow))
 
 
 def router() -> Router:

@@ -27,7 +27,7 @@ async def post(message: Message, command: CommandObject, t: Texts, user: Current
     if card is None:
         await message.answer(views.missing(t))
         return
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+    markup = keyboards.card(t, card, user)
     await message.answer(views.card(t, card), reply_markup=markup)
 
 
@@ -99,7 +99,7 @@ async def details(
     if card is None:
         toast.text = t.plain("There is no such post among yours.")
         return
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+    markup = keyboards.card(t, card, user)
     await show(press, bot, views.card(t, card), markup, here=callback_data.here)
 
 

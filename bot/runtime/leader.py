@@ -45,6 +45,8 @@ from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.service import TaggingService
 from services.tags.changes import TagRewriting
 from services.tags.counting import TagCounting
+from services.tags.post_tags import PostTags
+from services.tags.vocabulary import Vocabularies
 
 #: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
@@ -131,7 +133,16 @@ class Leader:
             writer.wake()
 
         stack.enter_context(self._news.received_by(on_news))
-        return self._dispatcher(notifier, progress=progress, importer=importer, exports=exports, hashtags=hashtags)
+        vocabularies = Vocabularies(self._engine.database, utc_now, rewriting.wake)
+        return self._dispatcher(
+            notifier,
+            progress=progress,
+            importer=importer,
+            exports=exports,
+            hashtags=hashtags,
+            vocabularies=vocabularies,
+            post_tags=PostTags(self._engine.database, utc_now),
+        )
 
     def _dispatcher(self, notifier: Notifier, **delivery: Any) -> Dispatcher:
         services = self._services

@@ -35,6 +35,15 @@ class PostTags:
         key = tag_key(tag)
         return await self._change(user_id, post_id, lambda now: [each for each in now if tag_key(each) != key])
 
+    async def taken_off(self, user_id: int, post_id: int) -> tuple[str, ...]:
+        """The tags that a person took off the post, the latest last."""
+        async with self._database.read() as session:
+            post = await session.get(Post, post_id)
+            if post is None or post.user_id != user_id:
+                raise TagError(TagProblem.NO_POST)
+            changes = await hand_made.changes(session, [post_id])
+        return tuple(row.name for row in changes.get(post_id, ()) if not row.is_added)
+
     async def _change(
         self, user_id: int, post_id: int, wanted_of: Callable[[Sequence[str]], Sequence[str]]
     ) -> tuple[str, ...]:

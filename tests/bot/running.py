@@ -36,6 +36,8 @@ from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.notifications.outbox import Outbox
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
+from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database
 from tests.services.engine import running
 from tests.storage.rows import add_posts, add_user
@@ -132,6 +134,8 @@ async def running_bot(
             feeds=Feeds(database, people, public_url, utc_now),
             i18n=i18n,
             hashtags=hashtags,
+            vocabularies=Vocabularies(database, utc_now, lambda: None),
+            post_tags=PostTags(database, utc_now),
             on_update=None if metrics is None else metrics.updated,
         )
         polling = Polling(bot, dispatcher, TelegramHealth(utc_now))

@@ -19,6 +19,19 @@ from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, Remov
 from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
 from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
 from bot.keyboards.stats import RefreshStatsButton
+from bot.keyboards.tags import (
+    AddTagButton,
+    ChangedHashtagsButton,
+    PostHashtagsButton,
+    PostTagAction,
+    PostTagButton,
+    TagAction,
+    TagButton,
+    TagListButton,
+    UndoChangeButton,
+    mark,
+    searchable,
+)
 from services.following.channel_names import is_name
 from services.library.cursor import MAX_ID
 from services.library.export import ExportFormat
@@ -52,6 +65,21 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
     HashtagListButton: st.just(HashtagListButton()),
     ExportButton: st.builds(ExportButton, form=st.sampled_from(ExportFormat)),
     NewFeedLinkButton: st.just(NewFeedLinkButton()),
+    TagButton: st.builds(TagButton, action=st.sampled_from(TagAction), tag=st.integers(1, 2**63 - 1)),
+    TagListButton: st.builds(
+        TagListButton, page=st.integers(1, 1_000_000), search=st.text(max_size=80).map(searchable)
+    ),
+    UndoChangeButton: st.builds(UndoChangeButton, change=st.integers(1, 2**63 - 1)),
+    ChangedHashtagsButton: st.builds(ChangedHashtagsButton, change=st.integers(1, 2**63 - 1)),
+    PostTagButton: st.builds(
+        PostTagButton,
+        action=st.sampled_from(PostTagAction),
+        post=st.integers(1, MAX_ID),
+        mark=st.text().map(mark),
+        card=st.booleans(),
+    ),
+    AddTagButton: st.builds(AddTagButton, post=st.integers(1, MAX_ID)),
+    PostHashtagsButton: st.builds(PostHashtagsButton, post=st.integers(1, MAX_ID)),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_ID,
@@ -65,6 +93,10 @@ NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     FollowButton: lambda button: isinstance(button, FollowButton) and is_name(button.name),
     HashtagSwitchButton: lambda button: isinstance(button, HashtagSwitchButton) and -(2**53) <= button.channel <= -1,
     RemoveHashtagsButton: lambda button: isinstance(button, RemoveHashtagsButton) and 1 <= button.post <= MAX_ID,
+    TagButton: lambda button: isinstance(button, TagButton) and 1 <= button.tag < 2**63,
+    UndoChangeButton: lambda button: isinstance(button, UndoChangeButton) and 1 <= button.change < 2**63,
+    PostTagButton: lambda button: isinstance(button, PostTagButton) and 1 <= button.post <= MAX_ID,
+    AddTagButton: lambda button: isinstance(button, AddTagButton) and 1 <= button.post <= MAX_ID,
 }
 
 #: Parts of forged data: valid, nearly valid, and random.
