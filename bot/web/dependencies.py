@@ -16,6 +16,8 @@ from services.library.api_queries import ApiQueries
 from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
+from services.tags.vocabulary import Vocabularies
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Backend:
     i18n: I18n
     tagging: TaggingService
     channels: ChannelService
+    vocabularies: Vocabularies
+    post_tags: PostTags
     readiness: ReadinessCheck
     exposition: Exposition
     max_attempts: int

@@ -11,17 +11,20 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.library.api_queries import UnknownUserError
+from services.tags.errors import TagError, TagProblem
 from storage.db.engine import is_unavailable
 
 log = structlog.get_logger(__name__)
 
-METHODS = ("GET", "POST")
+METHODS = ("GET", "PATCH", "POST", "PUT")
+MISSING = {TagProblem.NOT_FOUND, TagProblem.NO_POST}
 NO_DATABASE = "The database does not answer: try again in a moment"
 
 
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(UnknownUserError, _unknown_user)  # type: ignore[arg-type]
+    app.add_exception_handler(TagError, _tag_refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(ClientDisconnect, _disconnected)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _failed)
@@ -42,6 +45,11 @@ def _allowed(request: Request) -> list[str]:
 
 async def _unknown_user(_request: Request, error: UnknownUserError) -> JSONResponse:
     return JSONResponse({"detail": f"{error}: GET /users lists them"}, 404)
+
+
+async def _tag_refused(_request: Request, error: TagError) -> JSONResponse:
+    told = error.problem[0].upper() + error.problem[1:]
+    return JSONResponse({"detail": told}, 404 if error.problem in MISSING else 409)
 
 
 async def _disconnected(_request: Request, _error: ClientDisconnect) -> None:

@@ -80,8 +80,8 @@ async def _own_names(
         if tag is not None and tag.is_banned and key not in current:
             raise TagError(TagProblem.BANNED)
         if tag is None:
-            missing.append(new_tag(user_id, name, key=key, origin="person"))
-        names.setdefault(*((tag.key, tag.name) if tag and key not in current else (key, keys[key])))
+            missing.append(new_tag(user_id, current.get(key, name), key=key, origin="person"))
+        names.setdefault(*((tag.key, tag.name) if tag and key not in current else (key, current.get(key, keys[key]))))
     await vocabulary.add_tags(session, {tag.key: tag for tag in missing}.values())
     return names
 

@@ -34,6 +34,8 @@ from services.library.feeds import Feeds
 from services.llm.client import Provider
 from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
+from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN, FAST
@@ -107,6 +109,8 @@ async def serving(
             i18n=I18n(ZoneInfo("UTC"), utc_now),
             tagging=tagging,
             channels=channels,
+            vocabularies=Vocabularies(database, utc_now, lambda: None),
+            post_tags=PostTags(database, utc_now),
             readiness=ReadinessCheck(database, tagging, lambda: web.telegram),
             exposition=Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now)),
             max_attempts=5,
