@@ -20,6 +20,7 @@ NAMES = (
     "dead",
     "many_processes",
     "million",
+    "vocabulary",
     "footprint",
 )
 

@@ -15,7 +15,7 @@ from services.llm.prompts import offer_tokens, offerable
 from services.tagging.tagging_request import FinishedRequest, TaggingRequest
 from services.tags.keys import tag_key
 from services.tags.resolution import HandMade, Resolved, Vocabulary, resolve
-from services.tags.stems import stems
+from services.tags.stems import says, stems
 from services.text import sendable
 from storage.queue.claim import ClaimedPost
 from storage.schema.tag_tables import HandMadeTag
@@ -120,8 +120,8 @@ def _without_others_tags(finished: FinishedRequest) -> FinishedRequest:
 def _without(outcome: Outcome, post: ClaimedPost, others: Collection[str]) -> Outcome:
     if outcome.kind is not Kind.TAGGED or not others:
         return outcome
-    words = stems(sendable(post.text or ""))
-    kept = tuple(tag for tag in outcome.tags if tag_key(tag) not in others or stems(tag) <= words)
+    text = sendable(post.text or "")
+    kept = tuple(tag for tag in outcome.tags if tag_key(tag) not in others or says(text, tag))
     if kept or not outcome.tags:
         return outcome._replace(tags=kept)
     return Outcome(Kind.MALFORMED, AnswerProblem.ANOTHERS.value)

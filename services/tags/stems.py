@@ -13,9 +13,18 @@ _SHORTEST = 2
 
 
 def stems(text: str) -> frozenset[str]:
+    return frozenset(_stem(word) for word in set(_words(text)))
+
+
+def says(text: str, tag: str) -> bool:
+    """Whether the text has the tag's words one after another, in any form."""
+    wanted, there = [_stem(word) for word in _words(tag)], [_stem(word) for word in _words(text)]
+    return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+
+
+def _words(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")
-    words = {word for word in _WORD.findall(plain) if len(word) >= _SHORTEST}
-    return frozenset(_stem(word) for word in words)
+    return [word for word in _WORD.findall(plain) if len(word) >= _SHORTEST]
 
 
 def _stem(word: str) -> str:

@@ -18,6 +18,8 @@ _TAGS = cast("Table", TagRow.__table__)
 _STEMS = cast("Table", TagStem.__table__)
 #: A statement's parameters are limited (SQLite 32,766), and long lists are slow to plan.
 CHUNK = 500
+#: A stem that more tags of a user have says little, and costs much.
+COMMON_STEM = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,15 @@ async def nearest(session: AsyncSession, user_id: int, stems: Collection[str], m
     """The names of the tags that share most of their stems with these, the most used first among equals."""
     if not stems:
         return []
+    rare = (
+        select(TagStem.stem)
+        .where(TagStem.user_id == user_id, TagStem.stem.in_(sorted(stems)))
+        .group_by(TagStem.stem)
+        .having(func.count() <= COMMON_STEM)
+    )
     shared = (
         select(TagStem.tag_id, func.count().label("stems"))
-        .where(TagStem.user_id == user_id, TagStem.stem.in_(sorted(stems)))
+        .where(TagStem.user_id == user_id, TagStem.stem.in_(rare))
         .group_by(TagStem.tag_id)
         .subquery()
     )
