@@ -9,6 +9,7 @@ from bot.keyboards import alerts as alert_keyboards
 from bot.keyboards import channel_news as news_keyboards
 from bot.keyboards import posts as keyboards
 from bot.keyboards.following import with_follow
+from bot.keyboards.tags import with_tags
 from bot.views import alerts as alert_views
 from bot.views import posts as views
 from bot.views.channel_news import channel_news
@@ -68,6 +69,8 @@ class NoticeMessages:
             news_buttons = keyboards.tagged_post(t, card, notice.telegram_id)
             return NoticeMessage(views.result(t, card), news_buttons, silent=True)
         buttons = self._buttons(t, card, notice) if final else None
+        if card.status == "success":
+            buttons = with_tags(t, buttons, card, notice.telegram_id, is_card=False)
         markup = with_follow(t, buttons, notice.payload.get("follow"))
         return NoticeMessage(views.result(t, card), markup, final)
 

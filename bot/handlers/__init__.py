@@ -17,10 +17,12 @@ from bot.handlers import (
     hashtags,
     imports,
     inline,
+    post_tags,
     posts,
     retry_run,
     rules,
     stats,
+    tags,
 )
 from bot.handlers import help as help_
 
@@ -34,6 +36,8 @@ def make_routers() -> list[Router]:
         retry_run.router(),
         posts.router(),
         find.router(),
+        tags.router(),
+        post_tags.router(),
         channels.router(),
         following.router(),
         exports.router(),

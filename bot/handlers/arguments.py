@@ -32,6 +32,12 @@ def parse_tag(text: str | None) -> str | None:
     return " ".join((text or "").lower().split()).lstrip("#") or None
 
 
+def parse_tag_pair(text: str | None) -> tuple[str, str] | None:
+    """From `one tag -> another`; None for anything else."""
+    parts = [part.strip() for part in re.split(r"->|=>|→", text or "")]
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
+
+
 def parse_retry(text: str | None) -> RetryArguments | None:
     """None for anything but `[force [all]] [limit]` with a limit from 1 to 1000."""
     match = re.fullmatch(r"(?:(force)(?:\s+(all))?)?\s*([0-9]{1,4})?", (text or "").strip().lower())

@@ -10,6 +10,7 @@ from bot.handlers.replies import chat_of
 from bot.i18n import Texts
 from bot.keyboards.find import TagDraftButton, tag_draft_only
 from bot.keyboards.following import with_follow
+from bot.keyboards.tags import with_tags
 from bot.telegram.channel_message import incoming_post
 from bot.telegram.middlewares import Toast
 from bot.telegram.raw_update import RawUpdate
@@ -72,7 +73,8 @@ async def tell_tags(
         return
     card = await queries.post(receipt.post_id or 0, user_id=user.user_id)
     if card is not None:
-        await bot.send_message(chat_id, post_views.result(t, card), reply_markup=markup)
+        buttons = with_follow(t, with_tags(t, None, card, user.telegram_id, is_card=False), follow)
+        await bot.send_message(chat_id, post_views.result(t, card), reply_markup=buttons)
 
 
 async def from_person(message: Message, t: Texts) -> None:

@@ -94,7 +94,7 @@ async def undo(
         return
     card = await queries.post(callback_data.post, user_id=user.scope)
     if card is not None:
-        markup = post_keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+        markup = post_keyboards.card(t, card, user)
         await show(press, bot, post_views.card(t, card), markup)
 
 

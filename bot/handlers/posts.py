@@ -65,7 +65,7 @@ async def send_card(
 
 
 def card_buttons(t: Texts, card: PostCard, user: CurrentUser, search: Search) -> InlineKeyboardMarkup | None:
-    markup = keyboards.post(t, card, details=False, admin=user.is_admin, viewer=user.telegram_id)
+    markup = keyboards.card(t, card, user)
     return with_related(t, markup, card) if search.enabled else markup
 
 

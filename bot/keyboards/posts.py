@@ -9,6 +9,8 @@ from bot.i18n import Texts
 from bot.keyboards.common import PostId, Rows, button
 from bot.keyboards.hashtags import remove_hashtags
 from bot.keyboards.retry_run import RetryAllButton
+from bot.keyboards.tags import with_tags
+from services.accounts.people import CurrentUser
 from services.library.bot_queries import FailedPage, PostCard
 
 
@@ -58,6 +60,12 @@ def tagged_post(t: Texts, card: PostCard, viewer: int) -> InlineKeyboardMarkup:
     if card.hashtags_of == viewer:
         rows.append([remove_hashtags(t, card.id)])
     return InlineKeyboardMarkup(inline_keyboard=rows)
+
+
+def card(t: Texts, shown: PostCard, viewer: CurrentUser) -> InlineKeyboardMarkup | None:
+    """Of a message that shows the whole card."""
+    markup = post(t, shown, details=False, admin=viewer.is_admin, viewer=viewer.telegram_id)
+    return with_tags(t, markup, shown, viewer.telegram_id, is_card=True)
 
 
 def _actions(card: PostCard, *, details: bool, admin: bool) -> list[PostAction]:

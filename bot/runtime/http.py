@@ -17,6 +17,8 @@ from services.clock import utc_now
 from services.ingest.api_posts import ApiPosts
 from services.library.api_queries import ApiQueries
 from services.metrics import MetricsReader
+from services.tags.post_tags import PostTags
+from services.tags.vocabulary import Vocabularies
 
 
 @asynccontextmanager
@@ -47,6 +49,8 @@ def _backend(engine: Engine, services: Services, reception: Reception, expositio
         tagging=services.tagging,
         rules=services.rules,
         channels=services.channels,
+        vocabularies=Vocabularies(database, utc_now, lambda: None),
+        post_tags=PostTags(database, utc_now),
         readiness=ReadinessCheck(database, services.tagging, reception.health.look),
         exposition=exposition,
         max_attempts=settings.tagging_max_attempts,

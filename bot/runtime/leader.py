@@ -51,7 +51,9 @@ from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
 from services.tags.changes import TagRewriting
 from services.tags.counting import TagCounting
+from services.tags.post_tags import PostTags
 from services.tags.user_rules import UserRules
+from services.tags.vocabulary import Vocabularies
 
 #: Longer than GRACE_SECONDS of the handlers.
 TERM_SECONDS = 13.0
@@ -146,7 +148,16 @@ class Leader:
             writer.wake()
 
         stack.enter_context(self._news.received_by(on_news))
-        return self._dispatcher(notifier, progress=progress, importer=importer, exports=exports, hashtags=hashtags)
+        vocabularies = Vocabularies(self._engine.database, utc_now, rewriting.wake)
+        return self._dispatcher(
+            notifier,
+            progress=progress,
+            importer=importer,
+            exports=exports,
+            hashtags=hashtags,
+            vocabularies=vocabularies,
+            post_tags=PostTags(self._engine.database, utc_now),
+        )
 
     def _dispatcher(self, notifier: Notifier, **delivery: Any) -> Dispatcher:
         services = self._services

@@ -11,7 +11,7 @@ from bot.web.head_as_get import HeadAsGet
 from bot.web.pages import add_pages
 from bot.web.rate_limit import RATE, AddressRateLimit
 from bot.web.request_id import RequestId
-from bot.web.routers import feeds, health, metrics, new_posts, posts, posts_stream, rules, users
+from bot.web.routers import feeds, health, metrics, new_posts, posts, posts_stream, rules, tags, users
 from bot.web.routers.webhook import TelegramWebhook, make_router
 
 DESCRIPTION = (
@@ -36,7 +36,7 @@ def make_web_app(backend: Backend, *, webhook: TelegramWebhook | None = None, ra
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     api.state.backend = backend
-    for topic in (posts, new_posts, posts_stream, users, rules, feeds, health, metrics):
+    for topic in (posts, new_posts, posts_stream, users, rules, tags, feeds, health, metrics):
         api.include_router(topic.router)
     if webhook is not None:
         api.include_router(make_router(webhook))

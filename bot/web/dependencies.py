@@ -16,7 +16,9 @@ from services.library.api_queries import ApiQueries
 from services.library.cursor import MAX_ID
 from services.library.feeds import Feeds
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
 from services.tags.user_rules import UserRules
+from services.tags.vocabulary import Vocabularies
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Backend:
     tagging: TaggingService
     rules: UserRules
     channels: ChannelService
+    vocabularies: Vocabularies
+    post_tags: PostTags
     readiness: ReadinessCheck
     exposition: Exposition
     max_attempts: int

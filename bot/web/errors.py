@@ -11,12 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from services.library.api_queries import UnknownUserError
+from services.tags.errors import TagError, TagProblem
 from services.tags.rules import RuleError, RuleProblem
 from storage.db.engine import is_unavailable, unavailable_reason
 
 log = structlog.get_logger(__name__)
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "PATCH", "POST", "PUT", "DELETE")
+MISSING = {TagProblem.NOT_FOUND, TagProblem.NO_POST}
 NO_DATABASE = "The database does not answer: try again in a moment"
 
 
@@ -24,6 +26,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(UnknownUserError, _unknown_user)  # type: ignore[arg-type]
     app.add_exception_handler(RuleError, _rule_error)  # type: ignore[arg-type]
+    app.add_exception_handler(TagError, _tag_refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(ClientDisconnect, _disconnected)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _failed)
@@ -53,8 +56,12 @@ async def _rule_error(_request: Request, error: RuleError) -> JSONResponse:
     return JSONResponse({"detail": [problem]}, 422)
 
 
-def _sentence(problem: RuleProblem) -> str:
+def _sentence(problem: RuleProblem | TagProblem) -> str:
     return problem.value[0].upper() + problem.value[1:]
+
+
+async def _tag_refused(_request: Request, error: TagError) -> JSONResponse:
+    return JSONResponse({"detail": _sentence(error.problem)}, 404 if error.problem in MISSING else 409)
 
 
 async def _disconnected(_request: Request, _error: ClientDisconnect) -> None:

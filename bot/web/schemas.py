@@ -1,4 +1,4 @@
-"""The JSON that the HTTP API takes and answers. Posts, users, channels and tags are dataclasses of
+"""The JSON that the HTTP API takes and answers. Posts, users and channels are dataclasses of
 `services.library.api_queries`."""
 
 import re
@@ -13,8 +13,11 @@ from services.following.service import FetchResult
 from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from services.library import api_queries, cursor
 from services.tags import user_rules
+from services.tags.post_tags import MOST_ON_A_POST
 from services.tags.rules import LONGEST_INSTRUCTION, MOST_TAGS, RuleSettings
+from services.tags.spelling import LONGEST_NAME
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
+from storage.tags.lists import TagCard
 
 Status = Literal["pending", "success", "failed", "retrying", "skipped"]
 MAX_POSTS = 1000
@@ -226,10 +229,66 @@ class Channels(_Answer):
     channels: list[api_queries.ListedChannel]
 
 
-class Tags(_Answer):
-    """A user's tags, the most frequent first."""
+class Tag(_Answer):
+    """A tag, and how many of the user's posts have it."""
 
-    tags: list[api_queries.TagCount]
+    id: int
+    tag: str
+    count: int
+    state: Literal["offered", "hidden", "banned"] = Field(
+        description="offered to models; hidden: not offered, but taken; banned: given to no post again"
+    )
+
+    @classmethod
+    def of(cls, card: TagCard) -> Self:
+        """Convert the service's card."""
+        return cls.model_validate({"id": card.id, "tag": card.name, "count": card.uses, "state": card.state})
+
+
+class Tags(_Answer):
+    """A page of a user's tags, the most frequent first. `total`: of all pages."""
+
+    tags: list[Tag]
+    total: int
+
+
+class TagChanged(_Answer):
+    """A change of a tag, and the tag as it is now; of a merge the one that stays."""
+
+    change_id: int
+    tag: Tag
+
+
+class PostTagsSet(_Answer):
+    """A post's tags, in the user's own spellings."""
+
+    post_id: int
+    tags: list[str]
+
+
+TagName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewName(_Body):
+    """A tag's new name."""
+
+    name: TagName
+
+
+class MergeInto(_Body):
+    """The tag that stays, in any spelling."""
+
+    into: TagName
+
+
+class NewTags(_Body):
+    """All tags of a post."""
+
+    tags: Annotated[list[TagName], Field(max_length=MOST_ON_A_POST)]
 
 
 class TagRules(BaseModel):

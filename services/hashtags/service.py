@@ -122,6 +122,25 @@ class ChannelHashtags:
         self._wake()
         return UndoResult.BEGUN
 
+    async def count_changed(self, telegram_id: int, user_id: int, change_id: int) -> int:
+        """Posts with hashtags in the person's channels that a change of the user's tags touched."""
+        async with self._database.read() as session:
+            return await rows.count_changed(session, telegram_id, user_id, change_id)
+
+    async def write_changed(self, telegram_id: int, user_id: int, change_id: int) -> int:
+        """Queue edits of those posts, which get the tags that they have now. Returns how many."""
+        async with self._database.write() as session:
+            count = await rows.rewrite_changed(session, telegram_id, user_id, change_id)
+        self._wake()
+        return count
+
+    async def write_post(self, telegram_id: int, post_id: int) -> int:
+        """The same for one post."""
+        async with self._database.write() as session:
+            count = await rows.rewrite_post(session, telegram_id, post_id)
+        self._wake()
+        return count
+
     async def due(self, without: Collection[int] = ()) -> list[MessageEdit]:
         """The edits to make now, one per channel, except in the channels `without`.
 

@@ -1,4 +1,4 @@
-"""What the HTTP API reads: users, and a user's channels, tags, posts and counts."""
+"""What the HTTP API reads: users, and a user's channels, posts and counts."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -52,14 +52,6 @@ class ListedChannel:
     is_active: bool
     last_parsed_at: datetime | None
     posts: int
-
-
-@dataclass(frozen=True, slots=True)
-class TagCount:
-    """A tag, and the number of a user's posts with it."""
-
-    tag: str
-    count: int
 
 
 # Not frozen: creating a frozen one takes six times as long, and a page has a thousand.
@@ -158,14 +150,6 @@ class ApiQueries:
             if not rows:
                 await _check_user(session, user_id)
         return [_channel(row) for row in rows]
-
-    async def tags(self, user_id: int, limit: int) -> list[TagCount]:
-        async with self._database.read() as session:
-            await lists.begin_view(session)
-            counted = await lists.tag_counts(session, user_id, limit)
-            if not counted:
-                await _check_user(session, user_id)
-        return [TagCount(tag, count) for tag, count in counted]
 
     async def posts(
         self,

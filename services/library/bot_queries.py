@@ -45,6 +45,7 @@ class PostCard:
 
     Attributes:
         skipped: a person skipped it. leased: a worker has it.
+        owner_telegram_id: Telegram id of the user whose post it is.
         hashtags_of: Telegram id of the owner of the channel in which its hashtags stand.
         gone_at: when it was found deleted in its channel.
     """
@@ -63,6 +64,7 @@ class PostCard:
     skipped: bool
     leased: bool
     attempt_log: tuple[AttemptView, ...] = ()
+    owner_telegram_id: int | None = None
     hashtags_of: int | None = None
     gone_at: datetime | None = None
 
@@ -151,6 +153,7 @@ def _card(row: Any, now: datetime, attempts: list[Attempt] | None = None) -> Pos
         failure_kind=row.failure_kind,
         skipped=row.skipped_at is not None,
         leased=row.lease_expires_at is not None and row.lease_expires_at > now,
+        owner_telegram_id=row.telegram_id,
         attempt_log=tuple(_attempt(attempt) for attempt in attempts or ()),
         gone_at=row.gone_at,
     )

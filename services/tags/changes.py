@@ -122,7 +122,8 @@ async def _restore(session: AsyncSession, change: TagChange) -> None:
 async def _merged(session: AsyncSession, change: TagChange) -> tuple[set[str], set[str], TagRow]:
     """Keys of the tags that were merged, keys of what they were merged into, and the tag that is that now."""
     # The tag's own aliases lead to the other tag since: the journal knows them.
-    merged = [await session.get_one(TagRow, int(tag_id)) for tag_id in change.before["merged_into"]]
+    # The alias that a rename made is gone after its Undo.
+    merged = [await session.get(TagRow, int(tag_id)) for tag_id in change.before["merged_into"]]
     into = await session.get_one(TagRow, change.into_id)
     final = into if into.merged_into is None else await session.get_one(TagRow, into.merged_into)
-    return {tag.key for tag in merged}, {into.key, final.key}, final
+    return {tag.key for tag in merged if tag is not None}, {into.key, final.key}, final

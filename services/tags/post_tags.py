@@ -35,6 +35,15 @@ class PostTags:
         key = tag_key(tag)
         return await self._change(user_id, post_id, lambda now: [each for each in now if tag_key(each) != key])
 
+    async def taken_off(self, user_id: int, post_id: int) -> tuple[str, ...]:
+        """The tags that a person took off the post, the latest last."""
+        async with self._database.read() as session:
+            post = await session.get(Post, post_id)
+            if post is None or post.user_id != user_id:
+                raise TagError(TagProblem.NO_POST)
+            changes = await hand_made.changes(session, [post_id])
+        return tuple(row.name for row in changes.get(post_id, ()) if not row.is_added)
+
     async def _change(
         self, user_id: int, post_id: int, wanted_of: Callable[[Sequence[str]], Sequence[str]]
     ) -> tuple[str, ...]:
@@ -71,8 +80,8 @@ async def _own_names(
         if tag is not None and tag.is_banned and key not in current:
             raise TagError(TagProblem.BANNED)
         if tag is None:
-            missing.append(new_tag(user_id, name, key=key, origin="person"))
-        names.setdefault(*((tag.key, tag.name) if tag and key not in current else (key, keys[key])))
+            missing.append(new_tag(user_id, current.get(key, name), key=key, origin="person"))
+        names.setdefault(*((tag.key, tag.name) if tag and key not in current else (key, current.get(key, keys[key]))))
     await vocabulary.add_tags(session, {tag.key: tag for tag in missing}.values())
     return names
 

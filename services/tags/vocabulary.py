@@ -63,14 +63,23 @@ class Vocabularies:
         async with self._database.read() as session:
             return await _card(session, user_id, tag_id)
 
-    async def find(self, user_id: int, name: str) -> TagCard:
-        """The tag that this spelling stands for, after its alias."""
+    async def find(self, user_id: int, name: str, *, or_id: bool = False) -> TagCard:
+        """The tag that this spelling stands for, after its alias. `or_id`: it may be the tag's id instead."""
         await self._count(user_id)
         async with self._database.read() as session:
-            tag = await vocabulary.find_tag(session, user_id, tag_key(name))
-            if tag is None:
-                raise TagError(TagProblem.NOT_FOUND)
+            tag = await _spelled(session, user_id, name, or_id=or_id)
             return await _card(session, user_id, tag.merged_into or tag.id)
+
+    async def last_change(self, user_id: int, name: str) -> int:
+        """The last change of the tag with this spelling or id, to be undone; a merge into it counts, too."""
+        async with self._database.read() as session:
+            tag = await _spelled(session, user_id, name, or_id=True)
+            change = await journal.last_change(session, user_id, tag.id)
+            if change is None or tag.merged_into is None:
+                change = await journal.last_change(session, user_id, tag.merged_into or tag.id, merges=True)
+            if change is None:
+                raise TagError(TagProblem.NOTHING_TO_UNDO)
+            return change.id
 
     async def newest_posts(self, user_id: int, tag_id: int, limit: int = 5) -> list[PostOfTag]:
         async with self._database.read() as session:
@@ -206,6 +215,16 @@ async def _own(session: AsyncSession, user_id: int, tag_id: int) -> TagRow:
     return tag
 
 
+async def _spelled(session: AsyncSession, user_id: int, name: str, *, or_id: bool) -> TagRow:
+    """The row of this key, which may be an alias."""
+    tag = await vocabulary.find_tag(session, user_id, tag_key(name))
+    if tag is None and or_id and name.isascii() and name.isdigit() and int(name) < 2**63:
+        tag = await session.get(TagRow, int(name))
+    if tag is None or tag.user_id != user_id:
+        raise TagError(TagProblem.NOT_FOUND)
+    return tag
+
+
 async def _named(session: AsyncSession, user_id: int, name: str) -> TagRow:
     """The tag of this spelling, added if the user has none."""
     key = tag_key(name)
@@ -257,6 +276,9 @@ async def _undo(session: AsyncSession, change: TagChange) -> None:
                 await session.delete(alias)
         await vocabulary.rename(session, tag, before["name"], stems(before["name"]))
     else:
+        into = tag.merged_into
         for tag_id, merged_into in before["merged_into"].items():
-            row = await session.get_one(TagRow, int(tag_id))
-            row.merged_into = merged_into
+            row = await session.get(TagRow, int(tag_id))
+            # An alias that has left since, by an Undo of its own, stays as it is.
+            if row is not None and row.merged_into == into:
+                row.merged_into = merged_into

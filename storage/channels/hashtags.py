@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, and_, delete, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, literal, or_, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema.index_conditions import HASHTAGS_OPEN
 from storage.schema.source_tables import HashtagRow
 from storage.schema.tables import ChannelOwner, Post
+from storage.schema.tag_tables import TagChange, TagChangePost
 
 #: Channels listed for one person: a message can have a hundred buttons.
 MOST_CHANNELS = 40
@@ -50,6 +51,45 @@ async def tags_came(session: AsyncSession, post_ids: Collection[int]) -> None:
         .values(state="waiting")
         .execution_options(synchronize_session=False)
     )
+
+
+def _written_by(telegram_id: int) -> ColumnElement[bool]:
+    """The hashtags stand in a channel of this person, where hashtags are on."""
+    channels = select(ChannelOwner.telegram_channel_id).where(
+        ChannelOwner.owner_telegram_id == telegram_id,
+        ChannelOwner.hashtags_since.is_not(None),
+        ChannelOwner.removed_at.is_(None),
+    )
+    return and_(HashtagRow.state == "written", HashtagRow.chat_id.in_(channels))
+
+
+def _of_change(user_id: int, change_id: int) -> ColumnElement[bool]:
+    touched = (
+        select(TagChangePost.post_id)
+        .join(TagChange, TagChange.id == TagChangePost.change_id)
+        .where(TagChange.id == change_id, TagChange.user_id == user_id)
+    )
+    return HashtagRow.post_id.in_(touched)
+
+
+async def count_changed(session: AsyncSession, telegram_id: int, user_id: int, change_id: int) -> int:
+    """Messages with hashtags whose posts a change of a vocabulary touched."""
+    query = select(func.count()).select_from(HashtagRow)
+    query = query.where(_written_by(telegram_id), _of_change(user_id, change_id))
+    return (await session.execute(query)).scalar_one()
+
+
+async def rewrite_changed(session: AsyncSession, telegram_id: int, user_id: int, change_id: int) -> int:
+    return await _rewrite(session, _written_by(telegram_id), _of_change(user_id, change_id))
+
+
+async def rewrite_post(session: AsyncSession, telegram_id: int, post_id: int) -> int:
+    return await _rewrite(session, _written_by(telegram_id), HashtagRow.post_id == post_id)
+
+
+async def _rewrite(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
+    statement = update(HashtagRow).where(*conditions).values(state="waiting").returning(HashtagRow.post_id)
+    return len((await session.execute(statement.execution_options(synchronize_session=False))).all())
 
 
 def is_any_ready(without: Collection[int] = ()) -> Select[tuple[bool]]:

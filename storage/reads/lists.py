@@ -1,9 +1,7 @@
 """The HTTP API's lists: users, channels, tags, and pages of posts."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from heapq import nsmallest
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -27,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.reads import overview
 from storage.schema import parser_tables
 from storage.schema.tables import Channel, Post, User, UserChannel
-from storage.schema.types import UtcDateTime, is_tag, strings_in
+from storage.schema.types import UtcDateTime, is_tag
 
 #: Posts that one statement looks through: decoding their tags blocks the event loop.
 PIECE = 2000
@@ -75,16 +73,6 @@ async def channels(session: AsyncSession, user_id: int) -> Sequence[Row[Any]]:
         .order_by(Channel.id)
     )
     return cast("Sequence[Row[Any]]", (await session.execute(query)).all())
-
-
-async def tag_counts(session: AsyncSession, user_id: int, limit: int) -> list[tuple[str, int]]:
-    """A user's tags and the number of posts with each, the most frequent first; call `begin_view` before."""
-    counted: Counter[str] = Counter()
-    async for texts in _tags_in_pieces(session, user_id):
-        for text in texts:
-            counted.update(set(strings_in(text)))
-    tags = (pair for pair in counted.items() if is_tag(pair[0]))
-    return nsmallest(limit, tags, key=lambda pair: (-pair[1], pair[0]))
 
 
 async def posts(
@@ -169,17 +157,6 @@ async def _last_of_piece(session: AsyncSession, user_id: int, conditions: list[A
     """The id of the piece's last post, from the index alone; None if the piece is shorter."""
     query = _newest(select(Post.id).where(Post.user_id == user_id, *conditions), 1).offset(PIECE - 1)
     return (await session.execute(query)).scalar_one_or_none()
-
-
-async def _tags_in_pieces(session: AsyncSession, user_id: int) -> AsyncIterator[list[str]]:
-    seen: list[Any] = []
-    while True:
-        query: Select[*tuple[Any, ...]] = select(Post.id, literal_column("CAST(posts.tags AS TEXT)").label("tags"))
-        rows = (await session.execute(_newest(query.where(Post.user_id == user_id, *seen), PIECE))).all()
-        yield [row.tags for row in rows]
-        if len(rows) < PIECE:
-            return
-        seen = [_is_behind(user_id, rows[-1].id)]
 
 
 def _page(

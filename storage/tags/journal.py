@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, func, or_, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,10 +40,13 @@ async def open_changes(session: AsyncSession) -> list[int]:
     return list((await session.execute(query)).scalars())
 
 
-async def last_change(session: AsyncSession, user_id: int, tag_id: int) -> TagChange | None:
-    """The newest change of the tag that is not undone."""
+async def last_change(session: AsyncSession, user_id: int, tag_id: int, *, merges: bool = False) -> TagChange | None:
+    """The newest change of the tag that is not undone. `merges`: merges of others into it count, too."""
+    of_tag = TagChange.tag_id == tag_id
     query = select(TagChange).where(
-        TagChange.user_id == user_id, TagChange.tag_id == tag_id, TagChange.undone_at.is_(None)
+        TagChange.user_id == user_id,
+        or_(of_tag, TagChange.into_id == tag_id) if merges else of_tag,
+        TagChange.undone_at.is_(None),
     )
     return (await session.execute(query.order_by(TagChange.id.desc()).limit(1))).scalar_one_or_none()
 

@@ -39,7 +39,9 @@ from services.library.search import Search
 from services.notifications.outbox import Outbox
 from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
 from services.tags.user_rules import UserRules
+from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database
 from tests.services.engine import CHAIN, running
 from tests.storage.rows import add_posts, add_user
@@ -144,6 +146,8 @@ async def running_bot(
             feeds=Feeds(database, people, public_url, utc_now),
             i18n=i18n,
             hashtags=hashtags,
+            vocabularies=Vocabularies(database, utc_now, lambda: None),
+            post_tags=PostTags(database, utc_now),
             on_update=None if metrics is None else metrics.updated,
             press_answered_within=press_answered_within,
         )

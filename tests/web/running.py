@@ -36,7 +36,9 @@ from services.library.search import Search
 from services.llm.client import Provider
 from services.metrics import MetricsReader
 from services.tagging.service import TaggingService
+from services.tags.post_tags import PostTags
 from services.tags.user_rules import UserRules
+from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database, parse_url
 from tests.proxy import Proxy, proxied
 from tests.services.engine import CHAIN, FAST
@@ -112,6 +114,8 @@ async def serving(
             tagging=tagging,
             rules=UserRules(database, utc_now),
             channels=channels,
+            vocabularies=Vocabularies(database, utc_now, lambda: None),
+            post_tags=PostTags(database, utc_now),
             readiness=ReadinessCheck(database, tagging, lambda: web.telegram),
             exposition=Exposition(Metrics(CHAIN, "1"), MetricsReader(database, CHAIN, enabled=enabled, clock=utc_now)),
             max_attempts=5,

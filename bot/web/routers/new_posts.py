@@ -1,24 +1,17 @@
 import asyncio
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 
 from bot.web.dependencies import BackendDep, OwnUserId, known_query
+from bot.web.request_body import documented, parse_body
 from bot.web.schemas import PROBLEMS, NewPost, NewPosts, PostsTaken, TakenPost
 from services.ingest.api_posts import ApiPost
 from services.sources.base import SourceChannel, SourcePost
 
 router = APIRouter(tags=["posts"], dependencies=[Depends(known_query)], responses=PROBLEMS)
-MAX_PROBLEMS = 100
-_BODY = {"required": True, "content": {"application/json": {"schema": NewPosts.json_schema()}}}
 
 
-@router.post(
-    "/users/{user_id}/posts",
-    status_code=202,
-    openapi_extra={"requestBody": _BODY},
-)
+@router.post("/users/{user_id}/posts", status_code=202, openapi_extra=documented(NewPosts.json_schema()))
 async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) -> PostsTaken:
     """Store posts of channels for a user, and queue them for tags: all of them, or (with an error) none.
 
@@ -27,7 +20,7 @@ async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) 
     """
     await backend.listing.check_user(user_id)
     # FastAPI would read a body of 32 MiB before it knows the caller, and parse it in the event loop.
-    given = await asyncio.to_thread(_parse, await request.body())
+    given = await asyncio.to_thread(parse_body, await request.body(), NewPosts)
     receipt = await backend.api_posts.store(user_id, [_api_post(post) for post in given.posts])
     return PostsTaken(
         user_id=user_id,
@@ -38,14 +31,6 @@ async def take_posts(user_id: OwnUserId, backend: BackendDep, request: Request) 
         queued=receipt.queued,
         posts=[TakenPost.model_validate(taken) for taken in receipt.posts],
     )
-
-
-def _parse(body: bytes) -> NewPosts:
-    try:
-        return NewPosts.model_validate_json(body)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
-        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
 
 
 def _api_post(post: NewPost) -> ApiPost:

@@ -29,12 +29,6 @@ async def list_channels(user_id: OwnUserId, backend: BackendDep) -> schemas.Chan
     return schemas.Channels(channels=await backend.listing.channels(user_id))
 
 
-@router.get("/users/{user_id}/tags")
-async def list_tags(user_id: OwnUserId, backend: BackendDep, limit: Limit = 1000) -> schemas.Tags:
-    """A user's tags with how many posts have each, the most frequent first."""
-    return schemas.Tags(tags=await backend.listing.tags(user_id, limit))
-
-
 @router.post("/users/{user_id}/channels/parse", status_code=202)
 async def parse_channels(user_id: OwnUserId, backend: BackendDep) -> schemas.ParseQueued:
     """Fetch a user's public channels now: those that were added with /add and are not paused.

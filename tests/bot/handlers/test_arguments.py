@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.handlers.arguments import RetryArguments, parse_post, parse_post_id, parse_retry
+from bot.handlers.arguments import RetryArguments, parse_post, parse_post_id, parse_retry, parse_tag_pair
 from bot.handlers.groups import is_addressed
 from bot.views.posts import post_in
 from services.library.cursor import MAX_ID
@@ -32,6 +32,23 @@ from services.library.message_links import MessageLink
 )
 def test_a_posts_id(text: str | None, post_id: int | None) -> None:
     assert parse_post_id(text) == post_id
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("ии -> нейросети", ("ии", "нейросети")),
+        ("c++→c#", ("c++", "c#")),
+        ("a b=>c-d", ("a b", "c-d")),
+        ("a ->", None),
+        ("-> b", None),
+        ("a -> b -> c", None),
+        ("a > b", None),
+        (None, None),
+    ],
+)
+def test_two_tags(text: str | None, pair: tuple[str, str] | None) -> None:
+    assert parse_tag_pair(text) == pair
 
 
 @pytest.mark.parametrize(

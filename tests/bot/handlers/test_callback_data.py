@@ -22,6 +22,19 @@ from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
 from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
 from bot.keyboards.rules import RuledChannelsButton, RulesAction, RulesButton
 from bot.keyboards.stats import RefreshStatsButton, SendNowButton
+from bot.keyboards.tags import (
+    AddTagButton,
+    ChangedHashtagsButton,
+    PostHashtagsButton,
+    PostTagAction,
+    PostTagButton,
+    TagAction,
+    TagButton,
+    TagListButton,
+    UndoChangeButton,
+    mark,
+    searchable,
+)
 from services.following.channel_names import is_name
 from services.library.cursor import MAX_ID
 from services.library.export import ExportFormat
@@ -72,6 +85,21 @@ BUTTONS: dict[type[CallbackData], st.SearchStrategy[CallbackData]] = {
         is_on=st.none() | st.booleans(),
     ),
     RuledChannelsButton: st.builds(RuledChannelsButton, page=st.integers(1, 1_000_000)),
+    TagButton: st.builds(TagButton, action=st.sampled_from(TagAction), tag=st.integers(1, 2**63 - 1)),
+    TagListButton: st.builds(
+        TagListButton, page=st.integers(1, 1_000_000), search=st.text(max_size=80).map(searchable)
+    ),
+    UndoChangeButton: st.builds(UndoChangeButton, change=st.integers(1, 2**63 - 1)),
+    ChangedHashtagsButton: st.builds(ChangedHashtagsButton, change=st.integers(1, 2**63 - 1)),
+    PostTagButton: st.builds(
+        PostTagButton,
+        action=st.sampled_from(PostTagAction),
+        post=st.integers(1, MAX_ID),
+        mark=st.text().map(mark),
+        card=st.booleans(),
+    ),
+    AddTagButton: st.builds(AddTagButton, post=st.integers(1, MAX_ID)),
+    PostHashtagsButton: st.builds(PostHashtagsButton, post=st.integers(1, MAX_ID)),
 }
 NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     PostButton: lambda button: isinstance(button, PostButton) and 1 <= button.post <= MAX_ID,
@@ -88,6 +116,10 @@ NUMBERS: dict[type[CallbackData], Callable[[CallbackData], bool]] = {
     FindPageButton: lambda button: isinstance(button, FindPageButton) and 1 <= button.page <= MOST_FOUND,
     LatestPageButton: lambda button: isinstance(button, LatestPageButton) and 1 <= button.page <= MOST_FOUND,
     RelatedButton: lambda button: isinstance(button, RelatedButton) and 1 <= button.post <= MAX_ID,
+    TagButton: lambda button: isinstance(button, TagButton) and 1 <= button.tag < 2**63,
+    UndoChangeButton: lambda button: isinstance(button, UndoChangeButton) and 1 <= button.change < 2**63,
+    PostTagButton: lambda button: isinstance(button, PostTagButton) and 1 <= button.post <= MAX_ID,
+    AddTagButton: lambda button: isinstance(button, AddTagButton) and 1 <= button.post <= MAX_ID,
 }
 
 #: Parts of forged data: valid, nearly valid, and random.

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from bot.delivery import hashtag_writer as product
 from bot.keyboards.hashtags import HashtagSwitchButton, RemoveHashtagsButton
+from bot.keyboards.tags import ChangedHashtagsButton
 from bot.telegram.dispatcher import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
@@ -226,6 +227,30 @@ async def test_new_tags_take_the_place_of_the_old_hashtags(bot: Running, telegra
     await telegram.wait_for(lambda: message(bot, number)["text"] == f"{TEXT}\n\n#other_tags #Tram", 20)
 
 
+async def test_hashtags_follow_a_change_of_tags_when_the_person_asks(bot: Running, telegram: TelegramSandbox) -> None:
+    """Of a merge, of its Undo, and of a tag that was taken off by hand; nothing before the button is pressed."""
+    await switch_on(bot)
+    number = telegram.channel_post(CHANNEL, TEXT)
+    before = (await with_hashtags(bot, number))["text"]
+    row = await in_state(bot, number, "written")
+    name = ((await post_of(bot, number)).tags or [""])[0]
+    merged = await bot.say(BEN, f"/merge {name} -> мост")
+    foreign = ChangedHashtagsButton(change=1).pack()
+    assert "нет" in (await telegram.press(ANNA, merged["message_id"], foreign, chat_id=ANNA, forge=True)).text
+    assert message(bot, number)["text"] == before
+    assert "change: 1," in (await telegram.press(BEN, merged["message_id"], "#️⃣ Change the hashtags too (1)")).text
+    assert "#мост" in (await with_hashtags(bot, number, edits=2))["text"]
+    await in_state(bot, number, "written")
+    await telegram.press(BEN, merged["message_id"], "↩️ Undo")
+    await telegram.press(BEN, merged["message_id"], "#️⃣ Change the hashtags too (1)")
+    assert (await with_hashtags(bot, number, edits=3))["text"] == before
+    await in_state(bot, number, "written")
+    card = await bot.say(BEN, f"/post {row.post_id}")
+    await telegram.press(BEN, card["message_id"], f"✖️ {name}")
+    await telegram.press(BEN, card["message_id"], "#️⃣ Change the hashtags too")
+    assert f"#{name}" not in (await with_hashtags(bot, number, edits=4))["text"]
+
+
 async def test_undo_puts_the_post_back_for_good(bot: Running, telegram: TelegramSandbox) -> None:
     await switch_on(bot)
     number = telegram.channel_post(CHANNEL, TEXT, entities=[BOLD])
@@ -239,8 +264,8 @@ async def test_undo_puts_the_post_back_for_good(bot: Running, telegram: Telegram
     assert (shown["text"], shown["entities"]) == (TEXT, [BOLD])
     again = RemoveHashtagsButton(post=row.post_id, here=True).pack()
     assert "any more" in (await telegram.press(BEN, card["message_id"], again, forge=True)).text
-    card = await bot.say(BEN, f"/post {row.post_id}")
-    assert [each["text"] for each in telegram.buttons(BEN, card["message_id"])] == ["🔗 Related posts"]
+    buttons = telegram.buttons(BEN, (await bot.say(BEN, f"/post {row.post_id}"))["message_id"])
+    assert "↩️ Remove hashtags" not in [button["text"] for button in buttons]
     answer = await bot.say(BEN, f"/regen {row.post_id}")
     await bot.shows(BEN, f"✅ #{row.post_id}", answer["message_id"])
     await with_hashtags(bot, telegram.channel_post(CHANNEL, "A tram line is closed for repairs in June"))

@@ -92,6 +92,17 @@ async def test_a_merge_rewrites_posts_and_undo_restores_them(database: Database,
     assert ("ии", 2) in await shown(vocabularies)
 
 
+async def test_a_tag_that_left_a_chain_is_not_drawn_back(vocabularies: Vocabularies) -> None:
+    """The first merge is undone before the second; the alias of a rename that was undone, too, is gone."""
+    first, second = await vocabularies.find(1, "россия"), await vocabularies.find(1, "нейросеть")
+    renamed = await vocabularies.rename(1, first.id, "рф")
+    one = await vocabularies.merge(1, first.id, second.id)
+    two = await vocabularies.merge(1, second.id, "погода")
+    for change in (one, renamed, two):
+        await vocabularies.undo(1, change.change_id)
+    assert [(await vocabularies.find(1, tag.name)).id for tag in (first, second)] == [first.id, second.id]
+
+
 async def test_chains_of_merges_are_flat_and_undone_in_any_order(
     database: Database, vocabularies: Vocabularies
 ) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.engine import Database
 from storage.reads import lists
-from tests.statements import noted
 from tests.storage.plan import plan_of
 from tests.storage.rows import NOW, add_posts, add_user
 
@@ -51,16 +50,3 @@ async def test_a_page_is_read_from_its_index(
         condition = next(line for line in plan.splitlines() if "Index Cond" in line and "posted_at" in line)
         assert "user_id" in condition, plan
         assert "Filter" not in plan, plan
-
-
-async def test_the_tags_of_many_posts_are_decoded_piece_by_piece(database: Database) -> None:
-    """The event loop stands while it decodes a piece: no statement brings more than PIECE posts' tags."""
-    posts = 2 * lists.PIECE + 1
-    async with database.write() as session:
-        await add_user(session, 1)
-        await add_posts(session, 1, posts, tagging_status="success", tags=["city", "city", "news"])
-    with noted(database) as statements:
-        async with database.read() as session:
-            await lists.begin_view(session)
-            assert await lists.tag_counts(session, 1, 9) == [("city", posts), ("news", posts)]
-    assert statements.about("CAST(posts.tags AS TEXT)") == 3
