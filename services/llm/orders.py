@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from services.llm.word_forms import Words, key, plain
 
+#: Words of texts as `plain` makes them: й is и. In languages other than these, `spread` finds an order by its tags.
 _TAGS = re.compile(
     r"\b(?:х[еэ]ш)?-?т[еэ]г(?:и|ов|ам|ами|ах|а|ом|у|е)?\b|\bметк(?:и|а|у|ам|ами|ах|ои)\b|\bметок\b"
     r"|\bключев\w+ слов|\bмітк\w*|\b(?:hash)?tags\b|\bhashtag\b"
     r"|\b(?:the|this|a|with|as|new|following|extra) tag\b|\btag(?:ged|ging)\b|\bkeywords?\b|\blabels?\b"
-    r"|\bschlagwort\w*|\bstichwort\w*|\betiquetas?\b|\bpalabras? clave|\bpalavras?-chave|\bmots?-cles?\b"
-    r"|\betiquettes?\b|\betichett\w+|\bparol[ae] chiave|\betiket\w*|\btag(?:i|ow|ami)\b|标签|關鍵詞|关键词|タク"
+    r"|\bschlagwort\w*|\betiquetas?\b|标签"
 )
 _OTHERS = re.compile(
     r"\b(?:все(?:м|х|ми)?|кажд\w+|любо\w+|остальн\w+|други\w*|соседн\w+|всі|всім|кожн\w+|усі\w*)\s+(?:\w+\s+){0,2}"
@@ -24,17 +24,16 @@ _OTHERS = re.compile(
     r"|\b(?:all|every|each|other|any|remaining|rest of the)\s+(?:\w+\s+){0,2}"
     r"(?:posts?|messages?|texts?|items?|entr(?:y|ies)|publications?|numbers?|ids?)\b"
     r"|\b(?:alle[nr]?|jede[mnrs]?)\s+(?:\w+\s+)?(?:beitrag\w*|posts?|nachrichten|texte\w*)"
-    r"|\b(?:tod[oa]s|cada)\s+(?:l[oa]s\s+|[oa]s\s+)?(?:\w+\s+)?(?:publicacion\w*|publicac\w+|mensajes?|mensagens|posts?|entradas?)"
-    r"|\b(?:tous|toutes|chaque)\s+(?:les\s+)?(?:\w+\s+)?(?:publications?|messages?|posts?|articles?)"
-    r"|\b(?:tutti|ogni)\s+(?:i\s+)?(?:\w+\s+)?(?:post|messagg\w+)|\btum\s+(?:gonderi|mesaj)\w*|\bwszystki\w+\s+(?:post|wpis)\w*"
-    r"|(?:所有|每[个個条條篇])[^。\s]{0,4}(?:帖|文章|消息|贴)|すへての投稿"
+    r"|\b(?:todas|cada)\s+(?:las\s+)?(?:publicacion\w*|entradas?)"
+    r"|(?:所有|每[个個条條篇])[^。\s]{0,4}(?:帖|文章|消息|贴)"
     r"|\b(?:пост\w*|номер\w*|posts?)\s+(?:(?:с|from)\s+)?\d+\s*(?:-|–|—|по|to|до|и|and|,)\s*\d+"
 )
+#: Imperatives only: news tell of those who ignore or revoke rules.
 _ORDERS = re.compile(
-    r"\b(?:игнориру\w+|забуд\w+|отмени\w*|не учитыва\w+|ігноруи\w*)\b.{0,60}"
+    r"\b(?:игнорируи|забудь|отмени|не учитываи|ігноруи)(?:те)?\b.{0,60}"
     r"\b(?:инструкци|правил|указани|промпт|інструкці)"
-    r"|\b(?:ignore|disregard|forget|override)\b.{0,60}\b(?:instructions?|rules|prompts?|directions)\b"
-    r"|\bignorier\w+\b.{0,60}\b(?:anweisung|regeln)|\bignora\w*\b.{0,60}\b(?:instruccion|istruzion|instruco)"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,60}"
+    r"\b(?:instructions?|prompts?|(?:previous|prior|above|your|these) rules)\b"
     r"|\"(?:tags|posts)\"\s*:\s*\[",
     re.DOTALL,
 )

@@ -16,6 +16,12 @@ HONEST: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "honest_posts.json").read_text(encoding="utf-8")
 )
 POSTS = [post for topic in HONEST.values() for post in topic["posts"]]
+#: Of rules that somebody ignores or revokes, which is no order to a model.
+RULES_IN_THE_NEWS = [
+    "Водители игнорируют правила парковки у вокзала.",
+    "Суд отменил правила уличной торговли.",
+    "Hikers ignore the rules of the park, so the rangers close two trails.",
+]
 BATCH = 10
 
 
@@ -50,4 +56,4 @@ def test_honest_batches_cost_hardly_a_request(share: float) -> None:
 
 def test_honest_posts_do_not_go_alone() -> None:
     """Also those about hashtags, labels and instructions to models."""
-    assert [post for post in POSTS if gives_orders(post)] == []
+    assert [post for post in POSTS + RULES_IN_THE_NEWS if gives_orders(post)] == []
