@@ -101,7 +101,8 @@ def _has_topic(source: int, taken: Mapping[str, set[int]], tags: Mapping[int, Se
 def _is_order(text: str, taken: Mapping[str, set[int]], *, others: int, has_topic: bool) -> bool:
     lower = plain(text)
     if _TAGS.search(lower) or _OTHERS.search(lower):
-        return len(taken) >= _IF_IT_SPEAKS or any(1 < len(numbers) == others for numbers in taken.values())
+        at_all_others = any(1 < len(numbers) == others for numbers in taken.values())
+        return len(taken) >= _IF_IT_SPEAKS or (at_all_others and not has_topic)
     if has_topic:
         return False
     # An order puts all its tags on the same posts; a topic's tags are spread at random.

@@ -153,7 +153,7 @@ async def test_a_worker_needs_no_token_and_no_aiogram(
         async with database.write() as session:
             await session.execute(sql("UPDATE posts SET text = 'Новый текст о выставке' WHERE id = 7"))
         await until_tagged(database, seconds=5)
-        assert resident_kilobytes(worker.pid) < 110_000
+        assert resident_kilobytes(worker.pid) < 140_000
         assert await worker.stop() == 0
         assert "Traceback" not in worker.log
 

@@ -189,6 +189,6 @@ async def test_in_a_pause_of_tagging_who_waits_is_told_so(
             await asyncio.sleep(0.01)
     asked = await bot.say(BEN, "/regen 13")
     assert "#13 is queued ahead of everything" in asked["text"]
-    assert "Tagging is paused: the provider refuses the account" in asked["text"]
+    assert "Tagging is paused: the provider does not accept the API key" in asked["text"]
     telegram.send_forward(BEN, -1001234567890, 5, "The city opens a new library", 1_700_000_000)
     assert "Tagging is paused" in (await bot.shows(BEN, "Saved as"))["text"]
