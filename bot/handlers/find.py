@@ -97,7 +97,7 @@ async def related(
         toast.text = t.plain("Search is switched off on this bot.")
         return
     if shown is None:
-        toast.text = t.plain("There is no such post among yours.")
+        toast.text = t.plain("You have no such post.")
         return
     text = views.related(t, callback_data.post, shown)
     await bot.send_message(chat_of(press), text, reply_markup=keyboards.found(t, shown))

@@ -80,7 +80,7 @@ async def undo(
 ) -> None:
     words = {
         UndoResult.BEGUN: t.plain("The hashtags of #{post} are being removed.", post=str(callback_data.post)),
-        UndoResult.NOTHING: t.plain("No hashtags of mine stand there any more."),
+        UndoResult.NOTHING: t.plain("My hashtags are not there any more."),
         UndoResult.NOT_THEIRS: t.plain("This is not your channel."),
     }
     outcome = await hashtags.undo(user.telegram_id, callback_data.post)

@@ -124,7 +124,7 @@ async def retry(
     else:
         queued = await tagging.retry_post(callback_data.post, user_id=user.scope, force=force, watcher=watcher)
     if queued is None:
-        toast.text = t.plain("There is no such post among yours.")
+        toast.text = t.plain("You have no such post.")
         return
     text = views.queued(t, queued.post_id, await tagging.provider_state(), admin=user.is_admin)
     message_id = await show(press, bot, text, here=callback_data.here)
@@ -145,7 +145,7 @@ async def details(
 ) -> None:
     card = await queries.post(callback_data.post, user_id=user.scope)
     if card is None:
-        toast.text = t.plain("There is no such post among yours.")
+        toast.text = t.plain("You have no such post.")
         return
     await show(press, bot, views.card(t, card), card_buttons(t, card, user, search), here=callback_data.here)
 

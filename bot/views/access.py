@@ -6,7 +6,7 @@ from bot.views.common import lines, shorten
 
 
 def stranger(t: Texts) -> Html:
-    return t._("This bot is private. /start asks the administrators to let you in.")
+    return t._("This bot is private. To ask for access, send /start.")
 
 
 def no_administrators(t: Texts, telegram_id: int) -> Html:
@@ -28,11 +28,11 @@ def asked_already(t: Texts) -> Html:
 
 
 def declined(t: Texts) -> Html:
-    return t._("The administrators declined your request.")
+    return t._("Your request for access was declined.")
 
 
 def approved(t: Texts) -> Html:
-    return t._("✅ You may use the bot now. /help says how.")
+    return t._("✅ You have access now. Commands: /help")
 
 
 def request(t: Texts, payload: Mapping[str, Any]) -> Html:

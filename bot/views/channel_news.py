@@ -68,7 +68,7 @@ def _gone(t: Texts, payload: Mapping[str, Any], name: str, channel: Html) -> Htm
             t._("❌ <b>@{name}</b> cannot be read, so I did not add it", name=shorten(name, 64)),
             t._(
                 "There is no such public channel, or it is private, or its owner has switched off the preview. Check "
-                "the name, and add it again. Of a private channel I see new posts if I am its administrator."
+                "the name, and add it again. For a private channel, make me an admin."
             ),
         )
     return paragraphs(
@@ -94,5 +94,5 @@ def _delayed(t: Texts, payload: Mapping[str, Any], name: str) -> Html:
 def channel_added(t: Texts, title: str, *, may_use: bool) -> Html:
     name = shorten(title, 80)
     if may_use:
-        return t._("✅ I see new posts of <b>{name}</b> now and tag them.", name=name)
+        return t._("✅ From now on I tag new posts in <b>{name}</b>.", name=name)
     return t._("I am in <b>{name}</b>, but this bot is private: send /start to ask for access.", name=name)

@@ -55,7 +55,7 @@ def _origin(t: Texts, shown: ChannelCard) -> list[Html]:
 
 def _standing(t: Texts, shown: ChannelCard) -> list[Html]:
     if shown.checked_at is None and shown.problem is None and not shown.is_paused:
-        return [t._("about to be read for the first time")]
+        return [t._("will be read soon")]
     older = (
         [t.ngettext("⏪ older posts: {count} read…", "⏪ older posts: {count} read…", shown.older_read)]
         if shown.older_wanted
@@ -122,16 +122,16 @@ def fetched(t: Texts, found: FetchResult | None) -> str:
 
 
 def no_more(t: Texts, left: ChannelCard | None) -> str:
-    return t.plain("Removed.") if left is None else t.plain("No longer read; its posts stay.")
+    return t.plain("Removed.") if left is None else t.plain("Unfollowed; its posts stay.")
 
 
 def cannot(t: Texts, shown: ChannelCard | None) -> str:
     if shown is None:
-        return t.plain("This channel is not yours (any more).")
+        return t.plain("This channel is not among yours.")
     if not shown.is_read:
-        return t.plain("I do not read this channel for you. To have it read: /add")
+        return t.plain("You don't follow this channel. To follow it: /add")
     if shown.is_paused:
-        return t.plain("It is paused: resume it first.")
+        return t.plain("It's paused: resume it first.")
     return t.plain("Nothing to do.")
 
 

@@ -28,7 +28,7 @@ def status_words(t: Texts) -> dict[str, Html]:
     return {
         "success": t._("tagged"),
         "pending": t._("waiting"),
-        "retrying": t._("to be retried"),
+        "retrying": t._("will retry"),
         "failed": t._("failed"),
         "skipped": t._("skipped"),
     }

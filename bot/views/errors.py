@@ -6,7 +6,7 @@ def admins_only(t: Texts) -> Html:
 
 
 def private_only(t: Texts) -> Html:
-    return t._("I work in a private chat only: write to me there.")
+    return t._("I work in private chats only: write to me there.")
 
 
 def unavailable(t: Texts) -> Html:
@@ -18,4 +18,4 @@ def went_wrong(t: Texts) -> Html:
 
 
 def too_many(t: Texts) -> Html:
-    return t._("⏳ Too much at once: wait a few seconds.")
+    return t._("⏳ That's a lot at once: wait a few seconds.")

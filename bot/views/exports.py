@@ -4,7 +4,7 @@ from bot.views.common import lines, paragraphs
 
 def choose_export(t: Texts) -> Html:
     return paragraphs(
-        t._("📤 I send you your tagged posts as a file. Which one?"),
+        t._("📤 Your tagged posts as a file. Which format?"),
         lines(
             t._("• Excel is for Excel, Numbers and Google Sheets"),
             t._("• CSV is for any other table or program"),
@@ -20,11 +20,11 @@ def usage_export(t: Texts) -> Html:
 
 
 def export_begun(t: Texts) -> Html:
-    return t._("⏳ I am making the file; it comes here when it is ready.")
+    return t._("⏳ Preparing the file; it will appear here.")
 
 
 def export_under_way(t: Texts) -> str:
-    return t.plain("⏳ Your file is being made already: wait until it comes.")
+    return t.plain("⏳ Your file is already on its way.")
 
 
 def exported(t: Texts, posts: int, number: int, count: int) -> Html:
@@ -34,7 +34,7 @@ def exported(t: Texts, posts: int, number: int, count: int) -> Html:
 
 
 def nothing_to_export(t: Texts) -> Html:
-    return t._("There is nothing to export: none of your posts has tags yet. /stats shows how far they are.")
+    return t._("Nothing to export: none of your posts has tags yet. /stats shows the progress.")
 
 
 def export_not_sent(t: Texts) -> Html:

@@ -14,7 +14,7 @@ def feed(t: Texts, link: str, tag: str | None, *, is_empty: bool = False) -> Htm
         t._("<code>{link}</code>", link=link),
         t._("None of your posts has this tag yet: the feed stays empty until one does.") if is_empty else None,
         lines(
-            t._("Add it to your feed reader. Whoever has this link can read these posts: keep it to yourself."),
+            t._("Add it to your feed reader. Anyone with this link can read these posts: keep it to yourself."),
             t._("One tag only: <code>/feed tag</code>") if tag is None else None,
         ),
     )
@@ -34,7 +34,7 @@ def feed_about(t: Texts, tag: str | None) -> str:
 
 
 def feed_renewed(t: Texts) -> str:
-    return t.plain("The links from before no longer work.")
+    return t.plain("Earlier links no longer work.")
 
 
 def no_public_url(t: Texts, *, admin: bool) -> Html:

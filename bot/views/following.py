@@ -59,8 +59,8 @@ def additions(t: Texts, added: Sequence[AddResult], unusable: Sequence[Unusable]
 def removed(t: Texts, gone: Sequence[str], others: Sequence[str], unusable: Sequence[Unusable]) -> Html:
     """`gone`: channels removed; `others`: channels that were not followed."""
     return lines(
-        t._("🗑 Not read any more; the posts stay: {names}", names=_names(gone)) if gone else None,
-        t._("🚫 Not among the channels that I read for you: {names}", names=_names(others)) if others else None,
+        t._("🗑 Unfollowed; their posts stay: {names}", names=_names(gone)) if gone else None,
+        t._("🚫 You don't follow: {names}", names=_names(others)) if others else None,
         *_unusable(t, unusable),
     )
 

@@ -14,7 +14,7 @@ def not_supported(t: Texts) -> Html:
 def saved(t: Texts, post_id: int, state: ProviderState, *, admin: bool = False) -> Html:
     """This message will be edited to show the tags."""
     post = f"#{post_id}"
-    text = t._("⏳ Saved as {post}; its tags come here.", post=post)
+    text = t._("⏳ Saved as {post}; its tags will appear here.", post=post)
     shown = text if state.enabled else t._("⏳ Saved as {post}.", post=post)
     return paragraphs(shown, provider(t, state, admin=admin))
 

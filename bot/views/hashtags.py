@@ -6,8 +6,8 @@ from services.hashtags.service import HashtagChannels
 def listed(t: Texts, found: HashtagChannels) -> Html:
     if not found.channels:
         return t._(
-            "I am an administrator of none of your channels. Make me one there, with the right to edit messages; then "
-            "send /hashtags again."
+            "I'm not an admin in any of your channels. Make me one, with the right to edit messages, then send "
+            "/hashtags again."
         )
     return paragraphs(
         t._("#️⃣ <b>Hashtags in your channels</b>"),
@@ -25,7 +25,7 @@ def ask(t: Texts, title: str) -> Html:
             t._("• Readers see that the post was edited. Older posts are not touched."),
             t._("• Forwards, polls, and posts with custom emoji are left alone, since an edit would harm them."),
         ),
-        t._("You can undo each post, and switch it off at any time: what stands then stays."),
+        t._("You can undo each post, and switch this off at any time: existing hashtags remain."),
     )
 
 
@@ -56,7 +56,7 @@ def removed(t: Texts, post_id: int) -> Html:
 def stay(t: Texts, post_id: int) -> Html:
     """Telegram refused to remove the hashtags."""
     return t._(
-        "⚠️ Telegram did not let me remove the hashtags of #{post}: they still stand. You can delete them in the "
+        "⚠️ Telegram did not let me remove the hashtags of #{post}: they are still there. You can delete them in the "
         "channel yourself.",
         post=str(post_id),
     )
@@ -67,7 +67,7 @@ def taken_out(t: Texts, title: str) -> Html:
     return paragraphs(
         t._("ℹ️ I was taken out of <b>{channel}</b>.", channel=shorten(title, TITLE_UNITS)),
         t._(
-            "New posts do not come from there any more, and I write no hashtags; what stands there stays. If that was "
-            "not meant: make me an administrator there again, and send /hashtags."
+            "New posts do not come from there any more, and I add no hashtags; existing ones remain. If that was not "
+            "intended, make me an admin there again and send /hashtags."
         ),
     )

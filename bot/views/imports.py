@@ -8,7 +8,7 @@ NAME_UNITS = 60
 
 
 def received(t: Texts, name: str | None) -> Html:
-    return t._("📥 I have got {name} and begin to import it.", name=_name(name))
+    return t._("📥 Got {name}, importing it.", name=_name(name))
 
 
 def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
@@ -20,7 +20,7 @@ def progress(t: Texts, work: Import, done: ImportResult, percent: str) -> Html:
 
 def finished(t: Texts, work: Import, done: ImportResult) -> Html:
     head = t._("✅ <b>{name} is imported</b>", name=_name(work.file_name))
-    foot = t._("Posts with text get their tags one after the other; new posts of your channels come first.")
+    foot = t._("Posts with text are tagged one after another; new posts of your channels come first.")
     is_anything_queued = done.new + done.edited - done.without_text > sum(done.held_posts.values())
     return paragraphs(head, summary(t, done), foot if is_anything_queued else None, _personal_question(t, done))
 
@@ -144,7 +144,7 @@ def summary(t: Texts, done: ImportResult) -> Html:
         t._("New posts: {count}", count=done.new),
         t._("Without text, so nothing to tag: {count}", count=done.without_text) if done.without_text else None,
         t._("With a newer text: {count}", count=done.edited) if done.edited else None,
-        t._("Known already: {count}", count=done.known) if done.known else None,
+        t._("Already stored: {count}", count=done.known) if done.known else None,
         t._("Skipped, service messages: {count}", count=service) if service else None,
         t._("Skipped, without a number or a date: {count}", count=unreadable) if unreadable else None,
         t._("Skipped, of a kind that Telegram Desktop leaves out: {count}", count=unsupported) if unsupported else None,

@@ -57,7 +57,7 @@ def _standing(t: Texts, post: PostCard) -> Html | None:
     if post.status == "success":
         if post.failure_kind == NONE_FITS and not post.tags:
             return t._("None of your tags fits.")
-        return lines(t._("New tags did not come; these stand."), why(t, post)) if post.error else None
+        return lines(t._("No new tags came; the old ones stay."), why(t, post)) if post.error else None
     waiting = next_try(t, post.next_attempt_at) if post.status in {"pending", "retrying"} and not post.leased else None
     reason = t._("Why: {reason}", reason=why(t, post)) if post.error else None
     return lines(reason, waiting, _tries(t, post)) or None
@@ -67,7 +67,7 @@ def _why_skipped(t: Texts, post: PostCard) -> Html:
     if post.is_personal:
         return t._("From a personal chat that you left out: it is not tagged.")
     if post.skipped:
-        return t._("Skipped by you: it is not tagged.")
+        return t._("You skipped this post: it will not be tagged.")
     if post.failure_kind == SWITCHED_OFF:
         return t._("Tagging was off by your /rules when it came.")
     return t._("It is of a kind that I cannot read.") if post.is_unsupported else t._("It has no text to tag.")
@@ -102,7 +102,7 @@ def _attempt(t: Texts, attempt: AttemptView) -> Html:
 def queued(t: Texts, post_id: int, state: ProviderState, *, admin: bool = False) -> Html:
     """This message will be edited to show the new tags."""
     post = f"#{post_id}"
-    text = t._("⏳ {post} is queued ahead of everything; its tags come here.", post=post)
+    text = t._("⏳ {post} goes first; its tags will appear here.", post=post)
     shown = text if state.enabled else t._("⏳ {post} is queued.", post=post)
     return paragraphs(shown, provider(t, state, admin=admin))
 
@@ -113,7 +113,7 @@ def result(t: Texts, post: PostCard) -> Html:
         case "success" if post.error:
             return paragraphs(
                 t._("❌ {post}: no new tags. {reason}", post=number(post), reason=why(t, post)),
-                t._("The old ones stand: {tags}", tags=tags(post.tags)),
+                t._("The old ones stay: {tags}", tags=tags(post.tags)),
             )
         case "success":
             return paragraphs(
@@ -142,12 +142,12 @@ def _skipped(t: Texts, post: PostCard) -> Html:
 
 def _not_yet(t: Texts, post: PostCard) -> Html:
     if post.error is None:
-        return t._("⏳ {post} is in the queue; its tags come here.", post=number(post))
+        return t._("⏳ {post} is in the queue; its tags will appear here.", post=number(post))
     return paragraphs(
         t._("🔁 {post}: not yet. {reason}", post=number(post), reason=why(t, post)),
         lines(
             next_try(t, post.next_attempt_at),
-            t._("Until then the old tags stand: {tags}", tags=tags(post.tags)) if post.tags else None,
+            t._("Until then the old tags stay: {tags}", tags=tags(post.tags)) if post.tags else None,
         ),
     )
 
@@ -164,7 +164,7 @@ def post_in(text: str) -> int | None:
 
 
 def missing(t: Texts) -> Html:
-    return t._("There is no such post among yours. Lists: /latest, /find, /failed")
+    return t._("You have no such post. Lists: /latest, /find, /failed")
 
 
 def failed_one(t: Texts, post: PostCard) -> Html:

@@ -37,12 +37,12 @@ def _table(t: Texts) -> tuple[tuple[tuple[str, ...], Html], ...]:
     return (
         (("moderation", "refuses the text"), t._("The model refuses this text.")),
         (("too long for the model",), t._("The text is too long for the model.")),
-        (("no usable answer",), t._("The models' answers held no usable tags.")),
-        (("answer was empty",), t._("The model answered with nothing.")),
+        (("no usable answer",), t._("The models' answers had no usable tags.")),
+        (("answer was empty",), t._("The model's answer was empty.")),
         (("day's quota",), t._("The day's quota of free models is used up.")),
         (("too many requests",), t._("The provider's limit was reached.")),
         (("api key was not accepted",), t._("The provider does not accept the API key.")),
-        (("out of credit",), t._("The provider's account is out of credit.")),
+        (("out of credit",), t._("The provider's account has run out of money.")),
         (
             ("privacy or provider settings",),
             t._("The settings of the account at the provider exclude the model."),

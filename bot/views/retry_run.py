@@ -10,11 +10,11 @@ def usage_retry(t: Texts, *, admin: bool) -> Html:
 
 
 def nothing_to_retry(t: Texts) -> Html:
-    return t._("✅ Nothing to retry: no post of yours waits or failed.")
+    return t._("✅ Nothing to retry: none of your posts failed or is waiting.")
 
 
 def nothing_to_retry_of_anybody(t: Texts) -> Html:
-    return t._("✅ Nothing to retry: no post waits or failed.")
+    return t._("✅ Nothing to retry: no post failed or is waiting.")
 
 
 def retry_started(t: Texts, queued: int, *, enabled: bool) -> Html:
@@ -40,11 +40,11 @@ def progress(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
 
 def _progress_head(t: Texts, state: RetryProgress, *, paused: bool) -> Html:
     if state.stopped:
-        return t._("⏹ <b>Stopped</b>; the rest is out of the queue again")
+        return t._("⏹ <b>Stopped</b>; the rest was taken off the queue")
     if state.finished:
-        return t._("⚠️ <b>Done</b>, but not all of it worked") if state.failed else t._("✅ <b>Done</b>")
+        return t._("⚠️ <b>Done</b>, with some failures") if state.failed else t._("✅ <b>Done</b>")
     if state.too_long:
-        return t._("⏳ <b>It goes on</b>; /stats shows how far it is")
+        return t._("⏳ <b>Still working</b>; /stats shows the progress")
     return t._("⏸ <b>Paused</b>; the posts stay in the queue") if paused else t._("🔁 <b>Retrying</b>")
 
 
@@ -52,10 +52,10 @@ def _progress_foot(t: Texts, state: RetryProgress) -> Html | None:
     if state.stopped:
         return None
     if state.finished:
-        waiting = t._("Those that wait are tried again by themselves.") if state.waiting else None
+        waiting = t._("Waiting posts are retried automatically.") if state.waiting else None
         return paragraphs(t._("What failed, and why: /failed") if state.failed else None, waiting)
     return t._("The provider's pause ends: {at}", at=state.paused_until) if state.paused_until is not None else None
 
 
 def stopped(t: Texts, count: int) -> str:
-    return t.plain("Stopped. Out of the queue: {count}", count=count)
+    return t.plain("Stopped. Taken off the queue: {count}", count=count)

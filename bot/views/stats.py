@@ -70,7 +70,7 @@ def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
         if quota is not None
         else None
     )
-    done = t._("The queue will be through about {at}", at=through) if through is not None and found.waiting else None
+    done = t._("The queue will be done at about {at}", at=through) if through is not None and found.waiting else None
     return lines(left, done) or None
 
 

@@ -129,7 +129,7 @@ def hashtags_follow(t: Texts, count: int) -> str:
 def problem(t: Texts, what: TagProblem) -> str:
     texts = {
         TagProblem.NOT_FOUND: t.plain("There is no such tag among yours. /tags lists them."),
-        TagProblem.NO_POST: t.plain("There is no such post among yours."),
+        TagProblem.NO_POST: t.plain("You have no such post."),
         TagProblem.EMPTY: t.plain("A tag needs a letter or a digit."),
         TagProblem.TOO_LONG: t.plain("A tag has 64 characters at most."),
         TagProblem.TOO_MANY: t.plain("A post has 30 tags at most."),

@@ -192,7 +192,7 @@ async def test_groups_are_told_that_the_bot_works_in_private(bot: Running, teleg
     telegram.group_message(-77, BEN, "/stats")
     await telegram.wait_for(lambda: telegram.from_bot(-77))
     await bot.say(BEN, "/help")
-    assert [m["text"] for m in telegram.from_bot(-77)] == ["I work in a private chat only: write to me there."]
+    assert [m["text"] for m in telegram.from_bot(-77)] == ["I work in private chats only: write to me there."]
 
 
 async def test_too_much_at_once_is_told_once(bot: Running, telegram: TelegramSandbox) -> None:

@@ -84,7 +84,7 @@ async def test_others_posts_are_never_shown(bot: Running, telegram: TelegramSand
     assert "Nothing found" in (await bot.say(BOSS, "/find solar"))["text"]
     mine = await bot.say(ANNA, "/find новости")
     answer = await telegram.press(ANNA, mine["message_id"], RelatedButton(post=50).pack(), forge=True)
-    assert answer.text == "Среди ваших постов такого нет."
+    assert answer.text == "У вас нет такого поста."
     old = FindPageButton(page=2).pack()
     answer = await telegram.press(ANNA, mine["message_id"], old, forge=True, inaccessible=True)
     assert "Список устарел" in answer.text

@@ -202,7 +202,7 @@ async def test_one_channel_has_buttons_with_words(bot: Running, telegram: Telegr
     paused = await bot.shows(BEN, "⏸ paused", at)
     assert words(telegram, paused) == ["▶️ Resume", "🗑 Remove"]
     stale = forged(ChannelAction.FETCH, selo)
-    assert (await telegram.press(BEN, at, stale, forge=True)).text == "It is paused: resume it first."
+    assert (await telegram.press(BEN, at, stale, forge=True)).text == "It's paused: resume it first."
     await telegram.press(BEN, at, "▶️ Resume")
     await bot.shows(BEN, "checked", at)
     await telegram.press(BEN, at, "🗑 Remove")
@@ -211,7 +211,7 @@ async def test_one_channel_has_buttons_with_words(bot: Running, telegram: Telegr
     await telegram.press(BEN, at, "⬅️ Back")
     await bot.shows(BEN, "checked", at)
     toast = (await telegram.press(BEN, at, forged(ChannelAction.KEEP, selo), forge=True)).text
-    assert toast == "No longer read; its posts stay."
+    assert toast == "Unfollowed; its posts stay."
     kept = await bot.shows(BEN, "added by forwarding or from a file", at)
     assert words(telegram, kept) == ["🗑 Remove", "➕ Follow @selo"]
     await telegram.press(BEN, at, "🗑 Remove")
@@ -219,7 +219,7 @@ async def test_one_channel_has_buttons_with_words(bot: Running, telegram: Telegr
     assert (await telegram.press(BEN, at, "❌ Remove with its posts")).text == "Removed."
     await bot.shows(BEN, "You have no channels yet", at)
     twice = await telegram.press(BEN, at, forged(ChannelAction.DROP, selo), forge=True)
-    assert twice.text == "This channel is not yours (any more)."
+    assert twice.text == "This channel is not among yours."
     assert await scalar(bot, select(func.count()).select_from(Post).where(Post.user_id == BENS)) == 0
 
 
@@ -286,10 +286,10 @@ async def test_others_channels_and_forged_presses_change_nothing(bot: Running, t
     at = listed["message_id"]
     for action in ChannelAction:
         answer = await telegram.press(BEN, at, forged(action, hers, card=action > "k"), forge=True)
-        assert answer.text == "This channel is not yours (any more)."
+        assert answer.text == "This channel is not among yours."
     for missing in (ANNAS, 2**31 - 1):
         answer = await telegram.press(BEN, at, forged(ChannelAction.DROP, missing), forge=True, inaccessible=True)
-        assert answer.text == "This channel is not yours (any more)."
+        assert answer.text == "This channel is not among yours."
     for junk in ("channel:drop:0:1:1", f"channel:drop:{2**31}:1:1", "channel:drop:1:0:1", "channels:0:1", "follow:ab"):
         assert (await telegram.press(BEN, at, junk, forge=True)).text == "This button no longer works."
     own = await scalar(bot, select(FollowRow.older_wanted).where(FollowRow.user_id == ANNAS))

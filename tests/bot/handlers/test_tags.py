@@ -158,7 +158,7 @@ async def test_other_peoples_tags_and_posts_are_out_of_reach(bot: Running) -> No
         assert told in {
             "Такого тега у вас нет. Все теги: /tags",
             "Отменять нечего.",
-            "Среди ваших постов такого нет.",
+            "У вас нет такого поста.",
         }, button
     assert await tags_of(bot, 20) == [["город"]]
     await press(bot, merged, "↩️ Undo")
@@ -203,4 +203,4 @@ async def test_an_answer_to_a_question_of_a_post_that_is_gone(bot: Running) -> N
     question = await opens(bot, await bot.say(BEN, "/post 11"), "➕ Tag")
     async with bot.database.write() as session:
         await session.execute(update(Post).where(Post.id == 11).values(user_id=1))
-    assert (await reply(bot, question, "мост"))["text"] == "There is no such post among yours."
+    assert (await reply(bot, question, "мост"))["text"] == "You have no such post."

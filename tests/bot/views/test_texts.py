@@ -187,7 +187,7 @@ def test_the_lines_of_help_fit_a_phone(language: str) -> None:
 
 @pytest.mark.parametrize(
     ("failed", "first", "last"),
-    [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, but not all of it worked", "/failed")],
+    [(0, "✅ <b>Done</b>", "⏳ 0"), (2, "⚠️ <b>Done</b>, with some failures", "/failed")],
 )
 def test_a_retry_in_which_posts_failed_does_not_end_as_if_all_were_well(failed: int, first: str, last: str) -> None:
     """It says so in the first line, and where the reasons are."""
