@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 
@@ -9,7 +9,9 @@ from bot.web.schemas import PROBLEMS
 from services.library.cursor import MAX_ID
 from services.tags.vocabulary import Changed
 
-CONFLICT = {409: {"model": schemas.Problem, "description": "The tags do not allow it; `detail` says why"}}
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": schemas.Problem, "description": "The tags do not allow it; `detail` says why"}
+}
 router = APIRouter(tags=["tags"], dependencies=[Depends(known_query)], responses=PROBLEMS | CONFLICT)
 
 TagInPath = Annotated[
