@@ -81,7 +81,7 @@ def _actions(card: PostCard, *, details: bool, admin: bool) -> list[PostAction]:
 def _post_button(t: Texts, action: PostAction, post_id: int) -> InlineKeyboardButton:
     names = {
         PostAction.RETRY: t.plain("🔁 Retry"),
-        PostAction.FORCE: t.plain("⚡ Retry now, reset attempts"),
+        PostAction.FORCE: t.plain("⚡ Force"),
         PostAction.REGEN: t.plain("🔄 New tags"),
         PostAction.DETAILS: t.plain("ℹ️ Details"),
         PostAction.SKIP: t.plain("⏭ Skip"),

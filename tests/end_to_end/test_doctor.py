@@ -93,7 +93,9 @@ async def test_what_telegram_says_of_the_bot_is_compared_with_the_settings(
         for channel in (-1001, -1002):
             telegram.add_channel(channel, f"News {channel}")
             telegram.add_bot_to_channel(channel, ADMIN)
-        await telegram.wait_for(lambda: len([m for m in telegram.from_bot(ADMIN) if "I see new" in m["text"]]) == 2, 60)
+        await telegram.wait_for(
+            lambda: len([m for m in telegram.from_bot(ADMIN) if "From now on I tag" in m["text"]]) == 2, 60
+        )
         assert await bot.stop() == 0
     status, output = await run(settings, "doctor")
     assert (status, "ok    channels: 2 with all rights" in output) == (0, True), output

@@ -72,7 +72,7 @@ async def test_a_file_is_imported_and_its_message_shows_what_came_of_it(bot: Run
     third = await send(bot, BEN, "RESULT.JSON", exported(251))
     done = await bot.shows(BEN, "is imported", third["message_id"])
     assert "New posts: 1" in done["text"]
-    assert "Known already: 250" in done["text"]
+    assert "Already stored: 250" in done["text"]
     assert await finished_imports(bot.database, 3) == [None] * 3
     refused = [error for error in bot.telegram.errors if error.method != "getUpdates"]
     assert refused == []

@@ -78,7 +78,7 @@ async def test_a_flood_wait_is_waited_for_and_nothing_is_said_twice(bot: Running
     telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 1", retry_after=1)
     telegram.fail_next("sendMessage", 502, "Bad Gateway")
     await tell(bot, {"text": "account", "reason": "HTTP 402: the account is out of credit"})
-    notice = await bot.shows(BOSS, "out of credit")
+    notice = await bot.shows(BOSS, "run out of money")
     assert (await telegram.press(BOSS, notice["message_id"], "🔁 Try now")).text
     await nothing_is_open(bot)
     assert len(telegram.from_bot(BOSS)) == 1
@@ -188,7 +188,7 @@ async def test_in_a_pause_of_tagging_who_waits_is_told_so(
         while (await bot.tagging.provider_state()).state == "open":  # noqa: ASYNC110 - it is in the database
             await asyncio.sleep(0.01)
     asked = await bot.say(BEN, "/regen 13")
-    assert "#13 is queued ahead of everything" in asked["text"]
+    assert "#13 goes first" in asked["text"]
     assert "Tagging is paused: the provider does not accept the API key" in asked["text"]
     telegram.send_forward(BEN, -1001234567890, 5, "The city opens a new library", 1_700_000_000)
     assert "Tagging is paused" in (await bot.shows(BEN, "Saved as"))["text"]

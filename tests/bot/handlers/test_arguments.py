@@ -76,7 +76,7 @@ def test_a_post_is_named_by_number_or_link(text: str, wanted: int | MessageLink 
     ("text", "number"),
     [
         ("✅ #5 · tagged · Channel #7", 5),
-        ("⏳ Saved as #5; its tags come here.\n\n#9", 5),
+        ("⏳ Saved as #5; its tags will appear here.\n\n#9", 5),
         ("❌ 3 failed posts\n\n#5 · Channel", None),
         ("🔎 #2024\n\n#5 · Channel", None),
         (f"✅ #{MAX_ID + 1}", None),

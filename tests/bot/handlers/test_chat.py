@@ -76,7 +76,7 @@ async def test_the_buttons_of_failed_posts(bot: Running, telegram: TelegramSandb
     await telegram.press(BEN, listed["message_id"], "ℹ️ #11")
     card = await bot.shows(BEN, "Attempts: 5")
     await telegram.press(BEN, card["message_id"], "⏭ Skip")
-    await bot.shows(BEN, "Skipped by you", card["message_id"])
+    await bot.shows(BEN, "You skipped this post", card["message_id"])
     await telegram.press(BEN, card["message_id"], "↩️ Undo skip")
     await bot.shows(BEN, "❌ #11 · failed · ", card["message_id"])
     await telegram.press(BEN, card["message_id"], "🔁 Retry")
@@ -103,7 +103,7 @@ async def test_a_stranger_is_told_once_and_let_in(bot: Running, telegram: Telegr
     request = await bot.shows(BOSS, "<Eve> asks")
     await telegram.press(BOSS, request["message_id"], "✅ Approve")
     await bot.shows(BOSS, "Approved by Boss", request["message_id"])
-    await bot.shows(STRANGER, "You may use the bot now")
+    await bot.shows(STRANGER, "You have access now")
     assert len(telegram.from_bot(STRANGER)) == 3
     assert "You have 0 posts" in (await bot.say(STRANGER, "/stats"))["text"]
 
@@ -133,7 +133,7 @@ async def test_who_was_declined_by_mistake_can_be_approved_after_all(bot: Runnin
     await telegram.press(BOSS, at, "✅ Approve after all")
     shown = await bot.shows(BOSS, "Approved by Boss", at)
     assert "Declined by Boss" in shown["text"]
-    await bot.shows(STRANGER, "You may use the bot now")
+    await bot.shows(STRANGER, "You have access now")
     assert "posts" in (await bot.say(STRANGER, "/stats"))["text"]
     twice = AccessDecisionButton(person=STRANGER, approve=False).pack()
     assert "decided before" in (await telegram.press(BOSS, at, twice, forge=True)).text
@@ -168,7 +168,7 @@ async def test_a_forwarded_post_is_answered_with_its_tags(bot: Running, telegram
 async def test_posts_of_a_channel_are_tagged(bot: Running, telegram: TelegramSandbox) -> None:
     telegram.add_channel(CHANNEL, "News", "news")
     telegram.add_bot_to_channel(CHANNEL, BEN)
-    await bot.shows(BEN, "I see new posts of News")
+    await bot.shows(BEN, "From now on I tag new posts in News")
     telegram.channel_post(CHANNEL, "A new bridge over the river is open")
 
     async def posts() -> int:
@@ -198,7 +198,7 @@ async def test_groups_are_told_that_the_bot_works_in_private(bot: Running, teleg
 async def test_too_much_at_once_is_told_once(bot: Running, telegram: TelegramSandbox) -> None:
     for _ in range(60):
         telegram.send_text(STRANGER, "x")
-    await bot.shows(STRANGER, "Too much at once")
+    await bot.shows(STRANGER, "a lot at once")
     await bot.shows(STRANGER, "This bot is private")
     await bot.say(BEN, "/help")
     assert len(telegram.from_bot(STRANGER)) == 2

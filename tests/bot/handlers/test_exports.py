@@ -105,7 +105,7 @@ async def test_the_kind_is_chosen_by_a_button(bot: Running, telegram: TelegramSa
 
 async def test_nothing_to_export_is_said(bot: Running, telegram: TelegramSandbox) -> None:
     await bot.say(BEN, "/export csv")
-    await bot.shows(BEN, "nothing to export")
+    await bot.shows(BEN, "Nothing to export")
     assert documents(telegram, BEN) == []
 
 

@@ -261,7 +261,7 @@ async def test_many_channels_come_in_pages(bot: Running, telegram: TelegramSandb
     at = listed["message_id"]
     await telegram.press(BEN, at, "➡️")
     second = await bot.shows(BEN, "page 2 of 2", at)
-    assert "7. chan7\nno posts yet\nabout to be read" in second["text"]
+    assert "7. chan7\nno posts yet\nwill be read soon" in second["text"]
     assert "8. Channel 2\n3 posts, 0% tagged\nadded by forwarding or from a file\n\nPress a channel" in second["text"]
     assert words(telegram, second) == ["7. chan7", "8. Channel 2", "⬅️"]
     await telegram.press(BEN, at, "7. chan7")
@@ -306,15 +306,15 @@ async def test_remove_asks_about_one_and_keeps_the_posts_of_several(
     for name in ("gorod", "selo", "later"):
         await bot.shows(BEN, f"All {name} (@{name})")
     assert "Usage" in (await bot.say(BEN, "/remove"))["text"]
-    assert "Not among" in (await bot.say(BEN, "/remove @nobody"))["text"]
+    assert "You don't follow" in (await bot.say(BEN, "/remove @nobody"))["text"]
     asked = await bot.say(BEN, "/remove https://t.me/GOROD/12")
     assert "Remove All gorod (@gorod)? Its 50 posts stay" in asked["text"]
     await telegram.press(BEN, asked["message_id"], "❌ Remove with its posts")
     await bot.shows(BEN, "channels", asked["message_id"])
     several = await bot.say(BEN, "/remove selo @later gorod t.me/+x")
     assert several["text"].splitlines()[:2] == [
-        "🗑 Not read any more; the posts stay: @selo, @later",
-        "🚫 Not among the channels that I read for you: @gorod",
+        "🗑 Unfollowed; their posts stay: @selo, @later",
+        "🚫 You don't follow: @gorod",
     ]
     assert await scalar(bot, select(func.count()).select_from(FollowRow)) == 0
     assert await scalar(bot, select(func.count()).select_from(Post).where(Post.user_id == BENS)) == 3 + 3 + 2

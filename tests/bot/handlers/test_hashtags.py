@@ -38,7 +38,7 @@ async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderS
     async with running_bot(database, telegram, provider) as made:
         telegram.add_channel(CHANNEL, "News & <more>", "news")
         telegram.add_bot_to_channel(CHANNEL, BEN)
-        await made.shows(BEN, "I see new posts")
+        await made.shows(BEN, "From now on I tag new posts")
         yield made
     assert telegram.unanswered() == []
 
@@ -423,7 +423,7 @@ async def test_what_people_did_meanwhile_is_heard_first(
     async with running_bot(database, telegram, provider) as bot:
         telegram.add_channel(CHANNEL, "News & <more>", "news")
         telegram.add_bot_to_channel(CHANNEL, BEN)
-        await bot.shows(BEN, "I see new posts")
+        await bot.shows(BEN, "From now on I tag new posts")
         await switch_on(bot)
         bot.writer.stop()
         number = telegram.channel_post(CHANNEL, TEXT)

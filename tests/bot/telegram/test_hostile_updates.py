@@ -107,7 +107,7 @@ async def scene(
             telegram.add_channel(CHANNEL, "Foreign", "foreign", bot_is_member=True)
             telegram.add_channel(HIS_CHANNEL, "His", "his_news")
             telegram.add_bot_to_channel(HIS_CHANNEL, BEN)
-            await bot.shows(BEN, "I see new posts of His")
+            await bot.shows(BEN, "From now on I tag new posts in His")
             # Telegram knows of the inline query among the updates.
             telegram.world.inline_queries["1"] = InlineQuery("1", BEN)
             stats = (await bot.say(ANNA, "/stats"))["text"]

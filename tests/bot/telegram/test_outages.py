@@ -103,7 +103,7 @@ async def test_a_channels_post_waits_for_the_database(
     monkeypatch.setattr(product, "DATABASE_PAUSE", 0.1)
     telegram.add_channel(CHANNEL, "News", "news")
     telegram.add_bot_to_channel(CHANNEL, BEN)
-    await bot.shows(BEN, "I see new posts of News")
+    await bot.shows(BEN, "From now on I tag new posts in News")
     async with away(bot.database):
         telegram.channel_post(CHANNEL, "A new bridge over the river is open")
         assert UNAVAILABLE in (await bot.say(BEN, "/stats"))["text"]

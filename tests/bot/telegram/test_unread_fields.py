@@ -70,7 +70,7 @@ async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderS
     async with running_bot(database, telegram, provider) as made:
         telegram.add_channel(CHANNEL, "News", "news")
         telegram.add_bot_to_channel(CHANNEL, BEN)
-        await made.shows(BEN, "I see new posts of News")
+        await made.shows(BEN, "From now on I tag new posts in News")
         yield made
 
 
@@ -156,7 +156,7 @@ async def test_an_older_server_that_knows_fewer_rights(bot: Running, telegram: T
     telegram.world.unknown_rights = frozenset({"can_send_welcome_messages", "can_post_stories"})
     telegram.add_channel(-1009, "Late", "late")
     telegram.add_bot_to_channel(-1009, BEN)
-    await bot.shows(BEN, "I see new posts of Late")
+    await bot.shows(BEN, "From now on I tag new posts in Late")
     assert (await post_of(bot, telegram.channel_post(-1009, "The city opens a library", 77))).text
     listed = await bot.say(BEN, "/hashtags")
     await telegram.press(BEN, listed["message_id"], "⬜ Late")

@@ -117,7 +117,7 @@ def test_hashtags_are_told_in_clear_words() -> None:
     """`may not` can also mean `perhaps not`; a channel's title is in quotes."""
     assert hashtag_views.no_right(texts("en"), "X").startswith("I am not allowed to edit messages in")
     assert not [msgid for msgid in map(str, used()) if "I may not" in msgid]
-    assert "в «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
+    assert "в канале «Мой канал»?" in hashtag_views.ask(texts("ru"), "Мой канал")
 
 
 def test_channels_are_told_in_natural_words() -> None:
