@@ -52,6 +52,8 @@ async def _unknown_user(_request: Request, error: UnknownUserError) -> JSONRespo
 async def _rule_error(_request: Request, error: RuleError) -> JSONResponse:
     if error.problem is RuleProblem.NO_CHANNEL:
         return JSONResponse({"detail": "The user has no such channel"}, 404)
+    if error.problem is RuleProblem.NO_TAGS:
+        return JSONResponse({"detail": _sentence(error.problem)}, 409)
     problem = {"loc": ["body"], "msg": _sentence(error.problem), "type": error.problem.name.lower()}
     return JSONResponse({"detail": [problem]}, 422)
 

@@ -14,7 +14,7 @@ from services.ingest.store import MAX_MESSAGE_ID, MAX_VIEWS
 from services.library import api_queries, cursor
 from services.tags import user_rules
 from services.tags.post_tags import MOST_ON_A_POST
-from services.tags.rules import LONGEST_INSTRUCTION, MOST_TAGS, RuleSettings
+from services.tags.rules import AS_POST, LONGEST_INSTRUCTION, MOST_TAGS, RuleSettings, languages
 from services.tags.spelling import LONGEST_NAME
 from storage.posts.channel_posts import BOT_API_PREFIX as PREFIX
 from storage.tags.lists import TagCard
@@ -291,6 +291,10 @@ class NewTags(_Body):
     tags: Annotated[list[TagName], Field(max_length=MOST_ON_A_POST)]
 
 
+def _with_languages(schema: dict[str, Any]) -> None:
+    schema["enum"] = [AS_POST, *sorted(languages())]
+
+
 class TagRules(BaseModel):
     """Rules for tags. null: as the user's own rules, or as at first."""
 
@@ -299,7 +303,7 @@ class TagRules(BaseModel):
     mode: Literal["free", "prefer", "only"] | None = Field(
         default=None, description="only: no tag that is not among the user's; prefer: new ones where none of them fits"
     )
-    language: Annotated[str, Field(pattern=r"^(?:post|[a-z]{2})$")] | None = Field(
+    language: Annotated[str, Field(pattern=r"^(?:post|[a-z]{2})$", json_schema_extra=_with_languages)] | None = Field(
         default=None, description="post (the post's own), or a code of ISO 639-1"
     )
     most_tags: Annotated[int, Field(ge=1, le=MOST_TAGS), _INT_FROM_FLOAT] | None = None

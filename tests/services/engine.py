@@ -49,19 +49,19 @@ class Engine:
     tagging: TaggingService
     trial: RulesTrial
 
-    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until the database says so (a test's own timeout ends it otherwise)."""
-        async with asyncio.timeout(60):
+    async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+        """Wait until the database says so."""
+        async with asyncio.timeout(seconds):
             while not await condition():  # noqa: ASYNC110 - the condition is in the database
                 await asyncio.sleep(0.005)
 
-    async def settled(self) -> None:
+    async def settled(self, seconds: float = 60) -> None:
         """Wait until no post is pending or retrying."""
 
         async def nothing_queued() -> bool:
             return not await self.count("pending", "retrying")
 
-        await self.until(nothing_queued)
+        await self.until(nothing_queued, seconds)
 
     async def count(self, *statuses: str) -> int:
         """Posts in one of the statuses."""

@@ -61,7 +61,7 @@ async def test_a_file_of_ones_tagged_posts(bot: Running, telegram: TelegramSandb
 
 async def test_an_excel_workbook_holds_the_posts_and_no_formulas(bot: Running, telegram: TelegramSandbox) -> None:
     async with bot.database.write() as session:
-        more = {"tagging_status": "success", "tags": ["=1+1", "C++"], "text": '=HYPERLINK("http://x.y")\x00 🎉'}
+        more = {"tagging_status": "success", "tags": ["=1+1", "C++"], "text": '=HYPERLINK("http://x.y")\x01 🎉'}
         await add_posts(session, 1, 1, first=4, **more)
     asked = await bot.say(ANNA, "/export")
     await telegram.press(ANNA, asked["message_id"], "📊 Excel")

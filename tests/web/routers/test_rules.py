@@ -57,7 +57,6 @@ async def test_a_channel_overrides_the_users_rules(database: Database) -> None:
         ({"most_tags": 0}, "greater"),
         ({"most_tags": 11}, "less"),
         ({"instruction": "x" * 501}, "500"),
-        ({"mode": "only"}, "no tags yet"),
         ({"colour": "red"}, "not permitted"),
     ],
 )
@@ -67,6 +66,13 @@ async def test_bad_rules_are_refused_in_a_sentence(database: Database, body: dic
         assert status == 422
         assert words in answer["detail"][0]["msg"]
         assert (await ask(web, "GET", "/users/2/rules"))[1]["settings"] == NOTHING
+
+
+async def test_only_tags_of_ones_own_need_some(database: Database) -> None:
+    async with serving(database) as web:
+        status, answer = await put(web, "/users/2/rules", {"mode": "only"})
+        assert status == 409
+        assert "no tags yet" in answer["detail"]
 
 
 async def test_rules_of_others_are_not_told_or_set(database: Database) -> None:
