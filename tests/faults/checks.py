@@ -29,7 +29,8 @@ async def check(
     """
     posts = await world.posts()
     wrong = [_wrong(post, (failed or {}).get(post.id), post.id in shortened) for post in posts]
-    assert [reason for reason in wrong if reason] == []
+    problems = [reason for reason in wrong if reason]
+    assert problems == [], problems
     assert len(world.provider.requests) <= most_requests, _counts(world)
     assert _repeats(world) <= most_repeats, _counts(world)
     assert [error for error in world.telegram.errors if "Conflict" not in str(error)] == []
