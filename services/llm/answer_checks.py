@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 
-from services.llm.prompts import rules
+from services.llm.prompts import FRAME, IN_USE, rules
 from services.tags.normalisation import MAX_TAGS, MAX_WORDS, PIECE_LIMIT
 from services.text import sendable
 
@@ -41,6 +41,8 @@ _REFUSALS = re.compile(
     r"|\bкак (?:ии|языковая модель|искусственный интеллект)\b",
     re.IGNORECASE,
 )
+#: Lines of the user message: below them stand tags, which are no answer.
+_ECHOED_LINES = re.compile(rf"^\W*(?:{FRAME}|{IN_USE})\b.*:", re.MULTILINE)
 _ECHOED_WORDS = 4
 _ECHOED_POST_WORDS = 5
 
@@ -56,6 +58,8 @@ def problem_of_list(answer: str, candidates: Sequence[str], text: str) -> Answer
     """Why a plain list is no tags of the only post; None if it may be."""
     if _REFUSALS.search(answer[:PIECE_LIMIT]):
         return AnswerProblem.REFUSAL
+    if _ECHOED_LINES.search(answer):
+        return AnswerProblem.ECHO_PROMPT
     joined = _words(" ".join(candidates)[:PIECE_LIMIT])
     return AnswerProblem.ECHO_POST if _copied(joined, _words(sendable(text)), _ECHOED_WORDS) else None
 

@@ -91,6 +91,10 @@ def _language(wanted: Rules) -> str:
     return f"- Write tags in this language, whatever the post's own: {languages()[wanted.language]}.\n"
 
 
+#: Beginnings of the user message's lines before the first post.
+FRAME, IN_USE = "Frame word", "Tags in use"
+
+
 class Offer(NamedTuple):
     """Tags in use by the owner of these posts (numbers from 1)."""
 
@@ -113,7 +117,7 @@ def _posts_message(texts: Sequence[str], offers: Sequence[Offer]) -> str:
     word = _frame_word(sent)
     posts = [f"Post {n}\nBEGIN {word}\n{text}\nEND {word}" for n, text in enumerate(sent, start=1)]
     lists = [_tags_in_use(offer, len(texts)) for offer in offers if offer.names]
-    return "\n\n".join([f"Frame word: {word}", *lists, *posts])
+    return "\n\n".join([f"{FRAME}: {word}", *lists, *posts])
 
 
 def _tags_in_use(offer: Offer, count: int) -> str:
@@ -126,7 +130,7 @@ def _tags_in_use(offer: Offer, count: int) -> str:
         if len(offer.posts) == 1
         else f" for posts {numbers}"
     )
-    return f"Tags in use{whose}: {', '.join(offer.names)}"
+    return f"{IN_USE}{whose}: {', '.join(offer.names)}"
 
 
 def offerable(name: str) -> bool:

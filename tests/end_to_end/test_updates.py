@@ -18,7 +18,7 @@ async def until_waiting(bot: Bot, telegram: TelegramSandbox) -> None:
         return len([call for call in telegram.calls if call.method == "getUpdates"])
 
     await bot.logs("started")
-    await bot.logs("flood_wait")
+    await bot.logs("answer_waits")
     before = polls()
     await telegram.wait_for(lambda: polls() > before, 30)
 

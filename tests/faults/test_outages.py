@@ -12,6 +12,7 @@ from tests.faults.world import CONCURRENCY, MODELS, World, marker
 pytestmark = pytest.mark.timeout(240)
 
 OUTAGE, RECOVERED, REFUSED = "the provider fails", "answers again", "refuses the account"
+OUT_OF_CREDIT = "out of credit"
 FAULTS_TO_OPEN, SHORTEST_PAUSE = 3, 4.0
 #: No retry of a post's own could save these posts in time: only the end of the outage does.
 SLOW = {"TAGGING_BACKOFF_SECONDS": "3600"}
@@ -75,13 +76,13 @@ async def test_the_account_is_refused(world: World, name: str, most: int) -> Non
 
     Bound: what was in flight when it turned out, for 403 also one for each model; then each post once.
     """
-    count = 30
+    count, told = 30, OUT_OF_CREDIT if name == "account_402" else REFUSED
     await world.fill(count)
     for model in MODELS:
         world.provider.model_fault(model, name)
     async with world.bot(**NO_SECOND_CHANCE) as bot:
         await world.admin_ready()
-        notice = await world.until_told(ADMIN, REFUSED)
+        notice = await world.until_told(ADMIN, told)
         await world.until(lambda: world.provider.in_flight == 0)
         assert len(world.provider.requests) <= most
         for model in MODELS:
@@ -90,7 +91,7 @@ async def test_the_account_is_refused(world: World, name: str, most: int) -> Non
         await world.until_settled()
         await world.until_told(ADMIN, RECOVERED)
         assert await bot.stop() == 0
-    assert len(world.told(ADMIN, REFUSED)) == 1
+    assert len(world.told(ADMIN, told)) == 1
     await check(world, most_requests=count + most)
 
 

@@ -132,8 +132,8 @@ Row = dict[str, object]
 
 
 async def _rows(world: World) -> tuple[dict[int, Row], dict[int, Row]]:
-    """Posts and attempts, each by its id."""
-    posts = {post.id: _columns(post) for post in await world.posts()}
+    """Posts and attempts, each by its id; but for what the leader counts beside the work."""
+    posts = {post.id: {**_columns(post), "counted_tags": None} for post in await world.posts()}
     return posts, {attempt.id: _columns(attempt) for attempt in await world.attempts()}
 
 

@@ -82,15 +82,15 @@ async def test_posts_that_always_fail(world: World) -> None:
     1 + TAGGING_MAX_RETRIES requests.
     """
     refusals = ["moderation_403", "refusal_text", "content_policy_400", "context_length_400"]
-    unusable = ["no_tags", "echo", "refusal_words", "huge"]
+    unusable = ["no_tags", "echo", "refusal_words"]
     await world.fill(40)
     for number, name in enumerate([*refusals, *unusable], start=1):
         world.provider.plan_for(marker(number), name)
     async with world.bot(TAGGING_MAX_ATTEMPTS="2", TAGGING_MAX_RETRIES="1") as bot:
         await world.until_settled()
         assert await bot.stop() == 0
-    failed = dict.fromkeys(range(1, 5), "refused") | dict.fromkeys(range(5, 9), "exhausted")
-    await check(world, most_requests=32 + 4 * len(MODELS) + 4 * 2 * 2, failed=failed)
+    failed = dict.fromkeys(range(1, 5), "refused") | dict.fromkeys(range(5, 8), "exhausted")
+    await check(world, most_requests=33 + 4 * len(MODELS) + 3 * 2 * 2, failed=failed)
 
 
 @pytest.mark.parametrize("key", ["sk-secret-key", ""], ids=["openrouter", "plain"])
