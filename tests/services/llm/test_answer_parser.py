@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.llm.answer_checks import AnswerProblem
 from services.llm.answer_parser import read_answer
-from services.llm.prompts import rules
+from services.llm.prompts import Offer, messages, rules
 
 POST = "Сегодня в Москве открылся новый большой парк, сообщили городские власти."
 COFFEE = ("кофе", "утро")
@@ -112,6 +112,8 @@ def test_one_post_is_read_from_whatever_shape(content: str) -> None:
         (json.dumps({"tags": POST.rstrip(".").split(", ")}), AnswerProblem.ECHO_POST),
         (POST, AnswerProblem.ECHO_POST),
         (rules(1), AnswerProblem.ECHO_PROMPT),
+        (messages([POST], [Offer((1,), ("кофе", "утро"))])[1]["content"], AnswerProblem.ECHO_PROMPT),
+        ("Tags in use for post 1: кофе, утро", AnswerProblem.ECHO_PROMPT),
         ('{"tags": ["write them in lower case", "tags"]}', AnswerProblem.ECHO_PROMPT),
         ('{"tags": ["lower case", "short phrase", "noun"]}', AnswerProblem.ECHO_PROMPT),
     ],
