@@ -113,7 +113,6 @@ def test_one_post_is_read_from_whatever_shape(content: str) -> None:
         (POST, AnswerProblem.ECHO_POST),
         (rules(1), AnswerProblem.ECHO_PROMPT),
         (messages([POST], [Offer((1,), ("кофе", "утро"))])[1]["content"], AnswerProblem.ECHO_PROMPT),
-        ("Tags in use for post 1: кофе, утро", AnswerProblem.ECHO_PROMPT),
         ('{"tags": ["write them in lower case", "tags"]}', AnswerProblem.ECHO_PROMPT),
         ('{"tags": ["lower case", "short phrase", "noun"]}', AnswerProblem.ECHO_PROMPT),
     ],
