@@ -22,7 +22,7 @@ from services.library.search_words import SinceError, read_query
 
 #: Telegram takes 50 at most.
 OFFERED = 20
-#: Telegram repeats an answer for so long: a post that was tagged meanwhile is to be found.
+#: Seconds for which Telegram caches an inline answer. Short, so that a new post is found.
 CACHE_SECONDS = 5
 START_PARAMETER = "inline"
 

@@ -37,7 +37,7 @@ async def post(
 
 
 async def wanted_post(message: Message, command: CommandObject, user: CurrentUser, queries: BotQueries) -> int | None:
-    """The post that the command names, or the message that it replies to; NO_POST if a link leads to none of theirs."""
+    """The post named by the command or by the message replied to. NO_POST: a link to a post that is not theirs."""
     named: int | MessageLink | None = parse_post(command.args)
     if not command.args and message.reply_to_message is not None:
         named = post_of(message.reply_to_message)

@@ -18,7 +18,7 @@ LONGEST_FIELD = 200
 
 @dataclass(frozen=True, slots=True)
 class RawUpdate:
-    """`fault`: the field that aiogram cannot read; the handlers' update is then reduced to what they need."""
+    """`fault`: the field that aiogram cannot read. The update then holds only the fields that handlers use."""
 
     body: dict[str, Any]
     fault: str | None = None

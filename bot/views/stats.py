@@ -55,7 +55,7 @@ def _paused(t: Texts, state: ProviderState, *, admin: bool) -> Html | None:
 
 def _quota(t: Texts, found: Stats, state: ProviderState) -> Html | None:
     if state.state != "open":
-        # What is left of the day's requests, and a forecast, hold only while requests go out.
+        # In a pause no requests go out: the number left today and the forecast would mislead.
         return None
     quota, through = state.quota, state.through_at
     if quota is not None and found.waiting and state.next_batch_at is not None:

@@ -13,7 +13,7 @@ from storage.reads import overview, search
 from storage.reads.search import Wanted
 
 RELATED = 5
-#: Of a tag's posts, so many of the newest are looked at; a tag of more is too common to relate posts.
+#: A tag with more posts than this is too common to relate posts.
 COMMON = 1000
 
 

@@ -37,7 +37,7 @@ _LISTED = {
     "there, and write a new one for what no listed tag says.",
     Mode.PREFER: "The user's message may list tags in use. Give listed tags, spelled exactly as there, also where "
     "they fit only roughly. Write a new tag only for a post that no listed tag fits.",
-    Mode.ONLY: "The user's message lists the only tags that there are. Give all of them that fit a post, spelled "
+    Mode.ONLY: "The user's message lists all allowed tags. Give all of them that fit a post, spelled "
     "exactly as there, and never another tag. A post that none of them fits has an empty array.",
 }
 _NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -152,7 +152,7 @@ def estimated_tokens(text: str) -> int:
 
 
 def answer_schema(count: int, names: Sequence[str] = ()) -> dict[str, object]:
-    """`names`: the only tags that there are."""
+    """`names`: all allowed tags."""
     tags = {"type": "array", "items": {"type": "string", **({"enum": list(names)} if names else {})}}
     if count == 1:
         return _response_format("post_tags", _closed_object({"tags": tags}))

@@ -120,7 +120,7 @@ async def _restore(session: AsyncSession, change: TagChange) -> None:
 
 
 async def _merged(session: AsyncSession, change: TagChange) -> tuple[set[str], set[str], TagRow]:
-    """Keys of the tags that were merged, keys of what they were merged into, and the tag that is that now."""
+    """Keys of merged tags, keys of their targets, and the tag that each target is now."""
     # The tag's own aliases lead to the other tag since: the journal knows them.
     # The alias that a rename made is gone after its Undo.
     merged = [await session.get(TagRow, int(tag_id)) for tag_id in change.before["merged_into"]]

@@ -46,7 +46,7 @@ async def _passes(name: str, check: Check, settings: Settings) -> bool:
     except (CheckFailed, StartError) as error:
         click.echo(f"FAIL  {name}: {_one_line(str(error))}")
         return False
-    except Exception as error:  # the other checks are shown even if this one cannot cope with what came
+    except Exception as error:  # a check that crashes must not hide the others
         # The class only: the text may name an address with its secret.
         click.echo(f"FAIL  {name}: cannot be checked ({type(error).__name__})")
         return False

@@ -10,7 +10,7 @@ from services.library.cursor import MAX_ID
 
 RULES_BODY = documented(schemas.TagRules.model_json_schema())
 NO_TAGS: dict[int | str, dict[str, Any]] = {
-    409: {"model": schemas.Problem, "description": "Only the user's tags are to be given, and there are none yet"}
+    409: {"model": schemas.Problem, "description": "The mode is `only`, and the user has no tags yet"}
 }
 router = APIRouter(tags=["rules"], dependencies=[Depends(known_query)], responses=PROBLEMS)
 
