@@ -15,7 +15,7 @@ from storage import outbox
 from storage.accounts import people as people_rows
 from storage.channels import hashtags
 from storage.db.engine import Database
-from storage.db.locks import lock_number
+from storage.db.locks import lock_number, lock_post
 from storage.posts import channel_posts as rows
 from storage.posts.channel_posts import StoredPost
 from storage.schema.tables import UNSUPPORTED, ChannelOwner
@@ -135,7 +135,9 @@ class ChannelPosts:
         post = _cleaned(post)
         async with self._database.write() as session:
             result = await self._store(session, post, caller_user_id, is_edit=False, owner=None)
-            stored = await rows.get_post(session, result.post_id) if result.post_id else None
+            stored = None
+            if result.post_id and await lock_post(session, result.post_id):
+                stored = await rows.get_post(session, result.post_id)
             if stored is not None and stored.tagging_status in {"pending", "retrying"}:
                 result = replace(
                     result, outbox_id=await self._await_result(session, stored.id, caller_user_id, chat_id)

@@ -17,6 +17,7 @@ from services.llm.client import Provider, Request
 from services.tagging.retry_policy import AskAgain, AttemptTrail, Policy, Tagged, Upstream, decide
 from storage import outbox
 from storage.db.engine import Database
+from storage.db.locks import lock_post
 from storage.posts import received_updates
 from storage.queue import attempt_log, provider_waits, retry_requests
 from storage.schema import parser_tables
@@ -161,7 +162,7 @@ class TaggingService:
         `force_retry`: ask the provider again even in a pause; `user_id`: the post's owner (None: any).
         """
         async with self._database.write() as session:
-            if not await retry_requests.exists(session, post_id, user_id):
+            if not await lock_post(session, post_id, user_id):
                 return None
             await retry_requests.ask_anew(session, post_id, self._clock())
             outbox_id = await self._watch(session, post_id, watcher)
@@ -176,7 +177,7 @@ class TaggingService:
         A post that is in work, or has its tags, is left as it is, and the watcher is told so.
         """
         async with self._database.write() as session:
-            if not await retry_requests.exists(session, post_id, user_id):
+            if not await lock_post(session, post_id, user_id):
                 return None
             await retry_requests.ask_again(session, [post_id], user_id, self._clock(), force=force)
             outbox_id = await self._watch(session, post_id, watcher)
@@ -234,14 +235,14 @@ class TaggingService:
     async def skip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
         """Leave a post without tags; False when it was skipped or has tags; None when there is no such post."""
         async with self._database.write() as session:
-            if not await retry_requests.exists(session, post_id, user_id):
+            if not await lock_post(session, post_id, user_id):
                 return None
             return await retry_requests.skip(session, post_id, self._clock())
 
     async def unskip_post(self, post_id: int, *, user_id: int | None = None) -> bool | None:
         """Undo a skip; False when the post was not skipped; None when there is no such post."""
         async with self._database.write() as session:
-            if not await retry_requests.exists(session, post_id, user_id):
+            if not await lock_post(session, post_id, user_id):
                 return None
             return await retry_requests.unskip(session, post_id)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, Table, and_, bindparam, exists, select, update
+from sqlalchemy import CursorResult, Row, Table, and_, bindparam, exists, or_, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,17 +19,16 @@ from storage.schema.tables import OutboxRow, Post
 _POSTS = cast("Table", Post.__table__)
 _IS_AWAITED = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
 _IS_HASHTAGGED = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
+_IDS = bindparam("ids", expanding=True)
 _LOCK_ROWS = (
-    select(
-        _POSTS.c.id,
-        _POSTS.c.lease_token,
-        _POSTS.c.text,
-        _IS_AWAITED.label("is_awaited"),
-        _IS_HASHTAGGED.label("is_hashtagged"),
-    )
-    .where(_POSTS.c.id.in_(bindparam("ids", expanding=True)))
+    select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
+    .where(_POSTS.c.id.in_(_IDS))
     .order_by(_POSTS.c.id)
     .with_for_update()
+)
+# A statement of its own: one that waited for a lock does not see the rows of other tables that came meanwhile.
+_WAITING = select(_POSTS.c.id, _IS_AWAITED.label("is_awaited"), _IS_HASHTAGGED.label("is_hashtagged")).where(
+    _POSTS.c.id.in_(_IDS), or_(_IS_AWAITED, _IS_HASHTAGGED)
 )
 _SETTLE = update(_POSTS).where(_POSTS.c.id == bindparam("settled_id")).values(lease_token=None, lease_expires_at=None)
 
@@ -88,8 +87,9 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     for rows in alike.values():
         # The rows' keys become columns to set.
         await session.execute(_SETTLE, rows)
-    awaited = frozenset(row.id for row in found.values() if row.is_awaited)
-    hashtagged = frozenset(row.id for row in found.values() if row.is_hashtagged)
+    waiting = (await session.execute(_WAITING, {"ids": list(found)})).all()
+    awaited = frozenset(row.id for row in waiting if row.is_awaited)
+    hashtagged = frozenset(row.id for row in waiting if row.is_hashtagged)
     if hashtagged:
         await hashtags.tags_came(session, hashtagged)
     return Settled(frozenset(found), awaited, hashtagged, written)

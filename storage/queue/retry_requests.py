@@ -71,13 +71,6 @@ def _free(now: datetime) -> ColumnElement[bool]:
     return or_(Post.lease_expires_at.is_(None), Post.lease_expires_at <= now)
 
 
-async def exists(session: AsyncSession, post_id: int, user_id: int | None) -> bool:
-    query = select(Post.id).where(Post.id == post_id)
-    if user_id is not None:
-        query = query.where(Post.user_id == user_id)
-    return (await session.execute(query)).first() is not None
-
-
 async def is_queued(session: AsyncSession, post_id: int) -> bool:
     status = (await session.execute(select(Post.tagging_status).where(Post.id == post_id))).scalar_one_or_none()
     return status in {None, "pending", "retrying"}
