@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, Table, and_, bindparam, exists, or_, select, update
+from sqlalchemy import BindParameter, CursorResult, Row, Table, and_, bindparam, exists, or_, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,7 @@ from storage.schema.tables import OutboxRow, Post
 _POSTS = cast("Table", Post.__table__)
 _IS_AWAITED = exists().where(OutboxRow.post_id == _POSTS.c.id, OutboxRow.kind == "result", OutboxRow.done_at.is_(None))
 _IS_HASHTAGGED = exists().where(HashtagRow.post_id == _POSTS.c.id, HashtagRow.state.in_(("waiting", "written")))
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _LOCK_ROWS = (
     select(_POSTS.c.id, _POSTS.c.lease_token, _POSTS.c.text)
     .where(_POSTS.c.id.in_(_IDS))
@@ -95,5 +95,5 @@ async def settle(session: AsyncSession, settled: Sequence[tuple[ClaimedPost, dic
     return Settled(frozenset(found), awaited, hashtagged, written)
 
 
-def _is_ours(post: ClaimedPost, row: Row[Any] | None) -> bool:
+def _is_ours(post: ClaimedPost, row: Row[Any, Any, Any] | None) -> bool:
     return row is not None and row.lease_token == post.token and row.text == post.text
