@@ -17,7 +17,7 @@ from bot.delivery.export_files import LARGEST, ExportPart, packed, packed_workbo
 from bot.i18n import Html, I18n, Texts
 from bot.telegram.call_retry import TRANSIENT, error_name, retry_call
 from bot.views import errors
-from bot.views import exports as views
+from bot.views.channels import exports as views
 from services.accounts.people import CurrentUser
 from services.library.export import Exporter, ExportFormat
 from storage.db.engine import is_unavailable

@@ -26,9 +26,9 @@ from aiogram.types import InlineKeyboardMarkup
 from aiohttp import ClientError, ClientResponseError
 
 from bot.i18n import Html, I18n, Texts
-from bot.keyboards.imports import personal_chats
+from bot.keyboards.channels.imports import personal_chats
 from bot.telegram.call_retry import TRANSIENT, error_name, is_token_refusal, retry_call
-from bot.views import imports as views
+from bot.views.channels import imports as views
 from services.accounts.people import People
 from services.background_task import BackgroundTask, unless_set
 from services.ingest.imports import Import, ImportResult, Imports, ImportTakenError

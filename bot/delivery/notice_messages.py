@@ -6,13 +6,13 @@ from aiogram.types import InlineKeyboardMarkup
 from bot.i18n import Html, I18n, Texts
 from bot.keyboards import access as access_keyboards
 from bot.keyboards import alerts as alert_keyboards
-from bot.keyboards import channel_news as news_keyboards
-from bot.keyboards import posts as keyboards
-from bot.keyboards.following import with_follow
-from bot.keyboards.tags import with_tags
+from bot.keyboards.channels import channel_news as news_keyboards
+from bot.keyboards.channels.following import with_follow
+from bot.keyboards.posts import posts as keyboards
+from bot.keyboards.tags.tags import with_tags
 from bot.views import alerts as alert_views
-from bot.views import posts as views
-from bot.views.channel_news import channel_news
+from bot.views.channels.channel_news import channel_news
+from bot.views.posts import posts as views
 from services.library.bot_queries import BotQueries, PostCard
 from services.notifications.outbox import Notice
 

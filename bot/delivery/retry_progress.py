@@ -10,9 +10,9 @@ from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.i18n import I18n
-from bot.keyboards import retry_run as keyboards
+from bot.keyboards.posts import retry_run as keyboards
 from bot.telegram.call_retry import TRANSIENT, next_pause
-from bot.views import retry_run as views
+from bot.views.posts import retry_run as views
 from services.accounts.people import People
 from services.background_task import BackgroundTask
 from services.tagging.service import RetryProgress, TaggingService

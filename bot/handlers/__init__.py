@@ -2,29 +2,11 @@
 
 from aiogram import Router
 
-from bot.handlers import (
-    access,
-    alerts,
-    channel_updates,
-    channels,
-    exports,
-    fallback,
-    feeds,
-    find,
-    following,
-    forwards,
-    groups,
-    hashtags,
-    imports,
-    inline,
-    post_tags,
-    posts,
-    retry_run,
-    rules,
-    stats,
-    tags,
-)
+from bot.handlers import access, alerts, fallback
 from bot.handlers import help as help_
+from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
+from bot.handlers.posts import find, forwards, inline, posts, retry_run, stats
+from bot.handlers.tags import post_tags, rules, tags
 
 
 def make_routers() -> list[Router]:

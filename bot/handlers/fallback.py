@@ -1,15 +1,15 @@
 from aiogram import Bot, F, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot.handlers.find import search_text
-from bot.handlers.following import not_followed
-from bot.handlers.posts import send_card
+from bot.handlers.channels.following import not_followed
+from bot.handlers.posts.find import search_text
+from bot.handlers.posts.posts import send_card
 from bot.i18n import Texts
-from bot.keyboards.following import with_follow
+from bot.keyboards.channels.following import with_follow
 from bot.telegram.middlewares import Toast
-from bot.views import find as find_views
-from bot.views import following as following_views
 from bot.views import help as views
+from bot.views.channels import following as following_views
+from bot.views.posts import find as find_views
 from services.accounts.people import CurrentUser
 from services.following.channel_names import only_name
 from services.following.service import ChannelService

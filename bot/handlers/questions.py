@@ -7,7 +7,7 @@ from aiogram import Bot
 from aiogram.filters import BaseFilter
 from aiogram.types import Message, TelegramObject
 
-from bot.views import tags as views
+from bot.views.tags import tags as views
 from services.tags.errors import TagError
 
 

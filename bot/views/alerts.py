@@ -7,7 +7,7 @@ from typing import Any
 from bot.i18n import Html, Texts, escape
 from bot.views import access
 from bot.views.common import lines, paragraphs, shorten, whole
-from bot.views.reasons import WRONG_ADDRESS, outcome_name, reason
+from bot.views.posts.reasons import WRONG_ADDRESS, outcome_name, reason
 
 
 def alert(t: Texts, payload: Mapping[str, Any]) -> Html:

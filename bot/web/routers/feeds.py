@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from bot.views import feeds as views
+from bot.views.channels import feeds as views
 from bot.web.auth import host_name, is_loopback
 from bot.web.dependencies import BackendDep
 from services.clock import utc_now

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery import import_jobs as product
-from bot.keyboards.imports import PersonalChatsButton
+from bot.keyboards.channels.imports import PersonalChatsButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database

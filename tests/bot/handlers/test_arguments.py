@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.handlers.arguments import RetryArguments, parse_post, parse_post_id, parse_retry, parse_tag_pair
-from bot.handlers.groups import is_addressed
-from bot.views.posts import post_in
+from bot.handlers.channels.groups import is_addressed
+from bot.views.posts.posts import post_in
 from services.library.cursor import MAX_ID
 from services.library.message_links import MessageLink
 

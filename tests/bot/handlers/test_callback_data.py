@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from bot.keyboards.access import AccessDecisionButton
 from bot.keyboards.alerts import TryNowButton
-from bot.keyboards.channels import MAX_PAGE, ChannelAction, ChannelButton, ChannelListButton
-from bot.keyboards.exports import ExportButton
-from bot.keyboards.feeds import NewFeedLinkButton
-from bot.keyboards.find import MAX_PAGE as MOST_FOUND
-from bot.keyboards.find import FindPageButton, LatestPageButton, RelatedButton, TagDraftButton
-from bot.keyboards.following import FollowButton
-from bot.keyboards.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
-from bot.keyboards.posts import FailedPageButton, PostAction, PostButton
-from bot.keyboards.retry_run import RetryAllButton, StopRetryButton
-from bot.keyboards.rules import RuledChannelsButton, RulesAction, RulesButton
-from bot.keyboards.stats import RefreshStatsButton, SendNowButton
-from bot.keyboards.tags import (
+from bot.keyboards.channels.channels import MAX_PAGE, ChannelAction, ChannelButton, ChannelListButton
+from bot.keyboards.channels.exports import ExportButton
+from bot.keyboards.channels.feeds import NewFeedLinkButton
+from bot.keyboards.channels.following import FollowButton
+from bot.keyboards.channels.hashtags import HashtagListButton, HashtagSwitchButton, RemoveHashtagsButton
+from bot.keyboards.posts.find import MAX_PAGE as MOST_FOUND
+from bot.keyboards.posts.find import FindPageButton, LatestPageButton, RelatedButton, TagDraftButton
+from bot.keyboards.posts.posts import FailedPageButton, PostAction, PostButton
+from bot.keyboards.posts.retry_run import RetryAllButton, StopRetryButton
+from bot.keyboards.posts.stats import RefreshStatsButton, SendNowButton
+from bot.keyboards.tags.rules import RuledChannelsButton, RulesAction, RulesButton
+from bot.keyboards.tags.tags import (
     AddTagButton,
     ChangedHashtagsButton,
     PostHashtagsButton,

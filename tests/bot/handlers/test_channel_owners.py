@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.keyboards.channels import ChannelAction, ChannelButton
+from bot.keyboards.channels.channels import ChannelAction, ChannelButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.keyboards.access import AccessDecisionButton, ApproveAfterAllButton
-from bot.keyboards.posts import PostAction, PostButton
+from bot.keyboards.posts.posts import PostAction, PostButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.availability.rate_limit import FREE_SCOPE

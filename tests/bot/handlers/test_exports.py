@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery.export_files import packed, packed_workbooks
-from bot.keyboards.exports import ExportButton
+from bot.keyboards.channels.exports import ExportButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.library.export import BOM, ExportChunk, ExportedPost, Exporter, ExportFormat

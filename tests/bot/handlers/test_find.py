@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from bot.keyboards.find import FindPageButton, RelatedButton, TagDraftButton
-from bot.views.posts import post_in
+from bot.keyboards.posts.find import FindPageButton, RelatedButton, TagDraftButton
+from bot.views.posts.posts import post_in
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.library.search_index import SearchIndex

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from bot.keyboards.channels import ChannelAction, ChannelButton, ChannelListButton
-from bot.keyboards.following import FollowButton
+from bot.keyboards.channels.channels import ChannelAction, ChannelButton, ChannelListButton
+from bot.keyboards.channels.following import FollowButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now

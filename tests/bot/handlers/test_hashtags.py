@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from bot.delivery import hashtag_writer as product
-from bot.keyboards.hashtags import HashtagSwitchButton, RemoveHashtagsButton
-from bot.keyboards.tags import ChangedHashtagsButton
+from bot.keyboards.channels.hashtags import HashtagSwitchButton, RemoveHashtagsButton
+from bot.keyboards.tags.tags import ChangedHashtagsButton
 from bot.telegram.dispatcher import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox

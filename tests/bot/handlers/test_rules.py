@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.keyboards.rules import RulesAction, RulesButton
+from bot.keyboards.tags.rules import RulesAction, RulesButton
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.clock import utc_now

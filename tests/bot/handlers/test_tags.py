@@ -9,7 +9,15 @@ import pytest
 from aiogram.filters.callback_data import CallbackData
 from sqlalchemy import update
 
-from bot.keyboards.tags import AddTagButton, PostTagAction, PostTagButton, TagAction, TagButton, UndoChangeButton, mark
+from bot.keyboards.tags.tags import (
+    AddTagButton,
+    PostTagAction,
+    PostTagButton,
+    TagAction,
+    TagButton,
+    UndoChangeButton,
+    mark,
+)
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from storage.db.engine import Database

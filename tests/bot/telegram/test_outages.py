@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.keyboards.stats import RefreshStatsButton
+from bot.keyboards.posts.stats import RefreshStatsButton
 from bot.telegram import middlewares as product
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox

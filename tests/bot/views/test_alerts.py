@@ -10,7 +10,7 @@ import pytest
 
 from bot.i18n import I18n
 from bot.views.alerts import alert
-from bot.views.reasons import reason
+from bot.views.posts.reasons import reason
 
 TEXTS = I18n(ZoneInfo("UTC"), lambda: datetime.now(UTC))
 NOTHING = "Nothing needs to be done"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.i18n import I18n
-from bot.views.reasons import reason
+from bot.views.posts.reasons import reason
 
 
 @pytest.mark.parametrize(

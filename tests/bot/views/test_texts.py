@@ -18,12 +18,14 @@ from babel.messages.pofile import read_po
 
 from bot import views
 from bot.i18n import LOCALES, I18n, Texts
-from bot.views import alerts, channels, find, following, forwards, imports, posts, retry_run, stats
-from bot.views import hashtags as hashtag_views
+from bot.views import alerts
 from bot.views import help as help_views
-from bot.views import rules as rule_views
-from bot.views.channel_news import channel_added, channel_news
+from bot.views.channels import channels, following, imports
+from bot.views.channels import hashtags as hashtag_views
+from bot.views.channels.channel_news import channel_added, channel_news
 from bot.views.common import shorten
+from bot.views.posts import find, forwards, posts, retry_run, stats
+from bot.views.tags import rules as rule_views
 from services.accounts.people import LANGUAGES
 from services.availability.provider_status import ModelAside, ProviderState, Quota
 from services.following.channel_names import Reason, Unusable

@@ -1,0 +1,1 @@
+"""Commands, buttons and updates about channels, exports and imports."""

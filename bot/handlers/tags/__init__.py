@@ -1,0 +1,1 @@
+"""Commands and buttons about tags and the rules for them."""

@@ -1,0 +1,1 @@
+"""Buttons about tags and the rules for them."""

@@ -1,0 +1,1 @@
+"""Texts about channels, exports and imports."""

@@ -1,0 +1,1 @@
+"""Texts about tags and the rules for them."""
