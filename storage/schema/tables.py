@@ -233,7 +233,7 @@ class RateLimitRow(Base):
 
 
 class Person(Base):
-    """A person who wrote to the bot or gets messages from it: access, language, reachability."""
+    """A person who wrote to the bot or gets messages from it: access, reachability, personal settings."""
 
     __tablename__ = "metka_people"
 
@@ -248,6 +248,22 @@ class Person(Base):
     told: Mapped[bool] = mapped_column(server_default=sql("false"))
     last_notice_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: A name of the IANA time zone database; NULL: the setting TIMEZONE.
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    #: The local hours (0–23) between which no message makes a sound or is sent unasked; NULL: none.
+    quiet_from: Mapped[int | None] = mapped_column(SmallInteger)
+    quiet_until: Mapped[int | None] = mapped_column(SmallInteger)
+    #: How they hear of failed posts: NULL (each), 'digest', 'off'.
+    notices: Mapped[str | None] = mapped_column(String(8))
+    #: Where notices go; NULL: the private chat.
+    notice_chat_id: Mapped[int | None] = mapped_column(BigInteger)
+    notice_thread_id: Mapped[int | None]
+    #: NULL (off), 'daily', 'weekly' (on Mondays).
+    digest: Mapped[str | None] = mapped_column(String(8))
+    #: The local hour (0–23) of the digest; NULL: 9.
+    digest_hour: Mapped[int | None] = mapped_column(SmallInteger)
+    #: The end of the time that the last digest covers.
+    digest_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ChannelOwner(Base):
@@ -323,6 +339,8 @@ class OutboxRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     #: The lasting condition that a text for administrators is about ('pause', 'failing'); NULL when it is over.
     topic: Mapped[str | None] = mapped_column(String(32))
+    #: The topic of a group that the message goes to.
+    thread_id: Mapped[int | None]
 
     __table_args__ = (
         partial_index("ix_metka_outbox_topic", "topic", where="topic IS NOT NULL"),

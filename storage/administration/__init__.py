@@ -1,0 +1,1 @@
+"""Settings that administrators changed in the chat, and the journal of what they did."""
