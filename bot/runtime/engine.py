@@ -14,6 +14,7 @@ from bot.runtime.database_startup import open_database
 from bot.runtime.logs import configure_logging
 from bot.runtime.signals import Signal
 from bot.settings import Settings, unknown_names
+from services.administration.stored_settings import StoredSettings
 from services.availability.daily_quota import QuotaWatch
 from services.availability.rate_limit import RateLimit
 from services.background_task import unless_set
@@ -41,6 +42,7 @@ OnFinished = Callable[[Sequence[FinishedRequest]], None]
 @dataclass(frozen=True, slots=True)
 class Engine:
     settings: Settings
+    stored: StoredSettings
     database: Database
     provider: Provider
     policy: Policy
@@ -55,6 +57,7 @@ class Engine:
         look: Look | None = None,
     ) -> None:
         """Start the worker, and what wakes it. A process without `duties` never leads."""
+        tasks.start(self.stored.run(), self.stored.stop)
         if self.settings.tagging_enabled:
             models = self.settings.models
             log.info("tagging_enabled", model=models[0], fallbacks=list(models[1:]))
@@ -85,8 +88,10 @@ async def open_engine(settings: Settings, on_finished: OnFinished | None = None)
     made = Provider(settings.openrouter_base_url, key, settings.tagging_request_timeout, utc_now, settings.proxies)
     async with open_database(settings) as database, made as provider:
         news = Signal()
+        stored = StoredSettings(database, utc_now)
+        await stored.load()
         worker = _worker(settings, database, provider, policy, news.send, on_finished)
-        yield Engine(settings, database, provider, policy, worker, news)
+        yield Engine(settings, stored, database, provider, policy, worker, news)
 
 
 def set_up_process(settings: Settings) -> asyncio.Event:
