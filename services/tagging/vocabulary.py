@@ -49,24 +49,24 @@ class OwnTags:
 
 async def offer(session: AsyncSession, requests: Sequence[TaggingRequest]) -> list[TaggingRequest]:
     """The requests with the tags that they offer, for each owner of their posts."""
-    used: dict[tuple[int, int], list[str]] = {}
-    found: list[TaggingRequest] = []
-    for request in requests:
-        owners = sorted({post.user_id for post in request.posts})
-        offered: dict[int, tuple[str, ...]] = {}
-        most = LONGEST_LIST if request.rules.is_closed else MOST_USED
-        for owner in owners:
-            if (owner, most) not in used:
-                used[owner, most] = await vocabulary.most_used(session, owner, most)
-            names = used[owner, most]
-            # A vocabulary that has no tag in use has none that is near.
-            near = await vocabulary.nearest(session, owner, _stems_of(request, owner), NEAREST) if names else []
-            if request.rules.is_closed:
-                offered[owner] = tuple(filter(offerable, dict.fromkeys([*near, *names])))[:LONGEST_LIST]
-            else:
-                offered[owner] = _fitting(near, names, OFFERED_TOKENS / len(owners))
-        found.append(replace(request, offered=offered))
-    return found
+    pairs = [(at, owner) for at, each in enumerate(requests) for owner in sorted({post.user_id for post in each.posts})]
+    used = {
+        owner: await vocabulary.most_used(session, owner, LONGEST_LIST) for owner in sorted({who for _, who in pairs})
+    }
+    # A vocabulary that has no tag in use has none that is near.
+    texts = [(owner, _stems_of(requests[at], owner) if used[owner] else ()) for at, owner in pairs]
+    near = await vocabulary.nearest(session, texts, NEAREST)
+    offered: list[dict[int, tuple[str, ...]]] = [{} for _ in requests]
+    for (at, owner), names in zip(pairs, near, strict=True):
+        offered[at][owner] = _offered(requests[at], names, used[owner])
+    return [replace(request, offered=tags) for request, tags in zip(requests, offered, strict=True)]
+
+
+def _offered(request: TaggingRequest, near: Sequence[str], used: Sequence[str]) -> tuple[str, ...]:
+    if request.rules.is_closed:
+        return tuple(filter(offerable, dict.fromkeys([*near, *used])))[:LONGEST_LIST]
+    owners = len({post.user_id for post in request.posts})
+    return _fitting(near, used[:MOST_USED], OFFERED_TOKENS / owners)
 
 
 def _stems_of(request: TaggingRequest, owner: int) -> set[str]:

@@ -185,6 +185,8 @@ def _on_postgresql_connect(connection: Any, _record: Any) -> None:
     # start-up parameter, and behind one that pools transactions it would hold for other programs.
     cursor = connection.cursor()
     cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+    # A plan that was made while a table was small would be kept for long after it has grown.
+    cursor.execute("SET plan_cache_mode = force_custom_plan")
     cursor.close()
     connection.commit()
 

@@ -1,15 +1,17 @@
 """The tags of users' vocabularies: looked up by key, added, offered."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, cast
 
-from sqlalchemy import Integer, Table, bindparam, case, func, select, update
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import Integer, Table, and_, bindparam, case, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.db.parameters import padded
 from storage.db.upsert import upsert
 from storage.schema.index_conditions import TAGS_OFFERED
 from storage.schema.tag_tables import TagRow, TagStem
@@ -18,8 +20,20 @@ _TAGS = cast("Table", TagRow.__table__)
 _STEMS = cast("Table", TagStem.__table__)
 #: A statement's parameters are limited (SQLite 32,766), and long lists are slow to plan.
 CHUNK = 500
-#: A stem that more tags of a user have says little, and costs much.
+#: A stem that more tags of a user have says little.
 COMMON_STEM = 300
+#: Tags that are compared; most texts share stems with fewer.
+CANDIDATES = 128
+# Made once: each request executes them.
+_OF_USER = and_(_TAGS.c.user_id == bindparam("user_id"), sql(TAGS_OFFERED))
+_MOST_USED = select(_TAGS.c.name).where(_OF_USER).order_by(_TAGS.c.uses.desc()).limit(bindparam("most"))
+# Two statements instead of a join: PostgreSQL keeps the plan that it made while the tables were empty.
+_WITH_STEMS = select(_STEMS.c.user_id, _STEMS.c.stem, _STEMS.c.tag_id).where(
+    _STEMS.c.user_id.in_(bindparam("users", expanding=True)), _STEMS.c.stem.in_(bindparam("stems", expanding=True))
+)
+_OFFERED = select(_TAGS.c.id, _TAGS.c.name, _TAGS.c.stem_count, _TAGS.c.uses).where(
+    _TAGS.c.id.in_(bindparam("ids", expanding=True)), sql(TAGS_OFFERED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,11 @@ class NewTag:
 
 #: (users.id, key) → the tag.
 Known = dict[tuple[int, str], KnownTag]
-_COLUMNS = (TagRow.id, TagRow.user_id, TagRow.key, TagRow.name, TagRow.state, TagRow.merged_into)
+_COLUMNS = (_TAGS.c.id, _TAGS.c.user_id, _TAGS.c.key, _TAGS.c.name, _TAGS.c.state, _TAGS.c.merged_into)
+_BY_KEY = select(*_COLUMNS).where(
+    _TAGS.c.user_id.in_(bindparam("users", expanding=True)), _TAGS.c.key.in_(bindparam("keys", expanding=True))
+)
+_BY_ID = select(*_COLUMNS).where(_TAGS.c.id.in_(bindparam("ids", expanding=True)))
 
 
 async def known_tags(session: AsyncSession, keys: Mapping[int, Collection[str]]) -> tuple[Known, dict[int, KnownTag]]:
@@ -51,12 +69,12 @@ async def known_tags(session: AsyncSession, keys: Mapping[int, Collection[str]])
     wanted = sorted({key for each in keys.values() for key in each})
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
-        rows = await session.execute(select(*_COLUMNS).where(TagRow.user_id.in_(sorted(keys)), TagRow.key.in_(some)))
+        rows = await session.execute(_BY_KEY, {"users": padded(keys), "keys": padded(some)})
         found |= {(row.user_id, row.key): _known(row) for row in rows if row.key in keys[row.user_id]}
-    targets = sorted({tag.merged_into for tag in found.values() if tag.merged_into is not None})
+    targets = {tag.merged_into for tag in found.values() if tag.merged_into is not None}
     if not targets:
         return found, {}
-    rows = await session.execute(select(*_COLUMNS).where(TagRow.id.in_(targets)))
+    rows = await session.execute(_BY_ID, {"ids": padded(targets)})
     return found, {row.id: _known(row) for row in rows}
 
 
@@ -111,36 +129,34 @@ async def exchange_keys(session: AsyncSession, tag: TagRow, other: TagRow) -> No
 
 async def most_used(session: AsyncSession, user_id: int, most: int) -> list[str]:
     """The names of the tags that most of the user's posts have."""
-    query = select(TagRow.name).where(TagRow.user_id == user_id, sql(TAGS_OFFERED))
-    return list((await session.execute(query.order_by(TagRow.uses.desc()).limit(most))).scalars())
+    return list((await session.execute(_MOST_USED, {"user_id": user_id, "most": most})).scalars())
 
 
-async def nearest(session: AsyncSession, user_id: int, stems: Collection[str], most: int) -> list[str]:
-    """The names of the tags that share most of their stems with these, the most used first among equals."""
-    if not stems:
-        return []
-    rare = (
-        select(TagStem.stem)
-        .where(TagStem.user_id == user_id, TagStem.stem.in_(sorted(stems)))
-        .group_by(TagStem.stem)
-        .having(func.count() <= COMMON_STEM)
-    )
-    shared = (
-        select(TagStem.tag_id, func.count().label("stems"))
-        .where(TagStem.user_id == user_id, TagStem.stem.in_(rare))
-        .group_by(TagStem.tag_id)
-        .subquery()
-    )
-    # Of a hundred, to order by whole numbers on both databases.
-    share = sql_cast(shared.c.stems * 100 / func.nullif(TagRow.stem_count, 0), Integer)
-    query = (
-        select(TagRow.name)
-        .join(shared, shared.c.tag_id == TagRow.id)
-        .where(sql(TAGS_OFFERED))
-        .order_by(share.desc(), shared.c.stems.desc(), TagRow.uses.desc(), TagRow.id)
-        .limit(most)
-    )
-    return list((await session.execute(query)).scalars())
+async def nearest(session: AsyncSession, texts: Sequence[tuple[int, Collection[str]]], most: int) -> list[list[str]]:
+    """For each (users.id, stems of a text): the names of their tags that share most of their stems with it."""
+    tags_of: dict[tuple[int, str], list[int]] = {}
+    stems = {stem for _, each in texts for stem in each}
+    if stems:
+        values = {"users": padded(user_id for user_id, each in texts if each), "stems": padded(stems)}
+        for user_id, stem, tag_id in await session.execute(_WITH_STEMS, values):
+            tags_of.setdefault((user_id, stem), []).append(tag_id)
+    shared = [_shared([tags_of.get((user_id, stem), []) for stem in each]) for user_id, each in texts]
+    ids = {tag_id for counts in shared for tag_id in counts}
+    rows = (await session.execute(_OFFERED, {"ids": padded(ids)})).all() if ids else []
+    offered = {row.id: row for row in rows}
+    return [_nearest_of(counts, offered)[:most] for counts in shared]
+
+
+def _shared(tags_of_stems: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Tag → how many of the stems it has, for at most CANDIDATES tags, those of the rarest stems first."""
+    rarest = sorted((ids for ids in tags_of_stems if len(ids) <= COMMON_STEM), key=len)
+    return dict(islice(Counter(chain.from_iterable(rarest)).items(), CANDIDATES))
+
+
+def _nearest_of(shared: Mapping[int, int], offered: Mapping[int, Any]) -> list[str]:
+    rows = [offered[tag_id] for tag_id in shared if tag_id in offered]
+    rows.sort(key=lambda row: (-shared[row.id] / (row.stem_count or 1), -shared[row.id], -row.uses, row.id))
+    return [row.name for row in rows]
 
 
 async def count_uses(session: AsyncSession, user_id: int, changes: Mapping[str, int], now: datetime) -> None:
