@@ -1,5 +1,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiogram.types import InlineKeyboardMarkup
 
@@ -8,12 +9,15 @@ from bot.keyboards import access as access_keyboards
 from bot.keyboards import alerts as alert_keyboards
 from bot.keyboards.channels import channel_news as news_keyboards
 from bot.keyboards.channels.following import with_follow
+from bot.keyboards.posts import digest as digest_keyboards
 from bot.keyboards.posts import posts as keyboards
 from bot.keyboards.tags.tags import with_tags
 from bot.views import alerts as alert_views
 from bot.views.channels.channel_news import channel_news
+from bot.views.posts import digest as digest_views
 from bot.views.posts import posts as views
 from services.library.bot_queries import BotQueries, PostCard
+from services.library.digests import Digests
 from services.notifications.outbox import Notice
 
 
@@ -28,8 +32,9 @@ class NoticeMessage:
 
 
 class NoticeMessages:
-    def __init__(self, queries: BotQueries, i18n: I18n, admin_ids: Collection[int]) -> None:
+    def __init__(self, queries: BotQueries, digests: Digests, i18n: I18n, admin_ids: Collection[int]) -> None:
         self._queries = queries
+        self._digests = digests
         self._i18n = i18n
         self._admin_ids = admin_ids
 
@@ -43,6 +48,8 @@ class NoticeMessages:
                 return await self._result(t, notice)
             case "channel":
                 return NoticeMessage(channel_news(t, notice.payload), news_keyboards.channel_news(t, notice.payload))
+            case "digest":
+                return await self._digest(t, notice)
             case _:
                 return NoticeMessage(alert_views.alert(t, notice.payload), _admin_buttons(t, notice))
 
@@ -55,6 +62,14 @@ class NoticeMessages:
         if total == 1:
             return NoticeMessage(views.failed_one(t, posts[0]), self._buttons(t, posts[0], notice))
         return NoticeMessage(views.failed_several(t, posts, total), keyboards.failed_several(t))
+
+    async def _digest(self, t: Texts, notice: Notice) -> NoticeMessage | None:
+        since, until = (datetime.fromisoformat(notice.payload[name]) for name in ("since", "until"))
+        found = await self._digests.of_period(notice.telegram_id, since, until)
+        if found is None:
+            return None
+        text = digest_views.digest(t, found, notice.payload["every"])
+        return NoticeMessage(text, digest_keyboards.digest(t, failed=found.failed), silent=True)
 
     async def _result(self, t: Texts, notice: Notice) -> NoticeMessage:
         card = await self._queries.post(notice.post_ids[0], user_id=None) if notice.post_ids else None

@@ -5,7 +5,7 @@ from aiogram import Router
 from bot.handlers import access, alerts, fallback
 from bot.handlers import help as help_
 from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
-from bot.handlers.posts import find, forwards, inline, posts, retry_run, stats
+from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats
 from bot.handlers.tags import post_tags, rules, tags
 
 
@@ -14,6 +14,7 @@ def make_routers() -> list[Router]:
     return [
         groups.router(),
         stats.router(),
+        digest.router(),
         help_.router(),
         retry_run.router(),
         posts.router(),

@@ -28,6 +28,7 @@ from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
+from services.library.digests import Digests
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
@@ -102,6 +103,7 @@ def make_services(engine: Engine) -> Services:
     return Services(
         people=people,
         queries=queries,
+        digests=Digests(database, people, ZoneInfo(settings.timezone), utc_now),
         search=Search(database, queries, enabled=settings.search_index),
         channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
         channels=ChannelService(database, to_read.send, utc_now),

@@ -39,6 +39,7 @@ from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.ingest.received_updates import ReceivedUpdates
 from services.library.bot_queries import BotQueries
+from services.library.digests import Digests
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
@@ -63,6 +64,7 @@ TERM_SECONDS = 13.0
 class Services:
     people: People
     queries: BotQueries
+    digests: Digests
     search: Search
     channel_posts: ChannelPosts
     channels: ChannelService
@@ -126,7 +128,7 @@ class Leader:
 
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
         services, i18n = self._services, self._services.i18n
-        messages = NoticeMessages(services.queries, i18n, self._engine.settings.admin_ids)
+        messages = NoticeMessages(services.queries, services.digests, i18n, self._engine.settings.admin_ids)
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
         hashtags = ChannelHashtags(self._engine.database, self._news.send, utc_now)
         writer = HashtagWriter(bot, hashtags)
@@ -172,6 +174,7 @@ class Leader:
             i18n=services.i18n,
             on_update=on_update,
             queries=services.queries,
+            digests=services.digests,
             search=services.search,
             channel_posts=services.channel_posts,
             outbox=services.outbox,
@@ -249,6 +252,7 @@ class Leader:
         scheduler = make_scheduler(
             self._services.tagging,
             alerts,
+            self._services.digests,
             self._engine.worker.wake,
             self._news.send,
             interval_seconds=settings.retry_interval_seconds,

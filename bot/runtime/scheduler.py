@@ -10,6 +10,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.settings import crontab_trigger
+from services.library.digests import Digests
 from services.notifications.provider_alerts import AlertWatch
 from services.tagging.service import TaggingService
 from storage.db.engine import is_unavailable, unavailable_reason
@@ -22,6 +23,7 @@ MOST_WATCH_SECONDS = 60.0
 def make_scheduler(
     tagging: TaggingService,
     alerts: AlertWatch,
+    digests: Digests,
     wake: Callable[[], None],
     on_news: Callable[[], None],
     *,
@@ -30,7 +32,7 @@ def make_scheduler(
     cron_limit: int,
     timezone: str,
 ) -> AsyncIOScheduler:
-    """The tick, the check of the alerts, the daily retry (unless `cron` is empty), and the daily clean-up."""
+    """The tick, the check of the alerts, digests, the daily retry (unless `cron` is empty), the daily clean-up."""
 
     async def tick() -> None:
         wake()
@@ -39,35 +41,44 @@ def make_scheduler(
         if await alerts.check():
             on_news()
 
-    async def watch() -> None:
-        await _guarded("watch", check_alerts)
-
-    async def nightly() -> None:
-        await _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
+    async def queue_digests() -> None:
+        if await digests.queue_due():
+            on_news()
 
     async def clean_up() -> None:
-        await _guarded("clean_up", tagging.clean_up)
+        await tagging.clean_up()
 
+    nightly = _guarded("retry_nightly", lambda: tagging.retry_nightly(cron_limit))
     # After the machine slept a job runs once, late. Two runs of a job never overlap.
     scheduler = AsyncIOScheduler(
         timezone=timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     scheduler.add_job(tick, IntervalTrigger(seconds=interval_seconds), id="tick")
-    scheduler.add_job(watch, IntervalTrigger(seconds=min(MOST_WATCH_SECONDS, interval_seconds)), id="watch")
+    often = IntervalTrigger(seconds=min(MOST_WATCH_SECONDS, interval_seconds))
+    scheduler.add_job(_guarded("watch", check_alerts), often, id="watch")
+    # The offsets of time zones are multiples of a quarter of an hour.
+    every_5_minutes = CronTrigger(minute="*/5", timezone=timezone)
+    scheduler.add_job(_guarded("digests", queue_digests), every_5_minutes, id="digests")
     if cron:
         scheduler.add_job(nightly, crontab_trigger(cron, timezone), id="retry_failed")
-    scheduler.add_job(clean_up, CronTrigger(hour=3, minute=17, timezone=timezone), id="clean_up")
+    at_night = CronTrigger(hour=3, minute=17, timezone=timezone)
+    scheduler.add_job(_guarded("clean_up", clean_up), at_night, id="clean_up")
     return scheduler
 
 
-async def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> None:
-    try:
-        await call()
-    except asyncio.CancelledError:
-        # The scheduler shuts down: the transaction is rolled back, and the next run does the work.
-        log.info("job_broken_off", job=name)
-    except Exception as error:
-        if not is_unavailable(error):
-            log.exception("job_failed", job=name)
-            return
-        log.warning("job_postponed", job=name, error=unavailable_reason(error))
+def _guarded(name: str, call: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
+    """The job `call`, whose errors are logged; the next run does the work."""
+
+    async def run() -> None:
+        try:
+            await call()
+        except asyncio.CancelledError:
+            # The scheduler shuts down: the transaction is rolled back.
+            log.info("job_broken_off", job=name)
+        except Exception as error:
+            if not is_unavailable(error):
+                log.exception("job_failed", job=name)
+                return
+            log.warning("job_postponed", job=name, error=unavailable_reason(error))
+
+    return run

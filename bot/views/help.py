@@ -32,6 +32,7 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
         lines(
             t._("<b>Tagging</b>"),
             t._("/stats — how many posts have tags"),
+            t._("🗞 in /stats — a daily or weekly digest"),
             t._("/failed — posts that failed"),
             t._("/retry — try them again"),
             t._("/post 5 — a post and its tags"),

@@ -10,7 +10,7 @@ from storage.accounts import people
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow
 
-NoticeKind = Literal["failed", "result", "admin", "channel"]
+NoticeKind = Literal["failed", "result", "admin", "channel", "digest"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,8 +317,9 @@ class OutboxRow(Base):
     """A message to a person, kept until Telegram has accepted it.
 
     `kind`: 'failed' (a post failed), 'result' (the answer to /regen, a button or a forward), 'admin' (a text for
-    administrators), 'channel' (news of a channel or an import). 'result' and 'channel' edit `message_id` if it is set;
-    'admin' and 'channel' say what happened in `payload`.
+    administrators), 'channel' (news of a channel or an import), 'digest' (its period in
+    `payload`). 'result' and 'channel' edit `message_id` if it is set; 'admin' and 'channel' say in `payload` what
+    happened.
     """
 
     __tablename__ = "metka_outbox"

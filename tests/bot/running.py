@@ -33,6 +33,7 @@ from services.hashtags.service import ChannelHashtags
 from services.ingest.channel_posts import ChannelPosts
 from services.ingest.imports import Imports
 from services.library.bot_queries import BotQueries
+from services.library.digests import Digests
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
@@ -61,6 +62,7 @@ class Running:
     tagging: TaggingService
     outbox: Outbox
     queries: BotQueries
+    digests: Digests
     notifier: Notifier
     writer: HashtagWriter
 
@@ -104,6 +106,7 @@ async def running_bot(
     clock: Callable[[], datetime] = utc_now,
     press_answered_within: float = 60.0,
     search_enabled: bool = True,
+    digest_clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Running]:
     """A bot with an administrator, and with Anna (ru, posts 1–3) and Ben (en, posts 11–13).
 
@@ -121,7 +124,8 @@ async def running_bot(
         people = People(database, admins, utc_now)
         outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
         notified = None if metrics is None else metrics.notified
-        notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, admins), utc_now, notified)
+        digests = Digests(database, people, ZoneInfo("UTC"), digest_clock)
+        notifier = Notifier(bot, outbox, NoticeMessages(queries, digests, i18n, admins), utc_now, notified)
         progress = ProgressMessages(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = ImportJobs(bot, imports, people, i18n)
@@ -132,6 +136,7 @@ async def running_bot(
             make_routers(),
             people=people,
             queries=queries,
+            digests=digests,
             search=Search(database, queries, enabled=search_enabled),
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
@@ -157,7 +162,7 @@ async def running_bot(
         tasks = (polling, notifier, progress, importer, writer)
         running_tasks = [asyncio.create_task(task.run()) for task in tasks]
         try:
-            yield Running(database, telegram, engine.tagging, outbox, queries, notifier, writer)
+            yield Running(database, telegram, engine.tagging, outbox, queries, digests, notifier, writer)
         finally:
             nudge.cancel()
             for task in tasks:

@@ -1,5 +1,5 @@
 from aiogram.filters.callback_data import CallbackData
-from aiogram.types import InlineKeyboardMarkup
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.i18n import Texts
 from bot.keyboards.common import Rows, button
@@ -15,7 +15,9 @@ class SendNowButton(CallbackData, prefix="send"):
     pass
 
 
-def stats(t: Texts, *, everybody: bool, failed: int, is_gathering: bool) -> InlineKeyboardMarkup:
+def stats(
+    t: Texts, *, everybody: bool, failed: int, is_gathering: bool, digest: InlineKeyboardButton
+) -> InlineKeyboardMarkup:
     """The buttons that act on posts act on the user's own, so /stats all does not have them."""
     rows: Rows = [[button(t.plain("🔄 Refresh"), RefreshStatsButton(everybody=everybody))]]
     if is_gathering and not everybody:
@@ -27,4 +29,6 @@ def stats(t: Texts, *, everybody: bool, failed: int, is_gathering: bool) -> Inli
                 button(t.plain("❌ Show failed"), FailedPageButton(page=1, here=False)),
             ]
         )
+    if not everybody:
+        rows.append([digest])
     return InlineKeyboardMarkup(inline_keyboard=rows)

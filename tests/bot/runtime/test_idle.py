@@ -23,9 +23,11 @@ from bot.settings import Settings
 from bot.telegram.dispatcher import make_bot
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
+from services.accounts.people import People
 from services.clock import utc_now
 from services.hashtags.service import ChannelHashtags
 from services.library.bot_queries import BotQueries
+from services.library.digests import Digests
 from services.library.search_index import SearchIndex
 from services.notifications.outbox import Outbox
 from services.notifications.provider_alerts import AlertWatch
@@ -57,7 +59,7 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
     bot = make_bot(telegram.token, telegram.url)
     i18n = I18n(ZoneInfo("UTC"), utc_now)
     outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
-    notifier = Notifier(bot, outbox, NoticeMessages(queries, i18n, {BOSS}), utc_now)
+    notifier = Notifier(bot, outbox, NoticeMessages(queries, made_digests(database), i18n, {BOSS}), utc_now)
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier
@@ -65,6 +67,10 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
         notifier.stop()
         await task
         await bot.session.close()
+
+
+def made_digests(database: Database) -> Digests:
+    return Digests(database, People(database, {BOSS}, utc_now), ZoneInfo("UTC"), utc_now)
 
 
 async def tell(database: Database, in_seconds: float = 0) -> None:
@@ -175,6 +181,7 @@ async def test_an_alert_is_told_at_once(database: Database) -> None:
     scheduler = make_scheduler(
         cast("TaggingService", None),  # not called
         AlertWatch(database, CHAIN, {BOSS}, 20, utc_now),
+        made_digests(database),
         _nothing,
         lambda: told.append("news"),
         interval_seconds=30,
