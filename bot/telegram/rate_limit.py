@@ -1,5 +1,8 @@
 """Telegram takes 30 messages in any second, and about one a second to a chat.
 
+Messages that nobody asked for keep to that. An answer is sent at once: when too many people ask in a second, Telegram
+says how long to wait.
+
 https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
@@ -22,10 +25,8 @@ from bot.telegram.call_retry import TRANSIENT, error_name, next_pause
 
 log = structlog.get_logger(__name__)
 
-#: A bucket lets BURST + A_SECOND messages pass in any second: together Telegram's 30.
-BURST, A_SECOND = 2, 28
-#: Notices. The rest is for answers, which need not queue behind notices.
-UNASKED_A_SECOND = 25
+#: A bucket lets BURST + A_SECOND messages pass in any second: of Telegram's 30, some are for answers.
+BURST, A_SECOND = 2, 25
 MESSAGES = ("send", "edit", "copy", "forward")
 #: More chats than get a message within a second.
 CHATS = 1000
@@ -37,12 +38,11 @@ is_answer: ContextVar[bool] = ContextVar("is_answer", default=False)
 
 
 class MessageRateLimit(BaseRequestMiddleware):
-    """Delays messages to Telegram's limits, and sends an answer again until Telegram has taken it."""
+    """Delays unasked messages to Telegram's limits, and sends an answer again until Telegram has taken it."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._all = AsyncLimiter(BURST, BURST / A_SECOND)
-        self._unasked = AsyncLimiter(BURST, BURST / UNASKED_A_SECOND)
+        self._unasked = AsyncLimiter(BURST, BURST / A_SECOND)
         self._chat = lru_cache(maxsize=CHATS)(_one_a_second)
 
     async def __call__(
@@ -65,12 +65,10 @@ class MessageRateLimit(BaseRequestMiddleware):
 
     async def _wait(self, method: TelegramMethod[Any]) -> None:
         chat_id = getattr(method, "chat_id", None)
-        if chat_id is None or not method.__api_method__.startswith(MESSAGES):
+        if chat_id is None or is_answer.get() or not method.__api_method__.startswith(MESSAGES):
             return
-        if not is_answer.get():
-            await self._chat(chat_id).acquire()
-            await self._unasked.acquire()
-        await self._all.acquire()
+        await self._chat(chat_id).acquire()
+        await self._unasked.acquire()
 
 
 def _is_worth_another(method: TelegramMethod[Any], error: TelegramAPIError) -> bool:

@@ -1,4 +1,4 @@
-"""Telegram's limits: 30 messages a second in all, one a second to a chat for what nobody asked for, and 429."""
+"""Telegram's limits: what nobody asked for keeps to them, and an answer waits out a 429."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiogram.methods import EditMessageText, GetMe, Response, SendMessage, Teleg
 
 from bot.telegram.rate_limit import MessageRateLimit, is_answer
 from sandbox.telegram import FloodLimits
+from sandbox.telegram.errors import ApiError
 from sandbox.telegram.flood import FloodControl
 from tests.virtual_time import virtual_loop, virtually
 
@@ -43,7 +44,12 @@ class Telegram:
             self.refusals -= 1
             raise TelegramRetryAfter(method, "Too Many Requests", 7)
         chat_id = getattr(method, "chat_id", 0)
-        self._flood.check(chat_id, group=False)
+        try:
+            self._flood.check(chat_id, group=False)
+        except ApiError as error:
+            if not is_answer.get():
+                raise
+            raise TelegramRetryAfter(method, error.description, error.retry_after or 1) from error
         self.counted.append((virtual_loop().now, chat_id))
         return Response(ok=True)
 
@@ -57,7 +63,7 @@ def test_many_messages_at_once_go_out_at_the_limit_and_none_is_refused() -> None
     virtually(work())
 
 
-def test_answers_share_the_limit_and_do_not_queue_behind_notices() -> None:
+def test_answers_do_not_queue_behind_notices_and_no_notice_is_refused() -> None:
     async def work() -> None:
         telegram = Telegram(FloodLimits())
         sending = asyncio.gather(*(telegram.send(chat) for chat in range(NOTICES)))
@@ -71,10 +77,13 @@ def test_answers_share_the_limit_and_do_not_queue_behind_notices() -> None:
     virtually(work())
 
 
-def test_many_answers_at_once_are_not_refused() -> None:
+def test_answers_wait_only_when_telegram_says_so_and_all_arrive() -> None:
     async def work() -> None:
-        telegram = Telegram(FloodLimits())
-        await asyncio.gather(*(telegram.send(chat % 10, answer=True) for chat in range(NOTICES)))
+        telegram, began = Telegram(FloodLimits()), virtual_loop().now
+        await asyncio.gather(*(telegram.send(chat, answer=True) for chat in range(NOTICES)))
+        at_once = [chat for at, chat in telegram.counted if at - began < 0.1]
+        assert len(at_once) == FloodLimits().overall[0]
+        assert sorted(chat for _, chat in telegram.counted) == list(range(NOTICES))
 
     virtually(work())
 
