@@ -6,6 +6,7 @@ from bot.handlers.replies import chat_of, show
 from bot.i18n import Html, Texts
 from bot.keyboards.channels import channels as keyboards
 from bot.keyboards.channels.channels import ChannelAction, ChannelButton, ChannelListButton
+from bot.keyboards.help import add_to_channel
 from bot.telegram.middlewares import Toast
 from bot.views.channels import channels as views
 from services.accounts.people import CurrentUser
@@ -15,8 +16,8 @@ from services.following.service import ALL, MORE_POSTS, ChannelService
 FETCH_SECONDS = 0.4
 
 
-async def channels_(message: Message, t: Texts, user: CurrentUser, channels: ChannelService) -> None:
-    text, markup = await _list(t, user, channels, 1)
+async def channels_(message: Message, bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService) -> None:
+    text, markup = await _list(bot, t, user, channels, 1)
     await message.answer(text, reply_markup=markup)
 
 
@@ -28,15 +29,15 @@ async def list_page(
     user: CurrentUser,
     channels: ChannelService,
 ) -> None:
-    text, markup = await _list(t, user, channels, callback_data.page)
+    text, markup = await _list(bot, t, user, channels, callback_data.page)
     await show(press, bot, text, markup, here=callback_data.here)
 
 
 async def _list(
-    t: Texts, user: CurrentUser, channels: ChannelService, page: int
-) -> tuple[Html, InlineKeyboardMarkup | None]:
+    bot: Bot, t: Texts, user: CurrentUser, channels: ChannelService, page: int
+) -> tuple[Html, InlineKeyboardMarkup]:
     shown = await channels.page(user.owner_id, page)
-    return views.channels(t, shown), keyboards.channels(t, shown)
+    return views.channels(t, shown), keyboards.channels(t, shown) or await add_to_channel(t, bot)
 
 
 async def act(
@@ -120,7 +121,7 @@ async def _show_state(
     card = await channels.card(user.owner_id, data.channel) if data.card else None
     if card is not None:
         return await show(press, bot, views.card(t, card), keyboards.card(t, card, data.page))
-    return await show(press, bot, *await _list(t, user, channels, data.page))
+    return await show(press, bot, *await _list(bot, t, user, channels, data.page))
 
 
 def router() -> Router:

@@ -33,6 +33,13 @@ async def bot(database: Database, telegram: TelegramSandbox, provider: ProviderS
     assert telegram.unanswered() == []
 
 
+async def test_start_opens_telegrams_dialog_to_add_the_bot_to_a_channel(bot: Running) -> None:
+    started = await bot.say(ANNA, "/start")
+    [[added]] = started["reply_markup"]["inline_keyboard"]
+    assert added["text"] == "➕ Добавить меня в канал"
+    assert added["url"] == "https://t.me/metka_sandbox_bot?startchannel&admin=post_messages+edit_messages"
+
+
 async def test_commands_in_both_languages(bot: Running) -> None:
     assert "Что дальше" in (await bot.say(ANNA, "/start"))["text"]
     assert "What to do next" in (await bot.say(BEN, "/start"))["text"]
