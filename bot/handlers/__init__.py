@@ -6,7 +6,7 @@ from bot.handlers import access, alerts, fallback
 from bot.handlers import help as help_
 from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
 from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats
-from bot.handlers.tags import post_tags, rules, tags
+from bot.handlers.tags import post_tags, rules, similar_tags, tags
 
 
 def make_routers() -> list[Router]:
@@ -20,6 +20,7 @@ def make_routers() -> list[Router]:
         posts.router(),
         find.router(),
         tags.router(),
+        similar_tags.router(),
         post_tags.router(),
         channels.router(),
         following.router(),

@@ -30,6 +30,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
+from services.availability.rate_limit import RateLimit
 from services.availability.reachability import OutageWatch
 from services.clock import utc_now
 from services.following.poller import Poller
@@ -50,6 +51,7 @@ from services.notifications.update_alerts import UpdateAlerts
 from services.sources.preview.client import TELEGRAM_URL, PreviewClient
 from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
+from services.tagging.similar_tags import SimilarTags
 from services.tags.changes import TagRewriting
 from services.tags.counting import TagCounting
 from services.tags.post_tags import PostTags
@@ -151,8 +153,19 @@ class Leader:
 
         stack.enter_context(self._news.received_by(on_news))
         vocabularies = Vocabularies(self._engine.database, utc_now, rewriting.wake)
+        settings = self._engine.settings
+        similar_tags = SimilarTags(
+            database,
+            self._engine.provider,
+            settings.models,
+            RateLimit(settings.tagging_requests_per_minute),
+            vocabularies,
+            utc_now,
+            enabled=settings.tagging_enabled,
+        )
         return self._dispatcher(
             notifier,
+            similar_tags=similar_tags,
             progress=progress,
             importer=importer,
             exports=exports,

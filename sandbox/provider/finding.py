@@ -104,7 +104,7 @@ def _blocks(message: str) -> list[Asked]:
 def _framed(message: str) -> list[Asked]:
     """Posts between lines that contain little more than a number."""
     frames = list(_FRAME.finditer(message))
-    ends = [frame.start() for frame in frames[1:]] + [len(message)]
+    ends = [*(frame.start() for frame in frames[1:]), len(message)][: len(frames)]
     pairs = zip(frames, ends, strict=True)
     return [Asked(int(frame[1]), message[frame.end() : end].strip()) for frame, end in pairs]
 

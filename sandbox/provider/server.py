@@ -18,6 +18,7 @@ from sandbox.provider.faults import FAULTS, NOT_AN_ERROR, platform_limit
 from sandbox.provider.finding import KnownTexts, Question, read_question, user_message
 from sandbox.provider.obedience import Obedience
 from sandbox.provider.plan import FaultPlan, Script, checked
+from sandbox.provider.similar import similar_pairs
 from sandbox.provider.tags import CUT, expected_tags
 
 Json = dict[str, Any]
@@ -87,6 +88,8 @@ class ProviderSandbox:
         self.in_flight = 0
         self.most_in_flight = 0
         self.url = ""
+        #: Tags that mean the same, as it answers when it is asked for such pairs.
+        self.similar: list[tuple[str, str]] = []
         self.script = Script()
         self.obedience = Obedience()
         #: Every address answers 503, not only chat/completions.
@@ -224,7 +227,8 @@ class ProviderSandbox:
         if name is not None:
             return await FAULTS[name](exchange)
         self.served_today += 1
-        return answer(exchange.completion(exchange.content()))
+        pairs = similar_pairs(body, self.similar)
+        return answer(exchange.completion(exchange.content() if pairs is None else pairs))
 
     def _refused(self, request: web.Request, body: Json, record: RequestRecord) -> web.StreamResponse | None:
         for name, check in (

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -12,12 +12,13 @@ import aiohttp
 import structlog
 
 from services.certificates import TRUST, certificate_fault
+from services.llm import tag_pairs
 from services.llm.features import ANSWER_LIMITS, OPENROUTER_FEATURES, Feature, FeatureMemory, named_in
 from services.llm.outcomes import DOWN_KINDS, Kind, Outcome, Usage
 from services.llm.prompts import Offer
 from services.llm.rejected_texts import RejectedTexts
-from services.llm.request import request_body
-from services.llm.response_classifier import Classified, Reply, classify
+from services.llm.request import pairs_body, request_body
+from services.llm.response_classifier import Classified, Reply, answer_text, classify
 from services.llm.server_errors import ServerError
 from services.llm.text_lengths import TextLengths
 from services.proxies import DIRECT, Proxies
@@ -143,6 +144,13 @@ class Provider:
             usage=classified.usage,
             at=self._clock(),
         )
+
+    async def similar(self, models: tuple[str, ...], names: Sequence[str]) -> list[tuple[int, int]] | None:
+        """One call: the places (from 0) of pairs among these tags that mean the same; None: no usable answer."""
+        features = self._features.to_send(models[0], names, self._clock())
+        reply = await self._post(pairs_body(names, models, features))
+        text = answer_text(reply) if isinstance(reply, Reply) else None
+        return None if text is None else tag_pairs.read_pairs(text, len(names))
 
     async def key(self) -> Any:
         """The JSON of `GET /key`, which costs no quota; None when the server did not give it."""

@@ -155,9 +155,9 @@ def answer_schema(count: int, names: Sequence[str] = ()) -> dict[str, object]:
     """`names`: all allowed tags."""
     tags = {"type": "array", "items": {"type": "string", **({"enum": list(names)} if names else {})}}
     if count == 1:
-        return _response_format("post_tags", _closed_object({"tags": tags}))
-    post = _closed_object({"id": {"type": "integer"}, "tags": tags})
-    return _response_format("posts_tags", _closed_object({"posts": {"type": "array", "items": post}}))
+        return response_format("post_tags", closed_object({"tags": tags}))
+    post = closed_object({"id": {"type": "integer"}, "tags": tags})
+    return response_format("posts_tags", closed_object({"posts": {"type": "array", "items": post}}))
 
 
 def max_tokens(count: int) -> int:
@@ -175,7 +175,7 @@ def _frame_word(texts: Sequence[str]) -> str:
         seed += word
 
 
-def _closed_object(properties: dict[str, object]) -> dict[str, object]:
+def closed_object(properties: dict[str, object]) -> dict[str, object]:
     return {
         "type": "object",
         "properties": properties,
@@ -184,5 +184,5 @@ def _closed_object(properties: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _response_format(name: str, schema: dict[str, object]) -> dict[str, object]:
+def response_format(name: str, schema: dict[str, object]) -> dict[str, object]:
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}

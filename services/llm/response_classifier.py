@@ -75,6 +75,15 @@ def classify(
     return Classified(outcomes, _model(body), _usage(body), out_of_tokens=out_of_tokens)
 
 
+def answer_text(reply: Reply) -> str | None:
+    """The text of an answer that is no post's tags; None for an error."""
+    body = _decode(reply.body)
+    if not isinstance(body, dict) or find_error(body, reply.status, reply.headers) is not None:
+        return None
+    choice = _choice(body)
+    return _content(choice, mapping(choice.get("message")))
+
+
 def _decode(body: bytes) -> Any:
     try:
         value = json.loads(body.decode("utf-8-sig"))

@@ -13,6 +13,7 @@ class TagProblem(StrEnum):
     TAKEN = "another tag has this name: merge the two"
     BANNED = "the tag is banned"
     CHANGED_SINCE = "the tag was changed again since: undo that first"
+    DECIDED = "no such pair of similar tags waits for a decision"
     NOTHING_TO_UNDO = "there is nothing to undo"
 
 

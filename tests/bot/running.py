@@ -143,6 +143,7 @@ async def running_bot(
             tagging=engine.tagging,
             rules=UserRules(database, utc_now),
             rules_trial=engine.trial,
+            similar_tags=engine.similar,
             channels=ChannelService(database, lambda: None, utc_now),
             progress=progress,
             imports=imports,

@@ -19,8 +19,10 @@ from services.tagging.recorder import Recorder
 from services.tagging.retry_policy import Policy
 from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
+from services.tagging.similar_tags import SimilarTags
 from services.tagging.tagging_request import FinishedRequest
 from services.tagging.worker import Worker
+from services.tags.vocabulary import Vocabularies
 from storage.db.engine import Database
 from storage.schema.tables import Post
 
@@ -48,6 +50,7 @@ class Engine:
     worker: Worker
     tagging: TaggingService
     trial: RulesTrial
+    similar: SimilarTags
 
     async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
         """Wait until the database says so."""
@@ -140,9 +143,11 @@ async def running(
             random=random,
         )
         trial = RulesTrial(database, client, chain, rate_limit, clock, enabled=True)
+        vocabularies = Vocabularies(database, clock, _nothing)
+        similar = SimilarTags(database, client, chain, rate_limit, vocabularies, clock, enabled=True)
         task = asyncio.create_task(worker.run())
         try:
-            yield Engine(database, provider, worker, tagging, trial)
+            yield Engine(database, provider, worker, tagging, trial, similar)
         finally:
             worker.stop()
             await task

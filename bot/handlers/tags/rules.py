@@ -16,7 +16,8 @@ from bot.keyboards.tags.rules import PAGE_SIZE, RuledChannelsButton, RulesAction
 from bot.telegram.middlewares import Toast
 from bot.views.tags import rules as views
 from services.accounts.people import CurrentUser
-from services.tagging.rules_trial import RulesTrial, TrialError
+from services.tagging.rules_trial import RulesTrial
+from services.tagging.single_request import TrialError
 from services.tags.rules import RuleError, RuleSettings, checked
 from services.tags.user_rules import RulesInForce, UserRules
 

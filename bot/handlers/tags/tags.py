@@ -50,7 +50,7 @@ async def _page(
     pages = -(-found.total // PAGE_SIZE)
     if pages and number > pages:
         return await _page(t, user, vocabularies, pages, search)
-    return views.listed(t, found, number, pages, search), keyboards.tags(found, number, search)
+    return views.listed(t, found, number, pages, search), keyboards.tags(t, found, number, search)
 
 
 async def tag(

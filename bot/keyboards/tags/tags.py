@@ -12,6 +12,7 @@ from bot.i18n import Texts
 from bot.keyboards.common import PostId, Rows, button
 from bot.views.common import shorten
 from services.library.bot_queries import PostCard
+from services.tagging.similar_tags import SimilarPair
 from services.tags.vocabulary import TagPage
 from storage.tags.lists import TagCard
 
@@ -49,6 +50,21 @@ class TagListButton(CallbackData, prefix="taglist"):
 
 class UndoChangeButton(CallbackData, prefix="tagundo"):
     change: RowId
+
+
+class SimilarTagsButton(CallbackData, prefix="tagsimilar"):
+    """Shows the next pair of tags that may mean the same, in a message of its own."""
+
+
+class PairAction(StrEnum):
+    MERGE = "merge"
+    DIFFERENT = "diff"
+
+
+class TagPairButton(CallbackData, prefix="tagpair"):
+    action: PairAction
+    tag: RowId
+    other: RowId
 
 
 class ChangedHashtagsButton(CallbackData, prefix="tagwrite"):
@@ -91,7 +107,7 @@ def searchable(text: str) -> str:
     return plain.encode("utf-8", "ignore")[:MOST_SEARCHED].decode("utf-8", "ignore").strip()
 
 
-def tags(page: TagPage, number: int, search: str) -> InlineKeyboardMarkup | None:
+def tags(t: Texts, page: TagPage, number: int, search: str) -> InlineKeyboardMarkup | None:
     rows: Rows = [[_listed(tag)] for tag in page.tags]
     pages = -(-page.total // PAGE_SIZE)
     neighbours = [
@@ -101,7 +117,17 @@ def tags(page: TagPage, number: int, search: str) -> InlineKeyboardMarkup | None
     ]
     if neighbours:
         rows.append(neighbours)
+    if page.total > 1 and not search:
+        rows.append([button(t.plain("🧩 Similar tags"), SimilarTagsButton())])
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def similar(t: Texts, pair: SimilarPair | None) -> InlineKeyboardMarkup | None:
+    if pair is None:
+        return None
+    ways = ((t.plain("🔀 Merge"), PairAction.MERGE), (t.plain("Different"), PairAction.DIFFERENT))
+    row = [button(words, TagPairButton(action=action, tag=pair.tag.id, other=pair.other.id)) for words, action in ways]
+    return InlineKeyboardMarkup(inline_keyboard=[row])
 
 
 def _listed(tag: TagCard) -> InlineKeyboardButton:
@@ -134,12 +160,16 @@ def ban_question(t: Texts, card: TagCard) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=rows)
 
 
-def changed(t: Texts, change_id: int, *, hashtags: int, undo: bool) -> InlineKeyboardMarkup | None:
-    """`hashtags`: posts with hashtags in the person's channels that the change touched."""
+def changed(
+    t: Texts, change_id: int, *, hashtags: int, undo: bool, similar: bool = False
+) -> InlineKeyboardMarkup | None:
+    """`hashtags`: posts with hashtags in the person's channels that the change touched; `similar`: the next pair."""
     rows: Rows = [[button(t.plain("↩️ Undo"), UndoChangeButton(change=change_id))]] if undo else []
     if hashtags:
         words = t.plain("#️⃣ Change the hashtags too ({count})", count=hashtags)
         rows.append([button(words, ChangedHashtagsButton(change=change_id))])
+    if similar:
+        rows.append([button(t.plain("🧩 Next pair"), SimilarTagsButton())])
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
 

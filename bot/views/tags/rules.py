@@ -2,7 +2,8 @@ from babel import Locale
 
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import TITLE_UNITS, lines, link, paragraphs, shorten
-from services.tagging.rules_trial import TrialProblem, TriedPost
+from services.tagging.rules_trial import TriedPost
+from services.tagging.single_request import TrialProblem
 from services.tags.rules import AS_POST, MOST_TAGS, RuleProblem, Rules, RuleSettings
 from services.tags.user_rules import RulesInForce
 
@@ -122,6 +123,9 @@ def problem(t: Texts, found: RuleProblem | TrialProblem) -> str:
         TrialProblem.DISABLED: t.plain("Tagging is disabled: there is no API key."),
         TrialProblem.PAUSED: t.plain("Tagging is paused, so no request is sent now. /stats says until when."),
         TrialProblem.BUSY: t.plain("The limit of requests a minute is reached: try again in a minute."),
+        TrialProblem.OFF: t.plain("Tagging is off in your /rules, so no request is sent."),
+        TrialProblem.SCARCE: t.plain("Today's requests are needed for new posts. Try again tomorrow."),
+        TrialProblem.POSTS_WAIT: t.plain("Posts are waiting for their tags; they go first. Try again later."),
         TrialProblem.FAILED: t.plain("The model gave no usable answer: try again."),
     }
     return sentences.get(found) or found.value

@@ -1,5 +1,6 @@
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import lines, link, paragraphs, shorten
+from services.tagging.similar_tags import SimilarPair
 from services.tags.errors import TagProblem
 from services.tags.vocabulary import TagPage
 from storage.tags.lists import PostOfTag, TagCard
@@ -112,6 +113,29 @@ def undone(t: Texts, card: TagCard) -> Html:
     return lines(t._("↩️ Undone: <b>{tag}</b> is as it was.", tag=card.name), _posts(t, card.uses))
 
 
+def similar(t: Texts, pair: SimilarPair | None) -> Html:
+    if pair is None:
+        return t._("No similar tags to decide on. I look again when many new posts have come.")
+    return paragraphs(
+        t._("🧩 Do these two tags mean the same?"),
+        lines(*(_counted(t, card) for card in (pair.tag, pair.other))),
+        t._("Merged, their posts get <b>{into}</b>.", into=pair.other.name),
+        t._("pairs left: {count}", count=pair.left) if pair.left > 1 else None,
+    )
+
+
+def _counted(t: Texts, card: TagCard) -> Html:
+    return join(" · ", [t._("🏷 <b>{tag}</b>", tag=card.name), _posts(t, card.uses)])
+
+
+def looking(t: Texts) -> str:
+    return t.plain("🧩 Looking for similar tags …")
+
+
+def differ(t: Texts) -> str:
+    return t.plain("Noted: I won't ask about these two again.")
+
+
 def taken_off(t: Texts, name: str) -> str:
     return t.plain("Taken off: {tag}. It does not come back by itself.", tag=shorten(name, 100))
 
@@ -137,6 +161,7 @@ def problem(t: Texts, what: TagProblem) -> str:
         TagProblem.TAKEN: t.plain("You have a tag of this name: merge the two instead."),
         TagProblem.BANNED: t.plain("This tag is banned. Its page in /tags has Undo."),
         TagProblem.CHANGED_SINCE: t.plain("The tag was changed again since: undo that first."),
+        TagProblem.DECIDED: t.plain("This pair is decided already."),
         TagProblem.NOTHING_TO_UNDO: t.plain("There is nothing to undo."),
     }
     return texts[what]

@@ -11,10 +11,12 @@ from sqlalchemy import update
 
 from bot.keyboards.tags.tags import (
     AddTagButton,
+    PairAction,
     PostTagAction,
     PostTagButton,
     TagAction,
     TagButton,
+    TagPairButton,
     UndoChangeButton,
     mark,
 )
@@ -212,3 +214,29 @@ async def test_an_answer_to_a_question_of_a_post_that_is_gone(bot: Running) -> N
     async with bot.database.write() as session:
         await session.execute(update(Post).where(Post.id == 11).values(user_id=1))
     assert (await reply(bot, question, "мост"))["text"] == "You have no such post."
+
+
+async def test_similar_tags_are_merged_or_kept_apart_by_the_person(bot: Running, provider: ProviderSandbox) -> None:
+    """One request finds the pairs; Different holds for ever, and Merge can be undone."""
+    await tag_posts(bot, 20, ["ии", "город"], ["искусственный интеллект"], ["ии"], ["город"], ["деревня"])
+    provider.similar = [("ии", "искусственный интеллект"), ("город", "деревня")]
+    before = len(provider.requests)
+    listed = await bot.say(BEN, "/tags")
+    shown = await opens(bot, listed, "🧩 Similar tags")
+    assert "🏷 деревня · 1 post has it" in shown["text"]
+    assert "pairs left: 2" in shown["text"]
+    assert await tags_of(bot, 23, 24) == [["город"], ["деревня"]]
+    assert "won't ask" in await press(bot, shown, "Different")
+    assert "Merged, their posts get ии." in (await bot.shows(BEN, "искусственный", shown["message_id"]))["text"]
+    await press(bot, shown, "🔀 Merge")
+    assert await tags_of(bot, 20, 21, 22) == [["ии", "город"], ["ии"], ["ии"]]
+    none = await opens(bot, shown, "🧩 Next pair")
+    assert "No similar tags" in none["text"]
+    assert len(provider.requests) == before + 1
+    await press(bot, shown, "↩️ Undo")
+    assert await tags_of(bot, 21) == [["искусственный интеллект"]]
+    assert "No similar tags" in (await opens(bot, listed, "🧩 Similar tags"))["text"]
+    forged = [TagPairButton(action=action, tag=1, other=2) for action in PairAction]
+    mine = await bot.say(ANNA, "/tags")
+    for button in forged:
+        assert await press(bot, mine, button.pack(), ANNA, forge=True) == "Эта пара уже решена."

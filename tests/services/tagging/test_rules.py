@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.provider import ProviderSandbox
 from services.clock import utc_now
-from services.tagging.rules_trial import TrialError, TrialProblem
+from services.tagging.single_request import TrialError, TrialProblem
 from services.tags.counting import TagCounting
 from services.tags.rules import RuleError, RuleProblem, RuleSettings
 from services.tags.user_rules import UserRules
