@@ -26,6 +26,13 @@ Json = dict[str, Any]
 TOKEN = "700001:demo-token"
 # The model refuses this post until Anna retries it.
 REFUSED = {"ru": "Вулкан на дне океана", "en": "A volcano on the ocean floor"}
+#: A tag that Anna merges into another; a post of the public channel comes with the first.
+MERGED = {"ru": ("космос", "астрономия"), "en": ("space", "astronomy")}
+#: What the model finds when Anna presses “Similar tags”.
+SIMILAR = {
+    "ru": [("аренда жилья", "недвижимость"), ("велосипеды", "велодорожка")],
+    "en": [("rents", "housing"), ("bread", "sourdough")],
+}
 REGENERATED = "A library in Oslo lends telescopes"
 SIMULATED = (
     "The tags are simulated: each post above has its own, and a text of yours gets some of its words. "
@@ -55,6 +62,7 @@ class Show:
     console: Console
     #: A part of the text of the post that the model refuses.
     refused: str
+    merged: tuple[str, str]
 
     async def until(self, what: str, condition: Callable[[], Any], seconds: float = 15) -> Any:
         """Wait for the condition.
@@ -146,8 +154,10 @@ async def world(folder: Folder, console: Console) -> AsyncIterator[tuple[Show, s
     async with serve(telegram.make_app()) as page, serve(provider.make_app()) as root, serve_preview() as preview:
         publish(preview, public)
         parsed = [channel for channel in channels if not channel.is_public]
-        refused = REFUSED["ru" if language.startswith("ru") else "en"]
-        yield Show(telegram, provider, folder, parsed, public, preview, console, refused), page, f"{root}/api/v1"
+        known = "ru" if language.startswith("ru") else "en"
+        provider.similar = SIMILAR[known]
+        show = Show(telegram, provider, folder, parsed, public, preview, console, REFUSED[known], MERGED[known])
+        yield show, page, f"{root}/api/v1"
 
 
 async def _run(show: Show, page: str, provider_url: str, *, once: bool) -> None:
@@ -207,7 +217,9 @@ async def _conversation(show: Show) -> None:
     show.console.step("Anna asks for everything that still waits or failed to be tried at once")
     await show.command("/retry")
     await _regeneration(show)
+    await _merge(show)
     await _public_channel(show)
+    _check_merge(show)
     show.console.step("What came of it")
     await show.command("/stats")
     _check_errors(show)
@@ -301,6 +313,22 @@ async def _regeneration(show: Show) -> None:
     await _database(show, "tags of the post", lambda: show.post(REGENERATED)[1] == "success")
     after = show.post(REGENERATED)[2]
     show.console.note(f"Its tags: {_listed(after or before)}")
+
+
+async def _merge(show: Show) -> None:
+    one, other = show.merged
+    show.console.step(f"Anna says that “{one}” means “{other}”: her posts get that tag, and so does every later one")
+    await show.command(f"/merge {one} -> {other}")
+
+
+def _check_merge(show: Show) -> None:
+    """A model gave a new post the tag that is merged."""
+    one, other = show.merged
+    text = next(text for text, tags in show.public.tags.items() if one in tags)
+    got = _listed(show.post(text)[2])
+    if other not in got.split(", ") or one in got.split(", "):
+        raise StepFailedError(f"the merge does not hold: a later post has {got}")
+    show.console.note(f"The merge holds: the model called a new post “{one}”, and its tags are {got}.")
 
 
 async def _public_channel(show: Show) -> None:

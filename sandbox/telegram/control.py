@@ -21,8 +21,12 @@ PAGE = Path(__file__).parent / "page"
 
 
 async def _send(actors: Actors, body: Json) -> Json:
-    via_bot = {"via_bot": actors.world.bot_user()} if body.get("via_bot") else {}
-    return {"message_id": actors.send_text(int(body["user_id"]), str(body["text"]), **via_bot)}
+    user_id = int(body["user_id"])
+    extra: Json = {"via_bot": actors.world.bot_user()} if body.get("via_bot") else {}
+    if replied := actors.world.message(user_id, int(body.get("reply_to") or 0)):
+        # Messages show only one level of replies.
+        extra["reply_to_message"] = {name: value for name, value in replied.data.items() if name != "reply_to_message"}
+    return {"message_id": actors.send_text(user_id, str(body["text"]), **extra)}
 
 
 async def _send_document(actors: Actors, body: Json) -> Json:

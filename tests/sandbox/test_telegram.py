@@ -320,6 +320,9 @@ async def test_the_page_and_its_control(telegram: TelegramSandbox, bot: Bot) -> 
         shown = (await (await http.get("/sandbox/state", params={"chat_id": ANNA})).json())["messages"]
         assert shown[1]["forward_origin"]["chat"]["title"] == "News"
         assert shown[2]["document"]["file_name"] == "result.json"
+        reply = {"user_id": ANNA, "text": "an answer", "reply_to": shown[0]["message_id"]}
+        assert (await (await http.post("/sandbox/send", json=reply)).json())["ok"]
+        assert telegram.messages(ANNA)[-1]["reply_to_message"]["text"] == "hi"
         wrong = await http.post("/sandbox/press", json={"user_id": ANNA, "message_id": 77})
         assert wrong.status == 400
         assert await (await http.get("/sandbox/errors")).json() == []

@@ -3,7 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const COLOURS = ["#e17076", "#7bc862", "#65aadd", "#a695e7", "#ee7aae", "#6ec9cb", "#f0a35a"];
-const state = { chats: new Map(), current: null, messages: new Map(), bot: null, chosen: 0, loads: 0 };
+const state = { chats: new Map(), current: null, messages: new Map(), bot: null, chosen: 0, loads: 0, replyTo: null };
 
 function el(tag, className, text) {
   const made = document.createElement(tag);
@@ -139,8 +139,25 @@ function messageRow(message) {
   row.append(bubble);
   if (message.reply_markup?.inline_keyboard) row.append(keyboard(message));
   if (chat.type === "channel" && message.text) row.append(forwardButton(chat, message));
+  if (chat.type === "private" && !mine) row.append(replyButton(message));
   return row;
 }
+
+function replyButton(message) {
+  const made = el("button", "forward", "↩ Reply");
+  made.type = "button";
+  made.onclick = () => replyTo(message);
+  return made;
+}
+
+// The next message answers this one; null: none.
+function replyTo(message) {
+  state.replyTo = message && message.message_id;
+  $("reply").hidden = !message;
+  $("reply").textContent = message ? `↩ ${message.text.split("\n")[0].slice(0, 60)} ✕` : "";
+  $("text").focus();
+}
+$("reply").onclick = () => replyTo(null);
 
 // Forwards a channel's post to the bot, as the first person, and opens that chat.
 function forwardButton(chat, message) {
@@ -247,7 +264,9 @@ function unfolding(tag, className) {
 async function send(text) {
   const chat = state.chats.get(state.current);
   if (!chat || !text.trim()) return;
-  if (chat.type === "private") await post("send", { user_id: chat.id, text: text.trim() });
+  const reply_to = state.replyTo;
+  replyTo(null);
+  if (chat.type === "private") await post("send", { user_id: chat.id, text: text.trim(), reply_to });
   else if (chat.type === "channel") await post("channel_post", { channel_id: chat.id, text: text.trim() });
   else toast("Nobody writes to groups from here");
 }
