@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 
 from storage.db.engine import Database, parse_url
 from storage.migration.inspection import VERSION_TABLE
-from storage.schema import administration_tables, search_tables, source_tables, tag_tables
+from storage.schema import administration_tables, search_tables, source_tables, tag_tables, watch_tables
 
 #: The modules share their metadata, once all are imported.
-MODELS = (source_tables, search_tables, tag_tables, administration_tables)
+MODELS = (source_tables, search_tables, tag_tables, administration_tables, watch_tables)
 
 
 def ours(_item: Any, _name: str | None, _kind: str, reflected: bool, compare_to: Any) -> bool:

@@ -273,7 +273,7 @@ def _singles(now: datetime) -> Select[int]:
         OutboxRow.done_at.is_(None),
         OutboxRow.ready_at <= now,
         or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
-        or_(OutboxRow.kind.in_(("admin", "channel", "digest")), and_(OutboxRow.kind == "result", attached)),
+        or_(OutboxRow.kind.in_(("admin", "channel", "digest", "watch")), and_(OutboxRow.kind == "result", attached)),
         _is_reachable(),
     )
 

@@ -16,8 +16,10 @@ from bot.views import alerts as alert_views
 from bot.views.channels.channel_news import channel_news
 from bot.views.posts import digest as digest_views
 from bot.views.posts import posts as views
+from bot.views.posts import watch as watch_views
 from services.library.bot_queries import BotQueries, PostCard
 from services.library.digests import Digests
+from services.library.watches import Watches
 from services.notifications.outbox import Notice
 
 
@@ -32,7 +34,10 @@ class NoticeMessage:
 
 
 class NoticeMessages:
-    def __init__(self, queries: BotQueries, digests: Digests, i18n: I18n, admin_ids: Collection[int]) -> None:
+    def __init__(
+        self, queries: BotQueries, digests: Digests, watches: Watches, i18n: I18n, admin_ids: Collection[int]
+    ) -> None:
+        self._watches = watches
         self._queries = queries
         self._digests = digests
         self._i18n = i18n
@@ -50,6 +55,9 @@ class NoticeMessages:
                 return NoticeMessage(channel_news(t, notice.payload), news_keyboards.channel_news(t, notice.payload))
             case "digest":
                 return await self._digest(t, notice)
+            case "watch":
+                found = await self._watches.found(notice.ids[0], notice.payload["watch"])
+                return None if found is None else NoticeMessage(watch_views.found(t, found))
             case _:
                 return NoticeMessage(alert_views.alert(t, notice.payload), _admin_buttons(t, notice))
 

@@ -8,7 +8,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNotFound,
+    TelegramRetryAfter,
+)
 
 from bot.delivery.notice_messages import NoticeMessage, NoticeMessages
 from services.background_task import BackgroundTask
@@ -22,6 +29,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 TAKEN_AT_ONCE = 60
 #: How Telegram says that a person cannot be written to, other than by 403.
 UNREACHABLE = ("chat not found", "user not found", "peer_id_invalid", "bot can't initiate")
+
+#: A group that takes no message: the bot was removed or muted, or the topic is gone.
+REFUSED = (TelegramForbiddenError, TelegramBadRequest, TelegramNotFound)
 
 Result = Literal["sent", "postponed", "refused", "unreachable"]
 
@@ -164,7 +174,11 @@ class Notifier(BackgroundTask):
 
     async def _send_new(self, notice: Notice, message: NoticeMessage) -> int:
         sent = await self._bot.send_message(
-            notice.chat_id, message.text, reply_markup=message.markup, disable_notification=message.silent or None
+            notice.chat_id,
+            message.text,
+            message_thread_id=notice.thread_id,
+            reply_markup=message.markup,
+            disable_notification=message.silent or None,
         )
         return sent.message_id
 
@@ -174,6 +188,12 @@ class Notifier(BackgroundTask):
             log.info("flood_wait", seconds=error.retry_after)
             self._count(notice, "postponed")
             await self._outbox.postpone(notice, now + timedelta(seconds=error.retry_after))
+        elif isinstance(error, TelegramMigrateToChat):
+            await self._outbox.chat_moved(notice, error.migrate_to_chat_id)
+        elif notice.kind == "watch" and notice.chat_id != notice.telegram_id and isinstance(error, REFUSED):
+            log.info("watch_paused", watch=notice.payload.get("watch"), error=error.message)
+            self._count(notice, "refused")
+            await self._outbox.place_lost(notice, error.message)
         elif isinstance(error, TelegramForbiddenError) or _is_unreachable(error):
             log.info("person_unreachable", person=notice.telegram_id)
             self._count(notice, "unreachable")

@@ -5,13 +5,14 @@ from aiogram import Router
 from bot.handlers import access, alerts, fallback
 from bot.handlers import help as help_
 from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
-from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats
+from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats, watch
 from bot.handlers.tags import post_tags, rules, similar_tags, tags
 
 
 def make_routers() -> list[Router]:
     """New routers in the order in which they are asked: a router belongs to one dispatcher."""
     return [
+        watch.router(),
         groups.router(),
         stats.router(),
         digest.router(),

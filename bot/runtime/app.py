@@ -32,6 +32,7 @@ from services.library.digests import Digests
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
+from services.library.watches import Watches
 from services.notifications.outbox import Outbox
 from services.tagging.rules_trial import RulesTrial
 from services.tagging.service import TaggingService
@@ -104,6 +105,7 @@ def make_services(engine: Engine) -> Services:
         people=people,
         queries=queries,
         digests=Digests(database, people, ZoneInfo(settings.timezone), utc_now),
+        watches=Watches(database, queries, ZoneInfo(settings.timezone), utc_now),
         search=Search(database, queries, enabled=settings.search_index),
         channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
         channels=ChannelService(database, to_read.send, utc_now),

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiogram import Bot, Dispatcher
 from pydantic import SecretStr
@@ -45,6 +46,7 @@ from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
 from services.library.search_index import SearchIndex
+from services.library.watches import WatchDelivery, Watches
 from services.notifications.outbox import Outbox
 from services.notifications.provider_alerts import AlertWatch
 from services.notifications.update_alerts import UpdateAlerts
@@ -68,6 +70,7 @@ class Services:
     queries: BotQueries
     digests: Digests
     search: Search
+    watches: Watches
     channel_posts: ChannelPosts
     channels: ChannelService
     outbox: Outbox
@@ -130,7 +133,9 @@ class Leader:
 
     def _start_delivery(self, bot: Bot, tasks: BackgroundTasks, stack: AsyncExitStack) -> Dispatcher:
         services, i18n = self._services, self._services.i18n
-        messages = NoticeMessages(services.queries, services.digests, i18n, self._engine.settings.admin_ids)
+        messages = NoticeMessages(
+            services.queries, services.digests, services.watches, i18n, self._engine.settings.admin_ids
+        )
         notifier = Notifier(bot, services.outbox, messages, utc_now, self._metrics.notified)
         hashtags = ChannelHashtags(self._engine.database, self._news.send, utc_now)
         writer = HashtagWriter(bot, hashtags)
@@ -139,7 +144,10 @@ class Leader:
         database = self._engine.database
         index = SearchIndex(database, enabled=self._engine.settings.search_index)
         counting, rewriting = TagCounting(database, utc_now), TagRewriting(database)
-        for task in (notifier, writer, progress, importer, index, counting, rewriting):
+        watching = WatchDelivery(
+            database, services.people, ZoneInfo(self._engine.settings.timezone), utc_now, notifier.wake
+        )
+        for task in (notifier, writer, progress, importer, index, counting, rewriting, watching):
             tasks.start(task.run(), task.stop)
         alerts = DatabaseAlerts(bot, self._engine.database, self._engine.settings.admin_ids, services.people, i18n)
         tasks.start(alerts.run())
@@ -189,6 +197,7 @@ class Leader:
             queries=services.queries,
             digests=services.digests,
             search=services.search,
+            watches=services.watches,
             channel_posts=services.channel_posts,
             outbox=services.outbox,
             tagging=services.tagging,

@@ -1,4 +1,4 @@
-"""Telegram takes 30 messages in any second, and about one a second to a chat.
+"""Telegram takes 30 messages in any second, about one a second to a chat, and 20 a minute to a group.
 
 Messages that nobody asked for keep to that. An answer is sent at once: when too many people ask in a second, Telegram
 says how long to wait.
@@ -44,6 +44,7 @@ class MessageRateLimit(BaseRequestMiddleware):
         self._monotonic = monotonic
         self._unasked = AsyncLimiter(BURST, BURST / A_SECOND)
         self._chat = lru_cache(maxsize=CHATS)(_one_a_second)
+        self._group = lru_cache(maxsize=CHATS)(_to_group)
 
     async def __call__(
         self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
@@ -68,6 +69,8 @@ class MessageRateLimit(BaseRequestMiddleware):
         if chat_id is None or is_answer.get() or not method.__api_method__.startswith(MESSAGES):
             return
         await self._chat(chat_id).acquire()
+        if isinstance(chat_id, int) and chat_id < 0 and method.__api_method__.startswith("send"):
+            await self._group(chat_id).acquire()
         await self._unasked.acquire()
 
 
@@ -78,3 +81,8 @@ def _is_worth_another(method: TelegramMethod[Any], error: TelegramAPIError) -> b
 
 def _one_a_second(_chat_id: int | str) -> AsyncLimiter:
     return AsyncLimiter(1, 1)
+
+
+def _to_group(_chat_id: int | str) -> AsyncLimiter:
+    # A bucket lets 10 + 10 messages pass in any minute.
+    return AsyncLimiter(10, 60)

@@ -7,6 +7,7 @@ from typing import Any
 from bot.i18n import Html, Texts, escape
 from bot.views import access
 from bot.views.common import lines, paragraphs, shorten, whole
+from bot.views.posts import watch
 from bot.views.posts.reasons import WRONG_ADDRESS, outcome_name, reason
 
 
@@ -15,6 +16,7 @@ def alert(t: Texts, payload: Mapping[str, Any]) -> Html:
         "access": lambda: access.request(t, payload),
         "approved": lambda: access.approved(t),
         "declined": lambda: access.declined(t),
+        "watch_lost": lambda: watch.lost(t, payload),
         "account": lambda: _account(t, payload),
         "outage": lambda: _outage(t, payload),
         "models_gone": lambda: _models_gone(t, payload),

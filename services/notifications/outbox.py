@@ -9,8 +9,9 @@ from storage import outbox as rows
 from storage.accounts import people
 from storage.db.engine import Database
 from storage.schema.tables import OutboxRow
+from storage.tags import watches
 
-NoticeKind = Literal["failed", "result", "admin", "channel", "digest"]
+NoticeKind = Literal["failed", "result", "admin", "channel", "digest", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Notice:
     language: str
     #: Since when it is ready; a later outcome of the post is shown separately.
     ready_at: datetime | None = field(default=None)
+    #: The topic of a group.
+    thread_id: int | None = None
 
 
 class Outbox:
@@ -85,6 +88,22 @@ class Outbox:
             await people.save(session, notice.telegram_id, self._clock(), reachable=False)
             await rows.give_back(session, notice.ids)
 
+    async def place_lost(self, notice: Notice, error: str) -> None:
+        """The group takes no messages of a watch: it is paused, and its maker told."""
+        now = self._clock()
+        async with self._database.write() as session:
+            await rows.close(session, notice.ids, now, error=error)
+            watch = await watches.give_up(session, notice.payload["watch"], notice.ids)
+            if watch is not None:
+                payload = {"text": "watch_lost", "query": watch.query}
+                await rows.tell_admins(session, [watch.telegram_id], payload, now)
+
+    async def chat_moved(self, notice: Notice, chat_id: int) -> None:
+        """The group has become a supergroup: what waits for it goes to its new id."""
+        async with self._database.write() as session:
+            await watches.move_chat(session, notice.chat_id, chat_id)
+            await rows.give_back(session, notice.ids)
+
     async def attach(self, outbox_id: int, message_id: int, follow: str | None = None) -> None:
         """Show the result in this message; `follow`: the public channel that it offers to follow."""
         async with self._database.write() as session:
@@ -102,6 +121,7 @@ def _single(row: OutboxRow, language: str) -> Notice:
         payload=row.payload or {},
         language=language,
         ready_at=row.ready_at,
+        thread_id=row.thread_id,
     )
 
 

@@ -15,7 +15,7 @@ from services.tags.names import tag_name
 from services.tags.resolution import new_tag
 from storage.db.engine import Database
 from storage.schema.tag_tables import MOST_LETTERS
-from storage.tags import counting, vocabulary
+from storage.tags import counting, vocabulary, watches
 from storage.tags.counting import UncountedPost
 from storage.tags.vocabulary import NewTag
 
@@ -46,6 +46,7 @@ async def count_portion(database: Database, now: datetime, user_id: int | None =
         posts = await counting.uncounted(session, PORTION, user_id)
         await _count(session, posts, now)
         await counting.mark_counted(session, [post.id for post in posts])
+        await watches.note_tagged(session, [post.id for post in posts if post.tags])
     return len(posts) == PORTION
 
 

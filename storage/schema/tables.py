@@ -318,8 +318,8 @@ class OutboxRow(Base):
 
     `kind`: 'failed' (a post failed), 'result' (the answer to /regen, a button or a forward), 'admin' (a text for
     administrators), 'channel' (news of a channel or an import), 'digest' (its period in
-    `payload`). 'result' and 'channel' edit `message_id` if it is set; 'admin' and 'channel' say in `payload` what
-    happened.
+    `payload`), 'watch' (posts that a watch has found). 'result' and 'channel' edit `message_id` if it is set;
+    'admin' and 'channel' say in `payload` what happened.
     """
 
     __tablename__ = "metka_outbox"

@@ -37,6 +37,7 @@ from services.library.digests import Digests
 from services.library.export import Exporter
 from services.library.feeds import Feeds
 from services.library.search import Search
+from services.library.watches import WatchDelivery, Watches
 from services.notifications.outbox import Outbox
 from services.notifications.update_alerts import UpdateAlerts
 from services.tagging.service import TaggingService
@@ -63,6 +64,7 @@ class Running:
     outbox: Outbox
     queries: BotQueries
     digests: Digests
+    watching: WatchDelivery
     notifier: Notifier
     writer: HashtagWriter
 
@@ -125,7 +127,9 @@ async def running_bot(
         outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
         notified = None if metrics is None else metrics.notified
         digests = Digests(database, people, ZoneInfo("UTC"), digest_clock)
-        notifier = Notifier(bot, outbox, NoticeMessages(queries, digests, i18n, admins), utc_now, notified)
+        watches = Watches(database, queries, ZoneInfo("UTC"), utc_now)
+        notifier = Notifier(bot, outbox, NoticeMessages(queries, digests, watches, i18n, admins), utc_now, notified)
+        watching = WatchDelivery(database, people, ZoneInfo("UTC"), utc_now, notifier.wake)
         progress = ProgressMessages(bot, engine.tagging, people, i18n, utc_now)
         imports = Imports(database, engine.worker.wake, utc_now)
         importer = ImportJobs(bot, imports, people, i18n)
@@ -137,6 +141,7 @@ async def running_bot(
             people=people,
             queries=queries,
             digests=digests,
+            watches=watches,
             search=Search(database, queries, enabled=search_enabled),
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
@@ -163,7 +168,7 @@ async def running_bot(
         tasks = (polling, notifier, progress, importer, writer)
         running_tasks = [asyncio.create_task(task.run()) for task in tasks]
         try:
-            yield Running(database, telegram, engine.tagging, outbox, queries, digests, notifier, writer)
+            yield Running(database, telegram, engine.tagging, outbox, queries, digests, watching, notifier, writer)
         finally:
             nudge.cancel()
             for task in tasks:

@@ -32,6 +32,8 @@ class TagAction(StrEnum):
     BAN = "ban"
     KEEP = "keep"
     TAKE_OFF = "off"
+    #: Watches for new posts with the tag.
+    WATCH = "watch"
     #: Takes the tag's last change back.
     UNDO = "undo"
 
@@ -145,10 +147,11 @@ def tag(t: Texts, card: TagCard) -> InlineKeyboardMarkup:
         return button(words, TagButton(action=action, tag=card.id))
 
     rename, merge = make(t.plain("✏️ Rename"), TagAction.RENAME), make(t.plain("🔀 Merge into …"), TagAction.MERGE)
+    watch, ban = make(t.plain("🔔 Watch"), TagAction.WATCH), make(t.plain("🚫 Ban"), TagAction.BAN)
     last = make(t.plain("↩️ Undo last change"), TagAction.UNDO)
     if card.state == "banned":
         return InlineKeyboardMarkup(inline_keyboard=[[last]])
-    return InlineKeyboardMarkup(inline_keyboard=[[rename, merge], [make(t.plain("🚫 Ban"), TagAction.BAN)]])
+    return InlineKeyboardMarkup(inline_keyboard=[[rename, merge], [watch, ban]])
 
 
 def ban_question(t: Texts, card: TagCard) -> InlineKeyboardMarkup:

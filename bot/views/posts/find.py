@@ -1,5 +1,7 @@
 """Pages of posts: /find, /latest, related ones, and posts offered in other chats."""
 
+from collections.abc import Sequence
+
 from bot.i18n import Html, Texts, escape, join
 from bot.views.common import beginning, lines, link, number, paragraphs, shorten, tags
 from services.library.bot_queries import PostCard
@@ -15,7 +17,7 @@ SHARED_UNITS = 700
 def found(t: Texts, query: str, shown: FoundPage) -> Html:
     return paragraphs(
         Html(f"{SIGN}<b>{escape(query)}</b>"),
-        _posts(t, shown) or _nothing(t, shown.page),
+        listed(t, shown.posts) or _nothing(t, shown.page),
         t._("Older posts are still being indexed.") if shown.is_partial else None,
     )
 
@@ -38,7 +40,7 @@ def _nothing(t: Texts, page: int) -> Html:
 def latest(t: Texts, shown: FoundPage) -> Html:
     if not shown.posts and shown.page == 1:
         return no_posts(t)
-    return paragraphs(t._("🗂 <b>Your newest posts</b>"), _posts(t, shown) or t._("That was all."))
+    return paragraphs(t._("🗂 <b>Your newest posts</b>"), listed(t, shown.posts) or t._("That was all."))
 
 
 def no_posts(t: Texts) -> Html:
@@ -48,12 +50,12 @@ def no_posts(t: Texts) -> Html:
 def related(t: Texts, post_id: int, shown: FoundPage) -> Html:
     return paragraphs(
         t._("🔗 <b>Related to {post}</b>", post=f"#{post_id}"),
-        _posts(t, shown) or t._("None of your other posts shares its rarer tags."),
+        listed(t, shown.posts) or t._("None of your other posts shares its rarer tags."),
     )
 
 
-def _posts(t: Texts, shown: FoundPage) -> Html:
-    return join("\n\n", [_row(t, post) for post in shown.posts])
+def listed(t: Texts, posts: Sequence[PostCard]) -> Html:
+    return join("\n\n", [_row(t, post) for post in posts])
 
 
 def _row(t: Texts, post: PostCard) -> Html:

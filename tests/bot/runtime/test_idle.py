@@ -29,6 +29,7 @@ from services.hashtags.service import ChannelHashtags
 from services.library.bot_queries import BotQueries
 from services.library.digests import Digests
 from services.library.search_index import SearchIndex
+from services.library.watches import Watches
 from services.notifications.outbox import Outbox
 from services.notifications.provider_alerts import AlertWatch
 from services.tagging.service import TaggingService
@@ -59,7 +60,8 @@ async def notifying(database: Database, telegram: TelegramSandbox) -> AsyncItera
     bot = make_bot(telegram.token, telegram.url)
     i18n = I18n(ZoneInfo("UTC"), utc_now)
     outbox, queries = Outbox(database, utc_now), BotQueries(database, utc_now)
-    notifier = Notifier(bot, outbox, NoticeMessages(queries, made_digests(database), i18n, {BOSS}), utc_now)
+    watches = Watches(database, queries, ZoneInfo("UTC"), utc_now)
+    notifier = Notifier(bot, outbox, NoticeMessages(queries, made_digests(database), watches, i18n, {BOSS}), utc_now)
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier
