@@ -59,7 +59,11 @@ async def test_quiet_hours_hold_what_nobody_asked_for(world: World) -> None:
     async with world.database.write() as session:
         for text in ("recovered", "account"):
             await rows.tell_admins(session, [OWNER.telegram_id], {"text": text}, world.now)
-        waiting = {"post_id": world.posts[1], "telegram_id": OWNER.telegram_id, "chat_id": OWNER.telegram_id}
+        waiting: dict[str, Any] = {
+            "post_id": world.posts[1],
+            "telegram_id": OWNER.telegram_id,
+            "chat_id": OWNER.telegram_id,
+        }
         asked = await rows.open_result(session, **waiting, message_id=5, now=world.now)
         await rows.outcome_ready(session, [world.posts[1]], world.now)
     at_once = await world.due(NIGHT + timedelta(minutes=1))
