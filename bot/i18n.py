@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_datetime, format_timedelta, get_timezone_location
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -42,6 +42,16 @@ class Texts:
         self._catalogue = catalogue
         self._timezone = timezone
         self._clock = clock
+
+    def in_zone(self, timezone: ZoneInfo) -> "Texts":
+        return Texts(self.language, self._catalogue, timezone, self._clock)
+
+    def place(self, zone: str) -> str:
+        """The city of a time zone, and its offset now: "Moscow, UTC+3"."""
+        city = get_timezone_location(zone, locale=self.language, return_city=True)
+        offset = self._clock().astimezone(ZoneInfo(zone)).strftime("%z")
+        minutes = "" if offset.endswith("00") else f":{offset[3:]}"
+        return "UTC" if zone == "UTC" else f"{city}, UTC{offset[0]}{int(offset[1:3])}{minutes}"
 
     def _(self, message: str, /, **values: object) -> Html:
         """A text as HTML. Each `{name}` is replaced by its value, escaped."""
@@ -95,10 +105,11 @@ class I18n:
             for language in LANGUAGES
         }
 
-    def texts(self, language: str | None) -> Texts:
+    def texts(self, language: str | None, time_zone: str | None = None) -> Texts:
         """The texts for a language code such as "ru" or "ru-RU"; English for an unknown one."""
         code = (language or "").replace("_", "-").split("-")[0].lower()
-        return self._texts.get(code, self._texts["en"])
+        found = self._texts.get(code, self._texts["en"])
+        return found.in_zone(ZoneInfo(time_zone)) if time_zone else found
 
 
 def _load(path: Path, language: str) -> gettext.GNUTranslations:

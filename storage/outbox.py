@@ -1,6 +1,7 @@
 """The outbox: messages to people, written in the transaction of their event."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -35,19 +36,34 @@ SENDING_FOR = timedelta(seconds=60)
 CHUNK = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failure that is to be told."""
+
+    row_id: int
+    post_id: int
+    created_at: datetime
+
+
 async def post_failed(session: AsyncSession, post_id: int, owner_telegram_id: int, now: datetime) -> None:
-    """Tell the owner that a post failed, unless an open notice or an awaited result does."""
+    """Tell the owner that a post failed, unless they want no notices, or an open one or an awaited result does."""
+    unwanted = exists().where(Person.telegram_id == owner_telegram_id, Person.notices == "off")
     told_already = exists().where(
         OutboxRow.post_id == post_id,
         OutboxRow.telegram_id == owner_telegram_id,
         OutboxRow.kind.in_(("failed", "result")),
         OutboxRow.done_at.is_(None),
     )
-    if not (await session.execute(select(literal(1)).where(told_already))).first():
+    if not (await session.execute(select(literal(1)).where(or_(told_already, unwanted)))).first():
         session.add(
             OutboxRow(kind="failed", telegram_id=owner_telegram_id, post_id=post_id, created_at=now, ready_at=now)
         )
         await session.flush()
+
+
+async def withdraw_failed(session: AsyncSession, telegram_id: int, now: datetime) -> None:
+    """The person does not want to hear of failures any more."""
+    await _set(session, and_(_unsent_failed(), OutboxRow.telegram_id == telegram_id), done_at=now, error="unwanted")
 
 
 async def outcome_ready(session: AsyncSession, post_ids: Sequence[int], now: datetime) -> None:
@@ -212,8 +228,8 @@ async def take_singles(session: AsyncSession, limit: int, now: datetime) -> list
     return sorted(rows, key=lambda row: (row.ready_at or now, row.id))
 
 
-async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[int, list[tuple[int, int]]]:
-    """Take the failures of up to `limit` people for sending: person → (row id, post id)."""
+async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[int, list[Failed]]:
+    """Take the failures of up to `limit` people for sending."""
     people = (await session.execute(_collected(now).limit(limit))).scalars().all()
     if not people:
         return {}
@@ -224,12 +240,12 @@ async def take_failed(session: AsyncSession, limit: int, now: datetime) -> dict[
         update(OutboxRow)
         .where(OutboxRow.id.in_(ids))
         .values(not_before=now + SENDING_FOR)
-        .returning(OutboxRow.telegram_id, OutboxRow.id, OutboxRow.post_id)
+        .returning(OutboxRow.telegram_id, OutboxRow.id, OutboxRow.post_id, OutboxRow.created_at)
         .execution_options(synchronize_session=False)
     )
-    taken: dict[int, list[tuple[int, int]]] = {}
-    for telegram_id, row_id, post_id in sorted(await session.execute(statement)):
-        taken.setdefault(telegram_id, []).append((row_id, post_id or 0))
+    taken: dict[int, list[Failed]] = {}
+    for telegram_id, row_id, post_id, created_at in sorted(await session.execute(statement)):
+        taken.setdefault(telegram_id, []).append(Failed(row_id, post_id or 0, created_at))
     return taken
 
 

@@ -47,7 +47,7 @@ class ExportJobs:
         """Returns False while an export of this user is being made."""
         if user.telegram_id in self._tasks or self._is_stopping:
             return False
-        t = self._i18n.texts(user.language)
+        t = self._i18n.texts(user.language, user.time_zone)
         task = asyncio.create_task(self._export(t, user.owner_id, chat_id, form))
         self._tasks[user.telegram_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(user.telegram_id))

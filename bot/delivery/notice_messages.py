@@ -45,7 +45,7 @@ class NoticeMessages:
 
     async def write(self, notice: Notice) -> NoticeMessage | None:
         """None if nothing has to be told any more."""
-        t = self._i18n.texts(notice.language)
+        t = self._i18n.texts(notice.language, notice.time_zone)
         match notice.kind:
             case "failed":
                 return await self._failed(t, notice)

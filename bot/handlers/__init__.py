@@ -2,7 +2,7 @@
 
 from aiogram import Router
 
-from bot.handlers import access, alerts, fallback
+from bot.handlers import access, alerts, fallback, settings
 from bot.handlers import help as help_
 from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
 from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats, watch
@@ -29,6 +29,7 @@ def make_routers() -> list[Router]:
         feeds.router(),
         access.router(),
         alerts.router(),
+        settings.router(),
         hashtags.router(),
         rules.router(),
         forwards.router(),

@@ -21,6 +21,7 @@ from bot.runtime.signals import Signal
 from bot.settings import APPOINT, Settings
 from bot.telegram.health import TelegramHealth
 from services.accounts.people import People
+from services.accounts.preferences import Preferences
 from services.availability.rate_limit import RateLimit
 from services.clock import utc_now
 from services.following.service import ChannelService
@@ -109,7 +110,8 @@ def make_services(engine: Engine) -> Services:
         search=Search(database, queries, enabled=settings.search_index),
         channel_posts=ChannelPosts(database, people, worker.wake, utc_now),
         channels=ChannelService(database, to_read.send, utc_now),
-        outbox=Outbox(database, utc_now),
+        outbox=Outbox(database, utc_now, ZoneInfo(settings.timezone)),
+        preferences=Preferences(database, ZoneInfo(settings.timezone), utc_now),
         tagging=TaggingService(
             database,
             engine.provider,

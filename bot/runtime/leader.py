@@ -31,6 +31,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.stored_updates import StoredUpdates
 from bot.telegram.webhook import Webhook
 from services.accounts.people import People
+from services.accounts.preferences import Preferences
 from services.availability.rate_limit import RateLimit
 from services.availability.reachability import OutageWatch
 from services.clock import utc_now
@@ -74,6 +75,7 @@ class Services:
     channel_posts: ChannelPosts
     channels: ChannelService
     outbox: Outbox
+    preferences: Preferences
     tagging: TaggingService
     rules: UserRules
     rules_trial: RulesTrial
@@ -200,6 +202,7 @@ class Leader:
             watches=services.watches,
             channel_posts=services.channel_posts,
             outbox=services.outbox,
+            preferences=services.preferences,
             tagging=services.tagging,
             rules=services.rules,
             rules_trial=services.rules_trial,

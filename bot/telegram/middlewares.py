@@ -153,7 +153,7 @@ class FindUser(BaseMiddleware):
             user = await self._people.seen(
                 who.id, language_code=who.language_code, name=who.full_name, username=who.username
             )
-            data["user"], data["t"] = user, self._i18n.texts(user.language)
+            data["user"], data["t"] = user, self._i18n.texts(user.language, user.time_zone)
             if not user.may_use:
                 await self._refuse(event, user, who, data)
         return user.may_use

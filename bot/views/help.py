@@ -49,6 +49,7 @@ def help_text(t: Texts, *, admin: bool, enabled: bool) -> Html:
             t._("/hashtags — write them into a channel"),
             t._("/export — your posts as a file"),
             t._("/feed — a feed for an RSS reader"),
+            t._("/settings — time zone, quiet hours"),
         ),
         lines(
             t._("<b>Administrators</b>"),
@@ -84,6 +85,7 @@ def commands(t: Texts) -> list[BotCommand]:
         BotCommand(command="rules", description=t.plain("Which tags you want")),
         BotCommand(command="export", description=t.plain("Your tagged posts as a file")),
         BotCommand(command="feed", description=t.plain("A link for your feed reader")),
+        BotCommand(command="settings", description=t.plain("Time zone, notices, quiet hours")),
         BotCommand(command="help", description=t.plain("What I can do")),
     ]
 

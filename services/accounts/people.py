@@ -39,6 +39,8 @@ class CurrentUser:
     role: Role
     language: str
     told: bool
+    #: Their own; None: the setting TIMEZONE.
+    time_zone: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -107,6 +109,7 @@ class People:
             role=Role.ADMIN if is_admin else _role(person, account),
             language=language,
             told=person is not None and person.told,
+            time_zone=person.time_zone if person else None,
         )
 
     async def ask_access(self, user: CurrentUser, name: str, username: str | None) -> list[int]:

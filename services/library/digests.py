@@ -14,7 +14,6 @@ from storage.db.engine import Database
 from storage.reads import digest as reads
 from storage.schema.tables import Person
 
-DEFAULT_HOUR = 9
 #: Newest posts of the period among which tags are counted.
 MOST_POSTS = 5000
 TAGS_SHOWN, POSTS_OF_TAG = 7, 3
@@ -73,7 +72,7 @@ class Digests:
             before = person or Person(telegram_id=by.telegram_id)
             made = Schedule(
                 every or Every(before.digest or Every.DAILY),
-                _hour(before) if hour is None else hour,
+                people_rows.digest_hour(before) if hour is None else hour,
                 self._zone(before),
             )
             covered = made.last_due(now)
@@ -126,14 +125,10 @@ class Digests:
         return self._schedule(person).due_period(person.digest_at, now)
 
     def _schedule(self, person: Person) -> Schedule:
-        return Schedule(Every(person.digest or Every.DAILY), _hour(person), self._zone(person))
+        return Schedule(Every(person.digest or Every.DAILY), people_rows.digest_hour(person), self._zone(person))
 
     def _zone(self, person: Person) -> ZoneInfo:
         return ZoneInfo(person.time_zone) if person.time_zone else self._time_zone
-
-
-def _hour(person: Person) -> int:
-    return DEFAULT_HOUR if person.digest_hour is None else person.digest_hour
 
 
 def _by_tag(posts: Iterable[Any]) -> Sequence[tuple[str, int, list[int]]]:

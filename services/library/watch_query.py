@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from services.library.digest_schedule import Every, Schedule
 from services.library.search_words import SearchQuery, read_query
+from services.notifications.timing import next_hour
 from services.tags.keys import tag_key
 
 DAILY_HOUR = 9
@@ -68,17 +68,4 @@ def next_time(every: WatchEvery, now: datetime, zone: ZoneInfo) -> datetime:
         case WatchEvery.HOURLY:
             return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         case WatchEvery.DAILY:
-            return _next_hour(DAILY_HOUR, now, zone)
-
-
-def quiet_end(now: datetime, zone: ZoneInfo, begins: int | None, ends: int | None) -> datetime | None:
-    """When the quiet hours end; None if it is not quiet now."""
-    if begins is None or ends is None or begins == ends:
-        return None
-    hour = now.astimezone(zone).hour
-    is_quiet = begins <= hour < ends if begins < ends else hour >= begins or hour < ends
-    return _next_hour(ends, now, zone) if is_quiet else None
-
-
-def _next_hour(hour: int, now: datetime, zone: ZoneInfo) -> datetime:
-    return Schedule(Every.DAILY, hour, zone).last_due(now + timedelta(days=1))
+            return next_hour(now, zone, DAILY_HOUR)

@@ -11,7 +11,8 @@ from services.background_task import BackgroundTask
 from services.clock import Clock
 from services.library.bot_queries import PAGE_SIZE, BotQueries, PostCard
 from services.library.search_words import QUERY_LIMIT, Stems, post_numbers
-from services.library.watch_query import WatchEvery, matches, next_time, quiet_end, read_watch
+from services.library.watch_query import WatchEvery, matches, next_time, read_watch
+from services.notifications.timing import quiet_until
 from services.tags.keys import tag_key
 from services.text import storable
 from storage.accounts import people as people_rows
@@ -191,7 +192,7 @@ class WatchDelivery(BackgroundTask):
     async def _queue(self, session: AsyncSession, watch: WatchRow, now: datetime) -> None:
         person = await people_rows.find(session, watch.telegram_id)
         zone = _zone(person, self._time_zone)
-        quiet = quiet_end(now, zone, person.quiet_from, person.quiet_until) if person is not None else None
+        quiet = quiet_until(now, zone, person.quiet_from, person.quiet_until) if person is not None else None
         if quiet is not None:
             watch.next_at = quiet
         elif not await self._people.may_use(session, watch.telegram_id):

@@ -1,17 +1,23 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.people import DEFAULT_LANGUAGE
 from services.clock import Clock
+from services.notifications.timing import next_hour, quiet_until
 from storage import outbox as rows
 from storage.accounts import people
 from storage.db.engine import Database
-from storage.schema.tables import OutboxRow
+from storage.schema.tables import OutboxRow, Person
 from storage.tags import watches
 
 NoticeKind = Literal["failed", "result", "admin", "channel", "digest", "watch"]
+#: Alerts that quiet hours do not hold: tagging stands still, or an answer to what the person asked.
+URGENT = frozenset({"account", "approved", "declined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Notice:
     ready_at: datetime | None = field(default=None)
     #: The topic of a group.
     thread_id: int | None = None
+    #: The person's own; None: the setting TIMEZONE.
+    time_zone: str | None = None
 
 
 class Outbox:
@@ -38,9 +46,11 @@ class Outbox:
     `due` holds a notice for a minute: it returns the notice again unless another method was called for it.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, time_zone: ZoneInfo | None = None) -> None:
+        """`time_zone`: of people who have not chosen theirs; UTC if it is not given."""
         self._database = database
         self._clock = clock
+        self._time_zone = time_zone or ZoneInfo("UTC")
 
     async def any_open(self) -> bool:
         async with self._database.read() as session:
@@ -54,12 +64,34 @@ class Outbox:
         async with self._database.write() as session:
             singles = await rows.take_singles(session, limit, now)
             failed = await rows.take_failed(session, limit, now)
-            recipients = {row.telegram_id for row in singles} | set(failed)
-            languages = await people.languages(session, recipients)
-        return [
-            *(_single(row, languages.get(row.telegram_id, DEFAULT_LANGUAGE)) for row in singles),
-            *(_joined(who, theirs, languages.get(who, DEFAULT_LANGUAGE)) for who, theirs in failed.items()),
-        ]
+            recipients = await people.find_several(session, {row.telegram_id for row in singles} | set(failed))
+            notices = [
+                *(_single(row, recipients.get(row.telegram_id)) for row in singles),
+                *(_joined(who, theirs, recipients.get(who)) for who, theirs in failed.items()),
+            ]
+            since = {who: min(each.created_at for each in theirs) for who, theirs in failed.items()}
+            return [each for each in notices if not await self._held(session, each, recipients, since, now)]
+
+    async def _held(
+        self,
+        session: AsyncSession,
+        notice: Notice,
+        recipients: Mapping[int, Person],
+        since: Mapping[int, datetime],
+        now: datetime,
+    ) -> bool:
+        """Whether the notice has to wait for the person's hour; then it is due again at that time."""
+        person = recipients.get(notice.telegram_id)
+        if person is None or not _is_unasked(notice):
+            return False
+        zone = ZoneInfo(person.time_zone) if person.time_zone else self._time_zone
+        until = quiet_until(now, zone, person.quiet_from, person.quiet_until)
+        if notice.kind == "failed" and person.notices == "digest":
+            at = next_hour(since[notice.telegram_id], zone, people.digest_hour(person))
+            until = max(until or at, at) if at > now else until
+        if until is not None:
+            await rows.postpone(session, notice.ids, until)
+        return until is not None
 
     async def sent(self, notice: Notice, message_id: int | None, *, final: bool = True) -> None:
         """Telegram accepted the notice. A result that is not `final` waits for the post's next outcome."""
@@ -110,7 +142,20 @@ class Outbox:
             await rows.attach(session, outbox_id, message_id, {"follow": follow} if follow else None)
 
 
-def _single(row: OutboxRow, language: str) -> Notice:
+def _is_unasked(notice: Notice) -> bool:
+    if notice.kind == "result":
+        return bool(notice.payload.get("news"))
+    if notice.kind == "channel":
+        # With a message it is the progress of what they have asked for.
+        return notice.message_id is None
+    return notice.kind == "failed" or (notice.kind == "admin" and notice.payload.get("text") not in URGENT)
+
+
+def _language(person: Person | None) -> str:
+    return (person.language if person else None) or DEFAULT_LANGUAGE
+
+
+def _single(row: OutboxRow, person: Person | None) -> Notice:
     return Notice(
         ids=(row.id,),
         kind=cast("NoticeKind", row.kind),
@@ -119,20 +164,22 @@ def _single(row: OutboxRow, language: str) -> Notice:
         message_id=row.message_id,
         post_ids=() if row.post_id is None else (row.post_id,),
         payload=row.payload or {},
-        language=language,
+        language=_language(person),
         ready_at=row.ready_at,
         thread_id=row.thread_id,
+        time_zone=person.time_zone if person else None,
     )
 
 
-def _joined(telegram_id: int, failed: Sequence[tuple[int, int]], language: str) -> Notice:
+def _joined(telegram_id: int, failed: Sequence[rows.Failed], person: Person | None) -> Notice:
     return Notice(
-        ids=tuple(row_id for row_id, _ in failed),
+        ids=tuple(each.row_id for each in failed),
         kind="failed",
         telegram_id=telegram_id,
         chat_id=telegram_id,
         message_id=None,
-        post_ids=tuple(dict.fromkeys(post_id for _, post_id in failed)),
+        post_ids=tuple(dict.fromkeys(each.post_id for each in failed)),
         payload={},
-        language=language,
+        language=_language(person),
+        time_zone=person.time_zone if person else None,
     )

@@ -14,6 +14,8 @@ from storage.schema import parser_tables
 from storage.schema.parser_tables import OptionalColumns
 from storage.schema.tables import Person, User
 
+DEFAULT_DIGEST_HOUR = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -94,6 +96,10 @@ async def _set_access(session: AsyncSession, telegram_id: int, access: str, cond
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
 
 
-async def languages(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, str]:
-    query = select(Person.telegram_id, Person.language).where(Person.telegram_id.in_(telegram_ids))
-    return {who: language for who, language in (await session.execute(query)) if language}
+async def find_several(session: AsyncSession, telegram_ids: Collection[int]) -> dict[int, Person]:
+    query = select(Person).where(Person.telegram_id.in_(telegram_ids))
+    return {person.telegram_id: person for person in (await session.execute(query)).scalars()}
+
+
+def digest_hour(person: Person) -> int:
+    return DEFAULT_DIGEST_HOUR if person.digest_hour is None else person.digest_hour

@@ -27,6 +27,7 @@ from bot.telegram.polling import Polling
 from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.accounts.people import People
+from services.accounts.preferences import Preferences
 from services.clock import utc_now
 from services.following.service import ChannelService
 from services.hashtags.service import ChannelHashtags
@@ -145,6 +146,7 @@ async def running_bot(
             search=Search(database, queries, enabled=search_enabled),
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
+            preferences=Preferences(database, ZoneInfo("UTC"), utc_now),
             tagging=engine.tagging,
             rules=UserRules(database, utc_now),
             rules_trial=engine.trial,

@@ -29,7 +29,7 @@ START_PARAMETER = "inline"
 
 async def offer(query: InlineQuery, i18n: I18n, people: People, search: Search) -> None:
     user = await people.known(query.from_user.id, query.from_user.language_code)
-    t = i18n.texts(user.language)
+    t = i18n.texts(user.language, user.time_zone)
     page = _page_number(query.offset)
     shown = await _found(query.query, user.owner_id, search, page) if user.may_use else FoundPage(())
     # An answer may be too late: the person has typed on.

@@ -9,7 +9,7 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from pydantic import Field
 
 from bot.i18n import Texts
-from bot.keyboards.common import Rows, button
+from bot.keyboards.common import Rows, back_to_settings, button
 from bot.views.common import shorten
 from bot.views.tags import rules as views
 from services.library.cursor import MAX_ID
@@ -111,6 +111,7 @@ def rules(t: Texts, draft: RulesButton, in_force: Rules, *, has_instruction: boo
         rows.append([button(t.plain("⬅️ All channels"), all_channels)])
     else:
         rows.append([button(t.plain("📢 Rules of one channel …"), RuledChannelsButton(page=1))])
+        rows.append([back_to_settings(t)])
     return InlineKeyboardMarkup(inline_keyboard=rows)
 
 

@@ -397,3 +397,11 @@ def test_no_message_is_too_long_or_holds_html_of_others(language: str) -> None:
         assert "<" not in bare
         assert ">" not in bare
         assert not re.search(r"&(?!(?:amp|lt|gt|quot|#x27);)", message)
+
+
+def test_times_are_in_the_persons_own_time_zone() -> None:
+    made = I18n(ZoneInfo("UTC"), lambda: NOW)
+    assert made.texts("en", "Asia/Tokyo").time(NOW) == "21:00"
+    assert made.texts("ru").place("Asia/Kolkata").endswith(", UTC+5:30")
+    assert made.texts("ru").place("Europe/Moscow") == "Москва, UTC+3"
+    assert made.texts("en").time(NOW) == "12:00 UTC"
