@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.background_task import BackgroundTask
+from services.tags.keys import tag_key
 from services.tags.rewriting import IsTag, has_key, replaced, restored
 from storage.db.engine import Database
 from storage.schema.tag_tables import TagChange, TagRow
@@ -33,6 +34,10 @@ class TagRewriting(BackgroundTask):
             while not self.stopping.is_set() and await rewrite_portion(self._database, change_id):
                 pass
         return LOOK_AGAIN
+
+
+#: A later change in force, and what it did to a post.
+Note = tuple[TagChange, TouchedPost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +110,14 @@ async def _restore(session: AsyncSession, change: TagChange) -> None:
     if change.kind == "merge":
         old, new, _ = await _merged(session, change)
         is_old, is_new = has_key(old), has_key(new)
-    back = {
-        post.id: restored(locked[post.id], post.before, post.after, is_old, is_new)
-        for post in noted
-        if post.id in locked
-    }
+    later = await journal.later_notes(session, change, list(locked))
+    back: dict[int, tuple[str, ...]] = {}
+    for post in (each for each in noted if each.id in locked):
+        notes = later.get(post.id, [])
+        if notes and _is_unbroken(post, notes, locked[post.id]):
+            back[post.id] = await _repeat(session, post.before, notes)
+        else:
+            back[post.id] = restored(locked[post.id], post.before, post.after, is_old, is_new)
     await journal.set_tags(session, {at: tags for at, tags in back.items() if tags != locked[at]})
     if len(noted) == PORTION:
         change.at_post = noted[-1].id
@@ -117,6 +125,36 @@ async def _restore(session: AsyncSession, change: TagChange) -> None:
     # Posts that came later have the name, too, and the journal does not know them.
     change.step = SEARCHING if change.kind == "rename" else None
     change.at_post = 0
+
+
+def _is_unbroken(post: TouchedPost, later: Sequence[Note], now: tuple[str, ...]) -> bool:
+    """Whether nothing but these changes has changed the post's tags since."""
+    befores, afters = [note.before for _, note in later], [note.after for _, note in later]
+    return [post.after, *afters] == [*befores, now]
+
+
+async def _repeat(session: AsyncSession, tags: tuple[str, ...], later: Sequence[Note]) -> tuple[str, ...]:
+    """The tags after the later changes without the one that is undone; their Undo then restores these."""
+    for change, note in later:
+        before, tags = tags, await _repeated(session, change, tags)
+        await journal.touched_again(session, change.id, [TouchedPost(note.id, before, tags)])
+    return tags
+
+
+async def _repeated(session: AsyncSession, change: TagChange, tags: tuple[str, ...]) -> tuple[str, ...]:
+    replacement = await _replacement(session, change)
+    if change.kind == "rename":
+        return replaced(tags, replacement.is_old, change.before["new_name"], replacement.is_new)
+    if change.kind == "ban":
+        return replaced(tags, replacement.is_old, None, replacement.is_new)
+    rows = [await session.get(TagRow, int(tag_id)) for tag_id in change.before["merged_into"]]
+    # A tag whose own merge was undone is no alias any more.
+    old = {row.key for row in rows if row is not None and row.merged_into is not None}
+    into = await session.get_one(TagRow, change.into_id)
+    renamed = await journal.next_rename(session, into.id, change.id)
+    # The target's name then.
+    name = into.name if renamed is None else renamed.before["name"]
+    return replaced(tags, has_key(old), name, has_key({tag_key(name)}))
 
 
 async def _merged(session: AsyncSession, change: TagChange) -> tuple[set[str], set[str], TagRow]:

@@ -99,6 +99,39 @@ async def touched(session: AsyncSession, change_id: int, after: int, most: int) 
     return [TouchedPost(row.post_id, tuple(row.before), tuple(row.after)) for row in rows]
 
 
+async def later_notes(
+    session: AsyncSession, change: TagChange, post_ids: Collection[int]
+) -> dict[int, list[tuple[TagChange, TouchedPost]]]:
+    """Post → what later changes in force did to it, in their order."""
+    query = (
+        select(TagChange, TagChangePost)
+        .join(TagChangePost, TagChangePost.change_id == TagChange.id)
+        .where(
+            TagChange.user_id == change.user_id,
+            TagChange.id > change.id,
+            TagChange.undone_at.is_(None),
+            TagChangePost.post_id.in_(sorted(post_ids)),
+        )
+        .order_by(TagChange.id)
+    )
+    found: dict[int, list[tuple[TagChange, TouchedPost]]] = {}
+    for later, note in await session.execute(query):
+        touched_post = TouchedPost(note.post_id, tuple(note.before), tuple(note.after))
+        found.setdefault(note.post_id, []).append((later, touched_post))
+    return found
+
+
+async def next_rename(session: AsyncSession, tag_id: int, change_id: int) -> TagChange | None:
+    """The first rename of the tag in force that came after this change."""
+    query = select(TagChange).where(
+        TagChange.tag_id == tag_id,
+        TagChange.kind == "rename",
+        TagChange.id > change_id,
+        TagChange.undone_at.is_(None),
+    )
+    return (await session.execute(query.order_by(TagChange.id).limit(1))).scalar_one_or_none()
+
+
 async def merges_through(session: AsyncSession, alias_id: int) -> list[tuple[int, TagRow]]:
     """The merges in force that lead from an alias to its tag: (change, the tag that would stand without it)."""
     found: list[tuple[int, TagRow]] = []
