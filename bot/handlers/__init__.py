@@ -5,7 +5,7 @@ from aiogram import Router
 from bot.handlers import access, alerts, fallback, settings
 from bot.handlers import help as help_
 from bot.handlers.channels import channel_updates, channels, exports, feeds, following, groups, hashtags, imports
-from bot.handlers.posts import digest, find, forwards, inline, posts, retry_run, stats, watch
+from bot.handlers.posts import chart, digest, find, forwards, inline, posts, retry_run, stats, watch
 from bot.handlers.tags import post_tags, rules, similar_tags, tags
 
 
@@ -15,6 +15,7 @@ def make_routers() -> list[Router]:
         watch.router(),
         groups.router(),
         stats.router(),
+        chart.router(),
         digest.router(),
         help_.router(),
         retry_run.router(),

@@ -23,6 +23,8 @@ from bot.telegram.health import TelegramHealth
 from services.accounts.people import People
 from services.accounts.preferences import Preferences
 from services.availability.rate_limit import RateLimit
+from services.charts.activity import Activities
+from services.charts.process import ChartDrawing
 from services.clock import utc_now
 from services.following.service import ChannelService
 from services.ingest.channel_posts import ChannelPosts
@@ -112,6 +114,8 @@ def make_services(engine: Engine) -> Services:
         channels=ChannelService(database, to_read.send, utc_now),
         outbox=Outbox(database, utc_now, ZoneInfo(settings.timezone)),
         preferences=Preferences(database, ZoneInfo(settings.timezone), utc_now),
+        activities=Activities(database, ZoneInfo(settings.timezone), utc_now),
+        charts=ChartDrawing(),
         tagging=TaggingService(
             database,
             engine.provider,

@@ -34,6 +34,8 @@ from services.accounts.people import People
 from services.accounts.preferences import Preferences
 from services.availability.rate_limit import RateLimit
 from services.availability.reachability import OutageWatch
+from services.charts.activity import Activities
+from services.charts.process import ChartDrawing
 from services.clock import utc_now
 from services.following.poller import Poller
 from services.following.service import ChannelService
@@ -76,6 +78,8 @@ class Services:
     channels: ChannelService
     outbox: Outbox
     preferences: Preferences
+    activities: Activities
+    charts: ChartDrawing
     tagging: TaggingService
     rules: UserRules
     rules_trial: RulesTrial
@@ -203,6 +207,8 @@ class Leader:
             channel_posts=services.channel_posts,
             outbox=services.outbox,
             preferences=services.preferences,
+            activities=services.activities,
+            charts=services.charts,
             tagging=services.tagging,
             rules=services.rules,
             rules_trial=services.rules_trial,

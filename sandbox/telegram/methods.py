@@ -108,6 +108,22 @@ def _replied(world: World, chat: Chat, params: Json) -> Json | None:
     return None if stored is None else _visible(stored.data, without=("reply_to_message",))
 
 
+def send_photo(world: World, params: Json) -> Json:
+    chat = world.writable(chat_of(params))
+    upload = _upload(params, "photo")
+    caption, marks = checks.caption_and_entities(params)
+    reply_markup = checks.markup(params)
+    _count(world, chat)
+    data = _new_message(world, chat)
+    file_id = f"photo{data['message_id']}"
+    world.files[file_id] = upload.data
+    size = {"file_id": file_id, "file_unique_id": file_id, "width": 1000, "height": 1250}
+    data["photo"] = [size | {"file_size": len(upload.data)}]
+    if caption:
+        data |= {"caption": caption, "caption_entities": marks}
+    return _send(world, chat, data, reply_markup, params)
+
+
 def _upload(params: Json, name: str) -> Upload:
     value = params.get(name)
     if isinstance(value, str) and value.startswith("attach://"):
@@ -313,6 +329,7 @@ METHODS: dict[str, Method] = {
     "getMe": get_me,
     "sendMessage": send_message,
     "sendDocument": send_document,
+    "sendPhoto": send_photo,
     "editMessageText": edit_message_text,
     "editMessageCaption": edit_message_caption,
     "editMessageReplyMarkup": edit_message_reply_markup,

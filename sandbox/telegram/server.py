@@ -27,6 +27,7 @@ class TelegramSandbox(Actors):
         app = web.Application(client_max_size=60 * 2**20)
         app.router.add_route("*", "/bot{token}/{method}", self._bot_api)
         app.router.add_get("/file/bot{token}/files/{file_id}", self._file)
+        app.router.add_get("/sandbox/pictures/{file_id}", self._picture)
         add_control_routes(app, self)
         app.cleanup_ctx.append(self._delivering)
         return app
@@ -75,6 +76,13 @@ class TelegramSandbox(Actors):
             raise ApiError(404, "Not Found")
         if token != self.token:
             raise ApiError(401, "Unauthorized")
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        """For the chat page."""
+        data = self.world.files.get(request.match_info["file_id"])
+        if data is None:
+            raise web.HTTPNotFound
+        return web.Response(body=data, content_type="image/png")
 
     async def _file(self, request: web.Request) -> web.Response:
         file_id = request.match_info["file_id"]

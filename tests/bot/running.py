@@ -28,6 +28,8 @@ from sandbox.provider import ProviderSandbox
 from sandbox.telegram import TelegramSandbox
 from services.accounts.people import People
 from services.accounts.preferences import Preferences
+from services.charts.activity import Activities
+from services.charts.process import ChartDrawing
 from services.clock import utc_now
 from services.following.service import ChannelService
 from services.hashtags.service import ChannelHashtags
@@ -147,6 +149,8 @@ async def running_bot(
             channel_posts=ChannelPosts(database, people, engine.worker.wake, utc_now),
             outbox=outbox,
             preferences=Preferences(database, ZoneInfo("UTC"), utc_now),
+            activities=Activities(database, ZoneInfo("UTC"), utc_now),
+            charts=ChartDrawing(),
             tagging=engine.tagging,
             rules=UserRules(database, utc_now),
             rules_trial=engine.trial,

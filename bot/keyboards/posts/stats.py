@@ -15,6 +15,10 @@ class SendNowButton(CallbackData, prefix="send"):
     pass
 
 
+class ChartButton(CallbackData, prefix="chart"):
+    pass
+
+
 def stats(
     t: Texts, *, everybody: bool, failed: int, is_gathering: bool, digest: InlineKeyboardButton
 ) -> InlineKeyboardMarkup:
@@ -30,5 +34,5 @@ def stats(
             ]
         )
     if not everybody:
-        rows.append([digest])
+        rows.append([button(t.plain("📈 Chart"), ChartButton()), digest])
     return InlineKeyboardMarkup(inline_keyboard=rows)

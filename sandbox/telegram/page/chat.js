@@ -132,7 +132,7 @@ function messageRow(message) {
   const bubble = el("div", "bubble");
   if (message.forward_origin) bubble.append(el("span", "from", `Forwarded from ${message.forward_origin.chat.title}`));
   if (message.document) bubble.append(el("span", "from", `📄 ${message.document.file_name}`));
-  if (message.photo) bubble.append(el("span", "from", "🖼 photo"));
+  if (message.photo) bubble.append(picture(message.photo.at(-1)));
   bubble.append(formatted(message.text, message.entities));
   const time = new Date(message.date * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   bubble.append(el("span", "meta", (message.edit_date ? "edited " : "") + time));
@@ -141,6 +141,14 @@ function messageRow(message) {
   if (chat.type === "channel" && message.text) row.append(forwardButton(chat, message));
   if (chat.type === "private" && !mine) row.append(replyButton(message));
   return row;
+}
+
+function picture(photo) {
+  // People's photos of the sandbox have no bytes.
+  if (photo.file_size === undefined) return el("span", "from", "🖼 photo");
+  const made = el("img", "picture");
+  made.src = `/sandbox/pictures/${photo.file_id}`;
+  return made;
 }
 
 function replyButton(message) {
