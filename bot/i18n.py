@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
 from services.accounts.people import LANGUAGES
+from services.clock import zone_or
 
 LOCALES = Path(__file__).parent / "locales"
 
@@ -43,8 +44,8 @@ class Texts:
         self._timezone = timezone
         self._clock = clock
 
-    def in_zone(self, timezone: ZoneInfo) -> "Texts":
-        return Texts(self.language, self._catalogue, timezone, self._clock)
+    def in_zone(self, name: str) -> "Texts":
+        return Texts(self.language, self._catalogue, zone_or(name, self._timezone), self._clock)
 
     def place(self, zone: str) -> str:
         """The city of a time zone, and its offset now: "Moscow, UTC+3"."""
@@ -109,7 +110,7 @@ class I18n:
         """The texts for a language code such as "ru" or "ru-RU"; English for an unknown one."""
         code = (language or "").replace("_", "-").split("-")[0].lower()
         found = self._texts.get(code, self._texts["en"])
-        return found.in_zone(ZoneInfo(time_zone)) if time_zone else found
+        return found.in_zone(time_zone) if time_zone else found
 
 
 def _load(path: Path, language: str) -> gettext.GNUTranslations:

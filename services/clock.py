@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Clock = Callable[[], datetime]
 
@@ -15,6 +16,14 @@ def to_utc(moment: datetime) -> datetime:
         OverflowError: the moment in UTC is outside of the calendar.
     """
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def zone_or(name: str | None, otherwise: ZoneInfo) -> ZoneInfo:
+    """The time zone of this name, which the database of this machine may not know."""
+    try:
+        return ZoneInfo(name) if name else otherwise
+    except (ZoneInfoNotFoundError, ValueError):
+        return otherwise
 
 
 def utc_day(now: datetime) -> str:

@@ -278,7 +278,8 @@ async def shown(
 
 def _is_reachable() -> ColumnElement[bool]:
     unreachable = exists().where(Person.telegram_id == OutboxRow.telegram_id, Person.reachable.is_(False))
-    return ~unreachable
+    in_group = and_(OutboxRow.chat_id.is_not(None), OutboxRow.chat_id != OutboxRow.telegram_id)
+    return or_(in_group, ~unreachable)
 
 
 def _singles(now: datetime) -> Select[int]:

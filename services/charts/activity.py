@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from services.accounts.people import CurrentUser
-from services.clock import Clock
+from services.clock import Clock, zone_or
 from storage.db.engine import Database
 from storage.reads import activity, digest
 
@@ -44,7 +44,7 @@ class Activities:
     async def of(self, user: CurrentUser) -> Activity | None:
         """None if nothing was published in the last DAYS days."""
         now = self._clock()
-        zone = ZoneInfo(user.time_zone) if user.time_zone else self._time_zone
+        zone = zone_or(user.time_zone, self._time_zone)
         local = now.astimezone(zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         first = midnight - timedelta(days=DAYS - 1)

@@ -44,4 +44,4 @@ class Schedule:
         if now - due >= LATE_FOR or (covered_until is not None and covered_until >= due):
             return None
         since = due - self.period
-        return (since if covered_until is None else min(since, covered_until), due)
+        return (since if covered_until is None else covered_until, due)

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.accounts.people import CurrentUser, People
-from services.clock import Clock
+from services.clock import Clock, zone_or
 from services.library.digest_schedule import Every, Schedule
 from storage.accounts import digests as rows
 from storage.accounts import people as people_rows
@@ -65,7 +65,7 @@ class Digests:
         return await self.schedule(by) or await self.choose(by, Every.DAILY)
 
     async def choose(self, by: CurrentUser, every: Every | None = None, hour: int | None = None) -> Schedule:
-        """Switch the digest on, or change it; what is not given stays. The next one comes at the next due time."""
+        """Switch the digest on, or change it; what is not given stays. The next one tells what none has told."""
         now = self._clock()
         async with self._database.write() as session:
             person = await people_rows.find(session, by.telegram_id)
@@ -75,10 +75,12 @@ class Digests:
                 people_rows.digest_hour(before) if hour is None else hour,
                 self._zone(before),
             )
-            covered = made.last_due(now)
-            if before.digest and before.digest_at is not None:
-                covered = max(covered, before.digest_at)
-            values = {"digest": made.every.value, "digest_hour": made.hour, "digest_at": covered}
+            covered = before.digest_at if before.digest else None
+            values = {
+                "digest": made.every.value,
+                "digest_hour": made.hour,
+                "digest_at": made.last_due(now) if covered is None else covered,
+            }
             await people_rows.save(session, by.telegram_id, now, **values)
         return made
 
@@ -128,7 +130,7 @@ class Digests:
         return Schedule(Every(person.digest or Every.DAILY), people_rows.digest_hour(person), self._zone(person))
 
     def _zone(self, person: Person) -> ZoneInfo:
-        return ZoneInfo(person.time_zone) if person.time_zone else self._time_zone
+        return zone_or(person.time_zone, self._time_zone)
 
 
 def _by_tag(posts: Iterable[Any]) -> Sequence[tuple[str, int, list[int]]]:

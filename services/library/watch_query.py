@@ -44,7 +44,8 @@ def read_watch(text: str) -> WatchQuery:
     for part in text.split():
         bare = part.lstrip("-")
         if bare.startswith("#") and bare.strip("#"):
-            tags[not part.startswith("-")].add(tag_key(bare.lstrip("#").rstrip(".,;:!?")))
+            key = tag_key(bare.lstrip("#").rstrip(".,;:!?"))
+            tags[not part.startswith("-")].update({key} if key else ())
         else:
             rest.append(part)
     return WatchQuery(frozenset(tags[True]), frozenset(tags[False]), read_query(" ".join(rest)))

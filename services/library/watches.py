@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.people import CurrentUser, People
 from services.background_task import BackgroundTask
-from services.clock import Clock
+from services.clock import Clock, zone_or
 from services.library.bot_queries import PAGE_SIZE, BotQueries, PostCard
 from services.library.search_words import QUERY_LIMIT, Stems, post_numbers
 from services.library.watch_query import WatchEvery, matches, next_time, read_watch
@@ -21,6 +21,7 @@ from storage.schema.tables import Person
 from storage.schema.watch_tables import WatchRow
 from storage.tags import vocabulary
 from storage.tags import watches as rows
+from storage.tags.rules import lock_user
 from storage.tags.vocabulary import Known, KnownTag
 from storage.tags.watches import Candidate
 
@@ -95,6 +96,8 @@ class Watches:
             next_at=now,
         )
         async with self._database.write() as session:
+            # A second press waits here, and finds the watch of the first.
+            await lock_user(session, by.owner_id)
             if (present := await rows.same(session, row)) is not None:
                 return _watch(present)
             if await rows.count(session, by.telegram_id) >= MOST_WATCHES:
@@ -203,7 +206,7 @@ class WatchDelivery(BackgroundTask):
 
 
 def _zone(person: Person | None, otherwise: ZoneInfo) -> ZoneInfo:
-    return ZoneInfo(person.time_zone) if person is not None and person.time_zone else otherwise
+    return zone_or(person.time_zone if person is not None else None, otherwise)
 
 
 def _compare(found: Sequence[Candidate], known: Known, by_id: Mapping[int, KnownTag]) -> list[bool]:

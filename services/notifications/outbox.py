@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.people import DEFAULT_LANGUAGE
-from services.clock import Clock
+from services.clock import Clock, zone_or
 from services.notifications.timing import next_hour, quiet_until
 from storage import outbox as rows
 from storage.accounts import people
@@ -84,7 +84,7 @@ class Outbox:
         person = recipients.get(notice.telegram_id)
         if person is None or not _is_unasked(notice):
             return False
-        zone = ZoneInfo(person.time_zone) if person.time_zone else self._time_zone
+        zone = zone_or(person.time_zone, self._time_zone)
         until = quiet_until(now, zone, person.quiet_from, person.quiet_until)
         if notice.kind == "failed" and person.notices == "digest":
             at = next_hour(since[notice.telegram_id], zone, people.digest_hour(person))
@@ -148,7 +148,7 @@ def _is_unasked(notice: Notice) -> bool:
     if notice.kind == "channel":
         # With a message it is the progress of what they have asked for.
         return notice.message_id is None
-    return notice.kind == "failed" or (notice.kind == "admin" and notice.payload.get("text") not in URGENT)
+    return notice.kind in {"failed", "watch"} or (notice.kind == "admin" and notice.payload.get("text") not in URGENT)
 
 
 def _language(person: Person | None) -> str:

@@ -105,6 +105,9 @@ class SimilarTags:
                 return None
             ids = (found[0].tag_id, found[0].other_id)
             cards = [card for tag_id in ids if (card := await lists.card(session, user_id, tag_id)) is not None]
+        if len(cards) < len(ids):
+            # Its user was deleted meanwhile.
+            return None
         cards.sort(key=lambda card: (card.uses, -card.id))
         return SimilarPair(cards[0], cards[1], len(found))
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.db.upsert import upsert
-from storage.schema.tables import Channel, OutboxRow, Post
+from storage.schema.tables import Channel, OutboxRow, Person, Post
 from storage.schema.types import as_text
 from storage.schema.watch_tables import WatchHit, WatchRow
 
@@ -74,7 +74,8 @@ async def settle(session: AsyncSession, seen: Candidate, *, matches: bool) -> No
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
-    return and_(WatchRow.paused.is_(False), WatchRow.next_at <= now, _untold().exists())
+    unreachable = exists().where(Person.telegram_id == WatchRow.chat_id, Person.reachable.is_(False))
+    return and_(WatchRow.paused.is_(False), WatchRow.next_at <= now, ~unreachable, _untold().exists())
 
 
 def _untold() -> Any:

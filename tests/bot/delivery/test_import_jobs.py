@@ -262,7 +262,7 @@ async def test_files_of_several_people_take_turns(
     monkeypatch.setattr(product, "PART", 1)
     telegram.fail_next("getFile", 500, "Internal Server Error", times=10**6)
     async with running_bot(database, telegram, provider) as first:
-        await send(first, ANNA, "long.json", exported(40))
+        await send(first, ANNA, "long.json", exported(300))
         await send(first, ANNA, "second.json", exported(1))
         await send(first, BEN, "short.json", exported(3))
     telegram.world.faults.clear()
