@@ -1,6 +1,6 @@
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import structlog
 
@@ -8,8 +8,9 @@ from services.charts.chart import Chart
 
 log = structlog.get_logger(__name__)
 
-Draw = Callable[[Chart], Awaitable[bytes | None]]
 DRAW_WITHIN = 60.0
+#: Where `-m` finds the modules, wherever the bot was started.
+ROOT = Path(__file__).parents[2]
 
 
 class ChartDrawing:
@@ -25,6 +26,7 @@ class ChartDrawing:
                 sys.executable,
                 "-m",
                 "services.charts.drawing",
+                cwd=ROOT,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
