@@ -38,7 +38,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A failure that is to be told."""
+    """An outbox row of a failed post."""
 
     row_id: int
     post_id: int

@@ -43,7 +43,7 @@ class FailuresButton(CallbackData, prefix="failures"):
 
 
 class QuietButton(CallbackData, prefix="quiet"):
-    """Without hours: none are quiet. Without `end`: the end is to be chosen."""
+    """`start` and `end` None: no quiet hours. Only `end` None: the person chooses the end next."""
 
     start: Hour | None = None
     end: Hour | None = None

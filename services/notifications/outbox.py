@@ -146,7 +146,7 @@ def _is_unasked(notice: Notice) -> bool:
     if notice.kind == "result":
         return bool(notice.payload.get("news"))
     if notice.kind == "channel":
-        # With a message it is the progress of what they have asked for.
+        # A notice that edits a message shows the progress of an import or a reading that the person started.
         return notice.message_id is None
     return notice.kind in {"failed", "watch"} or (notice.kind == "admin" and notice.payload.get("text") not in URGENT)
 

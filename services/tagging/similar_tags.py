@@ -149,7 +149,7 @@ class SimilarTags:
         return tags if len(tags) > 1 else []
 
     async def _check(self, session: AsyncSession, *, is_on: bool) -> None:
-        """Posts come first: raises TrialError while they wait, or need what is left of the day's quota."""
+        """Raises TrialError if posts wait for tags, or if half of the day's quota is used: posts come first."""
         if not self._enabled:
             raise TrialError(TrialProblem.DISABLED)
         if not is_on:

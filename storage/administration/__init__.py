@@ -1,1 +1,1 @@
-"""Settings that administrators changed in the chat, and the journal of what they did."""
+"""SQL of stored settings and of the administrators' journal."""

@@ -1,4 +1,4 @@
-"""What administrators change in the chat, and what they did."""
+"""Tables of stored settings and of the administrators' journal."""
 
 from datetime import datetime
 from typing import Any

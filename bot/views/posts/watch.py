@@ -1,4 +1,4 @@
-"""Watches: how they are made, what they found, and their list."""
+"""Texts of /watch and /watches, and the messages that watches send."""
 
 from collections.abc import Mapping
 from typing import Any

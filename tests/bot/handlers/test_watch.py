@@ -1,4 +1,4 @@
-"""/watch in private chats and in topics of groups, /watches, and what they send."""
+"""/watch and /watches in private chats and groups, and the messages that watches send."""
 
 from __future__ import annotations
 
